@@ -1,0 +1,1 @@
+"""The local world: everything a laptop needs to run Postbraid without Azure and without a Microsoft account."""
