@@ -1,0 +1,217 @@
+"""The one tree of errors.
+
+PostbraidError
+├── InvalidRequest              what the caller sent cannot be taken; `errors` name the fields
+│   ├── MalformedBody           not JSON as we read it
+│   ├── BodyTooLarge            over the limit of its route
+│   └── AttachmentRefused       a file breaks R7/R8; nothing left
+├── NotAuthenticated            no credential, or a wrong one
+├── NotAllowed                  a good credential without the scope
+├── NotFound                    not there, or not yours
+├── Conflict
+│   ├── CrmMessageIdReused      the same crm_message_id with another body
+│   ├── NoActiveConnection      the user has no mailbox that may send
+│   ├── MailboxTaken            the mailbox belongs to somebody else's connection (R1)
+│   └── LinkUnusable            a one-time link, ticket or state: used, expired or of another browser
+├── SignInFailed                Microsoft or the user said no; `reason` says which
+├── Throttled                   wait; no attempt is counted
+├── Unavailable                 the other side is down; repeat later
+│   ├── StoreUnavailable
+│   ├── ProviderUnavailable
+│   └── CrmUnavailable
+├── Ambiguous                   a write may have happened: never repeat it blindly
+│   └── OutcomeUnknown          the store's form of it: read a row to conclude (E-6)
+├── GrantDead                   only the user can repair it: reconnect
+├── MailboxUnusable             no such mailbox for REST (unlicensed, on-premises)
+├── ItemGone                    the message is not there (any more)
+├── SubscriptionGone            the subscription is not there (any more)
+├── MessageRefused              a send that will never succeed; `reason` says why
+├── GateShut                    the fence: mailbox closed, or another generation
+├── RowExists, RowChanged, RowMissing, BlobExists, TooLarge     what a store says of a write
+├── SealBroken                  a ciphertext that does not open where it stands
+└── UpstreamSurprise            the other side broke its contract
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One bad field: a JSON pointer (RFC 6901) and a sentence for people."""
+
+    pointer: str
+    detail: str
+
+
+class PostbraidError(Exception):
+    """Something went wrong in a way this product knows."""
+
+    def __init__(self, detail: str | None = None) -> None:
+        self.detail = detail or type(self).__doc__ or type(self).__name__
+        super().__init__(self.detail)
+
+
+class InvalidRequest(PostbraidError):
+    """The request cannot be taken as it is."""
+
+    def __init__(self, detail: str | None = None, errors: tuple[FieldError, ...] = ()) -> None:
+        super().__init__(detail)
+        self.errors = errors
+
+
+class MalformedBody(InvalidRequest):
+    """The body is not JSON that this service reads."""
+
+
+class BodyTooLarge(InvalidRequest):
+    """The body is larger than this address takes."""
+
+
+class AttachmentRefused(InvalidRequest):
+    """A file is too large or of a type that does not sync; nothing was sent."""
+
+
+class NotAuthenticated(PostbraidError):
+    """A valid credential is needed."""
+
+
+class NotAllowed(PostbraidError):
+    """The credential does not cover this."""
+
+
+class NotFound(PostbraidError):
+    """There is nothing here."""
+
+
+class Conflict(PostbraidError):
+    """The request does not fit the present state."""
+
+
+class CrmMessageIdReused(Conflict):
+    """This crm_message_id was used before with another body."""
+
+
+class NoActiveConnection(Conflict):
+    """The user has no connected mailbox."""
+
+
+class MailboxTaken(Conflict):
+    """This mailbox cannot be connected here."""
+
+
+class LinkUnusable(Conflict):
+    """This link was used already, has expired, or belongs to another browser."""
+
+
+class SignInFailed(PostbraidError):
+    """The sign-in did not complete."""
+
+    def __init__(self, reason: str, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Throttled(PostbraidError):
+    """The other side asks for a pause."""
+
+    def __init__(self, retry_after_seconds: float, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unavailable(PostbraidError):
+    """The other side does not answer now."""
+
+    def __init__(self, detail: str | None = None, retry_after_seconds: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class StoreUnavailable(Unavailable):
+    """The storage does not answer now."""
+
+
+class ProviderUnavailable(Unavailable):
+    """The mail provider does not answer now."""
+
+
+class CrmUnavailable(Unavailable):
+    """The CRM does not answer now."""
+
+
+class Ambiguous(PostbraidError):
+    """A write may have happened, or not."""
+
+
+class OutcomeUnknown(Ambiguous):
+    """A storage write got no answer; reading one of its rows tells."""
+
+
+class GrantDead(PostbraidError):
+    """The mailbox's consent no longer works; its user must reconnect."""
+
+
+class MailboxUnusable(PostbraidError):
+    """The mailbox cannot be reached by this service at all."""
+
+
+class ItemGone(PostbraidError):
+    """The message is not there."""
+
+
+class SubscriptionGone(PostbraidError):
+    """The subscription is not there."""
+
+
+class MessageRefused(PostbraidError):
+    """The mail provider will never send this message."""
+
+    def __init__(self, reason: str, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class GateShut(PostbraidError):
+    """The mailbox lets nothing in or out for this generation."""
+
+
+class RowExists(PostbraidError):
+    """A row with this key is already there."""
+
+    def __init__(self, row: str = "", detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.row = row
+
+
+class RowChanged(PostbraidError):
+    """The row is no longer as it was read."""
+
+    def __init__(self, row: str = "", detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.row = row
+
+
+class RowMissing(PostbraidError):
+    """The row to write over is not there."""
+
+    def __init__(self, row: str = "", detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.row = row
+
+
+class BlobExists(PostbraidError):
+    """A blob of this name is already there."""
+
+
+class TooLarge(PostbraidError):
+    """The value is larger than the store takes."""
+
+
+class SealBroken(PostbraidError):
+    """A sealed value does not open: changed, moved, or of a lost key."""
+
+
+class UpstreamSurprise(PostbraidError):
+    """The other side answered in a way its contract does not know."""
