@@ -1,0 +1,67 @@
+"""Does this mail belong to a thread the CRM began, and by which evidence?
+
+Evidence is taken in one order, strongest first: our own key (an echo), In-Reply-To, References from the newest
+back, and last the conversation_id together with somebody we know of the thread. The subject is never evidence:
+strangers share subjects (R4). RFC 5322, 3.6.4: References lists the ancestors, the parent last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared.domain.addresses import comparable_address
+from shared.domain.model import Evidence, Gate, MessageIndex, Outline, People, Thread
+
+MAX_ANCESTORS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """A Message-ID this mail points back to, and by which tag."""
+
+    internet_message_id: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Belongs:
+    """The mail is of this thread."""
+
+    thread_id: str
+    evidence: Evidence
+
+
+def ancestors(outline: Outline) -> tuple[Ancestor, ...]:
+    """Which Message-IDs to look up, in the order in which they count; each once, at most MAX_ANCESTORS."""
+    found: dict[str, Evidence] = {}
+    if outline.in_reply_to:
+        found[outline.in_reply_to] = Evidence.IN_REPLY_TO
+    for internet_message_id in reversed(outline.references):
+        found.setdefault(internet_message_id, Evidence.REFERENCES)
+    return tuple(Ancestor(one, evidence) for one, evidence in list(found.items())[:MAX_ANCESTORS])
+
+
+def by_ancestor(ancestor: Ancestor, index: MessageIndex | None) -> Belongs | None:
+    """A looked-up ancestor that we know is proof."""
+    return Belongs(index.thread_id, ancestor.evidence) if index else None
+
+
+def by_conversation(gate: Gate, people: People, candidates: tuple[Thread, ...]) -> Belongs | None:
+    """A known conversation counts only with a known participant other than the mailbox's own user.
+
+    Two threads may share a conversation_id: the one with the most known people wins, then the newer.
+    """
+    own = {comparable_address(one) for one in gate.own_addresses}
+    present = {comparable_address(one.address) for one in people.everyone()} - own
+    ranked = [
+        (len(present & {comparable_address(one) for one in thread.participants}), thread.active_from, thread.thread_id)
+        for thread in candidates
+    ]
+    best = max((entry for entry in ranked if entry[0] > 0), default=None)
+    return Belongs(best[2], Evidence.CONVERSATION) if best else None
+
+
+def thread_is_active(thread: Thread, gate: Gate) -> bool:
+    """A thread syncs only under the connection and generation it was begun or resumed in (R5, R6, R9)."""
+    return thread.connection_id == gate.connection_id and thread.generation == gate.generation

@@ -1,0 +1,86 @@
+"""What to do with a mail of the mailbox that a notification or a sweep pointed at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.addresses import comparable_address
+from shared.domain.model import Address, Direction, Evidence, Gate, GateState, Outline, Reason, Seen
+
+VANISHED_TRIES_SECONDS: Final = (60.0, 180.0, 360.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Nothing of it is kept, and this is why."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Look again at that time; it counts as no attempt."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read its outline, and nothing more of it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """It is a send of ours, seen in the mailbox."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Ask whether its threading tags lead to a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """It belongs to this thread: bring it into the CRM, or record why not."""
+
+    thread_id: str
+    evidence: Evidence
+
+
+def before_looking(gate: Gate | None, generation: int | None, seen: Seen | None, now: datetime) -> Skip | Wait | Look:
+    """Decide without a call to Graph: a shut gate, an older generation and a seen mail cost nothing."""
+    if gate is None or gate.state is GateState.CLOSED:
+        return Skip(Reason.DISCONNECTED)
+    if generation is not None and generation != gate.generation:
+        return Skip(Reason.STALE)
+    if seen is not None:
+        return Skip(Reason.ALREADY_SEEN)
+    if gate.paused_until is not None and gate.paused_until > now:
+        return Wait(gate.paused_until)
+    return Look()
+
+
+def by_outline(outline: Outline) -> Skip | Echo | Trace:
+    """Decide by ids and tags alone. A draft is nothing yet: it enters when it is sent."""
+    if outline.is_draft:
+        return Skip(Reason.DRAFT)
+    if outline.key is not None:
+        return Echo(outline.key)
+    return Trace()
+
+
+def direction_of(sender: Address | None, gate: Gate) -> Direction:
+    """The user's own mail is outbound as the CRM sees it; everybody else's is inbound."""
+    own = {comparable_address(one) for one in gate.own_addresses}
+    return Direction.OUTBOUND if sender and comparable_address(sender.address) in own else Direction.INBOUND
+
+
+def when_missing(attempts: int, now: datetime) -> Wait | Skip:
+    """A 404 is looked at three times over ten minutes; then the mail has vanished, and the sweep has the last word."""
+    if attempts < len(VANISHED_TRIES_SECONDS):
+        return Wait(now + timedelta(seconds=VANISHED_TRIES_SECONDS[attempts]))
+    return Skip(Reason.VANISHED)

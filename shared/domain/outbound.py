@@ -1,0 +1,147 @@
+"""A CRM send, step by step: which step comes next, and never a second mail.
+
+The phases and their reasons stand in E-10 to E-14. Before `sending`, drafts are cheap: a fresh one per build, never
+adopted, never shared. From `sending` on there is one draft id, and only that id is ever sent (again).
+
+RFC 5322, 3.6.4, for replies: In-Reply-To names the parent, References its ancestors; Graph's createReply sets both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.model import Gate, GateState, Located, OutboxItem, Phase, Reason, Whereabouts
+
+LEASE: Final = timedelta(seconds=120)
+ASK_AGAIN_AFTER: Final = timedelta(seconds=300)
+UNKNOWN_AFTER: Final = timedelta(hours=1)
+CONFIRM_AFTER: Final = timedelta(seconds=60)
+LOOK_UP_EVERY: Final = timedelta(minutes=15)
+GIVE_UP_LOOKING_AFTER: Final = timedelta(days=7)
+MAX_BUILDS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The send is done, or somebody else is at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Come back at that time; no attempt is counted."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Make a fresh draft and send it; `build` numbers this try and fences older workers."""
+
+    build: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """It is unknown whether the mail left: ask the mailbox before anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendAgain:
+    """The very same draft still lies in Drafts: send that id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The sent copy was found."""
+
+    located: Located
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The send ends, and the CRM is told why."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TellUnknown:
+    """An hour has passed: the CRM is told that nobody knows, and the looking goes on."""
+
+
+def next_step(item: OutboxItem, gate: Gate | None, now: datetime) -> Nothing | Later | Build | Ask | Fail:
+    """What a worker that was rung for this send does first."""
+    if item.phase.final or (item.lease_until is not None and item.lease_until > now):
+        return Nothing()
+    if item.phase in (Phase.NEW, Phase.BUILDING):
+        return _before_sending(item, gate, now)
+    if gate is None or gate.state is GateState.CLOSED or gate.generation != item.generation:
+        return Nothing()
+    if item.phase is Phase.SENDING and item.send_tried_at is not None and now < item.send_tried_at + ASK_AGAIN_AFTER:
+        return Later(item.send_tried_at + ASK_AGAIN_AFTER)
+    return _unless_paused(gate, now) or Ask()
+
+
+def _before_sending(item: OutboxItem, gate: Gate | None, now: datetime) -> Later | Build | Fail:
+    if gate is None or gate.state is GateState.CLOSED:
+        return Fail(Reason.DISCONNECTED)
+    if gate.generation != item.generation:
+        return Fail(Reason.MAILBOX_CHANGED)
+    if item.build >= MAX_BUILDS and item.attempts >= MAX_BUILDS:
+        return Fail(Reason.GAVE_UP)
+    return _unless_paused(gate, now) or Build(item.build + 1)
+
+
+def _unless_paused(gate: Gate, now: datetime) -> Later | None:
+    paused = gate.paused_until is not None and gate.paused_until > now
+    return Later(gate.paused_until) if paused and gate.paused_until else None
+
+
+def by_whereabouts(
+    item: OutboxItem, by_id: Located | None, by_key: tuple[Located, ...], now: datetime
+) -> Confirm | SendAgain | Later | Fail | TellUnknown:
+    """What the mailbox's answer means for a send whose outcome was unknown or unconfirmed.
+
+    `by_id` is the recorded draft id looked up (None: 404), `by_key` everything that carries K.
+    """
+    sent = [one for one in (by_id, *by_key) if one and one.whereabouts is Whereabouts.SENT]
+    if sent:
+        return Confirm(sent[0])
+    if by_id is not None:
+        return _by_id(item, by_id.whereabouts, now)
+    deleted = [one for one in by_key if _is_the_recorded_draft(item, one)]
+    if deleted:
+        return Fail(Reason.CANCELLED_IN_MAILBOX)
+    return _keep_asking(item, now)
+
+
+def _by_id(item: OutboxItem, whereabouts: Whereabouts, now: datetime) -> SendAgain | Later | Fail | TellUnknown:
+    if whereabouts is Whereabouts.DELETED_DRAFT:
+        return Fail(Reason.CANCELLED_IN_MAILBOX)
+    if whereabouts is Whereabouts.DRAFT and item.phase is Phase.SENDING:
+        return SendAgain()
+    return _keep_asking(item, now)
+
+
+def _is_the_recorded_draft(item: OutboxItem, one: Located) -> bool:
+    return (
+        one.whereabouts is Whereabouts.DELETED_DRAFT
+        and item.draft_internet_message_id is not None
+        and one.outline.internet_message_id == item.draft_internet_message_id
+    )
+
+
+def _keep_asking(item: OutboxItem, now: datetime) -> Later | TellUnknown:
+    started = item.send_started_at or now
+    if now >= started + UNKNOWN_AFTER and not item.unconfirmed_told:
+        return TellUnknown()
+    step = ASK_AGAIN_AFTER if now < started + UNKNOWN_AFTER else LOOK_UP_EVERY
+    return Later(now + step)
+
+
+def send_again_is_late(item: OutboxItem, now: datetime) -> bool:
+    """After an hour even the same draft is no longer sent: what people do not expect any more is not sent to them."""
+    return item.send_started_at is not None and now >= item.send_started_at + UNKNOWN_AFTER

@@ -1,0 +1,219 @@
+"""Everything outside, as the use cases see it: small Protocols, each with an in-memory twin or a simulator.
+
+Errors are those of `shared.domain.errors`; no port lets a status number or a library's exception through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from shared.domain.model import (
+    Draft,
+    DraftContent,
+    FetchedMessage,
+    Grant,
+    Located,
+    Outline,
+    OutlinePage,
+    OutgoingFile,
+    People,
+    Profile,
+    Refreshed,
+    RemoteFile,
+    Subscription,
+)
+
+
+class Clock(Protocol):
+    """The time of day; injected everywhere."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+
+class Chance(Protocol):
+    """Randomness; `secrets` in life, seeded in tests."""
+
+    def token(self, size_bytes: int = 32) -> str:
+        """Unguessable text, base64url without padding, of `size_bytes` random bytes."""
+        ...
+
+    def data(self, size_bytes: int) -> bytes:
+        """Unguessable bytes."""
+        ...
+
+    def fraction(self) -> float:
+        """A number in [0, 1) for jitter."""
+        ...
+
+
+class Access(Protocol):
+    """The right to call Graph for one mailbox."""
+
+    @property
+    def mailbox_id(self) -> str:
+        """Our id of the mailbox: what limits are counted by."""
+        ...
+
+    async def token(self, *, rejected: str | None = None, claims: str | None = None) -> str:
+        """A bearer token. `rejected` names one that Graph just refused with 401, so that another must be fetched.
+
+        Raises GrantDead when only the user can repair the consent, ProviderUnavailable or Throttled otherwise.
+        """
+        ...
+
+
+class MailProvider(Protocol):
+    """Microsoft Graph mail, as far as the product needs it.
+
+    Every method may raise Throttled, ProviderUnavailable, GrantDead, MailboxUnusable, ItemGone, UpstreamSurprise;
+    the writes that must not be repeated blindly (create_draft, create_reply, attach, send) raise Ambiguous when
+    it is unknown whether they happened. Nothing is retried in here except one repeat after a 401.
+    """
+
+    async def profile(self, access: Access) -> Profile:
+        """Address, display name and aliases of the signed-in mailbox."""
+        ...
+
+    async def outline(self, access: Access, graph_message_id: str) -> Outline:
+        """Ids and threading tags of one mail; never a word of it."""
+        ...
+
+    async def people(self, access: Access, graph_message_id: str) -> People:
+        """Sender, to and cc of one mail."""
+        ...
+
+    async def fetch(self, access: Access, graph_message_id: str) -> FetchedMessage:
+        """One mail whole, without its files."""
+        ...
+
+    async def files(self, access: Access, graph_message_id: str) -> tuple[RemoteFile, ...]:
+        """Metadata of the mail's files."""
+        ...
+
+    async def file_content(self, access: Access, graph_message_id: str, remote_id: str, limit_bytes: int) -> bytes:
+        """The bytes of one file; raises TooLarge past `limit_bytes`."""
+        ...
+
+    async def sweep(
+        self, access: Access, since: datetime, next_link: str | None = None, *, sent_items_only: bool = False
+    ) -> OutlinePage:
+        """Outlines of mail modified since a time, oldest first, one page; `next_link` is followed whole."""
+        ...
+
+    async def create_draft(self, access: Access, content: DraftContent) -> Draft:
+        """A fresh draft with everything in it (files too, when they fit one request)."""
+        ...
+
+    async def create_reply(self, access: Access, to_graph_message_id: str, content: DraftContent) -> Draft:
+        """A reply draft with key and recipients; its `html` is the quoted original. Body and files are not set yet."""
+        ...
+
+    async def replace_body(self, access: Access, graph_message_id: str, html: str) -> None:
+        """Set a draft's whole body."""
+        ...
+
+    async def attach(self, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
+        """Attach one file to a draft, by POST or upload session as its size asks (F-9)."""
+        ...
+
+    async def send(self, access: Access, graph_message_id: str) -> None:
+        """Send that draft. Raises ItemGone (404), MessageRefused, Ambiguous."""
+        ...
+
+    async def locate(self, access: Access, graph_message_id: str) -> Located:
+        """Where the message with that id stands now."""
+        ...
+
+    async def find_by_key(self, access: Access, key: str) -> tuple[Located, ...]:
+        """Every message of the mailbox that carries our key."""
+        ...
+
+    async def subscribe(
+        self,
+        access: Access,
+        *,
+        notification_url: str,
+        lifecycle_url: str,
+        client_state: str,
+        expires_at: datetime,
+        filtered: bool,
+    ) -> Subscription:
+        """Register for `created` on the whole mailbox (drafts filtered out when `filtered`).
+
+        Raises MessageRefused(reason="filter_refused") where the filter is not accepted; adopts an existing equal one on 409.
+        """
+        ...
+
+    async def renew(self, access: Access, subscription_id: str, expires_at: datetime) -> Subscription:
+        """Extend and re-authorise in one. Raises SubscriptionGone on 404."""
+        ...
+
+    async def unsubscribe(self, access: Access, subscription_id: str) -> None:
+        """Remove it; gone already is fine."""
+        ...
+
+    async def subscriptions(self, access: Access) -> tuple[Subscription, ...]:
+        """This app's subscriptions of this user."""
+        ...
+
+
+class SignIn(Protocol):
+    """Microsoft Entra sign-in through MSAL."""
+
+    async def begin(self, *, state: str, login_hint: str | None = None) -> tuple[str, dict[str, Any]]:
+        """The address to send the browser to, and the flow to keep (holds the PKCE verifier: seal it)."""
+        ...
+
+    async def redeem(self, flow: Mapping[str, Any], response: Mapping[str, str]) -> Grant:
+        """Exchange the code. Raises SignInFailed(reason), ProviderUnavailable."""
+        ...
+
+    async def refresh(self, cache: str, *, claims: str | None = None) -> Refreshed:
+        """A new access token from a serialised cache. Raises GrantDead, Throttled, ProviderUnavailable."""
+        ...
+
+
+class Sealer(Protocol):
+    """Encryption at rest, bound to the place where the value lies (K-1, K-3)."""
+
+    async def seal(self, tenant_id: str, place: Sequence[str], plain: bytes) -> str:
+        """Seal for `place` = (table, partition, row, field)."""
+        ...
+
+    async def unseal(self, tenant_id: str, place: Sequence[str], sealed: str) -> bytes:
+        """Open what was sealed for exactly that place. Raises SealBroken."""
+        ...
+
+
+class CrmAnswer(Protocol):
+    """What came back from the CRM."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        ...
+
+    @property
+    def retry_after_seconds(self) -> float | None:
+        """Parsed Retry-After, if any."""
+        ...
+
+
+class Crm(Protocol):
+    """The CRM's side: it is told things."""
+
+    async def deliver(self, url: str, event_id: str, body: bytes, secrets: Sequence[bytes], at: datetime) -> CrmAnswer:
+        """One signed attempt (Standard Webhooks). Raises CrmUnavailable when no answer came, InvalidRequest for an address that may not be called."""
+        ...
+
+
+class Fetcher(Protocol):
+    """Guarded download of files the CRM points to (C-1 to C-5)."""
+
+    async def fetch(self, url: str, limit_bytes: int) -> bytes:
+        """The bytes. Raises TooLarge, InvalidRequest (address refused), CrmUnavailable."""
+        ...
