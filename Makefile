@@ -1,0 +1,109 @@
+# Postbraid. `make` lists what can be done; .ci/run calls the same targets.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# The oldest Python supported that really starts (a version manager's shim may not).
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,13))' 2>/dev/null && echo $$p && break; done)
+PYTHON313 ?= $(shell for p in python3.13 $$(ls -d ~/.pyenv/versions/3.13*/bin/python3.13 2>/dev/null); do $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3,13))' 2>/dev/null && echo $$p && break; done)
+CODE := $(wildcard functions shared sandbox function_app.py)
+STEP := scripts/step.sh
+present = $(if $(wildcard $(2)),$(1))
+
+.PHONY: help setup browser demo up story test fast contract sim host simulate e2e worker check lint format types imports locks meta fix lock clean venv313
+
+help: ## List what can be done
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed node_modules/.installed ## Install the locked packages (only what changed)
+
+$(VENV)/.installed: requirements.txt requirements-dev.txt scripts/install_python.sh
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed" >&2; exit 1; }
+	@$(STEP) "Python packages" scripts/install_python.sh $(PYTHON) $(VENV) requirements.txt requirements-dev.txt
+	@touch $@
+
+node_modules/.installed: package-lock.json package.json .npmrc
+	@scripts/need.sh npm nodejs npm
+	@$(STEP) "Azurite (npm)" npm ci --ignore-scripts --loglevel=error
+	@touch $@
+
+browser: ## Install Debian's chromium for the browser tests, if it is missing
+	@scripts/need.sh chromium chromium
+
+demo: setup ## Start the local world and play the story's beginning: Ctrl-C ends it
+	@exec $(PY) -m sandbox up
+
+up: demo ## The same as demo
+
+story: setup ## Play the whole story on processes; SABOTAGE=lose|double|peek must make it fail
+	@SABOTAGE=$(SABOTAGE) $(STEP) "Story on processes" $(PY) -m sandbox story
+
+test: setup browser ## Everything: fast, contract, sim, host, story, simulate, e2e, worker
+	@$(STEP) --begin
+	@code=0; $(MAKE) -k fast contract sim host $(call present,story,sandbox/__main__.py) simulate e2e worker || code=$$?; \
+	$(STEP) --report; exit $$code
+
+fast: setup ## Unit and function tests: no sockets, seconds
+	@$(STEP) "Fast tests" scripts/pytest_folders.sh tests/unit tests/functions
+
+contract: setup ## Every port against its twin in memory and against Azurite
+	@$(STEP) "Contract tests" scripts/pytest_folders.sh tests/contract
+
+sim: setup ## Tests of the Microsoft 365 simulator and of the demo CRM
+	@$(STEP) "Simulator tests" scripts/pytest_folders.sh tests/graphsim tests/democrm
+
+host: setup ## Tests of the development host
+	@$(STEP) "Development host tests" scripts/pytest_folders.sh tests/devhost
+
+simulate: setup ## The story's core in one process under a virtual clock, once per knob
+	@$(STEP) "Simulation" scripts/pytest_folders.sh tests/simulation
+
+e2e: setup browser ## The demo driven through a real browser
+	@$(STEP) "Browser tests" scripts/pytest_folders.sh tests/e2e
+
+worker: setup ## Index and call the app with Azure's own worker library (needs Python 3.13)
+	@$(if $(PYTHON313),$(MAKE) venv313 && $(STEP) "Worker library" env PY=.venv313/bin/python scripts/pytest_folders.sh tests/worker,echo "==> Worker library: left out, no Python 3.13 here")
+
+venv313: .venv313/.installed ## A second environment on Python 3.13, with Azure's worker library
+
+.venv313/.installed: requirements.txt requirements-dev.txt requirements-worker.txt scripts/install_python.sh
+	@test -n "$(PYTHON313)" || { echo "Python 3.13 is needed for this" >&2; exit 1; }
+	@$(STEP) "Python 3.13 packages" scripts/install_python.sh $(PYTHON313) .venv313 requirements.txt requirements-dev.txt requirements-worker.txt
+	@touch $@
+
+check: setup ## Format, lint, types, direction of imports, locks, documents
+	@$(STEP) --begin
+	@code=0; $(MAKE) -k lint format types imports locks meta || code=$$?; $(STEP) --report; exit $$code
+
+lint: setup
+	@$(STEP) "Lint" $(VENV)/bin/ruff check
+
+format: setup
+	@$(STEP) "Format" $(VENV)/bin/ruff format --check
+
+types: setup
+	@$(STEP) "Types" $(PY) -m mypy $(CODE)
+
+imports: setup
+	@$(STEP) "Direction of imports" $(VENV)/bin/lint-imports
+
+locks: setup
+	@$(STEP) "Locks" $(PY) scripts/lock.py --check
+
+meta: setup ## Documents, settings and start-up compared with the code
+	@$(STEP) "Meta tests" scripts/pytest_folders.sh tests/meta
+
+fix: setup ## Let the tools repair format and lint
+	@$(VENV)/bin/ruff check --fix --exit-zero
+	@$(VENV)/bin/ruff format
+
+lock: setup ## Resolve the dependencies again (UPGRADE=1 takes newer versions) and write the locks
+	@$(PY) scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove environments, packages, caches and the local world's data
+	@rm -rf .venv .venv313 node_modules .sandbox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

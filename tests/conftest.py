@@ -1,0 +1,18 @@
+"""The few fixtures everybody uses."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
+
+LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+
+
+@pytest.fixture(autouse=True)
+def _network(request: pytest.FixtureRequest) -> None:
+    """No sockets at all in unit tests (asyncio's own pair excepted), only this machine's elsewhere."""
+    enable_socket()
+    if "/tests/unit/" in request.path.as_posix():
+        disable_socket(allow_unix_socket=True)
+    else:
+        socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
