@@ -81,7 +81,7 @@ Op = Insert | Replace | Merge | Delete | Upsert
 
 
 class TableStore(Protocol):
-    """Rows under (partition, row) with ETags. Keys are case-sensitive, `/ \\ # ?` and control characters are refused.
+    """Rows under (partition, row) with ETags. Keys are case-sensitive; slashes, # ? and control characters are refused.
 
     Rows of a query come in order of their keys, as the service sorts them (ordinal).
     """
