@@ -217,3 +217,39 @@ class Fetcher(Protocol):
     async def fetch(self, url: str, limit_bytes: int) -> bytes:
         """The bytes. Raises TooLarge, InvalidRequest (address refused), CrmUnavailable."""
         ...
+
+
+class ClientStates(Protocol):
+    """The proof that a notification is of a subscription of ours (G-2); no storage is read."""
+
+    def mint(self, mailbox_key: str, generation: int, nonce: str) -> str:
+        """A clientState of at most 128 characters."""
+        ...
+
+    def verify(self, client_state: str) -> tuple[str, int] | None:
+        """(mailbox key, generation) or None when it is not ours."""
+        ...
+
+
+class FileLinks(Protocol):
+    """Signed, expiring links to staged files (F-5)."""
+
+    def mint(self, parts: Sequence[str], expires_at: datetime) -> str:
+        """A token for the path."""
+        ...
+
+    def verify(self, token: str, now: datetime) -> tuple[str, ...] | None:
+        """The parts, or None when it is not ours or too old."""
+        ...
+
+
+class ApiKeys(Protocol):
+    """Tenant keys (A-1)."""
+
+    def parse(self, header: str | None) -> tuple[str, str] | None:
+        """(key id, secret) of an Authorization header, or None."""
+        ...
+
+    def matches(self, secret: str, secret_hash: str) -> bool:
+        """Compared in constant time."""
+        ...

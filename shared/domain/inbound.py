@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.addresses import comparable_address
-from shared.domain.model import Address, Direction, Evidence, Gate, GateState, Outline, Reason, Seen
+from shared.domain.model import Address, Direction, Evidence, Gate, GateState, MessageIndex, Outline, Reason, Seen
 
+COPY_WITHIN: Final = timedelta(minutes=10)
 VANISHED_TRIES_SECONDS: Final = (60.0, 180.0, 360.0)
 
 
@@ -71,6 +72,16 @@ def by_outline(outline: Outline) -> Skip | Echo | Trace:
     if outline.key is not None:
         return Echo(outline.key)
     return Trace()
+
+
+def is_copy(outline: Outline, index: MessageIndex | None) -> bool:
+    """The same Message-ID at nearly the same time is the same mail again (E-15): a copy, or the user's own cc to himself.
+
+    The same Message-ID at another time is another mail: some programs use one Message-ID for everything.
+    """
+    if index is None or outline.received_at is None:
+        return False
+    return abs(outline.received_at - index.at) <= COPY_WITHIN
 
 
 def direction_of(sender: Address | None, gate: Gate) -> Direction:

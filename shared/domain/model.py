@@ -7,7 +7,7 @@ them only after `ids.comparable_address`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 
@@ -194,6 +194,7 @@ class Thread:
     active_from: datetime
     crm_thread_id: str | None = None
     participants: tuple[str, ...] = ()
+    conversation_ids: tuple[str, ...] = ()
     crm_context: str = "{}"
     contact_ids: tuple[str, ...] = ()
     newest_graph_message_id: str | None = None
@@ -212,12 +213,13 @@ class ConversationLink:
 
 @dataclass(frozen=True, slots=True)
 class MessageIndex:
-    """A Message-ID that belongs to a thread; also for messages that did not sync (R7)."""
+    """A Message-ID that belongs to a thread; also for messages that did not sync (R7). `at` tells a copy from a reuse (E-15)."""
 
     internet_message_id: str
     thread_id: str
     message_id: str
     synced: bool
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +283,7 @@ class OutboxItem:
     sent_at: datetime | None = None
     reason: Reason | None = None
     detail: str | None = None
+    event_ref: str | None = None
     unconfirmed_told: bool = False
 
 
@@ -301,20 +304,27 @@ class Event:
     equal_refusals: int = 0
     last_status: int | None = None
 
+    @property
+    def ref(self) -> str:
+        """What finds the event again: its time, which sorts, and its id."""
+        return f"{self.at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}|{self.event_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class MessageRecord:
-    """A message of a thread as the API shows it; its `event_id` leads to the data the CRM was told."""
+    """A message by its id: one of the mailbox with what was told of it, or with `key` the way to a CRM send."""
 
     message_id: str
     thread_id: str
     direction: Direction
     origin: Origin
     status: str
-    event_id: str | None
+    event_ref: str | None
     created_at: datetime
     reason: Reason | None = None
     detail: str | None = None
+    files: tuple[StagedFile, ...] = ()
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

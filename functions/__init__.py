@@ -1,0 +1,15 @@
+"""Triggers: parse, call one use case, answer. The only package that imports azure.functions."""
+
+from __future__ import annotations
+
+from functions import connections, crm_api, documents, graph_webhooks, health, schedules, workers
+
+BLUEPRINTS = (
+    connections.bp,
+    crm_api.bp,
+    graph_webhooks.bp,
+    documents.bp,
+    health.bp,
+    workers.bp,
+    schedules.bp,
+)

@@ -1,0 +1,154 @@
+"""The boundary: every route says who may call it and how much it reads; every error becomes a problem document.
+
+The platform lets everybody in (`anonymous`), because its shared keys can't tell tenants apart; the policies here
+are the one layer of authentication (X-1). A route without a policy cannot be written with these decorators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import azure.functions as func
+import msgspec
+
+from shared.bootstrap import services
+from shared.domain.errors import BodyTooLarge, NotAllowed, NotAuthenticated, PostbraidError
+from shared.domain.model import Tenant
+from shared.problem import problem_for
+from shared.services import Services
+from shared.state.sessions import Session
+from shared.sync.connect_mailbox import session_of
+from shared.telemetry import canonical_line, log_unexpected
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+Answering = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+POLICIES: Final[dict[str, str]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A CRM server behind a valid key."""
+
+    tenant: Tenant
+
+
+def public(policy: str, limit_bytes: int = 16 * KIB) -> Callable[[Answering], Answering]:
+    """A route that anybody may call; `policy` names what protects it instead (X-1)."""
+
+    def decorate(handler: Answering) -> Answering:
+        async def call(req: func.HttpRequest) -> func.HttpResponse:
+            check_length(req, limit_bytes)
+            return await handler(req)
+
+        return _bounded(handler, policy, call)
+
+    return decorate
+
+
+def tenant_key(
+    scope: str, limit_bytes: int = 256 * KIB
+) -> Callable[[Callable[[func.HttpRequest, Caller], Awaitable[func.HttpResponse]]], Answering]:
+    """A route for a CRM's server with a key of this scope."""
+
+    def decorate(handler: Callable[[func.HttpRequest, Caller], Awaitable[func.HttpResponse]]) -> Answering:
+        async def call(req: func.HttpRequest) -> func.HttpResponse:
+            caller = await _caller(services(), req.headers.get("authorization"), scope)
+            check_length(req, limit_bytes)
+            return await handler(req, caller)
+
+        return _bounded(handler, f"tenant_key:{scope}", call)
+
+    return decorate
+
+
+def session(
+    handler: Callable[[func.HttpRequest, Session], Awaitable[func.HttpResponse]],
+) -> Answering:
+    """A route for our own settings page: its session token comes in a header, so no other site can send it (W-5)."""
+
+    async def call(req: func.HttpRequest) -> func.HttpResponse:
+        check_length(req, 16 * KIB)
+        scheme, _, token = (req.headers.get("authorization") or "").partition(" ")
+        found = await session_of(services(), token if scheme == "Bearer" else None)
+        return await handler(req, found)
+
+    return _bounded(handler, "session", call)
+
+
+def _bounded(handler: Callable[..., Any], policy: str, call: Answering) -> Answering:
+    """Turn errors into problems and write one canonical line; the worker sees a function of `req` alone."""
+
+    async def answering(req: func.HttpRequest) -> func.HttpResponse:
+        with canonical_line(handler.__name__) as line:
+            try:
+                response = await call(req)
+            except PostbraidError as err:
+                line["problem"] = type(err).__name__
+                response = problem(err)
+            except Exception as err:  # noqa: BLE001 - one of the two places that may
+                log_unexpected(err)
+                response = problem(err)
+            line["status"] = response.status_code
+            return response
+
+    answering.__name__ = answering.__qualname__ = handler.__name__
+    answering.__doc__ = handler.__doc__
+    answering.__module__ = handler.__module__
+    POLICIES[handler.__name__] = policy
+    return answering
+
+
+def check_length(req: func.HttpRequest, limit_bytes: int) -> None:
+    """The length is judged before anything is parsed (X-2)."""
+    if len(req.get_body()) > limit_bytes:
+        raise BodyTooLarge(f"at most {limit_bytes} bytes")
+
+
+async def _caller(s: Services, header: str | None, scope: str) -> Caller:
+    """The tenant comes from the credential, never from path or body (A-3)."""
+    parsed = s.api_keys.parse(header)
+    key = await s.tenants.key(parsed[0]) if parsed else None
+    if parsed is None or key is None or not s.api_keys.matches(parsed[1], key.secret_hash):
+        raise NotAuthenticated
+    if key.expires_at is not None and key.expires_at <= s.clock.now():
+        raise NotAuthenticated
+    if scope not in key.scopes:
+        raise NotAllowed(f"The key lacks the scope {scope}.")
+    tenant = (await s.tenants.get(key.tenant_id)).value
+    if tenant.disabled:
+        raise NotAuthenticated
+    return Caller(tenant)
+
+
+def problem(err: Exception) -> func.HttpResponse:
+    """RFC 9457."""
+    status, headers, body = problem_for(err, None)
+    return func.HttpResponse(body, status_code=status, headers={**SECURITY_HEADERS, **headers})
+
+
+def json_answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """A JSON answer with the headers every answer has (X-6)."""
+    all_headers = {**SECURITY_HEADERS, **(headers or {}), "Content-Type": "application/json"}
+    return func.HttpResponse(msgspec.json.encode(content), status_code=status, headers=all_headers)
+
+
+def page(html: str, policy: str, headers: Mapping[str, str] | None = None, status: int = 200) -> func.HttpResponse:
+    """One of our own pages with its Content-Security-Policy."""
+    all_headers = {
+        **SECURITY_HEADERS,
+        "Content-Security-Policy": policy,
+        **(headers or {}),
+        "Content-Type": "text/html; charset=utf-8",
+    }
+    return func.HttpResponse(html.encode(), status_code=status, headers=all_headers)

@@ -1,0 +1,167 @@
+"""HTTP: what a CRM's server calls. Sends, files, messages, events."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from email.message import Message
+from typing import Any
+from urllib.parse import unquote
+
+import azure.functions as func
+import msgspec
+
+from functions.boundary import MIB, SECURITY_HEADERS, Caller, json_answer, public, tenant_key
+from functions.wire import AddressIn, AttachmentIn, SendIn
+from shared.bootstrap import services
+from shared.domain.errors import FieldError, InvalidRequest
+from shared.domain.model import Address, SendRequest
+from shared.json_reader import read_json
+from shared.sync.accept_outbound import accept_outbound
+from shared.sync.keep_upload import keep_upload
+from shared.sync.list_events import list_events as list_recorded_events
+from shared.sync.show_message import open_file
+from shared.sync.show_message import show_message as show_one_message
+
+bp = func.Blueprint()
+
+
+@bp.route(route="v1/messages", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@tenant_key("send", 4 * MIB)
+async def send_message(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    """The CRM send trigger: 202 once the send is stored (A-7)."""
+    s, body = services(), req.get_body()
+    request = send_request(read_json(body, 4 * MIB, SendIn), body)
+    accepted = await accept_outbound(s, caller.tenant.tenant_id, request)
+    status_url = f"{s.addresses.api}/v1/messages/{accepted.message_id}"
+    answer = {
+        "id": accepted.message_id,
+        "crm_message_id": accepted.crm_message_id,
+        "thread_id": accepted.thread_id,
+        "status": "accepted",
+        "status_url": status_url,
+    }
+    return json_answer(answer, 202, {"Location": status_url})
+
+
+@bp.route(route="v1/messages/{message_id}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@tenant_key("read")
+async def show_message(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    """Where a message stands, and why."""
+    return json_answer(await show_one_message(services(), caller.tenant.tenant_id, req.route_params["message_id"]))
+
+
+@bp.route(route="v1/files", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@tenant_key("send", 3 * MIB)
+async def upload_file(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    """Take one file ahead of a send; it is judged at once (R7, R8)."""
+    name = file_name(req.headers.get("content-disposition"))
+    upload_id, upload = await keep_upload(services(), caller.tenant.tenant_id, name, req.get_body())
+    answer = {
+        "id": upload_id,
+        "name": upload.file.name,
+        "content_type": upload.file.content_type,
+        "size_bytes": upload.file.size_bytes,
+        "expires_at": upload.expires_at,
+    }
+    return json_answer(answer, 201)
+
+
+@bp.route(route="v1/events", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@tenant_key("read")
+async def list_events(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    """Every recorded event behind a cursor, for a CRM that was down."""
+    limit = req.params.get("limit", "100")
+    if not limit.isdecimal() or not 1 <= int(limit) <= 500:  # noqa: PLR2004 - a page
+        raise InvalidRequest("limit is a number from 1 to 500.", (FieldError("/limit", "1 to 500"),))
+    return json_answer(
+        await list_recorded_events(services(), caller.tenant.tenant_id, req.params.get("after", ""), int(limit))
+    )
+
+
+@bp.route(route="files/{token}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@public("signed_link")
+async def download_file(req: func.HttpRequest) -> func.HttpResponse:
+    """A staged file through its signed link: always a download, never interpreted (F-5)."""
+    file, content = await open_file(services(), req.route_params["token"])
+    headers = {
+        **SECURITY_HEADERS,
+        "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+        "Content-Disposition": content_disposition(file.name),
+        "Content-Type": file.content_type,
+    }
+    return func.HttpResponse(content, headers=headers)
+
+
+def send_request(sent: SendIn, body: bytes) -> SendRequest:
+    """Wire to domain. Raises InvalidRequest for an attachment that is none of the three kinds."""
+    kinds = [_attachment(number, one) for number, one in enumerate(sent.attachments)]
+    return SendRequest(
+        crm_message_id=sent.crm_message_id,
+        user_id=sent.user_id,
+        to=_people(sent.to),
+        cc=_people(sent.cc),
+        bcc=_people(sent.bcc),
+        subject=sent.subject,
+        html=sent.body.html,
+        text=sent.body.text,
+        thread_id=sent.thread_id,
+        crm_thread_id=sent.crm_thread_id,
+        file_ids=tuple(value for kind, value in kinds if kind == "file"),
+        inline_files=tuple(value for kind, value in kinds if kind == "inline"),
+        linked_files=tuple(value for kind, value in kinds if kind == "link"),
+        crm_context=msgspec.json.encode(sent.crm_context).decode(),
+        contact_ids=tuple(sent.contact_ids),
+        body_hash=canonical_hash(body),
+    )
+
+
+def canonical_hash(body: bytes) -> str:
+    """Hash of the request that white space and the order of members do not change (A-5)."""
+    return hashlib.sha256(msgspec.json.encode(msgspec.json.decode(body), order="sorted")).hexdigest()
+
+
+def _people(addresses: list[AddressIn]) -> tuple[Address, ...]:
+    return tuple(Address(one.address, one.name) for one in addresses)
+
+
+def _attachment(number: int, one: AttachmentIn) -> tuple[str, Any]:
+    pointer = f"/attachments/{number}"
+    if one.file_id is not None and one.content_base64 is None and one.url is None:
+        return "file", one.file_id
+    if one.content_base64 is not None and one.name and one.url is None and one.file_id is None:
+        return "inline", (one.name, one.content_type or "", _decoded(one.content_base64, pointer))
+    if one.url is not None and one.name and one.content_base64 is None and one.file_id is None:
+        return "link", (one.url, one.name)
+    raise InvalidRequest(
+        "An attachment is a file_id, or name and content_base64, or name and url.",
+        (FieldError(pointer, "exactly one of file_id, content_base64, url"),),
+    )
+
+
+def _decoded(text: str, pointer: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as err:
+        raise InvalidRequest("A file is not base64.", (FieldError(f"{pointer}/content_base64", "not base64"),)) from err
+
+
+def file_name(header: str | None) -> str:
+    """The file name of a Content-Disposition (RFC 6266: `filename*` wins). Raises InvalidRequest without one."""
+    parsed = Message()
+    parsed["Content-Disposition"] = header or ""
+    value = parsed.get_param("filename", header="content-disposition")
+    if isinstance(value, tuple):
+        return unquote(value[2], encoding=value[0] or "utf-8")
+    if not isinstance(value, str) or not value:
+        detail = (FieldError("/headers/content-disposition", "attachment; filename*=UTF-8''name"),)
+        raise InvalidRequest("A file needs a name.", detail)
+    return value
+
+
+def content_disposition(name: str) -> str:
+    """RFC 6266, with an ASCII fallback for old clients."""
+    plain = "".join(one if one.isascii() and one.isprintable() and one not in '"\\' else "_" for one in name)
+    encoded = "".join(f"%{byte:02X}" for byte in name.encode())
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"

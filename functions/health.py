@@ -1,0 +1,28 @@
+"""HTTP: is it up, and can it work."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from functions.boundary import json_answer, public
+from shared.bootstrap import services
+from shared.sync.check_health import check_health
+
+bp = func.Blueprint()
+
+
+@bp.route(route="health/live", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@public("open")
+async def health_live(req: func.HttpRequest) -> func.HttpResponse:
+    """The process answers; nothing else is touched."""
+    del req
+    return json_answer({"status": "live"})
+
+
+@bp.route(route="health/ready", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@public("open")
+async def health_ready(req: func.HttpRequest) -> func.HttpResponse:
+    """One ping of each store; raises Unavailable, which is a 503."""
+    del req
+    await check_health(services())
+    return json_answer({"status": "ready"})

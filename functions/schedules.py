@@ -1,0 +1,30 @@
+"""Timers: renewals, and everything else that is due. Both only ring; any run may be missed."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from shared.bootstrap import services
+from shared.sync.bury_poison import bury_poison
+from shared.sync.ring_due_work import ring_due_renewals
+from shared.sync.ring_due_work import ring_due_work as ring_all_due_work
+from shared.telemetry import canonical_line
+
+bp = func.Blueprint()
+
+
+@bp.timer_trigger(arg_name="timer", schedule="0 */15 * * * *", run_on_startup=False, use_monitor=True)
+async def renew_subscriptions(timer: func.TimerRequest) -> None:
+    """Ring for the subscriptions that are due for renewal."""
+    with canonical_line("renew_subscriptions") as line:
+        line["past_due"] = timer.past_due
+        line["rung"] = await ring_due_renewals(services())
+
+
+@bp.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=False, use_monitor=True)
+async def ring_due_work(timer: func.TimerRequest) -> None:
+    """Ring for due work and put poison messages where they cannot expire (E-29)."""
+    with canonical_line("ring_due_work") as line:
+        line["past_due"] = timer.past_due
+        line["rung"] = await ring_all_due_work(services())
+        line["buried"] = await bury_poison(services())

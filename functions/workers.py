@@ -1,0 +1,44 @@
+"""Queues: hints of notifications, sends, deliveries, care of subscriptions and sweeps."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from shared.bootstrap import services
+from shared.sync.doorbells import Changes, WorkJob, decode_job
+from shared.sync.receive_change import receive_change
+from shared.sync.work import do_work
+from shared.telemetry import canonical_line
+
+bp = func.Blueprint()
+
+
+@bp.queue_trigger(arg_name="msg", queue_name="changes", connection="DataStorage")
+async def work_changes(msg: func.QueueMessage) -> None:
+    """Look at each message that Graph pointed at."""
+    with canonical_line("work_changes"):
+        for hint in decode_job(Changes, msg.get_body()).hints:
+            await receive_change(services(), hint)
+
+
+@bp.queue_trigger(arg_name="msg", queue_name="outbox", connection="DataStorage")
+async def work_outbox(msg: func.QueueMessage) -> None:
+    """Take a send one step further."""
+    await _work("work_outbox", msg)
+
+
+@bp.queue_trigger(arg_name="msg", queue_name="deliveries", connection="DataStorage")
+async def work_deliveries(msg: func.QueueMessage) -> None:
+    """Tell the CRM again."""
+    await _work("work_deliveries", msg)
+
+
+@bp.queue_trigger(arg_name="msg", queue_name="care", connection="DataStorage")
+async def work_care(msg: func.QueueMessage) -> None:
+    """Renew, recreate, sweep, look again."""
+    await _work("work_care", msg)
+
+
+async def _work(name: str, msg: func.QueueMessage) -> None:
+    with canonical_line(name):
+        await do_work(services(), decode_job(WorkJob, msg.get_body()))

@@ -1,0 +1,35 @@
+"""Reasons as sentences for people."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.domain.model import Reason
+
+REASON_TEXTS: Final = {
+    Reason.ATTACHMENT_TOO_LARGE: "A file is larger than 3 MB, so the message does not sync.",
+    Reason.ATTACHMENT_TYPE: "A file is of a type that does not sync, so the message does not sync.",
+    Reason.ATTACHMENT_MISMATCH: "A file is not what its name says, so the message does not sync.",
+    Reason.ATTACHMENT_EMPTY: "A file is empty, so the message does not sync.",
+    Reason.ATTACHMENT_UNREADABLE: "A file could not be read, so the message does not sync.",
+    Reason.ATTACHMENT_NOT_FETCHED: "A file could not be fetched from its address; nothing was sent.",
+    Reason.TOO_MANY_ATTACHMENTS: "There are too many files on the message.",
+    Reason.ATTACHMENTS_TOO_LARGE_TOGETHER: "The files are too large together.",
+    Reason.DISCONNECTED: "The mailbox was disconnected before the message left.",
+    Reason.MAILBOX_CHANGED: "The user connected another mailbox before the message left.",
+    Reason.INVALID_RECIPIENT: "Microsoft refused a recipient's address.",
+    Reason.SEND_DENIED: "Microsoft does not let this mailbox send the message.",
+    Reason.MESSAGE_TOO_LARGE: "The message is larger than the mailbox allows.",
+    Reason.MAILBOX_FULL: "The mailbox is full.",
+    Reason.SENDING_BLOCKED: "Microsoft has blocked this mailbox from sending.",
+    Reason.MAILBOX_UNUSABLE: "The mailbox cannot be used through Microsoft Graph.",
+    Reason.REFUSED_BY_PROVIDER: "Microsoft refused the message.",
+    Reason.CANCELLED_IN_MAILBOX: "The draft was deleted in the mailbox before it was sent.",
+    Reason.OUTCOME_UNKNOWN: "It is not known whether the message left; the search goes on.",
+    Reason.GAVE_UP: "The message could not be prepared after several tries.",
+}
+
+
+def reason_text(reason: Reason) -> str:
+    """The sentence people read for a reason (docs/problems.md explains each)."""
+    return REASON_TEXTS.get(reason, reason.value.replace("_", " "))

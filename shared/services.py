@@ -1,0 +1,67 @@
+"""Everything a use case may reach, in one frozen value; built only by `shared.bootstrap`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from shared.ports import ApiKeys, Chance, Clock, ClientStates, Crm, Fetcher, FileLinks, MailProvider, Sealer, SignIn
+from shared.state.claims import Claims
+from shared.state.connections import Connections
+from shared.state.due import Due
+from shared.state.ledger import Ledger
+from shared.state.letters import Letters
+from shared.state.sessions import Sessions
+from shared.state.tenants import Tenants
+from shared.storage.api import BlobStore, QueueStore, TableStore
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where this deployment is reached. `public_base_url` has no trailing slash; routes live under its /api."""
+
+    public_base_url: str
+    webhook_secret: str
+
+    @property
+    def api(self) -> str:
+        """Base of every route."""
+        return f"{self.public_base_url}/api"
+
+    @property
+    def notifications(self) -> str:
+        """Graph's change notifications (G-2: the path carries a secret)."""
+        return f"{self.api}/graph/notifications/{self.webhook_secret}"
+
+    @property
+    def lifecycle(self) -> str:
+        """Graph's lifecycle notifications."""
+        return f"{self.api}/graph/lifecycle/{self.webhook_secret}"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Ports and repositories."""
+
+    addresses: Addresses
+    clock: Clock
+    chance: Chance
+    sleep: Callable[[float], Awaitable[None]]
+    tables: TableStore
+    blobs: BlobStore
+    queues: QueueStore
+    ledger: Ledger
+    connections: Connections
+    claims: Claims
+    sessions: Sessions
+    tenants: Tenants
+    due: Due
+    letters: Letters
+    sealer: Sealer
+    mail: MailProvider
+    sign_in: SignIn
+    crm: Crm
+    fetcher: Fetcher
+    client_states: ClientStates
+    file_links: FileLinks
+    api_keys: ApiKeys

@@ -1,0 +1,174 @@
+"""The table `Connections`: who is connected to which mailbox, with the sealed tokens beside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.domain.errors import RowChanged, RowExists, RowMissing
+from shared.domain.model import Connection, MailboxRef
+from shared.ports import Sealer
+from shared.state import keys
+from shared.state.codec import Stored, decode, encode
+from shared.storage.api import Delete, Insert, Op, Replace, TableStore
+
+CURRENT_ROW = "current"
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """Which connection of a user counts."""
+
+    connection_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A sealed secret with the time it is good until (for access tokens)."""
+
+    sealed: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedTokens:
+    """A connection's tokens in clear, with the ETags they must be saved under (K-7)."""
+
+    cache: str = field(repr=False)
+    cache_etag: str
+    access_token: str | None = field(repr=False, default=None)
+    expires_at: datetime | None = None
+    access_etag: str | None = None
+
+
+class Connections:
+    """Repository of connections; a user's rows share a partition, so that a swap is one transaction."""
+
+    def __init__(self, tables: TableStore, sealer: Sealer) -> None:
+        self._tables = tables
+        self._sealer = sealer
+
+    async def current(self, tenant_id: str, user_id: str) -> Stored[Connection] | None:
+        """The connection that counts for this user, whatever its status; None before the first."""
+        partition = keys.user_partition(tenant_id, user_id)
+        row = await self._tables.get(keys.CONNECTIONS, partition, CURRENT_ROW)
+        if row is None:
+            return None
+        current = decode(Current, row.values, row.etag)
+        return await self.get(tenant_id, user_id, current.value.connection_id)
+
+    async def get(self, tenant_id: str, user_id: str, connection_id: str) -> Stored[Connection] | None:
+        """One connection of a user."""
+        partition = keys.user_partition(tenant_id, user_id)
+        row = await self._tables.get(keys.CONNECTIONS, partition, _row("conn", connection_id))
+        return decode(Connection, row.values, row.etag) if row else None
+
+    async def connect(self, tenant_id: str, connection: Connection, cache: str, previous: Stored[Connection] | None) -> None:
+        """Make this the user's current connection and keep its token cache, in one transaction.
+
+        Raises RowChanged or RowExists when somebody else changed the user's connection meanwhile.
+        """
+        partition = keys.user_partition(tenant_id, connection.user.user_id)
+        sealed = await self._seal(tenant_id, partition, "tokens", connection.connection_id, cache)
+        present = await self._tables.get(keys.CONNECTIONS, partition, CURRENT_ROW)
+        now_current = encode(Stored(Current(connection.connection_id)))
+        ops: list[Op] = [
+            Replace(CURRENT_ROW, now_current, present.etag) if present else Insert(CURRENT_ROW, now_current),
+            Insert(_row("conn", connection.connection_id), encode(Stored(connection))),
+            Insert(_row("tokens", connection.connection_id), encode(Stored(Sealed(sealed)))),
+        ]
+        if previous is not None:
+            ops.append(Replace(_row("conn", previous.value.connection_id), encode(previous), previous.etag or ""))
+        await self._tables.transact(keys.CONNECTIONS, partition, ops)
+
+    async def repair(self, tenant_id: str, connection: Stored[Connection], cache: str) -> None:
+        """Put a fresh token cache under an existing connection (O-11); the cached access token goes."""
+        partition = keys.user_partition(tenant_id, connection.value.user.user_id)
+        connection_id = connection.value.connection_id
+        sealed = Stored(Sealed(await self._seal(tenant_id, partition, "tokens", connection_id, cache)))
+        tokens = await self._tables.get(keys.CONNECTIONS, partition, _row("tokens", connection_id))
+        row = _row("tokens", connection_id)
+        await self._tables.transact(
+            keys.CONNECTIONS,
+            partition,
+            [
+                Replace(_row("conn", connection_id), encode(connection), connection.etag or ""),
+                Replace(row, encode(sealed), tokens.etag) if tokens else Insert(row, encode(sealed)),
+                Delete(_row("access", connection_id), None),
+            ],
+        )
+
+    async def save(self, tenant_id: str, connection: Stored[Connection]) -> None:
+        """Write a changed connection under the ETag it was read with."""
+        partition = keys.user_partition(tenant_id, connection.value.user.user_id)
+        row = _row("conn", connection.value.connection_id)
+        await self._tables.replace(keys.CONNECTIONS, partition, row, encode(connection), connection.etag or "")
+
+    async def tokens(self, tenant_id: str, user_id: str, connection_id: str) -> OpenedTokens | None:
+        """The connection's tokens, opened; None after Disconnect."""
+        partition = keys.user_partition(tenant_id, user_id)
+        kept = await self._tables.get(keys.CONNECTIONS, partition, _row("tokens", connection_id))
+        if kept is None:
+            return None
+        cache = await self._open(tenant_id, partition, "tokens", connection_id, decode(Sealed, kept.values, kept.etag).value)
+        row = await self._tables.get(keys.CONNECTIONS, partition, _row("access", connection_id))
+        if row is None:
+            return OpenedTokens(cache, kept.etag)
+        access = decode(Sealed, row.values, row.etag).value
+        token = await self._open(tenant_id, partition, "access", connection_id, access)
+        return OpenedTokens(cache, kept.etag, token, access.expires_at, row.etag)
+
+    async def access_token(self, tenant_id: str, user_id: str, connection_id: str) -> tuple[str, datetime] | None:
+        """The cached access token and its expiry: one read, the usual case."""
+        partition = keys.user_partition(tenant_id, user_id)
+        row = await self._tables.get(keys.CONNECTIONS, partition, _row("access", connection_id))
+        if row is None:
+            return None
+        kept = decode(Sealed, row.values, row.etag).value
+        token = await self._open(tenant_id, partition, "access", connection_id, kept)
+        return (token, kept.expires_at) if kept.expires_at else None
+
+    async def save_tokens(
+        self, tenant_id: str, user_id: str, connection_id: str, read: OpenedTokens, cache: str, access_token: str, expires_at: datetime
+    ) -> bool:
+        """Keep refreshed tokens, only where the ones they came from still lie (nothing rises again after Disconnect).
+
+        Returns False when somebody was faster; their tokens are as good.
+        """
+        partition = keys.user_partition(tenant_id, user_id)
+        sealed_cache = await self._seal(tenant_id, partition, "tokens", connection_id, cache)
+        sealed_access = await self._seal(tenant_id, partition, "access", connection_id, access_token)
+        access_row = _row("access", connection_id)
+        access = encode(Stored(Sealed(sealed_access, expires_at)))
+        ops: list[Op] = [
+            Replace(_row("tokens", connection_id), encode(Stored(Sealed(sealed_cache))), read.cache_etag),
+            Replace(access_row, access, read.access_etag) if read.access_etag else Insert(access_row, access),
+        ]
+        try:
+            await self._tables.transact(keys.CONNECTIONS, partition, ops)
+        except (RowChanged, RowExists, RowMissing):
+            return False
+        return True
+
+    async def forget_tokens(self, tenant_id: str, user_id: str, connection_id: str) -> None:
+        """Delete what could call Graph for this connection."""
+        partition = keys.user_partition(tenant_id, user_id)
+        rows = [Delete(_row(name, connection_id), None) for name in ("tokens", "access")]
+        await self._tables.transact(keys.CONNECTIONS, partition, rows)
+
+    async def _seal(self, tenant_id: str, partition: str, name: str, connection_id: str, plain: str) -> str:
+        place = (keys.CONNECTIONS, partition, _row(name, connection_id), "sealed")
+        return await self._sealer.seal(tenant_id, place, plain.encode())
+
+    async def _open(self, tenant_id: str, partition: str, name: str, connection_id: str, kept: Sealed) -> str:
+        place = (keys.CONNECTIONS, partition, _row(name, connection_id), "sealed")
+        return (await self._sealer.unseal(tenant_id, place, kept.sealed)).decode()
+
+
+def mailbox_ref(tenant_id: str, connection: Connection) -> MailboxRef:
+    """Where the state of a connection's mailbox lives."""
+    return MailboxRef(tenant_id, connection.mailbox_id)
+
+
+def _row(name: str, connection_id: str) -> str:
+    return f"{name}:{connection_id}"

@@ -1,0 +1,107 @@
+"""The table `Due`: which mailboxes have work in which five minutes, so that timers never scan.
+
+A mailbox is noted before the transaction that creates its work. A bucket is read by every tick from its start
+until two minutes after its end (a writer may still be between the note and its transaction), then taken away and
+the watermark moved; so missed ticks are read later, and nothing is forgotten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.errors import RowChanged, RowExists, RowMissing
+from shared.domain.model import MailboxRef, Todo, Work
+from shared.ports import Clock
+from shared.state import keys
+from shared.storage.api import TableStore
+
+WORK_LANE: Final = "work"
+RENEWAL_LANE: Final = "renewals"
+LANES: Final = (WORK_LANE, RENEWAL_LANE)
+GRACE: Final = timedelta(minutes=2)
+_REMEMBERED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class DueBucket:
+    """One bucket of one shard with the mailboxes noted in it."""
+
+    lane: str
+    shard: int
+    bucket: int
+    mailboxes: tuple[MailboxRef, ...]
+
+
+def lane_of(work: Work) -> str:
+    """Renewals have their own timer."""
+    return RENEWAL_LANE if work is Work.RENEW else WORK_LANE
+
+
+class Due:
+    """Notes and watermarks."""
+
+    def __init__(self, tables: TableStore, clock: Clock) -> None:
+        self._tables = tables
+        self._clock = clock
+        self._promised: dict[tuple[str, str], None] = {}
+
+    async def promise(self, mailbox: MailboxRef, todo: Todo) -> None:
+        """Note the mailbox in the bucket of the work, or in the present one when that is later."""
+        await self.promise_at(mailbox, lane_of(todo.work), todo.due_at)
+
+    async def promise_at(self, mailbox: MailboxRef, lane: str, at: datetime) -> None:
+        """Note the mailbox for a time. A note made by this process is not written twice: present buckets are never erased."""
+        bucket = max(keys.bucket_of(at), keys.bucket_of(self._clock.now()))
+        place = (keys.due_partition(lane, bucket, keys.shard_of(mailbox)), keys.mailbox_partition(mailbox))
+        if place in self._promised:
+            return
+        await self._tables.upsert(keys.DUE, *place, {"schema": 1})
+        if len(self._promised) >= _REMEMBERED:
+            self._promised.clear()
+        self._promised[place] = None
+
+    async def due_buckets(self, lane: str, shard: int) -> list[DueBucket]:
+        """Every bucket from the watermark to now, oldest first; empty ones between are left out."""
+        now = keys.bucket_of(self._clock.now())
+        first = await self._watermark(lane, shard, now)
+        rows = self._tables.query_partitions(
+            keys.DUE, keys.due_partition(lane, first, 0), keys.due_partition(lane, now + 1, 0)
+        )
+        found: dict[int, list[MailboxRef]] = {}
+        async for row in rows:
+            _, bucket, row_shard = row.partition.split("|")
+            if int(row_shard) == shard:
+                found.setdefault(int(bucket), []).append(keys.mailbox_from_partition(row.row))
+        return [DueBucket(lane, shard, bucket, tuple(who)) for bucket, who in sorted(found.items())]
+
+    async def finish(self, buckets: list[DueBucket], lane: str, shard: int) -> None:
+        """Take away the buckets that are surely over, then move the watermark past them."""
+        now = self._clock.now()
+        for one in buckets:
+            if keys.bucket_end(one.bucket) + GRACE <= now:
+                await self._erase(one)
+        past = keys.bucket_of(now - GRACE - keys.BUCKET) + 1
+        await self._move_watermark(lane, shard, past)
+
+    async def _erase(self, bucket: DueBucket) -> None:
+        partition = keys.due_partition(bucket.lane, bucket.bucket, bucket.shard)
+        for mailbox in bucket.mailboxes:
+            await self._tables.delete(keys.DUE, partition, keys.mailbox_partition(mailbox), None)
+
+    async def _watermark(self, lane: str, shard: int, now: int) -> int:
+        row = await self._tables.get(keys.DUE, "watermark", f"{lane}|{shard:02d}")
+        return int(str(row.values["bucket"])) if row else now - 12
+
+    async def _move_watermark(self, lane: str, shard: int, bucket: int) -> None:
+        """Only forward; two ticks at once are harmless, the later value wins."""
+        name = f"{lane}|{shard:02d}"
+        row = await self._tables.get(keys.DUE, "watermark", name)
+        try:
+            if row is None:
+                await self._tables.insert(keys.DUE, "watermark", name, {"bucket": bucket})
+            elif int(str(row.values["bucket"])) < bucket:
+                await self._tables.replace(keys.DUE, "watermark", name, {"bucket": bucket}, row.etag)
+        except (RowExists, RowChanged, RowMissing):
+            return

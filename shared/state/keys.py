@@ -1,0 +1,159 @@
+"""Table names, partition keys and row keys: built and parsed here and nowhere else; pure.
+
+Ids from outside are hashed (case-sensitively) before they reach a key, because Table keys forbid some characters
+and because keys show up in logs of the platform. Tenant and mailbox ids are ours and stand as they are.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from shared.domain.ids import digest
+from shared.domain.model import (
+    Activity,
+    ConversationLink,
+    Event,
+    Gate,
+    MailboxRef,
+    MessageIndex,
+    MessageRecord,
+    OutboxItem,
+    Seen,
+    Thread,
+    Todo,
+    Work,
+)
+
+CONNECTIONS: Final = "Connections"
+MAILBOX: Final = "Mailbox"
+CLAIMS: Final = "Claims"
+DUE: Final = "Due"
+SESSIONS: Final = "Sessions"
+TENANTS: Final = "Tenants"
+DEAD_LETTERS: Final = "DeadLetters"
+SUBSCRIPTIONS: Final = "Subscriptions"
+TABLES: Final = (CONNECTIONS, MAILBOX, CLAIMS, DUE, SESSIONS, TENANTS, DEAD_LETTERS, SUBSCRIPTIONS)
+
+STAGING: Final = "staging"
+CONTAINERS: Final = (STAGING,)
+
+CHANGES: Final = "changes"
+OUTBOX: Final = "outbox"
+DELIVERIES: Final = "deliveries"
+CARE: Final = "care"
+QUEUES: Final = (CHANGES, OUTBOX, DELIVERIES, CARE)
+
+GATE_ROW: Final = "gate"
+BUCKET: Final = timedelta(minutes=5)
+DUE_SHARDS: Final = 1
+
+type_of_record = Gate | Thread | ConversationLink | MessageIndex | Seen | OutboxItem | Event | Activity | Todo | MessageRecord
+
+
+def mailbox_partition(mailbox: MailboxRef) -> str:
+    """The partition that one transaction can change together (E-5)."""
+    return f"{mailbox.tenant_id}|{mailbox.mailbox_id}"
+
+
+def mailbox_from_partition(partition: str) -> MailboxRef:
+    """The inverse of mailbox_partition."""
+    tenant_id, mailbox_id = partition.split("|")
+    return MailboxRef(tenant_id, mailbox_id)
+
+
+def user_partition(tenant_id: str, user_id: str) -> str:
+    """All connections of one CRM user."""
+    return f"{tenant_id}|{digest('user', user_id)}"
+
+
+def stamp(at: datetime) -> str:
+    """Time as text that sorts as time does, to the microsecond."""
+    return at.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+def conversation_prefix(conversation_id: str) -> str:
+    """Two threads may share a conversation_id, so this is read as a range."""
+    return f"conv:{digest('conversation', conversation_id)}|"
+
+
+def todo_row(due_at: datetime, work: Work, ref: str) -> str:
+    """Due work sorts by time; the same work at the same time is one row."""
+    return f"todo:{stamp(due_at)}|{work.value}|{digest('todo', ref)}"
+
+
+def thread_row(thread_id: str) -> str:
+    """Row of a thread."""
+    return f"thread:{thread_id}"
+
+
+def row_by_identity(kind: type, identity: str) -> str:
+    """The row of a record known by its natural id."""
+    match kind.__name__:
+        case "Gate":
+            return GATE_ROW
+        case "Thread":
+            return thread_row(identity)
+        case "MessageIndex":
+            return f"msgid:{digest('msgid', identity)}"
+        case "Seen":
+            return f"seen:{digest('seen', identity)}"
+        case "OutboxItem":
+            return f"out:{identity}"
+        case "Event":
+            return f"event:{identity}"
+        case "MessageRecord":
+            return f"msg:{identity}"
+        case name:
+            msg = f"{name} is not looked up by one id"
+            raise TypeError(msg)
+
+
+def row_of(record: type_of_record) -> str:  # noqa: PLR0911 - one line per kind of row reads best
+    """The row a record lies in."""
+    match record:
+        case Gate():
+            return GATE_ROW
+        case Thread():
+            return thread_row(record.thread_id)
+        case ConversationLink():
+            return conversation_prefix(record.conversation_id) + record.thread_id
+        case MessageIndex():
+            return row_by_identity(MessageIndex, record.internet_message_id)
+        case Seen():
+            return row_by_identity(Seen, record.graph_message_id)
+        case OutboxItem():
+            return row_by_identity(OutboxItem, record.key)
+        case Event():
+            return row_by_identity(Event, record.ref)
+        case MessageRecord():
+            return row_by_identity(MessageRecord, record.message_id)
+        case Activity():
+            return f"act:{stamp(record.at)}|{record.activity_id}"
+        case Todo():
+            return todo_row(record.due_at, record.work, record.ref)
+
+
+def bucket_of(at: datetime) -> int:
+    """The number of the 5-minute bucket a time falls in."""
+    return int(at.timestamp() // BUCKET.total_seconds())
+
+
+def bucket_end(bucket: int) -> datetime:
+    """When a bucket is over."""
+    return datetime.fromtimestamp((bucket + 1) * BUCKET.total_seconds(), UTC)
+
+
+def due_partition(lane: str, bucket: int, shard: int) -> str:
+    """Where the mailboxes with work due in a bucket are noted."""
+    return f"{lane}|{bucket:012d}|{shard:02d}"
+
+
+def shard_of(mailbox: MailboxRef) -> int:
+    """Which shard notes a mailbox."""
+    return int(digest("shard", mailbox.mailbox_id), 36) % DUE_SHARDS
+
+
+def after_prefix(prefix: str) -> str:
+    """The end of the range of all keys with this prefix."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)

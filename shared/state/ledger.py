@@ -1,0 +1,133 @@
+"""The table `Mailbox`: everything of one mailbox in one partition, so that one transaction changes it together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from shared.domain.errors import GateShut, OutcomeUnknown, RowChanged
+from shared.domain.model import ConversationLink, Event, Gate, GateState, MailboxRef, Thread, Todo
+from shared.ports import Chance
+from shared.state import keys
+from shared.state.codec import Stored, decode, encode
+from shared.state.due import Due
+from shared.storage.api import Delete, Insert, Op, Replace, TableStore
+
+R = TypeVar("R")
+COMMIT_COLUMN = "commit"
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Take this record's row away; with an ETag only if it is unchanged."""
+
+    record: Any
+    etag: str | None = None
+
+
+Change = Stored[Any] | Erase
+
+
+class Ledger:
+    """Rows of mailboxes. A new record is inserted, a read one replaced under its ETag; nothing is upserted (E-2)."""
+
+    def __init__(self, tables: TableStore, due: Due, chance: Chance) -> None:
+        self._tables = tables
+        self._due = due
+        self._chance = chance
+
+    async def gate(self, mailbox: MailboxRef) -> Stored[Gate] | None:
+        """The mailbox's gate, or None when it was never connected."""
+        return await self.find(mailbox, Gate, "")
+
+    async def find(self, mailbox: MailboxRef, kind: type[R], identity: str) -> Stored[R] | None:
+        """One record by its natural id (thread_id, internet_message_id, graph_message_id, key, event ref, message_id)."""
+        row = await self._tables.get(
+            keys.MAILBOX, keys.mailbox_partition(mailbox), keys.row_by_identity(kind, identity)
+        )
+        return decode(kind, row.values, row.etag) if row else None
+
+    async def threads_of_conversation(self, mailbox: MailboxRef, conversation_id: str) -> tuple[Thread, ...]:
+        """The threads that a conversation_id of this mailbox leads to."""
+        prefix = keys.conversation_prefix(conversation_id)
+        links = await self._range(mailbox, ConversationLink, prefix, keys.after_prefix(prefix))
+        found = [await self.find(mailbox, Thread, link.value.thread_id) for link in links]
+        return tuple(one.value for one in found if one)
+
+    async def todos(self, mailbox: MailboxRef, until: datetime, limit: int = 100) -> list[Stored[Todo]]:
+        """Work due at or before `until`, oldest first."""
+        return await self._range(mailbox, Todo, "todo:", f"todo:{keys.stamp(until)}~", limit)
+
+    async def has_todos(self, mailbox: MailboxRef, until: datetime) -> bool:
+        """Whether any work is due by then."""
+        return bool(await self.todos(mailbox, until, 1))
+
+    async def events(self, mailbox: MailboxRef, after_ref: str, limit: int) -> list[Stored[Event]]:
+        """Recorded events behind `after_ref`, oldest first."""
+        return await self._range(mailbox, Event, f"event:{after_ref}~", "event;", limit)
+
+    async def write(self, mailbox: MailboxRef, *changes: Change) -> list[str]:
+        """Write what lets nothing in or out (attempts, deliveries done, failures): no fence. Returns the new ETags.
+
+        Raises RowExists, RowChanged, RowMissing, StoreUnavailable, OutcomeUnknown.
+        """
+        await self._promise(mailbox, changes)
+        partition = keys.mailbox_partition(mailbox)
+        return await self._tables.transact(keys.MAILBOX, partition, [_op(one) for one in changes])
+
+    async def open_gate(self, mailbox: MailboxRef, gate: Stored[Gate], *changes: Change) -> Stored[Gate]:
+        """Write a gate whatever it says (connect, disconnect, repair) together with `changes`."""
+        await self._promise(mailbox, changes)
+        commit = self._chance.token(9)
+        columns: dict[str, Any] = {**encode(gate), COMMIT_COLUMN: commit}
+        own: Op = (
+            Replace(keys.GATE_ROW, columns, gate.etag) if gate.etag else Insert(keys.GATE_ROW, columns)
+        )
+        partition = keys.mailbox_partition(mailbox)
+        try:
+            etags = await self._tables.transact(keys.MAILBOX, partition, [own, *(_op(one) for one in changes)])
+        except OutcomeUnknown:
+            return await self._conclude(mailbox, gate, commit)
+        return Stored(gate.value, etags[0], gate.unknown)
+
+    async def pass_gate(self, mailbox: MailboxRef, gate: Stored[Gate], *changes: Change) -> Stored[Gate]:
+        """The fence: write `changes` only while the gate is open and exactly as it was read.
+
+        Raises GateShut when it is closed, RowChanged("gate") when it changed meanwhile.
+        """
+        if gate.value.state is GateState.CLOSED:
+            raise GateShut
+        return await self.open_gate(mailbox, gate, *changes)
+
+    async def _conclude(self, mailbox: MailboxRef, gate: Stored[Gate], commit: str) -> Stored[Gate]:
+        """E-6: a transaction without an answer is concluded by reading its gate row."""
+        row = await self._tables.get(keys.MAILBOX, keys.mailbox_partition(mailbox), keys.GATE_ROW)
+        if row is None or row.values.get(COMMIT_COLUMN) != commit:
+            raise RowChanged(keys.GATE_ROW)
+        return Stored(gate.value, row.etag, gate.unknown)
+
+    async def _promise(self, mailbox: MailboxRef, changes: Sequence[Change]) -> None:
+        """Due rows come before the transaction that needs them, so that no todo is without its alarm."""
+        for one in changes:
+            if isinstance(one, Stored) and isinstance(one.value, Todo):
+                await self._due.promise(mailbox, one.value)
+
+    async def _range(
+        self, mailbox: MailboxRef, kind: type[R], start: str, end: str, limit: int | None = None
+    ) -> list[Stored[R]]:
+        rows = await self._tables.query(keys.MAILBOX, keys.mailbox_partition(mailbox), start, end, limit)
+        return [decode(kind, row.values, row.etag) for row in rows]
+
+
+def new(record: R) -> Stored[R]:
+    """A record that must not exist yet."""
+    return Stored(record)
+
+
+def _op(change: Change) -> Op:
+    if isinstance(change, Erase):
+        return Delete(keys.row_of(change.record), change.etag)
+    row = keys.row_of(change.value)
+    return Replace(row, encode(change), change.etag) if change.etag else Insert(row, encode(change))

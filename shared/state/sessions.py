@@ -1,0 +1,157 @@
+"""The table `Sessions`: short-lived rows of people's browsers, and of files uploaded ahead of a send.
+
+Whatever a browser holds is random and stored only as a hash. A one-time row is deleted by its ETag before it is
+used, so that the second to arrive finds nothing (O-4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol, TypeVar
+
+from shared.domain.errors import LinkUnusable, RowChanged
+from shared.domain.model import CrmUser, StagedFile
+from shared.ports import Clock
+from shared.state import keys
+from shared.state.codec import Stored, decode, encode
+from shared.storage.api import TableStore
+
+
+class Expiring(Protocol):
+    """A row that is good until a time."""
+
+    @property
+    def expires_at(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+
+E = TypeVar("E", bound=Expiring)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLink:
+    """A link the CRM's server asked for (W-1)."""
+
+    tenant_id: str
+    user: CrmUser
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A settings page that is open (W-3)."""
+
+    tenant_id: str
+    user: CrmUser
+    expires_at: datetime
+    absolute_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StartTicket:
+    """The right to start one sign-in (O-2)."""
+
+    tenant_id: str
+    user: CrmUser
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignInState:
+    """A sign-in under way, bound to one browser by the hash of its cookie (O-2, O-3). `flow` is sealed."""
+
+    tenant_id: str
+    user: CrmUser
+    cookie_hash: str
+    flow: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PendingConnection:
+    """A sign-in that waits for the person's yes on the confirm page (O-7). `grant` is sealed."""
+
+    tenant_id: str
+    user: CrmUser
+    tid: str
+    oid: str
+    address: str
+    display_name: str
+    aliases: tuple[str, ...]
+    grant: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file uploaded ahead of a send."""
+
+    file: StagedFile
+    expires_at: datetime
+
+
+def secret_hash(secret: str) -> str:
+    """How a browser's secret is stored: 256 random bits need no salt."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+PARTITIONS: Final = {
+    SessionLink: "link",
+    Session: "session",
+    StartTicket: "ticket",
+    SignInState: "state",
+    PendingConnection: "pending",
+}
+
+
+class Sessions:
+    """Repository of short-lived rows."""
+
+    def __init__(self, tables: TableStore, clock: Clock) -> None:
+        self._tables = tables
+        self._clock = clock
+
+    async def keep(self, secret: str, record: Expiring) -> None:
+        """Keep a row under the hash of a fresh secret."""
+        await self._tables.insert(keys.SESSIONS, PARTITIONS[type(record)], secret_hash(secret), encode(Stored(record)))
+
+    async def look(self, kind: type[E], secret: str) -> Stored[E]:
+        """A row that may be used several times. Raises LinkUnusable."""
+        row = await self._tables.get(keys.SESSIONS, PARTITIONS[kind], secret_hash(secret))  # type: ignore[index]  # kinds are the keys
+        if row is None:
+            raise LinkUnusable
+        stored = decode(kind, row.values, row.etag)
+        if stored.value.expires_at <= self._clock.now():
+            raise LinkUnusable
+        return stored
+
+    async def take(self, kind: type[E], secret: str) -> E:
+        """A row that is used once: gone before it is used. Raises LinkUnusable."""
+        stored = await self.look(kind, secret)
+        try:
+            await self._tables.delete(keys.SESSIONS, PARTITIONS[kind], secret_hash(secret), stored.etag)  # type: ignore[index]  # as above
+        except RowChanged as err:
+            raise LinkUnusable from err
+        return stored.value
+
+    async def prolong(self, secret: str, stored: Stored[Session]) -> None:
+        """Move a session's idle end; losing a race against another page load is fine."""
+        try:
+            await self._tables.replace(keys.SESSIONS, "session", secret_hash(secret), encode(stored), stored.etag or "")
+        except RowChanged:
+            return
+
+    async def keep_upload(self, tenant_id: str, file_id: str, upload: Upload) -> None:
+        """Keep an uploaded file's description."""
+        await self._tables.insert(keys.SESSIONS, f"{tenant_id}|upload", file_id, encode(Stored(upload)))
+
+    async def upload(self, tenant_id: str, file_id: str) -> Upload | None:
+        """An uploaded file of this tenant that is still there."""
+        row = await self._tables.get(keys.SESSIONS, f"{tenant_id}|upload", file_id)
+        if row is None:
+            return None
+        found = decode(Upload, row.values, row.etag).value
+        return found if found.expires_at > self._clock.now() else None

@@ -1,0 +1,237 @@
+"""Take a send from the CRM: judge it, keep its files, claim its id, write its row; only then say accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.content import clean_html, html_to_text, text_to_html
+from shared.domain import ids
+from shared.domain.addresses import validate_recipients
+from shared.domain.attachments import FileProblem, canonical_type, clean_name, judge_content, judge_outbound
+from shared.domain.errors import (
+    AttachmentRefused,
+    CrmMessageIdReused,
+    FieldError,
+    GateShut,
+    InvalidRequest,
+    NoActiveConnection,
+    NotFound,
+    RowChanged,
+    RowExists,
+)
+from shared.domain.model import (
+    Connection,
+    ConnectionStatus,
+    Direction,
+    Gate,
+    GateState,
+    MailboxRef,
+    MessageRecord,
+    Origin,
+    OutboxItem,
+    SendRequest,
+    StagedFile,
+    Thread,
+    Todo,
+    Work,
+)
+from shared.services import Services
+from shared.state.claims import SendClaim
+from shared.state.codec import Stored
+from shared.state.ledger import Change, new
+from shared.sync.doorbells import ring
+from shared.sync.gatekeeping import through_gate
+from shared.sync.staging import Body, stage, stage_body
+
+MAY_SEND = (ConnectionStatus.CONNECTED, ConnectionStatus.DEGRADED, ConnectionStatus.RECONNECT_REQUIRED)
+MAX_SUBJECT_CHARACTERS = 998
+MAX_BODY_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What the CRM is answered; the same for a repeat."""
+
+    message_id: str
+    thread_id: str
+    crm_message_id: str
+
+
+async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> Accepted:
+    """Accept a send durably, or say why not; nothing leaves in here.
+
+    Raises InvalidRequest, AttachmentRefused, NoActiveConnection, CrmMessageIdReused, NotFound (thread), StoreUnavailable.
+    """
+    _validate(request)
+    key = ids.crm_key(tenant_id, request.crm_message_id)
+    earlier = await s.claims.find_send(tenant_id, key)
+    if earlier is not None and (done := await _repeat(s, tenant_id, request, earlier.value)):
+        return done
+    connection = await _sending_connection(s, tenant_id, request.user_id)
+    mailbox = MailboxRef(tenant_id, connection.mailbox_id)
+    thread = await _thread_to_answer(s, mailbox, request.thread_id, connection)
+    files = await _stage_files(s, tenant_id, request)
+    item = await _item(s, mailbox, connection, request, files, thread)
+    claim = await _claim(s, tenant_id, item, mailbox, request.body_hash)
+    if claim.body_hash != request.body_hash:
+        raise CrmMessageIdReused
+    if claim.mailbox_id != mailbox.mailbox_id:
+        raise NoActiveConnection
+    await _write(s, mailbox, item)
+    return Accepted(item.message_id, item.thread_id, item.crm_message_id)
+
+
+def _validate(request: SendRequest) -> None:
+    errors = list(validate_recipients(request.to, request.cc, request.bcc))
+    if len(request.subject) > MAX_SUBJECT_CHARACTERS or any(ord(one) < 32 for one in request.subject):  # noqa: PLR2004 - C0 controls
+        errors.append(FieldError("/subject", "at most 998 characters, no line breaks or other controls"))
+    if request.html is None and request.text is None:
+        errors.append(FieldError("/body", "html or text is needed"))
+    if max(len((request.html or "").encode()), len((request.text or "").encode())) > MAX_BODY_BYTES:
+        errors.append(FieldError("/body", "at most 1 MiB"))
+    if errors:
+        raise InvalidRequest("The message cannot be sent as it is.", tuple(errors))
+
+
+async def _repeat(s: Services, tenant_id: str, request: SendRequest, claim: SendClaim) -> Accepted | None:
+    """A repeat goes to the recorded address, whatever mailbox is current; without a row there it is written now."""
+    if claim.body_hash != request.body_hash:
+        raise CrmMessageIdReused
+    mailbox = MailboxRef(tenant_id, claim.mailbox_id)
+    found = await s.ledger.find(mailbox, OutboxItem, ids.crm_key(tenant_id, request.crm_message_id))
+    if found is None:
+        return None
+    return Accepted(found.value.message_id, found.value.thread_id, found.value.crm_message_id)
+
+
+async def _sending_connection(s: Services, tenant_id: str, user_id: str) -> Connection:
+    stored = await s.connections.current(tenant_id, user_id)
+    if stored is None or stored.value.status not in MAY_SEND:
+        raise NoActiveConnection
+    return stored.value
+
+
+async def _thread_to_answer(
+    s: Services, mailbox: MailboxRef, thread_id: str | None, connection: Connection
+) -> Thread | None:
+    """The thread a reply goes into. One of an earlier connection of this mailbox is resumed by the send (R9)."""
+    if thread_id is None:
+        return None
+    if ids.mailbox_of(thread_id, "thr") != connection.mailbox_id:
+        raise NotFound("This thread is not in the user's connected mailbox.")
+    stored = await s.ledger.find(mailbox, Thread, thread_id)
+    if stored is None:
+        raise NotFound("There is no such thread.")
+    return stored.value
+
+
+async def _stage_files(s: Services, tenant_id: str, request: SendRequest) -> tuple[StagedFile, ...]:
+    uploaded = await _uploaded(s, tenant_id, request.file_ids)
+    judged = [(clean_name(name), content_type, content) for name, content_type, content in request.inline_files]
+    problems = [
+        *judge_outbound([(one.name, one.size_bytes) for one in uploaded] + [(name, len(data)) for name, _, data in judged]),
+        *_content_problems(judged),
+    ]
+    if problems:
+        raise refused(problems)
+    inline = [await stage_file(s, tenant_id, name, content) for name, _, content in judged]
+    linked = tuple(
+        StagedFile(f"att_{number}", clean_name(name), canonical_type(clean_name(name)), 0, url=url)
+        for number, (url, name) in enumerate(request.linked_files)
+    )
+    return (*uploaded, *inline, *linked)
+
+
+async def _uploaded(s: Services, tenant_id: str, file_ids: Sequence[str]) -> list[StagedFile]:
+    found = [(file_id, await s.sessions.upload(tenant_id, file_id)) for file_id in file_ids]
+    missing = [FieldError("/attachments", f"there is no file {file_id}") for file_id, one in found if one is None]
+    if missing:
+        raise InvalidRequest("A file is unknown or its time is over.", tuple(missing))
+    return [one.file for _, one in found if one is not None]
+
+
+def _content_problems(files: Sequence[tuple[str, str, bytes]]) -> list[FileProblem]:
+    judged = [(name, judge_content(name, content)) for name, _, content in files]
+    return [FileProblem(name, reason) for name, reason in judged if reason is not None]
+
+
+def refused(problems: Sequence[FileProblem]) -> AttachmentRefused:
+    """The refusal of a send or an upload, naming each file."""
+    said = tuple(FieldError("/attachments", f"{one.name}: {one.reason.value}") for one in problems)
+    return AttachmentRefused("A file is too large or of a type that does not sync; nothing was sent.", said)
+
+
+async def stage_file(s: Services, tenant_id: str, name: str, content: bytes) -> StagedFile:
+    """Keep one judged file."""
+    content_type = canonical_type(name)
+    blob = await stage(s, tenant_id, content, content_type)
+    return StagedFile(f"att_{s.chance.token(12)}", name, content_type, len(content), blob)
+
+
+async def _item(
+    s: Services, mailbox: MailboxRef, connection: Connection, request: SendRequest, files: tuple[StagedFile, ...], thread: Thread | None
+) -> OutboxItem:
+    key, now = ids.crm_key(mailbox.tenant_id, request.crm_message_id), s.clock.now()
+    html = clean_html(request.html) if request.html is not None else text_to_html(request.text or "")
+    body = Body(html, request.text if request.text is not None else html_to_text(html))
+    return OutboxItem(
+        key=key,
+        crm_message_id=request.crm_message_id,
+        message_id=ids.outbound_message_id(mailbox.mailbox_id, key),
+        thread_id=thread.thread_id if thread else ids.thread_id(mailbox.mailbox_id, key),
+        reply=thread is not None,
+        crm_thread_id=request.crm_thread_id or (thread.crm_thread_id if thread else None),
+        generation=connection.generation,
+        user_id=request.user_id,
+        to=request.to,
+        cc=request.cc,
+        bcc=request.bcc,
+        subject=request.subject,
+        body_blob=await stage_body(s, mailbox, body),
+        files=files,
+        crm_context=request.crm_context,
+        contact_ids=request.contact_ids,
+        created_at=now,
+        updated_at=now,
+        due_at=now,
+    )
+
+
+async def _claim(s: Services, tenant_id: str, item: OutboxItem, mailbox: MailboxRef, body_hash: str) -> SendClaim:
+    """Claim the id for this mailbox. A claim whose gate closed before a row stood there is moved here by CAS."""
+    wanted = SendClaim(body_hash, mailbox.mailbox_id, item.message_id, item.thread_id, item.generation, item.created_at)
+    stored = await s.claims.claim_send(tenant_id, item.key, wanted)
+    elsewhere = stored.value.mailbox_id != mailbox.mailbox_id
+    if elsewhere and stored.value.body_hash == body_hash and await _shut(s, tenant_id, stored):
+        try:
+            await s.claims.move_send(tenant_id, item.key, stored.changed(wanted))
+        except RowChanged as err:
+            raise NoActiveConnection from err
+        return wanted
+    return stored.value
+
+
+async def _shut(s: Services, tenant_id: str, claim: Stored[SendClaim]) -> bool:
+    gate = await s.ledger.gate(MailboxRef(tenant_id, claim.value.mailbox_id))
+    return gate is None or gate.value.state is GateState.CLOSED
+
+
+async def _write(s: Services, mailbox: MailboxRef, item: OutboxItem) -> None:
+    """The accepted row with its alarm, under the fence; then the doorbell."""
+    assert item.due_at is not None  # noqa: S101 - set two functions above
+    todo = Todo(item.due_at, Work.SEND, item.key)
+    record = MessageRecord(
+        item.message_id, item.thread_id, Direction.OUTBOUND, Origin.CRM, "accepted", None, item.created_at, key=item.key
+    )
+
+    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]]:
+        return gate, (new(item), new(todo), new(record))
+
+    try:
+        await through_gate(s, mailbox, item.generation, make)
+    except GateShut as err:
+        raise NoActiveConnection from err
+    except RowExists:
+        return
+    await ring(s, mailbox, todo)

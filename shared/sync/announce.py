@@ -1,0 +1,295 @@
+"""What the CRM is told: events, rendered once and kept with the rows they speak of (C-7, E-19).
+
+The `data` of each type is the contract of openapi.json; ids, names and times are the same in the event feed and in
+GET /v1/messages/{id}. Links to files expire; the API signs them anew on every read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from shared.content import clean_html, html_to_text, snippet, text_to_html, truncate_text
+from shared.domain import ids
+from shared.domain.automail import is_automatic
+from shared.domain.model import (
+    Activity,
+    Address,
+    Connection,
+    ConnectionStatus,
+    Direction,
+    Event,
+    Evidence,
+    FetchedMessage,
+    Gate,
+    MailboxRef,
+    Origin,
+    Outline,
+    OutboxItem,
+    Reason,
+    StagedFile,
+    Thread,
+    Todo,
+    Work,
+)
+from shared.domain.reasons import reason_text
+from shared.services import Services
+from shared.state.ledger import Change, new
+from shared.sync.staging import INLINE_CHARACTERS, Body, stage
+
+FIRST_ATTEMPT_WITHIN: Final = timedelta(seconds=60)
+LINK_FOR: Final = timedelta(days=7)
+
+SENT: Final = "message.sent"
+RECEIVED: Final = "message.received"
+NOT_SYNCED: Final = "message.not_synced"
+FAILED: Final = "message.failed"
+UNCONFIRMED: Final = "message.unconfirmed"
+
+CONNECTION_TYPES: Final = {
+    ConnectionStatus.CONNECTED: "connection.connected",
+    ConnectionStatus.RECONNECT_REQUIRED: "connection.reconnect_required",
+    ConnectionStatus.DEGRADED: "connection.degraded",
+    ConnectionStatus.DISCONNECTED: "connection.disconnected",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event about to be recorded: how it is found again, and the rows to write for it."""
+
+    ref: str
+    changes: tuple[Change, ...]
+
+
+def connection_event(s: Services, mailbox: MailboxRef, connection: Connection, gate: Gate) -> Recorded:
+    """The connection's status changed."""
+    data = {
+        "user_id": connection.user.user_id,
+        "status": connection.status.value,
+        "mailbox": {"id": mailbox.mailbox_id, "address": gate.address},
+    }
+    subject = f"{connection.connection_id}|{connection.status.value}|{_iso(s.clock.now())}"
+    return _inline(s, mailbox, CONNECTION_TYPES[connection.status], subject, None, data)
+
+
+def failed_event(s: Services, mailbox: MailboxRef, item: OutboxItem) -> Recorded:
+    """A CRM send ended without leaving."""
+    return _inline(s, mailbox, FAILED, item.message_id, item.message_id, _outcome_data(item))
+
+
+def unconfirmed_event(s: Services, mailbox: MailboxRef, item: OutboxItem) -> Recorded:
+    """Nobody knows whether a CRM send left."""
+    return _inline(s, mailbox, UNCONFIRMED, item.message_id, item.message_id, _outcome_data(item))
+
+
+async def sent_event(  # noqa: PLR0913 - what an event is told of
+    s: Services, mailbox: MailboxRef, gate: Gate, thread: Thread, item: OutboxItem, outline: Outline, body: Body
+) -> Recorded:
+    """A CRM send was seen in Sent Items."""
+    now = s.clock.now()
+    data = {
+        **_common(mailbox, gate, thread, item.message_id, Direction.OUTBOUND, Origin.CRM),
+        "crm_message_id": item.crm_message_id,
+        "internet_message_id": outline.internet_message_id or item.draft_internet_message_id,
+        "in_reply_to": outline.in_reply_to,
+        "references": list(outline.references),
+        "subject": item.subject,
+        "from": {"address": gate.address, "name": ""},
+        "to": _people(item.to),
+        "cc": _people(item.cc),
+        "bcc": _people(item.bcc),
+        "reply_to": [],
+        "sent_at": _iso(outline.received_at or now),
+        "received_at": _iso(outline.received_at or now),
+        **_body_data(body),
+        "attachments": files_data(s, mailbox, item.message_id, item.files),
+        "automatic": False,
+        "kind": "mail",
+        "evidence": Evidence.KEY.value,
+    }
+    return await _large(s, mailbox, SENT, item.message_id, data)
+
+
+async def synced_event(  # noqa: PLR0913 - as above
+    s: Services,
+    mailbox: MailboxRef,
+    gate: Gate,
+    thread: Thread,
+    message: FetchedMessage,
+    files: Sequence[StagedFile],
+    evidence: Evidence,
+    message_id: str,
+    direction: Direction,
+) -> Recorded:
+    """A mail of the thread was found in the mailbox."""
+    html = clean_html(message.html) if message.html else text_to_html(message.text or "")
+    data = {
+        **_found_data(mailbox, gate, thread, message, message_id, direction),
+        **_body_data(Body(html, message.text or html_to_text(html))),
+        "attachments": files_data(s, mailbox, message_id, files),
+        "automatic": is_automatic(message.headers),
+        "kind": "mail",
+        "evidence": evidence.value,
+    }
+    event_type = SENT if direction is Direction.OUTBOUND else RECEIVED
+    return await _large(s, mailbox, event_type, message_id, data)
+
+
+async def not_synced_event(  # noqa: PLR0913 - as above
+    s: Services,
+    mailbox: MailboxRef,
+    gate: Gate,
+    thread: Thread,
+    message: FetchedMessage,
+    problems: Sequence[tuple[str, int, Reason]],
+    evidence: Evidence,
+    message_id: str,
+    direction: Direction,
+) -> Recorded:
+    """A mail of the thread does not sync because of its files (R7): everything but its words and files is told."""
+    reason = problems[0][2]
+    files = [{"name": name, "size_bytes": size, "problem": why.value} for name, size, why in problems]
+    data = {
+        **_found_data(mailbox, gate, thread, message, message_id, direction),
+        "evidence": evidence.value,
+        "reason": {"code": reason.value, "detail": reason_text(reason), "files": files},
+    }
+    return await _large(s, mailbox, NOT_SYNCED, message_id, data)
+
+
+def activity(
+    s: Services, kind: str, thread_id: str | None, message_id: str | None, reason: Reason | None = None
+) -> Change:
+    """A line of the activity list."""
+    return new(Activity(s.chance.token(6), s.clock.now(), kind, thread_id, message_id, reason))
+
+
+def files_data(s: Services, mailbox: MailboxRef, message_id: str, files: Sequence[StagedFile]) -> list[dict[str, Any]]:
+    """A message's files as the CRM sees them, with freshly signed links."""
+    until = s.clock.now() + LINK_FOR
+    return [_file_data(s, mailbox, message_id, one, until) for one in files]
+
+
+def _file_data(s: Services, mailbox: MailboxRef, message_id: str, file: StagedFile, until: datetime) -> dict[str, Any]:
+    token = s.file_links.mint((mailbox.tenant_id, message_id, file.attachment_id), until) if file.blob else None
+    return {
+        "id": file.attachment_id,
+        "name": file.name,
+        "content_type": file.content_type,
+        "size_bytes": file.size_bytes,
+        "inline": file.inline,
+        "content_id": file.content_id,
+        "url": f"{s.addresses.api}/files/{token}" if token else None,
+        "url_expires_at": _iso(until) if token else None,
+        "omitted": file.omitted,
+    }
+
+
+def _common(
+    mailbox: MailboxRef, gate: Gate, thread: Thread, message_id: str, direction: Direction, origin: Origin
+) -> dict[str, Any]:
+    return {
+        "id": message_id,
+        "thread_id": thread.thread_id,
+        "crm_thread_id": thread.crm_thread_id,
+        "crm_message_id": None,
+        "user_id": gate.user_id,
+        "mailbox": {"id": mailbox.mailbox_id, "address": gate.address},
+        "direction": direction.value,
+        "origin": origin.value,
+        "sequence": thread.sequence,
+        "crm_context": msgspec.json.decode(thread.crm_context),
+        "contact_ids": list(thread.contact_ids),
+    }
+
+
+def _found_data(
+    mailbox: MailboxRef, gate: Gate, thread: Thread, message: FetchedMessage, message_id: str, direction: Direction
+) -> dict[str, Any]:
+    outline = message.outline
+    return {
+        **_common(mailbox, gate, thread, message_id, direction, Origin.MAILBOX),
+        "internet_message_id": outline.internet_message_id,
+        "in_reply_to": outline.in_reply_to,
+        "references": list(outline.references),
+        "subject": message.subject,
+        "from": _people([message.sender])[0] if message.sender else None,
+        "to": _people(message.to),
+        "cc": _people(message.cc),
+        "bcc": _people(message.bcc),
+        "reply_to": _people(message.reply_to),
+        "sent_at": _iso(message.sent_at),
+        "received_at": _iso(message.received_at),
+    }
+
+
+def _outcome_data(item: OutboxItem) -> dict[str, Any]:
+    reason = item.reason or Reason.OUTCOME_UNKNOWN
+    return {
+        "id": item.message_id,
+        "crm_message_id": item.crm_message_id,
+        "thread_id": item.thread_id,
+        "crm_thread_id": item.crm_thread_id,
+        "user_id": item.user_id,
+        "reason": {"code": reason.value, "detail": reason_text(reason)},
+        "crm_context": msgspec.json.decode(item.crm_context),
+        "contact_ids": list(item.contact_ids),
+    }
+
+
+def _body_data(body: Body) -> dict[str, Any]:
+    """Over 1 MiB a body is cut, and says so (H-4)."""
+    html, html_cut = truncate_text(body.html)
+    text, text_cut = truncate_text(body.text)
+    return {"snippet": snippet(body.text), "body": {"html": html, "text": text, "truncated": html_cut or text_cut}}
+
+
+def _people(addresses: Sequence[Address]) -> list[dict[str, str]]:
+    return [{"address": one.address, "name": one.name} for one in addresses]
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
+
+
+def _render(event_type: str, at: datetime, data: Mapping[str, Any]) -> str:
+    return msgspec.json.encode({"type": event_type, "timestamp": _iso(at), "data": data}).decode()
+
+
+def _inline(
+    s: Services, mailbox: MailboxRef, event_type: str, subject: str, message_id: str | None, data: Mapping[str, Any]
+) -> Recorded:
+    now = s.clock.now()
+    return _recorded(s, mailbox, event_type, subject, message_id, _render(event_type, now, data), None)
+
+
+async def _large(
+    s: Services, mailbox: MailboxRef, event_type: str, message_id: str, data: Mapping[str, Any]
+) -> Recorded:
+    """A body that does not fit its row lies in staging; the row stays small."""
+    body = _render(event_type, s.clock.now(), data)
+    if len(body) <= INLINE_CHARACTERS:
+        return _recorded(s, mailbox, event_type, message_id, message_id, body, None)
+    blob = await stage(s, mailbox.tenant_id, body.encode(), "application/json")
+    return _recorded(s, mailbox, event_type, message_id, message_id, None, blob)
+
+
+def _recorded(  # noqa: PLR0913 - the row's own columns
+    s: Services,
+    mailbox: MailboxRef,
+    event_type: str,
+    subject: str,
+    message_id: str | None,
+    body: str | None,
+    blob: str | None,
+) -> Recorded:
+    now = s.clock.now()
+    due_at = now + FIRST_ATTEMPT_WITHIN
+    event_id = ids.event_id(mailbox.tenant_id, event_type, subject)
+    event = Event(event_id, event_type, now, message_id, body, blob, due_at)
+    return Recorded(event.ref, (new(event), new(Todo(due_at, Work.DELIVER, event.ref))))

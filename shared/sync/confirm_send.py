@@ -1,0 +1,104 @@
+"""The sent copy of a CRM send was found in the mailbox: the send is done, and the CRM is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shared.domain.errors import GateShut, RowExists
+from shared.domain.inbound import Skip
+from shared.domain.model import (
+    ConversationLink,
+    Gate,
+    MailboxRef,
+    MessageIndex,
+    Outline,
+    OutboxItem,
+    Phase,
+    Reason,
+    Seen,
+    Thread,
+    Todo,
+    Work,
+)
+from shared.services import Services
+from shared.state.ledger import Change, Erase, new
+from shared.sync.announce import Recorded, activity, sent_event
+from shared.sync.deliver_event import deliver_now
+from shared.sync.gatekeeping import through_gate
+from shared.sync.staging import unstage_body
+
+
+async def confirm_send(s: Services, mailbox: MailboxRef, key: str, outline: Outline) -> Skip:
+    """Record the send as sent with the sent copy's real Message-ID, announce it once, deliver at once.
+
+    An echo of a finished send, or of one nobody knows, changes nothing.
+    """
+    recorded: Recorded | None = None
+
+    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+        nonlocal recorded
+        stored = await s.ledger.find(mailbox, OutboxItem, key)
+        if stored is None or stored.value.phase.final or stored.value.generation != gate.generation:
+            return None
+        changes, recorded = await _confirmed(s, mailbox, gate, stored.value, outline)
+        item = replace(
+            stored.value,
+            phase=Phase.SENT,
+            sent_at=s.clock.now(),
+            due_at=None,
+            lease_until=None,
+            event_ref=recorded.ref,
+            reason=None,
+            updated_at=s.clock.now(),
+        )
+        old_due = stored.value.due_at
+        ended: list[Change] = [Erase(Todo(old_due, Work.SEND, key))] if old_due else []
+        return replace(gate, last_thread_activity_at=s.clock.now()), [stored.changed(item), *ended, *changes]
+
+    try:
+        passed = await through_gate(s, mailbox, None, make)
+    except (GateShut, RowExists):
+        return Skip(Reason.ALREADY_SEEN)
+    if passed is not None and recorded is not None:
+        await deliver_now(s, mailbox, recorded)
+    return Skip(Reason.ECHO)
+
+
+async def _confirmed(
+    s: Services, mailbox: MailboxRef, gate: Gate, item: OutboxItem, outline: Outline
+) -> tuple[list[Change], Recorded]:
+    now = s.clock.now()
+    stored = await s.ledger.find(mailbox, Thread, item.thread_id)
+    people = tuple(one.address for one in (*item.to, *item.cc, *item.bcc))
+    old = stored.value if stored else Thread(
+        item.thread_id, gate.connection_id, gate.generation, now, item.crm_thread_id, people, (), item.crm_context, item.contact_ids
+    )
+    conversations = (outline.conversation_id,) if outline.conversation_id else ()
+    thread = replace(
+        old,
+        sequence=old.sequence + 1,
+        conversation_ids=tuple(dict.fromkeys((*old.conversation_ids, *conversations))),
+        newest_graph_message_id=outline.graph_message_id,
+        newest_internet_message_id=outline.internet_message_id or item.draft_internet_message_id,
+        newest_at=now,
+    )
+    changes: list[Change] = [stored.changed(thread) if stored else new(thread)]
+    if outline.conversation_id and outline.conversation_id not in old.conversation_ids:
+        changes.append(new(ConversationLink(outline.conversation_id, item.thread_id)))
+    changes += await _index(s, mailbox, item, outline)
+    if not await s.ledger.find(mailbox, Seen, outline.graph_message_id):
+        changes.append(new(Seen(outline.graph_message_id, item.message_id, item.thread_id, None, now)))
+    body = await unstage_body(s, item.body_blob)
+    recorded = await sent_event(s, mailbox, gate, thread, item, outline, body)
+    changes += [*recorded.changes, activity(s, "sent", thread.thread_id, item.message_id)]
+    return changes, recorded
+
+
+async def _index(s: Services, mailbox: MailboxRef, item: OutboxItem, outline: Outline) -> list[Change]:
+    """The sent copy's real Message-ID, where it differs from the draft's (desktop clients change it)."""
+    real = outline.internet_message_id
+    if real is None or await s.ledger.find(mailbox, MessageIndex, real):
+        return []
+    at = outline.received_at or s.clock.now()
+    return [new(MessageIndex(real, item.thread_id, item.message_id, synced=True, at=at))]

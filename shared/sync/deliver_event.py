@@ -1,0 +1,91 @@
+"""Tell the CRM: at once after recording, then by schedule until it says yes (C-7, C-8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from shared.domain.errors import CrmUnavailable, InvalidRequest, RowChanged, RowMissing
+from shared.domain.model import Event, MailboxRef, Todo, Work
+from shared.domain.retries import Delivered, EndpointOff, Park, RetryAt, judge_answer
+from shared.services import Services
+from shared.state.codec import Stored
+from shared.state.ledger import Change, Erase, new
+from shared.state.tenants import webhook_secret_place
+from shared.sync.announce import Recorded
+from shared.sync.doorbells import ring
+from shared.sync.staging import unstage
+
+
+async def deliver_now(s: Services, mailbox: MailboxRef, recorded: Recorded) -> None:
+    """The first attempt, in the worker that recorded the event."""
+    await deliver_event(s, mailbox, recorded.ref)
+
+
+async def deliver_soon(s: Services, mailbox: MailboxRef, recorded: Recorded) -> None:
+    """As deliver_now; named for the places where something else failed before."""
+    await deliver_event(s, mailbox, recorded.ref)
+
+
+async def deliver_event(s: Services, mailbox: MailboxRef, ref: str) -> None:
+    """One attempt for one recorded event; whatever comes of it is written on its row.
+
+    Also after Disconnect: recorded events are still delivered (R5), so there is no fence here.
+    """
+    stored = await s.ledger.find(mailbox, Event, ref)
+    if stored is None or stored.value.delivered_at is not None or stored.value.parked:
+        return
+    status, retry_after = await _attempt(s, mailbox, stored.value)
+    event = stored.value
+    refusals = event.equal_refusals + 1 if status == event.last_status else 1
+    verdict = judge_answer(status, retry_after, event.attempts + 1, refusals, s.chance.fraction())
+    now = s.clock.now()
+    counted = replace(event, attempts=event.attempts + 1, last_status=status, equal_refusals=refusals)
+    match verdict:
+        case Delivered():
+            await _finish(s, mailbox, stored, replace(counted, delivered_at=now, due_at=None))
+        case Park() | EndpointOff():
+            await _finish(s, mailbox, stored, replace(counted, parked=True, due_at=None))
+        case RetryAt(seconds):
+            await _finish(s, mailbox, stored, replace(counted, due_at=now + timedelta(seconds=seconds)))
+        case _:
+            assert_never(verdict)
+
+
+async def _attempt(s: Services, mailbox: MailboxRef, event: Event) -> tuple[int | None, float | None]:
+    """HTTP status and Retry-After; no status where no answer came."""
+    tenant = (await s.tenants.get(mailbox.tenant_id)).value
+    body = event.body.encode() if event.body is not None else await unstage(s, event.body_blob or "")
+    try:
+        answer = await s.crm.deliver(
+            tenant.webhook_url, event.event_id, body, await _secrets(s, mailbox.tenant_id), s.clock.now()
+        )
+    except (CrmUnavailable, InvalidRequest):
+        return None, None
+    return answer.status, answer.retry_after_seconds
+
+
+async def _secrets(s: Services, tenant_id: str) -> list[bytes]:
+    kept = await s.tenants.webhook_secret(tenant_id)
+    sealed = [one for one in (kept.sealed, kept.previous_sealed) if one is not None]
+    return [await s.sealer.unseal(tenant_id, webhook_secret_place(tenant_id), one) for one in sealed]
+
+
+async def _finish(s: Services, mailbox: MailboxRef, stored: Stored[Event], event: Event) -> None:
+    """Write the outcome and move the todo with it; a faster worker's outcome is as good."""
+    old_due = stored.value.due_at
+    changes = _moved(old_due, event.due_at, event.ref)
+    try:
+        await s.ledger.write(mailbox, stored.changed(event), *changes)
+    except (RowChanged, RowMissing):
+        return
+    if event.due_at is not None:
+        await ring(s, mailbox, Todo(event.due_at, Work.DELIVER, event.ref))
+
+
+def _moved(old: datetime | None, due_at: datetime | None, ref: str) -> list[Change]:
+    if old == due_at:
+        return []
+    erase: list[Change] = [Erase(Todo(old, Work.DELIVER, ref))] if old is not None else []
+    return erase + ([new(Todo(due_at, Work.DELIVER, ref))] if due_at is not None else [])

@@ -1,0 +1,94 @@
+"""Queue messages: small, without secrets, and never the truth (E-1). `{"v":1,"job":{…}}` keeps clear of the host's names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, TypeVar
+
+import msgspec
+
+from shared.domain.errors import MalformedBody
+from shared.domain.model import ChangeHint, MailboxRef, Todo, Work
+from shared.services import Services
+from shared.state import keys
+from shared.state.ledger import Change, Erase, new
+
+VERSION: Final = 1
+SOON_SECONDS: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Hints from one POST of Graph."""
+
+    hints: tuple[ChangeHint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkJob:
+    """Due work of one mailbox: what a todo row says."""
+
+    tenant_id: str
+    mailbox_id: str
+    work: Work
+    ref: str
+    due_at: datetime | None = None
+    attempts: int = 0
+
+    @property
+    def mailbox(self) -> MailboxRef:
+        """Whose work it is."""
+        return MailboxRef(self.tenant_id, self.mailbox_id)
+
+
+J = TypeVar("J")
+
+QUEUE_OF: Final = {
+    Work.SEND: keys.OUTBOX,
+    Work.DELIVER: keys.DELIVERIES,
+    Work.SWEEP: keys.CARE,
+    Work.RENEW: keys.CARE,
+    Work.RETRY_IMPORT: keys.CARE,
+}
+
+
+def encode_job(job: object) -> str:
+    """The queue text of a job."""
+    return msgspec.json.encode({"v": VERSION, "job": job}).decode()
+
+
+def decode_job(kind: type[J], text: bytes | str) -> J:
+    """The job in a queue text. Raises MalformedBody."""
+    try:
+        envelope = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        return msgspec.json.decode(envelope["job"], type=kind)
+    except (msgspec.DecodeError, KeyError) as err:
+        raise MalformedBody from err
+
+
+def split_changes(hints: tuple[ChangeHint, ...], limit_characters: int = 45_000) -> list[str]:
+    """One message for a POST where it fits; base64 and the 64 KiB of a queue message set the limit (G-7)."""
+    text = encode_job(Changes(hints))
+    if len(text) <= limit_characters or len(hints) == 1:
+        return [text]
+    half = len(hints) // 2
+    return split_changes(hints[:half], limit_characters) + split_changes(hints[half:], limit_characters)
+
+
+async def ring(s: Services, mailbox: MailboxRef, todo: Todo) -> None:
+    """Ring for work that is due now or within five minutes; the due row covers the rest and any lost ring."""
+    delay = max(0.0, (todo.due_at - s.clock.now()).total_seconds())
+    if delay > SOON_SECONDS:
+        return
+    job = WorkJob(mailbox.tenant_id, mailbox.mailbox_id, todo.work, todo.ref, todo.due_at, todo.attempts)
+    await s.queues.put(QUEUE_OF[todo.work], encode_job(job), delay_seconds=int(delay + 0.999))
+
+
+def moved(old: Todo | None, due_at: datetime | None) -> list[Change]:
+    """The changes that move (or with None: end) a todo."""
+    if old is not None and old.due_at == due_at:
+        return []
+    erase: list[Change] = [Erase(old)] if old is not None else []
+    fresh: list[Change] = [new(replace(old, due_at=due_at))] if old is not None and due_at is not None else []
+    return erase + fresh

@@ -1,0 +1,46 @@
+"""Blobs of bodies and files: random names, never the name of a file (F-4)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from shared.domain.errors import ItemGone
+from shared.domain.model import MailboxRef
+from shared.services import Services
+from shared.state import keys
+
+INLINE_CHARACTERS: Final = 24_000
+
+
+async def stage(s: Services, tenant_id: str, content: bytes, content_type: str) -> str:
+    """Keep bytes; returns the blob's random name."""
+    name = f"{tenant_id}/{s.chance.token(24)}"
+    await s.blobs.put(keys.STAGING, name, content, content_type)
+    return name
+
+
+async def unstage(s: Services, name: str) -> bytes:
+    """The bytes of a staged blob. Raises ItemGone when its time is over."""
+    blob = await s.blobs.get(keys.STAGING, name)
+    if blob is None:
+        raise ItemGone
+    return blob.data
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A message's body in both forms."""
+
+    html: str
+    text: str
+
+
+async def stage_body(s: Services, mailbox: MailboxRef, body: Body) -> str:
+    """Keep a body."""
+    return await stage(s, mailbox.tenant_id, msgspec.json.encode(body), "application/json")
+
+
+async def unstage_body(s: Services, name: str) -> Body:
+    """A kept body."""
+    return msgspec.json.decode(await unstage(s, name), type=Body)

@@ -1,0 +1,168 @@
+"""The subscription of a mailbox: made before the first send, renewed in time, recreated when it is gone (E-27)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from shared.domain import renewals
+from shared.domain.errors import MessageRefused, SubscriptionGone
+from shared.domain.model import Gate, MailboxRef, Subscription, SubscriptionState, Todo, Work
+from shared.ports import Access
+from shared.services import Services
+from shared.state.ledger import Change, Erase, new
+from shared.state.letters import SubscriptionNote
+from shared.sync.access import access_for
+from shared.sync.gatekeeping import through_gate
+
+
+async def ensure_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate:
+    """The gate with a live subscription: the stored one, or a fresh one.
+
+    Raises what the provider and the fence raise.
+    """
+    alive = gate.subscription_expires_at is not None and gate.subscription_expires_at > s.clock.now()
+    if gate.subscription is SubscriptionState.ACTIVE and alive:
+        return gate
+    return await create_subscription(s, mailbox, gate)
+
+
+async def create_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate:
+    """Intent first, then Graph, then what it granted; a spare left by a crash in between is removed."""
+    interrupted = gate.subscription is SubscriptionState.PENDING
+    generation = gate.generation
+
+    async def pending(now_gate: Gate) -> tuple[Gate, Sequence[Change]]:
+        return replace(now_gate, subscription=SubscriptionState.PENDING), ()
+
+    gate = await through_gate(s, mailbox, generation, pending) or gate
+    access = access_for(s, mailbox, gate)
+    granted, filtered = await _subscribe(s, mailbox, access, gate)
+    if interrupted:
+        await _remove_spares(s, access, granted)
+    return await _record(s, mailbox, gate, granted, filtered)
+
+
+async def _subscribe(s: Services, mailbox: MailboxRef, access: Access, gate: Gate) -> tuple[Subscription, bool]:
+    """Drafts are filtered out at Graph; where it refuses the filter, unfiltered (drafts are then skipped here)."""
+    for filtered in (True, False) if gate.subscription_filtered else (False,):
+        try:
+            granted = await s.mail.subscribe(
+                access,
+                notification_url=s.addresses.notifications,
+                lifecycle_url=s.addresses.lifecycle,
+                client_state=s.client_states.mint(mailbox_key(mailbox), gate.generation, s.chance.token(6)),
+                expires_at=renewals.wanted_expiry(s.clock.now()),
+                filtered=filtered,
+            )
+        except MessageRefused:
+            if not filtered:
+                raise
+            continue
+        return granted, filtered
+    raise MessageRefused("filter_refused")
+
+
+async def _remove_spares(s: Services, access: Access, granted: Subscription) -> None:
+    for one in await s.mail.subscriptions(access):
+        ours = one.notification_url == s.addresses.notifications
+        if ours and one.subscription_id != granted.subscription_id:
+            await s.mail.unsubscribe(access, one.subscription_id)
+
+
+async def _record(s: Services, mailbox: MailboxRef, gate: Gate, granted: Subscription, filtered: bool) -> Gate:  # noqa: FBT001 - a stored fact
+    now = s.clock.now()
+    renew = renewals.renew_at(granted.expires_at, now, s.chance.fraction())
+
+    async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]]:
+        value = replace(
+            now_gate,
+            subscription=SubscriptionState.ACTIVE,
+            subscription_id=granted.subscription_id,
+            subscription_expires_at=granted.expires_at,
+            subscription_filtered=filtered,
+            renew_at=renew,
+            sweep_cursor=now_gate.sweep_cursor or now,
+            sweep_at=now_gate.sweep_at or now + renewals.SWEEP_ACTIVE_EVERY,
+        )
+        changes = [*_moved(now_gate.renew_at, renew, Work.RENEW)]
+        if now_gate.sweep_at is None and value.sweep_at is not None:
+            changes.append(new(Todo(value.sweep_at, Work.SWEEP, "")))
+        return value, changes
+
+    result = await through_gate(s, mailbox, gate.generation, make)
+    await s.letters.note_subscription(
+        mailbox, SubscriptionNote(granted.subscription_id, "created", granted.expires_at, now)
+    )
+    return result or gate
+
+
+def _moved(old: datetime | None, fresh: datetime | None, work: Work) -> list[Change]:
+    """Move the mailbox's own todo of this kind from one time to another."""
+    if old == fresh:
+        return []
+    erase: list[Change] = [Erase(Todo(old, work, ""))] if old is not None else []
+    return erase + ([new(Todo(fresh, work, ""))] if fresh is not None else [])
+
+
+async def renew_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
+    """Renew and re-authorise in one PATCH; a subscription that is gone is recreated and its gap swept.
+
+    Returns the gate afterwards, or None when there is nothing to renew.
+    """
+    stored = await s.ledger.gate(mailbox)
+    if stored is None or stored.value.subscription_id is None:
+        return None
+    gate, now = stored.value, s.clock.now()
+    access = access_for(s, mailbox, gate)
+    try:
+        granted = await s.mail.renew(access, gate.subscription_id or "", renewals.wanted_expiry(now))
+    except SubscriptionGone:
+        return await recreate_subscription(s, mailbox)
+    renew = renewals.renew_at(granted.expires_at, now, s.chance.fraction())
+
+    async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+        if now_gate.subscription_id != granted.subscription_id:
+            return None
+        value = replace(now_gate, subscription_expires_at=granted.expires_at, renew_at=renew)
+        return value, _moved(now_gate.renew_at, renew, Work.RENEW)
+
+    result = await through_gate(s, mailbox, gate.generation, make)
+    await s.letters.note_subscription(
+        mailbox, SubscriptionNote(granted.subscription_id, "renewed", granted.expires_at, now)
+    )
+    return result
+
+
+async def recreate_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
+    """A new subscription instead of a lost one; the sweep that closes the gap is due at once."""
+    stored = await s.ledger.gate(mailbox)
+    if stored is None:
+        return None
+    gate = await create_subscription(s, mailbox, stored.value)
+    await sweep_now(s, mailbox)
+    return gate
+
+
+async def sweep_now(s: Services, mailbox: MailboxRef) -> None:
+    """Bring the mailbox's sweep forward to now."""
+    now = s.clock.now()
+
+    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+        if gate.sweep_at is None or gate.sweep_at <= now:
+            return None
+        return replace(gate, sweep_at=now), _moved(gate.sweep_at, now, Work.SWEEP)
+
+    await through_gate(s, mailbox, None, make)
+
+
+def mailbox_key(mailbox: MailboxRef) -> str:
+    """The opaque name of a mailbox inside a clientState."""
+    return f"{mailbox.tenant_id.removeprefix('ten_')}-{mailbox.mailbox_id.removeprefix('mbx_')}"
+
+
+def mailbox_of_key(key: str) -> MailboxRef | None:
+    """The inverse of mailbox_key."""
+    tenant, _, mailbox = key.partition("-")
+    return MailboxRef(f"ten_{tenant}", f"mbx_{mailbox}") if tenant and mailbox else None
