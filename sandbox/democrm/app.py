@@ -1,0 +1,45 @@
+"""The CRM as an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from sandbox.democrm import api, control, pages
+from sandbox.democrm.crm import Crm
+from sandbox.democrm.guard import Guard
+
+HERE = Path(__file__).parent
+
+
+def build_app(crm: Crm) -> Starlette:
+    """Routes over one CRM. Only loopback names are answered, so that no other site can borrow the address."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await crm.product.close()
+        crm.store.close()
+
+    app = Starlette(
+        routes=[
+            *api.ROUTES,
+            *control.ROUTES,
+            *pages.ROUTES,
+            Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
+        ],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "testserver"]),
+            Middleware(Guard, app_origin=crm.product.origin),
+        ],
+        lifespan=lifespan,
+    )
+    app.state.crm = crm
+    return app

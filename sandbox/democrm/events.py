@@ -1,0 +1,191 @@
+"""What each event does to the CRM's books. Events may come late, twice, in any order: the result is the same."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from sandbox.democrm.model import Connection, Contact, Conversation, Event, File, Message, Person, Reason
+from sandbox.democrm.store import Store
+
+
+class Envelope(msgspec.Struct):
+    """The body of every webhook."""
+
+    type: str
+    timestamp: datetime
+    data: dict[str, Any]
+
+
+class Mailbox(msgspec.Struct):
+    """A mailbox as events name it."""
+
+    id: str
+    address: str
+
+
+class ConnectionData(msgspec.Struct):
+    """`data` of `connection.*`."""
+
+    user_id: str
+    status: str
+    mailbox: Mailbox | None = None
+
+
+class OutcomeData(msgspec.Struct):
+    """`data` of `message.failed` and `message.unconfirmed`."""
+
+    id: str
+    reason: Reason
+    crm_message_id: str | None = None
+
+
+class Body(msgspec.Struct):
+    """A mail's text in up to two forms."""
+
+    html: str | None = None
+    text: str | None = None
+    truncated: bool = False
+
+
+class MessageData(msgspec.Struct, kw_only=True):
+    """`data` of `message.sent`, `message.received` and `message.not_synced`, as far as we show it."""
+
+    id: str
+    thread_id: str
+    user_id: str
+    direction: Literal["outbound", "inbound"]
+    origin: Literal["crm", "mailbox"] = "mailbox"
+    subject: str = ""
+    sender: Person = msgspec.field(name="from")
+    to: list[Person] = []
+    cc: list[Person] = []
+    crm_thread_id: str | None = None
+    crm_message_id: str | None = None
+    internet_message_id: str | None = None
+    sequence: int | None = None
+    sent_at: datetime | None = None
+    received_at: datetime | None = None
+    snippet: str = ""
+    body: Body = msgspec.field(default_factory=Body)
+    attachments: list[File] = []
+    automatic: bool = False
+    reason: Reason | None = None
+
+
+def keep(store: Store, event: Event) -> None:
+    """Apply `event` and write it down; msgspec.ValidationError when its data is not what the contract says."""
+    handler = HANDLERS.get(event.type)
+    if handler is None and event.type.startswith("connection."):
+        handler = _connection
+    if handler is not None:
+        handler(store, event)
+    store.put("events", event.id, event)
+
+
+def _connection(store: Store, event: Event) -> None:
+    data = msgspec.convert(event.data, ConnectionData)
+    before = store.connections.get(data.user_id)
+    if before is None or before.changed_at <= event.timestamp:
+        address = data.mailbox.address if data.mailbox else None
+        store.put(
+            "connections", data.user_id, Connection(data.user_id, data.status, address, event.timestamp)
+        )
+
+
+def _message(store: Store, event: Event) -> None:
+    data = msgspec.convert(event.data, MessageData)
+    message = _known(store, data.id, data.crm_message_id) or _new_message(store, data, event)
+    _fill(message, data, event)
+    conversation = store.conversations[message.conversation_id]
+    if conversation.threads.get(data.thread_id) != data.user_id:
+        conversation.threads[data.thread_id] = data.user_id
+        store.put("conversations", conversation.id, conversation)
+    store.put("messages", message.id, message)
+
+
+def _outcome(store: Store, event: Event) -> None:
+    data = msgspec.convert(event.data, OutcomeData)
+    message = _known(store, data.id, data.crm_message_id)
+    if message is None or message.status == "sent":  # the proof that it left outweighs an older doubt
+        return
+    message.product_id = data.id
+    message.status = "failed" if event.type == "message.failed" else "unconfirmed"
+    message.reason = data.reason
+    store.put("messages", message.id, message)
+
+
+def _known(store: Store, product_id: str, crm_message_id: str | None) -> Message | None:
+    return store.messages.get(crm_message_id or "") or store.message_by_product_id(product_id)
+
+
+def _new_message(store: Store, data: MessageData, event: Event) -> Message:
+    return Message(
+        id=f"m-{secrets.token_hex(6)}",
+        conversation_id=_conversation(store, data, event).id,
+        user_id=data.user_id,
+        direction=data.direction,
+        origin=data.origin,
+        status="received",
+        created_at=event.received_at,
+        happened_at=event.timestamp,
+        subject=data.subject,
+        sender=data.sender,
+    )
+
+
+def _fill(message: Message, data: MessageData, event: Event) -> None:
+    message.product_id, message.thread_id = data.id, data.thread_id
+    message.internet_message_id, message.sequence = data.internet_message_id, data.sequence
+    message.happened_at = data.sent_at or data.received_at or event.timestamp
+    message.subject, message.sender, message.to, message.cc = data.subject, data.sender, data.to, data.cc
+    message.automatic, message.reason = data.automatic, data.reason
+    message.status = STATUS_AFTER[event.type]
+    if event.type != "message.not_synced":
+        message.html = data.body.html or message.html
+        message.text = data.body.text or message.text or data.snippet
+        message.attachments = data.attachments
+
+
+def _conversation(store: Store, data: MessageData, event: Event) -> Conversation:
+    known = store.conversations.get(data.crm_thread_id or "") or store.conversation_by_thread(data.thread_id)
+    if known is not None:
+        return known
+    people = [data.sender] if data.direction == "inbound" else [*data.to, data.sender]
+    contact = ensure_contact(store, people[0])
+    fresh = Conversation(
+        id=f"c-{secrets.token_hex(6)}",
+        contact_id=contact.id,
+        subject=data.subject,
+        created_at=event.received_at,
+    )
+    store.put("conversations", fresh.id, fresh)
+    return fresh
+
+
+def ensure_contact(store: Store, person: Person) -> Contact:
+    """The contact with this address, made when there is none yet."""
+    known = store.contact_by_address(person.address)
+    if known is None:
+        known = Contact(f"k-{secrets.token_hex(6)}", person.label, person.address)
+        store.put("contacts", known.id, known)
+    return known
+
+
+STATUS_AFTER: dict[str, Literal["sent", "received", "not_synced"]] = {
+    "message.sent": "sent",
+    "message.received": "received",
+    "message.not_synced": "not_synced",
+}
+HANDLERS: dict[str, Callable[[Store, Event], None]] = {
+    "message.sent": _message,
+    "message.received": _message,
+    "message.not_synced": _message,
+    "message.failed": _outcome,
+    "message.unconfirmed": _outcome,
+}
+"""Unknown types are kept and shown, and change nothing: new types are additive."""

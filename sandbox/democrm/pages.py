@@ -1,0 +1,254 @@
+"""The pages a person uses. Plain forms and links; script only refreshes what changed and opens the settings frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.templating import Jinja2Templates
+
+from sandbox.democrm import views
+from sandbox.democrm.crm import Crm, crm_of
+from sandbox.democrm.guard import MAIL_POLICY
+from sandbox.democrm.model import File, Message, Person, User
+from sandbox.democrm.product import Refused
+from sandbox.democrm.sending import NewFile, Order, Unusable, hand_over, recipients_of_reply, send
+from sandbox.democrm.writing import html_from_text
+
+USER_COOKIE = "fernhill_user"
+SHOWN_INLINE = {"image/png", "image/jpeg", "image/gif"}
+templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
+templates.env.filters |= views.FILTERS
+templates.env.trim_blocks = templates.env.lstrip_blocks = True
+
+
+async def home(_request: Request) -> Response:
+    """The conversations are the home page."""
+    return RedirectResponse("/conversations", 303)
+
+
+async def show_conversations(request: Request) -> Response:
+    """The list beside an invitation to choose."""
+    return _page(request, "conversations.html", rows=views.conversation_rows(crm_of(request).store))
+
+
+async def show_conversation(request: Request) -> Response:
+    """The list beside one conversation with a form to reply."""
+    crm = crm_of(request)
+    conversation = crm.store.conversations.get(request.path_params["id"])
+    if conversation is None:
+        raise HTTPException(404)
+    return _page(
+        request,
+        "conversation.html",
+        rows=views.conversation_rows(crm.store),
+        conversation=conversation,
+        contact=crm.store.contacts[conversation.contact_id],
+        messages=crm.store.messages_of(conversation.id),
+        reply_to=recipients_of_reply(crm.store, conversation),
+    )
+
+
+async def reply(request: Request) -> Response:
+    """Send the reply and show the conversation again."""
+    key = request.path_params["id"]
+    async with request.form() as form:
+        order = await _order(request, form, conversation_id=key)
+    if order.text or order.files:
+        crm = crm_of(request)
+        await send(crm.store, crm.product, order, crm.clock.now())
+    return RedirectResponse(f"/conversations/{key}#newest", 303)
+
+
+async def show_composer(request: Request) -> Response:
+    """An empty message, its recipient filled in when a contact is named."""
+    contact = crm_of(request).store.contacts.get(request.query_params.get("contact", ""))
+    return _composer(request, {"to": contact.address if contact else ""})
+
+
+async def compose(request: Request) -> Response:
+    """Send the message and show its conversation; what is missing is said beside the form."""
+    crm = crm_of(request)
+    async with request.form() as form:
+        order = await _order(request, form)
+        kept = {name: str(form.get(name, "")) for name in ("to", "subject", "text")}
+    if not order.subject:
+        return _composer(request, kept, "Give the message a subject.")
+    try:
+        message, _ = await send(crm.store, crm.product, order, crm.clock.now())
+    except Unusable as err:
+        return _composer(request, kept, str(err))
+    return RedirectResponse(f"/conversations/{message.conversation_id}", 303)
+
+
+async def retry(request: Request) -> Response:
+    """Hand a message over again."""
+    crm = crm_of(request)
+    message = _message(crm, request)
+    if message.can_retry:
+        await hand_over(crm.store, crm.product, message)
+    return RedirectResponse(f"/conversations/{message.conversation_id}#newest", 303)
+
+
+async def show_body(request: Request) -> Response:
+    """A message's HTML as a document of its own, for the sandboxed frame."""
+    message = _message(crm_of(request), request)
+    html = views.body_with_pictures(message) or html_from_text(message.text or "")
+    page = templates.get_template("body.html").render(html=html)
+    return HTMLResponse(page, headers={"content-security-policy": MAIL_POLICY})
+
+
+async def download(request: Request) -> Response:
+    """A file of a message, fetched from Postbraid by the event's link, or by a new one when that is too old."""
+    crm = crm_of(request)
+    message, number = _message(crm, request), request.path_params["number"]
+    if number >= len(message.attachments) or message.attachments[number].url is None:
+        raise HTTPException(404)
+    file = message.attachments[number]
+    content = await _fetch(crm, message, file)
+    if content is None:
+        raise HTTPException(404, "Postbraid no longer has this file.")
+    inline = file.content_type in SHOWN_INLINE and "inline" in request.query_params
+    headers = {
+        "content-disposition": f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{quote(file.name, safe='')}",
+        "content-security-policy": "default-src 'none'; sandbox",
+    }
+    return Response(content, media_type=file.content_type, headers=headers)
+
+
+async def show_contacts(request: Request) -> Response:
+    """Everybody the users write to."""
+    return _page(request, "contacts.html", contacts=views.contact_rows(crm_of(request).store))
+
+
+async def show_profile(request: Request) -> Response:
+    """Profile of the signed-in user with the section Email (2-way sync)."""
+    return _page(request, "profile.html")
+
+
+async def open_settings(request: Request) -> Response:
+    """Forward to a fresh link of Postbraid's settings page, for a tab of its own."""
+    crm = crm_of(request)
+    try:
+        link = await crm.product.session_link(_user(request))
+    except Refused as refused:
+        return _page(request, "profile.html", problem=refused.detail)
+    return RedirectResponse(link["url"], 303)
+
+
+async def show_activity(request: Request) -> Response:
+    """The events received, newest first, as they came."""
+    return _page(request, "activity.html", events=list(reversed(crm_of(request).store.events.values()))[:200])
+
+
+async def catch_up(request: Request) -> Response:
+    """Fetch missed events, then show the list."""
+    crm = crm_of(request)
+    try:
+        await crm.receiver.catch_up(crm.product, crm.clock.now())
+    except Refused as refused:
+        events = list(reversed(crm.store.events.values()))[:200]
+        return _page(request, "activity.html", events=events, problem=refused.detail)
+    return RedirectResponse("/activity", 303)
+
+
+async def switch_user(request: Request) -> Response:
+    """Sign in as somebody else: this is a demo, nobody asks for a password."""
+    async with request.form() as form:
+        wanted = str(form.get("user_id", ""))
+    response = RedirectResponse("/conversations", 303)
+    if wanted in crm_of(request).store.users:
+        response.set_cookie(USER_COOKIE, wanted, httponly=True, samesite="strict")
+    return response
+
+
+async def _order(request: Request, form: FormData, conversation_id: str | None = None) -> Order:
+    text = str(form.get("text", "")).strip()
+    addresses = str(form.get("to", "")).replace(";", ",").split(",")
+    store = crm_of(request).store
+    known = [(one.strip(), store.contact_by_address(one.strip())) for one in addresses if one.strip()]
+    uploads = [one for one in form.getlist("files") if isinstance(one, UploadFile) and one.filename]
+    return Order(
+        user_id=_user(request).id,
+        subject=str(form.get("subject", "")).strip(),
+        html=html_from_text(text),
+        text=text,
+        to=tuple(Person(address, contact.name if contact else None) for address, contact in known),
+        conversation_id=conversation_id,
+        files=tuple(
+            [
+                NewFile(
+                    one.filename or "file", one.content_type or "application/octet-stream", await one.read()
+                )
+                for one in uploads
+            ]
+        ),
+    )
+
+
+async def _fetch(crm: Crm, message: Message, file: File) -> bytes | None:
+    try:
+        content = await crm.product.download(file.url or "")
+        if content is None and message.product_id:
+            fresh = await crm.product.fresh_link(message.product_id, file)
+            content = await crm.product.download(fresh) if fresh else None
+    except Refused as refused:
+        raise HTTPException(502, refused.detail) from refused
+    return content
+
+
+def _message(crm: Crm, request: Request) -> Message:
+    message = crm.store.messages.get(request.path_params["id"])
+    if message is None:
+        raise HTTPException(404)
+    return message
+
+
+def _user(request: Request) -> User:
+    users = crm_of(request).store.users
+    return users.get(request.cookies.get(USER_COOKIE, "")) or next(iter(users.values()))
+
+
+def _composer(request: Request, draft: dict[str, str], problem: str | None = None) -> Response:
+    contacts = list(crm_of(request).store.contacts.values())
+    rows = views.conversation_rows(crm_of(request).store)
+    status = 422 if problem else 200
+    return _page(request, "compose.html", status, rows=rows, contacts=contacts, draft=draft, problem=problem)
+
+
+def _page(request: Request, template: str, status: int = 200, **context: Any) -> Response:
+    crm, user = crm_of(request), _user(request)
+    common = {
+        "user": user,
+        "users": list(crm.store.users.values()),
+        "connection": crm.store.connections.get(user.id),
+        "version": crm.store.version,
+        "now": crm.clock.now(),
+        "section": request.url.path.split("/")[1],
+    }
+    return templates.TemplateResponse(request, template, common | context, status_code=status)
+
+
+ROUTES = [
+    Route("/", home),
+    Route("/conversations", show_conversations),
+    Route("/conversations/new", show_composer, methods=["GET"]),
+    Route("/conversations/new", compose, methods=["POST"]),
+    Route("/conversations/{id}", show_conversation, methods=["GET"]),
+    Route("/conversations/{id}", reply, methods=["POST"]),
+    Route("/messages/{id}/retry", retry, methods=["POST"]),
+    Route("/messages/{id}/body", show_body),
+    Route("/messages/{id}/files/{number:int}", download),
+    Route("/contacts", show_contacts),
+    Route("/settings/profile", show_profile),
+    Route("/settings/email/open", open_settings, methods=["POST"]),
+    Route("/activity", show_activity, methods=["GET"]),
+    Route("/activity", catch_up, methods=["POST"]),
+    Route("/switch-user", switch_user, methods=["POST"]),
+]

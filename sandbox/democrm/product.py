@@ -1,0 +1,122 @@
+"""Postbraid as its customers see it: six calls of the public API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from sandbox.democrm.model import File, User
+
+
+class Refused(Exception):
+    """Postbraid answered with a problem (RFC 9457), or not at all (`status` 0)."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(f"{status} {problem.get('title', '')}")
+        self.status = status
+        self.problem = problem
+
+    @property
+    def code(self) -> str:
+        """The last part of the problem's type, such as `no-active-connection`."""
+        return (
+            str(self.problem.get("type", "")).rstrip("/#").rsplit("/", 1)[-1].rsplit("#", 1)[-1] or "unknown"
+        )
+
+    @property
+    def detail(self) -> str:
+        """What to tell the person, bad fields included."""
+        fields = [
+            f"{one.get('pointer', '')}: {one.get('detail', '')}" for one in self.problem.get("errors", [])
+        ]
+        return " ".join([str(self.problem.get("detail") or self.problem.get("title") or ""), *fields]).strip()
+
+    @property
+    def is_final(self) -> bool:
+        """False where the same request may yet succeed: no answer, a fault over there, too many requests."""
+        return 400 <= self.status < 500 and self.status not in {408, 429}
+
+
+class Product:
+    """A client with one tenant's API key. Every method raises Refused."""
+
+    def __init__(self, app_url: str, api_key: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.origin = str(httpx.URL(app_url).copy_with(path="/")).rstrip("/")
+        self._client = httpx.AsyncClient(
+            base_url=f"{app_url.rstrip('/')}/api/v1/",
+            headers={"authorization": f"Bearer {api_key}"},
+            timeout=20,
+            transport=transport,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def session_link(self, user: User) -> dict[str, Any]:
+        """A link of the settings page for `user`: `{url, expires_at}`; lives 120 s, works once."""
+        person = {"id": user.id, "display_name": user.name, "addresses": [user.address]}
+        return await self._call("POST", "session-links", json={"user": person})
+
+    async def upload(self, name: str, content_type: str, content: bytes) -> str:
+        """The id of the stored file."""
+        headers = {
+            "content-type": content_type,
+            "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        }
+        answer = await self._call("POST", "files", content=content, headers=headers)
+        return str(answer["id"])
+
+    async def send(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Hand a message over: `{id, thread_id, status, …}`."""
+        return await self._call("POST", "messages", json=request)
+
+    async def message(self, product_id: str) -> dict[str, Any]:
+        """A message as it now stands, its file links signed anew."""
+        return await self._call("GET", f"messages/{quote(product_id, safe='')}")
+
+    async def events(self, after: str | None) -> dict[str, Any]:
+        """One page of events: `{events, next, has_more}`."""
+        params = {"limit": "100"} | ({"after": after} if after else {})
+        return await self._call("GET", "events", params=params)
+
+    async def download(self, url: str) -> bytes | None:
+        """The bytes behind a file's link (at most 3 MiB), None when it has expired or leads elsewhere."""
+        target = httpx.URL(url)
+        if str(target.copy_with(raw_path=b"/")).rstrip("/") != self.origin:
+            return None
+        request = self._client.build_request("GET", target)
+        del request.headers["authorization"]  # the link is its own proof
+        try:
+            response = await self._client.send(request)
+        except httpx.HTTPError as err:
+            raise Refused(0, {"title": "Postbraid cannot be reached", "detail": type(err).__name__}) from err
+        return response.content if response.is_success else None
+
+    async def fresh_link(self, product_id: str, file: File) -> str | None:
+        """A newly signed link of one file, or None when it is gone."""
+        answer = await self.message(product_id)
+        files = (answer.get("message") or {}).get("attachments", [])
+        return next((one.get("url") for one in files if one.get("id") == file.id), None)
+
+    async def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        try:
+            response = await self._client.request(method, path, **request)
+        except httpx.HTTPError as err:
+            raise Refused(0, {"title": "Postbraid cannot be reached", "detail": type(err).__name__}) from err
+        if response.is_success:
+            return dict(msgspec.json.decode(response.content))
+        raise Refused(response.status_code, _problem(response))
+
+
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    try:
+        problem = msgspec.json.decode(response.content)
+    except msgspec.DecodeError:
+        problem = None
+    return problem if isinstance(problem, dict) else {"title": f"HTTP {response.status_code}"}

@@ -1,0 +1,184 @@
+"""Send a message as a user: write it down, upload its files, hand it to Postbraid, keep what it said."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sandbox.democrm.events import ensure_contact
+from sandbox.democrm.model import Conversation, File, Message, Person, Reason, User
+from sandbox.democrm.product import Product, Refused
+from sandbox.democrm.store import Store
+
+
+class Unusable(Exception):
+    """The order names nobody, or a user or conversation that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file that a person attaches."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a user wants sent. Without `to` it goes to whom the conversation's newest message concerns."""
+
+    user_id: str
+    subject: str
+    html: str
+    text: str
+    to: tuple[Person, ...] = ()
+    cc: tuple[Person, ...] = ()
+    conversation_id: str | None = None
+    thread_id: str | None = None
+    crm_message_id: str | None = None
+    files: tuple[NewFile, ...] = field(default=(), repr=False)
+
+
+async def send(store: Store, product: Product, order: Order, now: datetime) -> tuple[Message, Refused | None]:
+    """The message as it stands in our books, and the refusal if there was one. Raises Unusable."""
+    user = store.users.get(order.user_id)
+    if user is None:
+        raise Unusable("There is no such user.")
+    message = _write_down(store, user, order, now)
+    try:
+        ids = [await product.upload(one.name, one.content_type, one.content) for one in order.files]
+    except Refused as refused:
+        _failed(store, message, refused)
+        return message, refused
+    message.request = _request(store, message, order, ids)
+    store.put("messages", message.id, message)
+    return message, await hand_over(store, product, message)
+
+
+async def hand_over(store: Store, product: Product, message: Message) -> Refused | None:
+    """Send the kept request, for the first time or again under the same id; the refusal if there was one."""
+    try:
+        answer = await product.send(message.request or {})
+    except Refused as refused:
+        _failed(store, message, refused)
+        return refused
+    message.product_id, message.thread_id = answer["id"], answer["thread_id"]
+    if message.status == "failed":
+        message.status, message.reason = "sending", None
+    conversation = store.conversations[message.conversation_id]
+    conversation.threads[answer["thread_id"]] = message.user_id
+    store.put("conversations", conversation.id, conversation)
+    store.put("messages", message.id, message)
+    return None
+
+
+def recipients_of_reply(store: Store, conversation: Conversation) -> tuple[Person, ...]:
+    """Everybody on the newest message except the users and their connected mailboxes, the contact if nobody."""
+    own = {user.address.casefold() for user in store.users.values()}
+    own |= {one.address.casefold() for one in store.connections.values() if one.address}
+    for message in reversed(store.messages_of(conversation.id)):
+        people = {one.address.casefold(): one for one in (message.sender, *message.to, *message.cc)}
+        others = tuple(person for address, person in people.items() if address not in own)
+        if others:
+            return others
+    contact = store.contacts[conversation.contact_id]
+    return (Person(contact.address, contact.name),)
+
+
+def reply_subject(subject: str) -> str:
+    """The subject with one `Re:` before it."""
+    return subject if subject[:3].casefold() == "re:" else f"Re: {subject}"
+
+
+def _write_down(store: Store, user: User, order: Order, now: datetime) -> Message:
+    conversation = _find_conversation(store, order)
+    to = order.to or (recipients_of_reply(store, conversation) if conversation else ())
+    if not to:
+        raise Unusable("A message needs a recipient.")
+    if conversation is None:
+        conversation = _open_conversation(store, order, to[0], now)
+    connection = store.connections.get(user.id)
+    sender = Person((connection.address if connection else None) or user.address, user.name)
+    message = Message(
+        id=order.crm_message_id or f"m-{secrets.token_hex(6)}",
+        conversation_id=conversation.id,
+        user_id=user.id,
+        direction="outbound",
+        origin="crm",
+        status="sending",
+        created_at=now,
+        happened_at=now,
+        subject=order.subject or reply_subject(conversation.subject),
+        sender=sender,
+        to=list(to),
+        cc=list(order.cc),
+        html=order.html,
+        text=order.text,
+        attachments=[File(one.name, one.content_type, len(one.content)) for one in order.files],
+    )
+    store.put("messages", message.id, message)
+    return message
+
+
+def _find_conversation(store: Store, order: Order) -> Conversation | None:
+    if order.conversation_id:
+        found = store.conversations.get(order.conversation_id)
+    elif order.thread_id:
+        found = store.conversation_by_thread(order.thread_id)
+    else:
+        return None
+    if found is None:
+        raise Unusable("There is no such conversation.")
+    return found
+
+
+def _open_conversation(store: Store, order: Order, first: Person, now: datetime) -> Conversation:
+    contact = ensure_contact(store, first)
+    conversation = Conversation(
+        id=f"c-{secrets.token_hex(6)}",
+        contact_id=contact.id,
+        subject=order.subject,
+        created_at=now,
+    )
+    store.put("conversations", conversation.id, conversation)
+    return conversation
+
+
+def _request(store: Store, message: Message, order: Order, file_ids: list[str]) -> dict[str, Any]:
+    conversation = store.conversations[message.conversation_id]
+    thread_id = order.thread_id or _own_thread(conversation, message.user_id)
+    request: dict[str, Any] = {
+        "crm_message_id": message.id,
+        "user_id": message.user_id,
+        "crm_thread_id": conversation.id,
+        "to": _people(message.to),
+        "cc": _people(message.cc),
+        "bcc": [],
+        "subject": message.subject,
+        "body": {"html": order.html, "text": order.text},
+        "attachments": [{"file_id": one} for one in file_ids],
+        "crm_context": {"conversation": conversation.id},
+        "contact_ids": [conversation.contact_id],
+    }
+    return request | ({"thread_id": thread_id} if thread_id else {})
+
+
+def _own_thread(conversation: Conversation, user_id: str) -> str | None:
+    """The user's newest thread here: a teammate's first reply begins one of their own."""
+    return next((one for one, owner in reversed(conversation.threads.items()) if owner == user_id), None)
+
+
+def _people(people: list[Person]) -> list[dict[str, str]]:
+    return [{"address": one.address} | ({"name": one.name} if one.name else {}) for one in people]
+
+
+def _failed(store: Store, message: Message, refused: Refused) -> None:
+    if message.status == "sending":  # an event may have told better meanwhile
+        message.status = "failed"
+        message.reason = Reason(refused.code if refused.status else "unreachable", refused.detail)
+    if refused.is_final:
+        message.request = None
+    store.put("messages", message.id, message)

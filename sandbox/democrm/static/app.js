@@ -1,0 +1,115 @@
+// Keeps pages fresh, fits message frames to their text, and opens Postbraid's settings page in its frame.
+"use strict";
+
+const LOOK_EVERY_MS = 1000;
+const sources = new WeakMap();
+
+// What the server sent for an element, before this script touched it (a frame's height): changes are seen by it.
+function remember(element) {
+  if (!sources.has(element)) sources.set(element, element.outerHTML);
+  return sources.get(element);
+}
+
+// Replace only children that changed, so that frames are not loaded again and open details stay open.
+function merge(live, fresh) {
+  const kept = new Map([...live.children].map((child) => [child.dataset.key, child]));
+  let place = live.firstElementChild;
+  for (const candidate of [...fresh.children]) {
+    const old = kept.get(candidate.dataset.key);
+    const node = old && remember(old) === candidate.outerHTML ? old : document.adoptNode(candidate);
+    if (node !== old) {
+      remember(node);
+      fitFrames(node);
+    }
+    if (old && node !== old && place === old) place = old.nextElementSibling;
+    if (old && node !== old) old.remove();
+    if (node === place) place = place.nextElementSibling;
+    else live.insertBefore(node, place);
+    kept.delete(candidate.dataset.key);
+  }
+  for (const gone of kept.values()) gone.remove();
+}
+
+async function refresh() {
+  const response = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (!response.ok) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  const rooms = fresh.querySelectorAll("[data-live]");
+  document.querySelectorAll("[data-live]").forEach((live, number) => {
+    if (rooms[number]) merge(live, rooms[number]);
+  });
+}
+
+async function watch() {
+  let seen = document.body.dataset.version;
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    try {
+      const { version } = await (await fetch("/api/version")).json();
+      if (version !== seen) {
+        await refresh();
+        seen = version;
+      }
+    } catch {
+      // The CRM is being restarted: look again in a second.
+    }
+  }
+}
+
+function fit(frame) {
+  const page = frame.contentDocument;
+  if (!page || !page.body) return;
+  frame.style.height = `${Math.ceil(page.documentElement.getBoundingClientRect().height)}px`;
+}
+
+function fitFrames(root) {
+  for (const frame of root.querySelectorAll("iframe.body")) {
+    frame.addEventListener("load", () => {
+      fit(frame);
+      new ResizeObserver(() => fit(frame)).observe(frame.contentDocument.documentElement);
+    });
+    fit(frame);
+  }
+}
+
+async function openSettings(button) {
+  const problem = document.getElementById("frame-problem");
+  problem.hidden = true;
+  const response = await fetch(button.dataset.openSettings, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ user_id: button.dataset.userId }),
+  });
+  const answer = await response.json();
+  if (!response.ok) {
+    problem.textContent = answer.error || "The settings cannot be opened now.";
+    problem.hidden = false;
+    return;
+  }
+  const old = document.getElementById("settings-frame");
+  const frame = old.cloneNode(); // a new frame: a link that differs only after the # would not be loaded again
+  frame.src = answer.url;
+  old.replaceWith(frame);
+  document.getElementById("frame-room").hidden = false;
+  button.setAttribute("aria-expanded", "true");
+}
+
+document.querySelectorAll("[data-live] > *").forEach(remember);
+fitFrames(document);
+document.querySelectorAll("[data-open-settings]").forEach((button) => {
+  button.addEventListener("click", () => openSettings(button));
+});
+document.querySelectorAll(".attach input").forEach((input) => {
+  input.addEventListener("change", () => {
+    const names = [...input.files].map((file) => file.name).join(", ");
+    input.parentElement.firstChild.textContent = names || "Attach files";
+  });
+});
+document.querySelectorAll("form.reply, form.compose").forEach((form) => {
+  form.addEventListener("submit", () => {
+    form.querySelector("button.button").disabled = true;
+  });
+});
+const newest = document.querySelector(".messages");
+if (newest) newest.scrollTop = newest.scrollHeight;
+watch();
