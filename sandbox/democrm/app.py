@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount
@@ -39,6 +40,7 @@ def build_app(crm: Crm) -> Starlette:
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "testserver"]),
             Middleware(Guard, app_origin=crm.product.origin),
         ],
+        exception_handlers={HTTPException: pages.show_missing},
         lifespan=lifespan,
     )
     app.state.crm = crm

@@ -63,7 +63,7 @@ async def reply(request: Request) -> Response:
     if order.text or order.files:
         crm = crm_of(request)
         await send(crm.store, crm.product, order, crm.clock.now())
-    return RedirectResponse(f"/conversations/{key}#newest", 303)
+    return RedirectResponse(f"/conversations/{key}", 303)
 
 
 async def show_composer(request: Request) -> Response:
@@ -93,7 +93,7 @@ async def retry(request: Request) -> Response:
     message = _message(crm, request)
     if message.can_retry:
         await hand_over(crm.store, crm.product, message)
-    return RedirectResponse(f"/conversations/{message.conversation_id}#newest", 303)
+    return RedirectResponse(f"/conversations/{message.conversation_id}", 303)
 
 
 async def show_body(request: Request) -> Response:
@@ -166,6 +166,13 @@ async def switch_user(request: Request) -> Response:
     if wanted in crm_of(request).store.users:
         response.set_cookie(USER_COOKIE, wanted, httponly=True, samesite="strict")
     return response
+
+
+async def show_missing(request: Request, problem: Exception) -> Response:
+    """What a page answers instead of itself, in words."""
+    assert isinstance(problem, HTTPException)
+    detail = "Perhaps it was moved or never existed." if problem.detail == "Not Found" else problem.detail
+    return _page(request, "missing.html", problem.status_code, detail=detail)
 
 
 async def _order(request: Request, form: FormData, conversation_id: str | None = None) -> Order:

@@ -90,6 +90,12 @@ def test_other_sites_change_nothing(browser: Browser, product: StandIn) -> None:
     assert (foreign.status_code, renamed.status_code, product.requests) == (403, 400, [])
 
 
+def test_a_missing_page_says_so(browser: Browser) -> None:
+    """An address that leads nowhere is answered with a page, and 404."""
+    response = browser.get("/conversations/c-none")
+    assert (response.status_code, "There is nothing here" in response.text) == (404, True)
+
+
 def test_switching_the_user(browser: Browser, product: StandIn) -> None:
     """After switching, messages are sent as the other user."""
     browser.post("/switch-user", data={"user_id": "u_bob"})

@@ -38,6 +38,7 @@ async function refresh() {
   document.querySelectorAll("[data-live]").forEach((live, number) => {
     if (rooms[number]) merge(live, rooms[number]);
   });
+  followNewest();
 }
 
 async function watch() {
@@ -60,6 +61,15 @@ function fit(frame) {
   const page = frame.contentDocument;
   if (!page || !page.body) return;
   frame.style.height = `${Math.ceil(page.documentElement.getBoundingClientRect().height)}px`;
+  followNewest();
+}
+
+// Whoever reads the end of a conversation stays there when it grows; whoever scrolled up is left alone.
+const messages = document.querySelector(".messages");
+let atEnd = true;
+
+function followNewest() {
+  if (messages && atEnd) messages.scrollTop = messages.scrollHeight;
 }
 
 function fitFrames(root) {
@@ -110,6 +120,10 @@ document.querySelectorAll("form.reply, form.compose").forEach((form) => {
     form.querySelector("button.button").disabled = true;
   });
 });
-const newest = document.querySelector(".messages");
-if (newest) newest.scrollTop = newest.scrollHeight;
+if (messages) {
+  messages.addEventListener("scroll", () => {
+    atEnd = messages.scrollHeight - messages.scrollTop - messages.clientHeight < 80;
+  });
+}
+followNewest();
 watch();
