@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from enum import Enum, StrEnum
 
 from shared.domain.errors import TooLarge
 from shared.storage.api import Delete, Op, Value
@@ -61,6 +62,9 @@ def _column_bytes(name: str, value: Value) -> int:
 
 
 def _value_bytes(name: str, value: Value) -> int:
+    if _is_stored_by_name(value):
+        message = f"column {name}: the client would write the name of {value!r}, not its value"
+        raise ValueError(message)
     match value:
         case str():
             return 2 * len(value) if value.isascii() else len(value.encode("utf-16-le"))
@@ -77,6 +81,11 @@ def _value_bytes(name: str, value: Value) -> int:
         case _:
             message = f"column {name} cannot hold this {type(value).__name__}"
             raise ValueError(message)
+
+
+def _is_stored_by_name(value: object) -> bool:
+    """Enumerations that are not a StrEnum become the text `Class.NAME` in the client."""
+    return isinstance(value, Enum) and not isinstance(value, StrEnum)
 
 
 def check_transaction(partition: str, ops: Sequence[Op]) -> None:

@@ -18,11 +18,10 @@ from shared.storage.wire import answered, code_of
 
 PAGE = 1000
 INT32 = 2**31
-_OUTCOMES: dict[int, type[RowExists | RowChanged | RowMissing]] = {
-    409: RowExists,
-    412: RowChanged,
-    404: RowMissing,
-}
+Outcomes = Mapping[int, type[RowExists | RowChanged | RowMissing]]
+INSERTED: Outcomes = {409: RowExists}
+REPLACED: Outcomes = {412: RowChanged, 404: RowMissing}
+TRANSACTED: Outcomes = {**INSERTED, **REPLACED}
 
 
 class AzureTables:
@@ -59,7 +58,7 @@ class AzureTables:
             try:
                 return str((await self._client(table).create_entity(_entity(partition, row, values)))["etag"])
             except HttpResponseError as error:
-                _conclude(error, row)
+                _conclude(error, INSERTED, row)
 
     async def replace(
         self, table: str, partition: str, row: str, values: Mapping[str, Value], etag: str
@@ -73,7 +72,7 @@ class AzureTables:
                     _entity(partition, row, values), mode=UpdateMode.REPLACE, **_unchanged(etag)
                 )
             except HttpResponseError as error:
-                _conclude(error, row)
+                _conclude(error, REPLACED, row)
             return str(done["etag"])
 
     async def upsert(self, table: str, partition: str, row: str, values: Mapping[str, Value]) -> str:
@@ -144,7 +143,7 @@ class AzureTables:
                 done = await self._client(table).submit_transaction([_operation(partition, op) for op in ops])
             except TableTransactionError as error:
                 failed = ops[error.index] if error.index < len(ops) else ops[0]
-                _conclude(error, failed.row)
+                _conclude(error, TRANSACTED, failed.row)
             return [str(one.get("etag", "")) for one in done]
 
     async def close(self) -> None:
@@ -234,10 +233,10 @@ def _operation(partition: str, op: Op) -> tuple[str, dict[str, Any], dict[str, A
             return "delete", _entity(partition, op.row, {}), _unchanged(op.etag) if op.etag else {}
 
 
-def _conclude(error: HttpResponseError, row: str) -> NoReturn:
+def _conclude(error: HttpResponseError, outcomes: Outcomes, row: str) -> NoReturn:
     """Raise what a refused write means for its row; any other error goes on as it is, to be translated."""
     _insist_on_table(error)
-    if kind := _OUTCOMES.get(error.status_code or 0):
+    if kind := outcomes.get(error.status_code or 0):
         raise kind(row) from error
     raise error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,6 +28,7 @@ CALL_SECONDS = 30.0
 # written to in the moment in which the other side closes it.
 KEEP_ALIVE_SECONDS = 4.0
 CONNECTIONS = 64
+PIECES_FROM_BYTES = 512 * 1024
 
 BUSY = frozenset({429, 503})
 REQUEST_TIMEOUT = 408
@@ -65,6 +67,11 @@ class Transport(AioHttpTransport):  # type: ignore[misc]  # azure-core gives it 
             # a write that did succeed answers 412, and we would take our own row for somebody else's.
             self.session._retry_connection = False  # noqa: SLF001 - there is no public switch
         await super().open()
+
+    def _get_request_data(self, request: Any) -> Any:
+        """Hand a large body over as a file, which aiohttp sends in pieces instead of blocking the loop."""
+        data = super()._get_request_data(request)
+        return io.BytesIO(data) if isinstance(data, bytes) and len(data) > PIECES_FROM_BYTES else data
 
     async def send(self, request: Any, **config: Any) -> Any:
         """Send; a connection that broke after it was made is no "request error": the service may have acted."""
@@ -110,7 +117,8 @@ def translate(error: AzureError, *, writes: bool) -> PostbraidError:
 
 def code_of(error: AzureError) -> str:
     """The service's own word for what happened, such as `EntityAlreadyExists`; empty when it gave none."""
-    code = getattr(error, "error_code", None) or ""
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    code = getattr(error, "error_code", None) or headers.get("x-ms-error-code") or ""
     return str(getattr(code, "value", code))
 
 

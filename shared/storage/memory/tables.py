@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import count as counter
 
 from shared.domain.errors import RowChanged, RowExists, RowMissing, UpstreamSurprise
@@ -121,7 +122,7 @@ class MemoryTables(MemoryStore):
         if isinstance(op, Delete):
             _remove(stored, op.row)
             return ""
-        present: dict[str, Value] = {name: value for name, value in op.values.items() if value is not None}
+        present = {name: _stored(value) for name, value in op.values.items() if value is not None}
         if isinstance(op, Merge):
             present = {**stored.rows[op.row].values, **present}
         if op.row not in stored.rows:
@@ -168,6 +169,17 @@ def _range(stored: _Partition, start: str | None, end: str | None) -> list[Row]:
 def _copy(row: Row) -> Row:
     """What the reader does to its columns must not reach the store."""
     return replace(row, values=dict(row.values))
+
+
+def _stored(value: Value) -> Value:
+    """A column as the service gives it back: a moment in UTC, text as plain text."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC)
+        case str():
+            return str(value)
+        case _:
+            return value
 
 
 def _ordinal(key: str) -> bytes:
