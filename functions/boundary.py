@@ -137,13 +137,17 @@ def problem(err: Exception) -> func.HttpResponse:
     return func.HttpResponse(body, status_code=status, headers={**SECURITY_HEADERS, **headers})
 
 
-def json_answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+def json_answer(
+    content: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
     """A JSON answer with the headers every answer has (X-6)."""
     all_headers = {**SECURITY_HEADERS, **(headers or {}), "Content-Type": "application/json"}
     return func.HttpResponse(msgspec.json.encode(content), status_code=status, headers=all_headers)
 
 
-def page(html: str, policy: str, headers: Mapping[str, str] | None = None, status: int = 200) -> func.HttpResponse:
+def page(
+    html: str, policy: str, headers: Mapping[str, str] | None = None, status: int = 200
+) -> func.HttpResponse:
     """One of our own pages with its Content-Security-Policy."""
     all_headers = {
         **SECURITY_HEADERS,

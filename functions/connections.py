@@ -41,11 +41,14 @@ from shared.sync.connect_mailbox import (
 )
 from shared.sync.connect_mailbox import (
     finish_sign_in,
-    open_session as open_one_session,
     question_for,
     start_sign_in,
 )
-from shared.sync.show_connection import frame_origins, show_connection as show_one_connection
+from shared.sync.connect_mailbox import (
+    open_session as open_one_session,
+)
+from shared.sync.show_connection import frame_origins
+from shared.sync.show_connection import show_connection as show_one_connection
 
 bp = func.Blueprint()
 
@@ -143,7 +146,9 @@ async def start_oauth(req: func.HttpRequest) -> func.HttpResponse:
         departure = await start_sign_in(services(), _form(req).get("ticket", ""))
     except PostbraidError as err:
         return _outcome(err)
-    response = page(Template(template("oauth_opening.html")).substitute(url=escape(departure.authorize_url)), ALONE)
+    response = page(
+        Template(template("oauth_opening.html")).substitute(url=escape(departure.authorize_url)), ALONE
+    )
     response.headers.add("Set-Cookie", _cookie(departure.cookie, 600))
     return response
 
@@ -165,12 +170,16 @@ async def finish_oauth(req: func.HttpRequest) -> func.HttpResponse:
 @bp.route(route="oauth/confirm", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @public("oauth_cookie")
 async def show_confirm_page(req: func.HttpRequest) -> func.HttpResponse:
-    """Connect mailbox X to CRM user Y of Z? (O-7)"""
+    """Ask whether to connect mailbox X to CRM user Y of Z (O-7)."""
     try:
         question = await question_for(services(), _cookie_of(req))
     except PostbraidError as err:
         return _outcome(err)
-    warning = "" if question.known else UNKNOWN_ADDRESS.substitute(name=question.user.display_name or question.user.user_id)
+    warning = (
+        ""
+        if question.known
+        else UNKNOWN_ADDRESS.substitute(name=question.user.display_name or question.user.user_id)
+    )
     html = Template(template("confirm.html")).substitute(
         address=escape(question.address),
         user=escape(question.user.display_name or question.user.user_id),
@@ -209,22 +218,38 @@ OUTCOMES: Final[dict[type[PostbraidError], str]] = {
 
 RESULTS: Final[dict[str, tuple[int, str, str]]] = {
     "connected": (200, "Mailbox connected", "$detail is connected. You can close this window."),
-    "declined": (200, "Nothing was connected", "You said no, and nothing was changed. You can close this window."),
+    "declined": (
+        200,
+        "Nothing was connected",
+        "You said no, and nothing was changed. You can close this window.",
+    ),
     "admin_consent_required": (
         200,
         "Your administrator has to agree first",
         "Your organisation lets only administrators approve this. Ask yours, then connect again.",
     ),
-    "organisation_not_allowed": (409, "Not connected", "Mailboxes of this organisation cannot be connected here."),
+    "organisation_not_allowed": (
+        409,
+        "Not connected",
+        "Mailboxes of this organisation cannot be connected here.",
+    ),
     "taken": (409, "Not connected", "This mailbox cannot be connected here: $detail"),
-    "unusable": (409, "Not connected", "Microsoft offers no mailbox for this account that a program may use."),
+    "unusable": (
+        409,
+        "Not connected",
+        "Microsoft offers no mailbox for this account that a program may use.",
+    ),
     "link_unusable": (
         410,
         "This link was used already or is too old",
         "Go back to your CRM's settings and press Connect again.",
     ),
     "try_again": (503, "Microsoft did not answer", "Nothing was changed. Press Connect again in a minute."),
-    "failed": (400, "The sign-in did not complete", "Nothing was changed. Press Connect again in your CRM's settings."),
+    "failed": (
+        400,
+        "The sign-in did not complete",
+        "Nothing was changed. Press Connect again in your CRM's settings.",
+    ),
 }
 
 
@@ -243,7 +268,9 @@ def _outcome(err: PostbraidError) -> func.HttpResponse:
 def _result(outcome: str, detail: str = "") -> func.HttpResponse:
     status, title, text = RESULTS[outcome]
     said = Template(text).substitute(detail=detail)
-    html = Template(template("result.html")).substitute(outcome=escape(outcome), title=escape(title), text=escape(said))
+    html = Template(template("result.html")).substitute(
+        outcome=escape(outcome), title=escape(title), text=escape(said)
+    )
     return page(html, ALONE, status=status)
 
 

@@ -49,7 +49,9 @@ async def send_message(req: func.HttpRequest, caller: Caller) -> func.HttpRespon
 @tenant_key("read")
 async def show_message(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """Where a message stands, and why."""
-    return json_answer(await show_one_message(services(), caller.tenant.tenant_id, req.route_params["message_id"]))
+    return json_answer(
+        await show_one_message(services(), caller.tenant.tenant_id, req.route_params["message_id"])
+    )
 
 
 @bp.route(route="v1/files", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -76,7 +78,9 @@ async def list_events(req: func.HttpRequest, caller: Caller) -> func.HttpRespons
     if not limit.isdecimal() or not 1 <= int(limit) <= 500:  # noqa: PLR2004 - a page
         raise InvalidRequest("limit is a number from 1 to 500.", (FieldError("/limit", "1 to 500"),))
     return json_answer(
-        await list_recorded_events(services(), caller.tenant.tenant_id, req.params.get("after", ""), int(limit))
+        await list_recorded_events(
+            services(), caller.tenant.tenant_id, req.params.get("after", ""), int(limit)
+        )
     )
 
 
@@ -144,7 +148,9 @@ def _decoded(text: str, pointer: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as err:
-        raise InvalidRequest("A file is not base64.", (FieldError(f"{pointer}/content_base64", "not base64"),)) from err
+        raise InvalidRequest(
+            "A file is not base64.", (FieldError(f"{pointer}/content_base64", "not base64"),)
+        ) from err
 
 
 def file_name(header: str | None) -> str:

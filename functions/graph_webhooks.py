@@ -45,9 +45,13 @@ def _receive(name: str, req: func.HttpRequest, changes: func.Out[List[str]]) -> 
         return response
 
 
-def _judged(req: func.HttpRequest, changes: func.Out[List[str]], line: dict[str, object]) -> func.HttpResponse:  # noqa: UP006 - as above
+def _judged(
+    req: func.HttpRequest, changes: func.Out[List[str]], line: dict[str, object]
+) -> func.HttpResponse:  # noqa: UP006 - as above
     s = services()
-    if not hmac.compare_digest(req.route_params.get("secret", "").encode(), s.addresses.webhook_secret.encode()):
+    if not hmac.compare_digest(
+        req.route_params.get("secret", "").encode(), s.addresses.webhook_secret.encode()
+    ):
         raise NotFound
     token = req.params.get("validationToken")
     if token is not None:
@@ -65,4 +69,6 @@ def _handshake(token: str) -> func.HttpResponse:
     answer = validation_answer(token)
     if answer is None:
         return func.HttpResponse(status_code=400, headers=SECURITY_HEADERS)
-    return func.HttpResponse(answer, headers={**SECURITY_HEADERS, "Content-Type": "text/plain; charset=utf-8"})
+    return func.HttpResponse(
+        answer, headers={**SECURITY_HEADERS, "Content-Type": "text/plain; charset=utf-8"}
+    )

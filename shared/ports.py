@@ -15,9 +15,9 @@ from shared.domain.model import (
     FetchedMessage,
     Grant,
     Located,
+    OutgoingFile,
     Outline,
     OutlinePage,
-    OutgoingFile,
     People,
     Profile,
     Refreshed,
@@ -94,7 +94,9 @@ class MailProvider(Protocol):
         """Metadata of the mail's files."""
         ...
 
-    async def file_content(self, access: Access, graph_message_id: str, remote_id: str, limit_bytes: int) -> bytes:
+    async def file_content(
+        self, access: Access, graph_message_id: str, remote_id: str, limit_bytes: int
+    ) -> bytes:
         """The bytes of one file; raises TooLarge past `limit_bytes`."""
         ...
 
@@ -206,7 +208,9 @@ class CrmAnswer(Protocol):
 class Crm(Protocol):
     """The CRM's side: it is told things."""
 
-    async def deliver(self, url: str, event_id: str, body: bytes, secrets: Sequence[bytes], at: datetime) -> CrmAnswer:
+    async def deliver(
+        self, url: str, event_id: str, body: bytes, secrets: Sequence[bytes], at: datetime
+    ) -> CrmAnswer:
         """One signed attempt (Standard Webhooks). Raises CrmUnavailable when no answer came, InvalidRequest for an address that may not be called."""
         ...
 

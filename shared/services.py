@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from shared.ports import ApiKeys, Chance, Clock, ClientStates, Crm, Fetcher, FileLinks, MailProvider, Sealer, SignIn
+from shared.ports import (
+    ApiKeys,
+    Chance,
+    ClientStates,
+    Clock,
+    Crm,
+    Fetcher,
+    FileLinks,
+    MailProvider,
+    Sealer,
+    SignIn,
+)
 from shared.state.claims import Claims
 from shared.state.connections import Connections
 from shared.state.due import Due

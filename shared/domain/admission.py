@@ -1,4 +1,4 @@
-"""Does this mail belong to a thread the CRM began, and by which evidence?
+"""Whether a mail belongs to a thread that the CRM began, and by which evidence.
 
 Evidence is taken in one order, strongest first: our own key (an echo), In-Reply-To, References from the newest
 back, and last the conversation_id together with somebody we know of the thread. The subject is never evidence:
@@ -55,7 +55,11 @@ def by_conversation(gate: Gate, people: People, candidates: tuple[Thread, ...]) 
     own = {comparable_address(one) for one in gate.own_addresses}
     present = {comparable_address(one.address) for one in people.everyone()} - own
     ranked = [
-        (len(present & {comparable_address(one) for one in thread.participants}), thread.active_from, thread.thread_id)
+        (
+            len(present & {comparable_address(one) for one in thread.participants}),
+            thread.active_from,
+            thread.thread_id,
+        )
         for thread in candidates
     ]
     best = max((entry for entry in ranked if entry[0] > 0), default=None)

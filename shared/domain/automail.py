@@ -1,4 +1,4 @@
-"""Is this mail written by a machine? (RFC 3834; E-20: such mail never triggers anything of ours.)"""
+"""Whether a mail was written by a machine (RFC 3834; E-20: such mail never triggers anything of ours)."""
 
 from __future__ import annotations
 

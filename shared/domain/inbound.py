@@ -7,7 +7,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.addresses import comparable_address
-from shared.domain.model import Address, Direction, Evidence, Gate, GateState, MessageIndex, Outline, Reason, Seen
+from shared.domain.model import (
+    Address,
+    Direction,
+    Evidence,
+    Gate,
+    GateState,
+    MessageIndex,
+    Outline,
+    Reason,
+    Seen,
+)
 
 COPY_WITHIN: Final = timedelta(minutes=10)
 VANISHED_TRIES_SECONDS: Final = (60.0, 180.0, 360.0)
@@ -52,7 +62,9 @@ class Import:
     evidence: Evidence
 
 
-def before_looking(gate: Gate | None, generation: int | None, seen: Seen | None, now: datetime) -> Skip | Wait | Look:
+def before_looking(
+    gate: Gate | None, generation: int | None, seen: Seen | None, now: datetime
+) -> Skip | Wait | Look:
     """Decide without a call to Graph: a shut gate, an older generation and a seen mail cost nothing."""
     if gate is None or gate.state is GateState.CLOSED:
         return Skip(Reason.DISCONNECTED)

@@ -80,7 +80,11 @@ def next_step(item: OutboxItem, gate: Gate | None, now: datetime) -> Nothing | L
         return _before_sending(item, gate, now)
     if gate is None or gate.state is GateState.CLOSED or gate.generation != item.generation:
         return Nothing()
-    if item.phase is Phase.SENDING and item.send_tried_at is not None and now < item.send_tried_at + ASK_AGAIN_AFTER:
+    if (
+        item.phase is Phase.SENDING
+        and item.send_tried_at is not None
+        and now < item.send_tried_at + ASK_AGAIN_AFTER
+    ):
         return Later(item.send_tried_at + ASK_AGAIN_AFTER)
     return _unless_paused(gate, now) or Ask()
 
@@ -118,7 +122,9 @@ def by_whereabouts(
     return _keep_asking(item, now)
 
 
-def _by_id(item: OutboxItem, whereabouts: Whereabouts, now: datetime) -> SendAgain | Later | Fail | TellUnknown:
+def _by_id(
+    item: OutboxItem, whereabouts: Whereabouts, now: datetime
+) -> SendAgain | Later | Fail | TellUnknown:
     if whereabouts is Whereabouts.DELETED_DRAFT:
         return Fail(Reason.CANCELLED_IN_MAILBOX)
     if whereabouts is Whereabouts.DRAFT and item.phase is Phase.SENDING:

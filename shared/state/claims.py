@@ -51,7 +51,9 @@ class Claims:
     async def move_mailbox(self, tid: str, oid: str, claim: Stored[MailboxClaim]) -> None:
         """Give a claim that its holder no longer uses to somebody else. Raises RowChanged when another was faster."""
         holder = digest("mailbox-claim", tid, oid)
-        await self._tables.replace(keys.CLAIMS, f"mailbox|{holder[:2]}", holder, encode(claim), claim.etag or "")
+        await self._tables.replace(
+            keys.CLAIMS, f"mailbox|{holder[:2]}", holder, encode(claim), claim.etag or ""
+        )
 
     async def claim_send(self, tenant_id: str, key: str, claim: SendClaim) -> Stored[SendClaim]:
         """Claim a crm_message_id by its K; a repeat gets the first claim back."""
@@ -64,7 +66,9 @@ class Claims:
 
     async def move_send(self, tenant_id: str, key: str, claim: Stored[SendClaim]) -> None:
         """Point a claim to another mailbox, when its gate closed before an `out:` row stood there. Raises RowChanged."""
-        await self._tables.replace(keys.CLAIMS, f"{tenant_id}|send|{key[:2]}", key, encode(claim), claim.etag or "")
+        await self._tables.replace(
+            keys.CLAIMS, f"{tenant_id}|send|{key[:2]}", key, encode(claim), claim.etag or ""
+        )
 
     async def _first(self, partition: str, row: str, claim: C) -> Stored[C]:
         try:

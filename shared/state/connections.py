@@ -63,7 +63,9 @@ class Connections:
         row = await self._tables.get(keys.CONNECTIONS, partition, _row("conn", connection_id))
         return decode(Connection, row.values, row.etag) if row else None
 
-    async def connect(self, tenant_id: str, connection: Connection, cache: str, previous: Stored[Connection] | None) -> None:
+    async def connect(
+        self, tenant_id: str, connection: Connection, cache: str, previous: Stored[Connection] | None
+    ) -> None:
         """Make this the user's current connection and keep its token cache, in one transaction.
 
         Raises RowChanged or RowExists when somebody else changed the user's connection meanwhile.
@@ -78,7 +80,9 @@ class Connections:
             Insert(_row("tokens", connection.connection_id), encode(Stored(Sealed(sealed)))),
         ]
         if previous is not None:
-            ops.append(Replace(_row("conn", previous.value.connection_id), encode(previous), previous.etag or ""))
+            ops.append(
+                Replace(_row("conn", previous.value.connection_id), encode(previous), previous.etag or "")
+            )
         await self._tables.transact(keys.CONNECTIONS, partition, ops)
 
     async def repair(self, tenant_id: str, connection: Stored[Connection], cache: str) -> None:
@@ -102,7 +106,9 @@ class Connections:
         """Write a changed connection under the ETag it was read with."""
         partition = keys.user_partition(tenant_id, connection.value.user.user_id)
         row = _row("conn", connection.value.connection_id)
-        await self._tables.replace(keys.CONNECTIONS, partition, row, encode(connection), connection.etag or "")
+        await self._tables.replace(
+            keys.CONNECTIONS, partition, row, encode(connection), connection.etag or ""
+        )
 
     async def tokens(self, tenant_id: str, user_id: str, connection_id: str) -> OpenedTokens | None:
         """The connection's tokens, opened; None after Disconnect."""
@@ -110,7 +116,9 @@ class Connections:
         kept = await self._tables.get(keys.CONNECTIONS, partition, _row("tokens", connection_id))
         if kept is None:
             return None
-        cache = await self._open(tenant_id, partition, "tokens", connection_id, decode(Sealed, kept.values, kept.etag).value)
+        cache = await self._open(
+            tenant_id, partition, "tokens", connection_id, decode(Sealed, kept.values, kept.etag).value
+        )
         row = await self._tables.get(keys.CONNECTIONS, partition, _row("access", connection_id))
         if row is None:
             return OpenedTokens(cache, kept.etag)
@@ -118,7 +126,9 @@ class Connections:
         token = await self._open(tenant_id, partition, "access", connection_id, access)
         return OpenedTokens(cache, kept.etag, token, access.expires_at, row.etag)
 
-    async def access_token(self, tenant_id: str, user_id: str, connection_id: str) -> tuple[str, datetime] | None:
+    async def access_token(
+        self, tenant_id: str, user_id: str, connection_id: str
+    ) -> tuple[str, datetime] | None:
         """The cached access token and its expiry: one read, the usual case."""
         partition = keys.user_partition(tenant_id, user_id)
         row = await self._tables.get(keys.CONNECTIONS, partition, _row("access", connection_id))
@@ -129,7 +139,14 @@ class Connections:
         return (token, kept.expires_at) if kept.expires_at else None
 
     async def save_tokens(
-        self, tenant_id: str, user_id: str, connection_id: str, read: OpenedTokens, cache: str, access_token: str, expires_at: datetime
+        self,
+        tenant_id: str,
+        user_id: str,
+        connection_id: str,
+        read: OpenedTokens,
+        cache: str,
+        access_token: str,
+        expires_at: datetime,
     ) -> bool:
         """Keep refreshed tokens, only where the ones they came from still lie (nothing rises again after Disconnect).
 

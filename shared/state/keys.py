@@ -48,7 +48,18 @@ GATE_ROW: Final = "gate"
 BUCKET: Final = timedelta(minutes=5)
 DUE_SHARDS: Final = 1
 
-type_of_record = Gate | Thread | ConversationLink | MessageIndex | Seen | OutboxItem | Event | Activity | Todo | MessageRecord
+type_of_record = (
+    Gate
+    | Thread
+    | ConversationLink
+    | MessageIndex
+    | Seen
+    | OutboxItem
+    | Event
+    | Activity
+    | Todo
+    | MessageRecord
+)
 
 
 def mailbox_partition(mailbox: MailboxRef) -> str:

@@ -82,12 +82,12 @@ class Ledger:
         await self._promise(mailbox, changes)
         commit = self._chance.token(9)
         columns: dict[str, Any] = {**encode(gate), COMMIT_COLUMN: commit}
-        own: Op = (
-            Replace(keys.GATE_ROW, columns, gate.etag) if gate.etag else Insert(keys.GATE_ROW, columns)
-        )
+        own: Op = Replace(keys.GATE_ROW, columns, gate.etag) if gate.etag else Insert(keys.GATE_ROW, columns)
         partition = keys.mailbox_partition(mailbox)
         try:
-            etags = await self._tables.transact(keys.MAILBOX, partition, [own, *(_op(one) for one in changes)])
+            etags = await self._tables.transact(
+                keys.MAILBOX, partition, [own, *(_op(one) for one in changes)]
+            )
         except OutcomeUnknown:
             return await self._conclude(mailbox, gate, commit)
         return Stored(gate.value, etags[0], gate.unknown)

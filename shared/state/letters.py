@@ -44,4 +44,6 @@ class Letters:
     async def note_subscription(self, mailbox: MailboxRef, note: SubscriptionNote) -> None:
         """Add a line to the mailbox's audit trail."""
         row = f"{keys.stamp(note.at)}|{note.what}"
-        await self._tables.upsert(keys.SUBSCRIPTIONS, keys.mailbox_partition(mailbox), row, encode(Stored(note)))
+        await self._tables.upsert(
+            keys.SUBSCRIPTIONS, keys.mailbox_partition(mailbox), row, encode(Stored(note))
+        )

@@ -116,11 +116,13 @@ class Sessions:
 
     async def keep(self, secret: str, record: Expiring) -> None:
         """Keep a row under the hash of a fresh secret."""
-        await self._tables.insert(keys.SESSIONS, PARTITIONS[type(record)], secret_hash(secret), encode(Stored(record)))
+        await self._tables.insert(
+            keys.SESSIONS, PARTITIONS[type(record)], secret_hash(secret), encode(Stored(record))
+        )
 
     async def look(self, kind: type[E], secret: str) -> Stored[E]:
         """A row that may be used several times. Raises LinkUnusable."""
-        row = await self._tables.get(keys.SESSIONS, PARTITIONS[kind], secret_hash(secret))  # type: ignore[index]  # kinds are the keys
+        row = await self._tables.get(keys.SESSIONS, PARTITIONS[kind], secret_hash(secret))
         if row is None:
             raise LinkUnusable
         stored = decode(kind, row.values, row.etag)
@@ -132,7 +134,7 @@ class Sessions:
         """A row that is used once: gone before it is used. Raises LinkUnusable."""
         stored = await self.look(kind, secret)
         try:
-            await self._tables.delete(keys.SESSIONS, PARTITIONS[kind], secret_hash(secret), stored.etag)  # type: ignore[index]  # as above
+            await self._tables.delete(keys.SESSIONS, PARTITIONS[kind], secret_hash(secret), stored.etag)
         except RowChanged as err:
             raise LinkUnusable from err
         return stored.value
@@ -140,7 +142,9 @@ class Sessions:
     async def prolong(self, secret: str, stored: Stored[Session]) -> None:
         """Move a session's idle end; losing a race against another page load is fine."""
         try:
-            await self._tables.replace(keys.SESSIONS, "session", secret_hash(secret), encode(stored), stored.etag or "")
+            await self._tables.replace(
+                keys.SESSIONS, "session", secret_hash(secret), encode(stored), stored.etag or ""
+            )
         except RowChanged:
             return
 

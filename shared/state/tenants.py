@@ -85,7 +85,9 @@ class Tenants:
 
     async def create_data_key(self, tenant_id: str, key_id: str, wrapped: str) -> None:
         """Keep a new data key. Raises RowExists."""
-        await self._tables.insert(keys.TENANTS, tenant_id, f"dek:{key_id}", encode(Stored(DataKey(key_id, wrapped))))
+        await self._tables.insert(
+            keys.TENANTS, tenant_id, f"dek:{key_id}", encode(Stored(DataKey(key_id, wrapped)))
+        )
 
 
 def webhook_secret_place(tenant_id: str) -> tuple[str, str, str, str]:

@@ -128,9 +128,13 @@ async def _thread_to_answer(
 
 async def _stage_files(s: Services, tenant_id: str, request: SendRequest) -> tuple[StagedFile, ...]:
     uploaded = await _uploaded(s, tenant_id, request.file_ids)
-    judged = [(clean_name(name), content_type, content) for name, content_type, content in request.inline_files]
+    judged = [
+        (clean_name(name), content_type, content) for name, content_type, content in request.inline_files
+    ]
     problems = [
-        *judge_outbound([(one.name, one.size_bytes) for one in uploaded] + [(name, len(data)) for name, _, data in judged]),
+        *judge_outbound(
+            [(one.name, one.size_bytes) for one in uploaded] + [(name, len(data)) for name, _, data in judged]
+        ),
         *_content_problems(judged),
     ]
     if problems:
@@ -145,7 +149,9 @@ async def _stage_files(s: Services, tenant_id: str, request: SendRequest) -> tup
 
 async def _uploaded(s: Services, tenant_id: str, file_ids: Sequence[str]) -> list[StagedFile]:
     found = [(file_id, await s.sessions.upload(tenant_id, file_id)) for file_id in file_ids]
-    missing = [FieldError("/attachments", f"there is no file {file_id}") for file_id, one in found if one is None]
+    missing = [
+        FieldError("/attachments", f"there is no file {file_id}") for file_id, one in found if one is None
+    ]
     if missing:
         raise InvalidRequest("A file is unknown or its time is over.", tuple(missing))
     return [one.file for _, one in found if one is not None]
@@ -170,7 +176,12 @@ async def stage_file(s: Services, tenant_id: str, name: str, content: bytes) -> 
 
 
 async def _item(
-    s: Services, mailbox: MailboxRef, connection: Connection, request: SendRequest, files: tuple[StagedFile, ...], thread: Thread | None
+    s: Services,
+    mailbox: MailboxRef,
+    connection: Connection,
+    request: SendRequest,
+    files: tuple[StagedFile, ...],
+    thread: Thread | None,
 ) -> OutboxItem:
     key, now = ids.crm_key(mailbox.tenant_id, request.crm_message_id), s.clock.now()
     html = clean_html(request.html) if request.html is not None else text_to_html(request.text or "")
@@ -198,9 +209,13 @@ async def _item(
     )
 
 
-async def _claim(s: Services, tenant_id: str, item: OutboxItem, mailbox: MailboxRef, body_hash: str) -> SendClaim:
+async def _claim(
+    s: Services, tenant_id: str, item: OutboxItem, mailbox: MailboxRef, body_hash: str
+) -> SendClaim:
     """Claim the id for this mailbox. A claim whose gate closed before a row stood there is moved here by CAS."""
-    wanted = SendClaim(body_hash, mailbox.mailbox_id, item.message_id, item.thread_id, item.generation, item.created_at)
+    wanted = SendClaim(
+        body_hash, mailbox.mailbox_id, item.message_id, item.thread_id, item.generation, item.created_at
+    )
     stored = await s.claims.claim_send(tenant_id, item.key, wanted)
     elsewhere = stored.value.mailbox_id != mailbox.mailbox_id
     if elsewhere and stored.value.body_hash == body_hash and await _shut(s, tenant_id, stored):
@@ -222,7 +237,14 @@ async def _write(s: Services, mailbox: MailboxRef, item: OutboxItem) -> None:
     assert item.due_at is not None  # noqa: S101 - set two functions above
     todo = Todo(item.due_at, Work.SEND, item.key)
     record = MessageRecord(
-        item.message_id, item.thread_id, Direction.OUTBOUND, Origin.CRM, "accepted", None, item.created_at, key=item.key
+        item.message_id,
+        item.thread_id,
+        Direction.OUTBOUND,
+        Origin.CRM,
+        "accepted",
+        None,
+        item.created_at,
+        key=item.key,
     )
 
     async def make(gate: Gate) -> tuple[Gate, Sequence[Change]]:

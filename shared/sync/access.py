@@ -55,7 +55,13 @@ class MailboxAccess:
             await mark_grant_dead(s, self.mailbox)
             raise
         await s.connections.save_tokens(
-            tenant_id, self.user_id, self.connection_id, read, fresh.cache, fresh.access_token, fresh.expires_at
+            tenant_id,
+            self.user_id,
+            self.connection_id,
+            read,
+            fresh.cache,
+            fresh.access_token,
+            fresh.expires_at,
         )
         return fresh.access_token
 

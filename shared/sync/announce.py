@@ -28,8 +28,8 @@ from shared.domain.model import (
     Gate,
     MailboxRef,
     Origin,
-    Outline,
     OutboxItem,
+    Outline,
     Reason,
     StagedFile,
     Thread,
@@ -87,8 +87,14 @@ def unconfirmed_event(s: Services, mailbox: MailboxRef, item: OutboxItem) -> Rec
     return _inline(s, mailbox, UNCONFIRMED, item.message_id, item.message_id, _outcome_data(item))
 
 
-async def sent_event(  # noqa: PLR0913 - what an event is told of
-    s: Services, mailbox: MailboxRef, gate: Gate, thread: Thread, item: OutboxItem, outline: Outline, body: Body
+async def sent_event(
+    s: Services,
+    mailbox: MailboxRef,
+    gate: Gate,
+    thread: Thread,
+    item: OutboxItem,
+    outline: Outline,
+    body: Body,
 ) -> Recorded:
     """A CRM send was seen in Sent Items."""
     now = s.clock.now()
@@ -115,7 +121,7 @@ async def sent_event(  # noqa: PLR0913 - what an event is told of
     return await _large(s, mailbox, SENT, item.message_id, data)
 
 
-async def synced_event(  # noqa: PLR0913 - as above
+async def synced_event(
     s: Services,
     mailbox: MailboxRef,
     gate: Gate,
@@ -140,7 +146,7 @@ async def synced_event(  # noqa: PLR0913 - as above
     return await _large(s, mailbox, event_type, message_id, data)
 
 
-async def not_synced_event(  # noqa: PLR0913 - as above
+async def not_synced_event(
     s: Services,
     mailbox: MailboxRef,
     gate: Gate,
@@ -169,14 +175,20 @@ def activity(
     return new(Activity(s.chance.token(6), s.clock.now(), kind, thread_id, message_id, reason))
 
 
-def files_data(s: Services, mailbox: MailboxRef, message_id: str, files: Sequence[StagedFile]) -> list[dict[str, Any]]:
+def files_data(
+    s: Services, mailbox: MailboxRef, message_id: str, files: Sequence[StagedFile]
+) -> list[dict[str, Any]]:
     """A message's files as the CRM sees them, with freshly signed links."""
     until = s.clock.now() + LINK_FOR
     return [_file_data(s, mailbox, message_id, one, until) for one in files]
 
 
-def _file_data(s: Services, mailbox: MailboxRef, message_id: str, file: StagedFile, until: datetime) -> dict[str, Any]:
-    token = s.file_links.mint((mailbox.tenant_id, message_id, file.attachment_id), until) if file.blob else None
+def _file_data(
+    s: Services, mailbox: MailboxRef, message_id: str, file: StagedFile, until: datetime
+) -> dict[str, Any]:
+    token = (
+        s.file_links.mint((mailbox.tenant_id, message_id, file.attachment_id), until) if file.blob else None
+    )
     return {
         "id": file.attachment_id,
         "name": file.name,
@@ -209,7 +221,12 @@ def _common(
 
 
 def _found_data(
-    mailbox: MailboxRef, gate: Gate, thread: Thread, message: FetchedMessage, message_id: str, direction: Direction
+    mailbox: MailboxRef,
+    gate: Gate,
+    thread: Thread,
+    message: FetchedMessage,
+    message_id: str,
+    direction: Direction,
 ) -> dict[str, Any]:
     outline = message.outline
     return {
@@ -246,7 +263,10 @@ def _body_data(body: Body) -> dict[str, Any]:
     """Over 1 MiB a body is cut, and says so (H-4)."""
     html, html_cut = truncate_text(body.html)
     text, text_cut = truncate_text(body.text)
-    return {"snippet": snippet(body.text), "body": {"html": html, "text": text, "truncated": html_cut or text_cut}}
+    return {
+        "snippet": snippet(body.text),
+        "body": {"html": html, "text": text, "truncated": html_cut or text_cut},
+    }
 
 
 def _people(addresses: Sequence[Address]) -> list[dict[str, str]]:
@@ -262,7 +282,12 @@ def _render(event_type: str, at: datetime, data: Mapping[str, Any]) -> str:
 
 
 def _inline(
-    s: Services, mailbox: MailboxRef, event_type: str, subject: str, message_id: str | None, data: Mapping[str, Any]
+    s: Services,
+    mailbox: MailboxRef,
+    event_type: str,
+    subject: str,
+    message_id: str | None,
+    data: Mapping[str, Any],
 ) -> Recorded:
     now = s.clock.now()
     return _recorded(s, mailbox, event_type, subject, message_id, _render(event_type, now, data), None)
@@ -279,7 +304,7 @@ async def _large(
     return _recorded(s, mailbox, event_type, message_id, message_id, None, blob)
 
 
-def _recorded(  # noqa: PLR0913 - the row's own columns
+def _recorded(
     s: Services,
     mailbox: MailboxRef,
     event_type: str,

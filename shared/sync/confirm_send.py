@@ -12,8 +12,8 @@ from shared.domain.model import (
     Gate,
     MailboxRef,
     MessageIndex,
-    Outline,
     OutboxItem,
+    Outline,
     Phase,
     Reason,
     Seen,
@@ -71,8 +71,20 @@ async def _confirmed(
     now = s.clock.now()
     stored = await s.ledger.find(mailbox, Thread, item.thread_id)
     people = tuple(one.address for one in (*item.to, *item.cc, *item.bcc))
-    old = stored.value if stored else Thread(
-        item.thread_id, gate.connection_id, gate.generation, now, item.crm_thread_id, people, (), item.crm_context, item.contact_ids
+    old = (
+        stored.value
+        if stored
+        else Thread(
+            item.thread_id,
+            gate.connection_id,
+            gate.generation,
+            now,
+            item.crm_thread_id,
+            people,
+            (),
+            item.crm_context,
+            item.contact_ids,
+        )
     )
     conversations = (outline.conversation_id,) if outline.conversation_id else ()
     thread = replace(

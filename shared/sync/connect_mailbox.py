@@ -11,7 +11,14 @@ from typing import Final
 import msgspec
 
 from shared.domain.addresses import comparable_address
-from shared.domain.errors import LinkUnusable, MailboxTaken, NotAuthenticated, RowChanged, RowExists, SignInFailed
+from shared.domain.errors import (
+    LinkUnusable,
+    MailboxTaken,
+    NotAuthenticated,
+    RowChanged,
+    RowExists,
+    SignInFailed,
+)
 from shared.domain.ids import mailbox_id as mailbox_id_of
 from shared.domain.model import (
     Connection,
@@ -40,6 +47,7 @@ from shared.state.sessions import (
 )
 from shared.sync.announce import Recorded, connection_event
 from shared.sync.deliver_event import deliver_soon
+from shared.sync.doorbells import ring
 
 LINK_FOR: Final = timedelta(seconds=120)
 TICKET_FOR: Final = timedelta(seconds=60)
@@ -122,7 +130,9 @@ async def start_sign_in(s: Services, ticket: str) -> Departure:
     hint = start.user.addresses[0] if start.user.addresses else None
     url, flow = await s.sign_in.begin(state=state, login_hint=hint)
     sealed = await s.sealer.seal(start.tenant_id, _flow_place(state), msgspec.json.encode(flow))
-    record = SignInState(start.tenant_id, start.user, secret_hash(cookie), sealed, s.clock.now() + SIGN_IN_FOR)
+    record = SignInState(
+        start.tenant_id, start.user, secret_hash(cookie), sealed, s.clock.now() + SIGN_IN_FOR
+    )
     await s.sessions.keep(state, record)
     return Departure(url, cookie)
 
@@ -171,7 +181,9 @@ async def question_for(s: Services, secret: str | None) -> Question:
     tenant = (await s.tenants.get(pending.tenant_id)).value
     known = {comparable_address(one) for one in pending.user.addresses}
     mine = {comparable_address(one) for one in (pending.address, *pending.aliases)}
-    return Question(pending.user, tenant.name, pending.address, bool(known & mine), confirm_csrf(secret or ""))
+    return Question(
+        pending.user, tenant.name, pending.address, bool(known & mine), confirm_csrf(secret or "")
+    )
 
 
 def confirm_csrf(secret: str) -> str:
@@ -196,7 +208,7 @@ async def confirm_connection(s: Services, secret: str | None, csrf_token: str | 
         return await _repair(s, mailbox, current, pending, grant)
     if current is not None and current.value.status in USABLE:
         raise MailboxTaken("Another mailbox is connected for this user; disconnect it first.")
-    return await _connect(s, mailbox, current, pending, grant)
+    return await _connect(s, mailbox, pending, grant)
 
 
 async def _claim(s: Services, mailbox: MailboxRef, pending: PendingConnection) -> None:
@@ -223,7 +235,9 @@ def _repairs(current: Connection, pending: PendingConnection) -> bool:
 async def _repair(
     s: Services, mailbox: MailboxRef, current: Stored[Connection], pending: PendingConnection, grant: Grant
 ) -> Connection:
-    value = replace(current.value, status=ConnectionStatus.CONNECTED, address=pending.address, user=pending.user)
+    value = replace(
+        current.value, status=ConnectionStatus.CONNECTED, address=pending.address, user=pending.user
+    )
     await s.connections.repair(mailbox.tenant_id, current.changed(value), grant.cache)
     stored = await s.ledger.gate(mailbox)
     if stored is not None:
@@ -231,14 +245,27 @@ async def _repair(
         recorded = connection_event(s, mailbox, value, stored.value)
         old = stored.value.sweep_at
         gate = replace(stored.value, grant_dead=False, sweep_at=now if old else None)
-        sweep: list[Change] = [Erase(Todo(old, Work.SWEEP, "")), new(Todo(now, Work.SWEEP, ""))] if old else []
+        sweep: list[Change] = (
+            [Erase(Todo(old, Work.SWEEP, "")), new(Todo(now, Work.SWEEP, ""))] if old else []
+        )
         await s.ledger.open_gate(mailbox, stored.changed(gate), *recorded.changes, *sweep)
+        await _wake(s, mailbox)
         await deliver_soon(s, mailbox, recorded)
     return value
 
 
+async def _wake(s: Services, mailbox: MailboxRef) -> None:
+    """Parked work goes on at once; what is rung twice is done once."""
+    for parked in await s.ledger.todos(mailbox, s.clock.now() + timedelta(days=400)):
+        if parked.value.work is not Work.RENEW:
+            await ring(s, mailbox, parked.value, at_once=True)
+
+
 async def _connect(
-    s: Services, mailbox: MailboxRef, current: Stored[Connection] | None, pending: PendingConnection, grant: Grant
+    s: Services,
+    mailbox: MailboxRef,
+    pending: PendingConnection,
+    grant: Grant,
 ) -> Connection:
     """Row first, gate second: until the gate is open nothing passes, and a repeat of the steps is harmless."""
     stored = await s.ledger.gate(mailbox)
@@ -266,7 +293,11 @@ async def _connect(
 
 
 async def _open_gate(
-    s: Services, mailbox: MailboxRef, stored: Stored[Gate] | None, connection: Connection, aliases: Sequence[str]
+    s: Services,
+    mailbox: MailboxRef,
+    stored: Stored[Gate] | None,
+    connection: Connection,
+    aliases: Sequence[str],
 ) -> Recorded:
     gate = Gate(
         connection.connection_id,

@@ -76,9 +76,9 @@ def split_changes(hints: tuple[ChangeHint, ...], limit_characters: int = 45_000)
     return split_changes(hints[:half], limit_characters) + split_changes(hints[half:], limit_characters)
 
 
-async def ring(s: Services, mailbox: MailboxRef, todo: Todo) -> None:
+async def ring(s: Services, mailbox: MailboxRef, todo: Todo, *, at_once: bool = False) -> None:
     """Ring for work that is due now or within five minutes; the due row covers the rest and any lost ring."""
-    delay = max(0.0, (todo.due_at - s.clock.now()).total_seconds())
+    delay = 0.0 if at_once else max(0.0, (todo.due_at - s.clock.now()).total_seconds())
     if delay > SOON_SECONDS:
         return
     job = WorkJob(mailbox.tenant_id, mailbox.mailbox_id, todo.work, todo.ref, todo.due_at, todo.attempts)

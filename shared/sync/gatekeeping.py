@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.errors import GateShut, RowChanged
+from shared.domain.errors import GateShut, RowChanged, Throttled
 from shared.domain.model import Gate, GateState, MailboxRef
 from shared.services import Services
 from shared.state.codec import Stored
@@ -47,6 +47,12 @@ def _opened(stored: Stored[Gate] | None, generation: int | None) -> Gate:
     if generation is not None and generation != stored.value.generation:
         raise GateShut
     return stored.value
+
+
+def respect_pause(gate: Gate, now: datetime) -> None:
+    """A worker that read a pause makes no call before its end. Raises Throttled for the rest of it."""
+    if gate.paused_until is not None and gate.paused_until > now:
+        raise Throttled((gate.paused_until - now).total_seconds())
 
 
 async def pause(s: Services, mailbox: MailboxRef, seconds: float) -> None:

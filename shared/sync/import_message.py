@@ -14,7 +14,14 @@ from typing import assert_never
 
 from shared.content import find_cids
 from shared.domain import admission, ids, inbound
-from shared.domain.attachments import MAX_FILE_BYTES, InboundFiles, canonical_type, clean_name, judge_content, judge_inbound
+from shared.domain.attachments import (
+    MAX_FILE_BYTES,
+    InboundFiles,
+    canonical_type,
+    clean_name,
+    judge_content,
+    judge_inbound,
+)
 from shared.domain.errors import GateShut, ItemGone, RowExists, TooLarge
 from shared.domain.model import (
     ConversationLink,
@@ -179,7 +186,9 @@ async def _judge_files(s: Services, mailbox: MailboxRef, access: Access, message
     listed = await s.mail.files(access, message.outline.graph_message_id)
     verdict = judge_inbound(listed, message.html)
     if verdict.blocking:
-        return Judged(problems=tuple(FileProblem(one.name, one.size_bytes, reason) for one, reason in verdict.blocking))
+        return Judged(
+            problems=tuple(FileProblem(one.name, one.size_bytes, reason) for one, reason in verdict.blocking)
+        )
     staged: list[StagedFile] = []
     for file in verdict.stage:
         result = await _stage_one(s, mailbox, access, message, file)
@@ -194,7 +203,9 @@ async def _stage_one(
 ) -> StagedFile | FileProblem:
     name = clean_name(file.name)
     try:
-        content = await s.mail.file_content(access, message.outline.graph_message_id, file.remote_id, MAX_FILE_BYTES)
+        content = await s.mail.file_content(
+            access, message.outline.graph_message_id, file.remote_id, MAX_FILE_BYTES
+        )
     except TooLarge:
         return FileProblem(name, file.size_bytes, Reason.ATTACHMENT_TOO_LARGE)
     except ItemGone:
@@ -204,7 +215,9 @@ async def _stage_one(
         return FileProblem(name, len(content), problem)
     blob = await stage(s, mailbox.tenant_id, content, canonical_type(name))
     attachment_id = f"att_{s.chance.token(12)}"
-    return StagedFile(attachment_id, name, canonical_type(name), len(content), blob, file.inline, file.content_id)
+    return StagedFile(
+        attachment_id, name, canonical_type(name), len(content), blob, file.inline, file.content_id
+    )
 
 
 def _omitted(s: Services, verdict: InboundFiles) -> list[StagedFile]:
@@ -219,7 +232,12 @@ def _omitted(s: Services, verdict: InboundFiles) -> list[StagedFile]:
 
 
 async def _changes(
-    s: Services, mailbox: MailboxRef, gate: Gate, message: FetchedMessage, judged: Judged, belongs: admission.Belongs
+    s: Services,
+    mailbox: MailboxRef,
+    gate: Gate,
+    message: FetchedMessage,
+    judged: Judged,
+    belongs: admission.Belongs,
 ) -> tuple[list[Change], Recorded] | None:
     """Everything that one mail changes, for one transaction; None when somebody else brought it in."""
     outline, now = message.outline, s.clock.now()
@@ -231,12 +249,27 @@ async def _changes(
     message_id = ids.inbound_message_id(mailbox.mailbox_id, outline.graph_message_id)
     direction = inbound.direction_of(message.sender, gate)
     thread = _thread_after(stored.value, message, synced=not judged.problems, now=now)
-    recorded = await _record(s, mailbox, gate, thread, message, judged, belongs.evidence, message_id, direction)
+    recorded = await _record(
+        s, mailbox, gate, thread, message, judged, belongs.evidence, message_id, direction
+    )
     reason = judged.problems[0].reason if judged.problems else None
     status = "not_synced" if reason else ("sent" if direction is Direction.OUTBOUND else "received")
     changes: list[Change] = [
         new(Seen(outline.graph_message_id, message_id, thread.thread_id, reason, now)),
-        new(MessageRecord(message_id, thread.thread_id, direction, Origin.MAILBOX, status, recorded.ref, now, reason, None, judged.files)),
+        new(
+            MessageRecord(
+                message_id,
+                thread.thread_id,
+                direction,
+                Origin.MAILBOX,
+                status,
+                recorded.ref,
+                now,
+                reason,
+                None,
+                judged.files,
+            )
+        ),
         stored.changed(thread),
         *await _index_changes(s, mailbox, stored.value, message, message_id, synced=reason is None),
         *recorded.changes,
@@ -245,7 +278,7 @@ async def _changes(
     return changes, recorded
 
 
-async def _record(  # noqa: PLR0913 - what an event is told of
+async def _record(
     s: Services,
     mailbox: MailboxRef,
     gate: Gate,
@@ -258,8 +291,12 @@ async def _record(  # noqa: PLR0913 - what an event is told of
 ) -> Recorded:
     if judged.problems:
         problems = [(one.name, one.size_bytes, one.reason) for one in judged.problems]
-        return await not_synced_event(s, mailbox, gate, thread, message, problems, evidence, message_id, direction)
-    return await synced_event(s, mailbox, gate, thread, message, judged.files, evidence, message_id, direction)
+        return await not_synced_event(
+            s, mailbox, gate, thread, message, problems, evidence, message_id, direction
+        )
+    return await synced_event(
+        s, mailbox, gate, thread, message, judged.files, evidence, message_id, direction
+    )
 
 
 def _thread_after(thread: Thread, message: FetchedMessage, *, synced: bool, now: datetime) -> Thread:
@@ -270,7 +307,9 @@ def _thread_after(thread: Thread, message: FetchedMessage, *, synced: bool, now:
         thread,
         sequence=thread.sequence + 1,
         participants=tuple(dict.fromkeys((*thread.participants, *(one.address for one in people if one)))),
-        conversation_ids=tuple(dict.fromkeys((*thread.conversation_ids, *((conversation,) if conversation else ())))),
+        conversation_ids=tuple(
+            dict.fromkeys((*thread.conversation_ids, *((conversation,) if conversation else ())))
+        ),
     )
     at = message.received_at or message.sent_at or now
     if not synced or (thread.newest_at is not None and at < thread.newest_at):
@@ -284,14 +323,22 @@ def _thread_after(thread: Thread, message: FetchedMessage, *, synced: bool, now:
 
 
 async def _index_changes(
-    s: Services, mailbox: MailboxRef, thread: Thread, message: FetchedMessage, message_id: str, *, synced: bool
+    s: Services,
+    mailbox: MailboxRef,
+    thread: Thread,
+    message: FetchedMessage,
+    message_id: str,
+    *,
+    synced: bool,
 ) -> list[Change]:
     """Its Message-ID and its conversation lead to the thread from now on, also when it did not sync."""
     outline = message.outline
     changes: list[Change] = []
     if outline.internet_message_id and not await _index(s, mailbox, outline.internet_message_id):
         at = outline.received_at or message.received_at or s.clock.now()
-        changes.append(new(MessageIndex(outline.internet_message_id, thread.thread_id, message_id, synced, at)))
+        changes.append(
+            new(MessageIndex(outline.internet_message_id, thread.thread_id, message_id, synced, at))
+        )
     if outline.conversation_id and outline.conversation_id not in thread.conversation_ids:
         changes.append(new(ConversationLink(outline.conversation_id, thread.thread_id)))
     return changes

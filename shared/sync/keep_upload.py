@@ -17,7 +17,10 @@ async def keep_upload(s: Services, tenant_id: str, name: str, content: bytes) ->
     """Judge and keep one file; returns its id and description. Raises AttachmentRefused."""
     cleaned = clean_name(name)
     reason = judge_content(cleaned, content)
-    problems = [*judge_outbound([(cleaned, len(content))]), *([FileProblem(cleaned, reason)] if reason else [])]
+    problems = [
+        *judge_outbound([(cleaned, len(content))]),
+        *([FileProblem(cleaned, reason)] if reason else []),
+    ]
     if problems:
         raise refused(problems)
     file_id = f"fil_{s.chance.token(18)}"

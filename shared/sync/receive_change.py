@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shared.domain import inbound
-from shared.domain.errors import GateShut, GrantDead, MailboxUnusable, Throttled, Unavailable, UpstreamSurprise
+from shared.domain.errors import (
+    GateShut,
+    GrantDead,
+    MailboxUnusable,
+    Throttled,
+    Unavailable,
+    UpstreamSurprise,
+)
 from shared.domain.model import ChangeHint, GateState, MailboxRef
 from shared.domain.retries import transient_delay_seconds
 from shared.services import Services
@@ -38,7 +45,9 @@ async def _message(s: Services, mailbox: MailboxRef, found: Found) -> None:
         await pause(s, mailbox, err.retry_after_seconds)
         decision = inbound.Wait(now + timedelta(seconds=err.retry_after_seconds))
     except (Unavailable, UpstreamSurprise):
-        decision = inbound.Wait(now + timedelta(seconds=max(5.0, transient_delay_seconds(1, s.chance.fraction()))))
+        decision = inbound.Wait(
+            now + timedelta(seconds=max(5.0, transient_delay_seconds(1, s.chance.fraction())))
+        )
     except (GrantDead, MailboxUnusable):
         decision = inbound.Wait(now + timedelta(hours=1))
     if isinstance(decision, inbound.Wait):

@@ -13,7 +13,7 @@ from shared.services import Services
 from shared.state.ledger import Change, Erase, new
 from shared.sync.access import access_for
 from shared.sync.doorbells import ring
-from shared.sync.gatekeeping import through_gate
+from shared.sync.gatekeeping import respect_pause, through_gate
 from shared.sync.import_message import Found, import_later, import_message
 from shared.sync.subscriptions import recreate_subscription, renew_subscription
 
@@ -37,6 +37,7 @@ async def reconcile_mailbox(s: Services, mailbox: MailboxRef) -> None:
     if stored is None or stored.value.state is GateState.CLOSED or stored.value.sweep_at is None:
         return
     gate, started_at = stored.value, s.clock.now()
+    respect_pause(gate, started_at)
     await _look_after_subscription(s, mailbox, gate)
     access, tally, next_link = access_for(s, mailbox, gate), _Tally(), None
     sent_only = False
@@ -87,7 +88,9 @@ async def _finish(
         nonlocal due
         due = now if more else renewals.next_sweep_at(now_gate, now)
         late = now_gate.late_sweeps + 1 if tally.late else 0
-        value = replace(now_gate, sweep_cursor=cursor or now_gate.sweep_cursor, sweep_at=due, late_sweeps=late)
+        value = replace(
+            now_gate, sweep_cursor=cursor or now_gate.sweep_cursor, sweep_at=due, late_sweeps=late
+        )
         changes: list[Change] = [Erase(Todo(now_gate.sweep_at, Work.SWEEP, ""))] if now_gate.sweep_at else []
         return value, [*changes, new(Todo(due, Work.SWEEP, ""))] if due != now_gate.sweep_at else []
 

@@ -42,5 +42,3 @@ async def _ring_mailbox(s: Services, mailbox: MailboxRef, lane: str) -> int:
     for todo in due[:MOST_A_MAILBOX]:
         await ring(s, mailbox, todo)
     return len(due[:MOST_A_MAILBOX])
-
-

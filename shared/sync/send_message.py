@@ -19,8 +19,8 @@ from shared.domain.errors import (
     MailboxUnusable,
     MessageRefused,
     RowChanged,
-    TooLarge,
     Throttled,
+    TooLarge,
     Unavailable,
 )
 from shared.domain.model import (
@@ -126,7 +126,12 @@ async def _claim_build(work: _Sending, build: int) -> bool:
     """CAS n+1 first: an older worker is fenced by it."""
     now = work.s.clock.now()
     item = replace(
-        work.item, phase=Phase.BUILDING, build=build, attempts=work.item.attempts + 1, lease_until=now + outbound.LEASE, updated_at=now
+        work.item,
+        phase=Phase.BUILDING,
+        build=build,
+        attempts=work.item.attempts + 1,
+        lease_until=now + outbound.LEASE,
+        updated_at=now,
     )
     return await _save(work, item)
 
@@ -144,7 +149,9 @@ async def _save(work: _Sending, item: OutboxItem, *changes: Change) -> bool:
 async def _build_later(work: _Sending) -> None:
     """An unknown outcome before `sending`: the draft is left alone, another is made later."""
     seconds = transient_delay_seconds(work.item.attempts, work.s.chance.fraction())
-    await postpone(work.s, work.mailbox, work.stored, work.s.clock.now() + timedelta(seconds=max(5.0, seconds)))
+    await postpone(
+        work.s, work.mailbox, work.stored, work.s.clock.now() + timedelta(seconds=max(5.0, seconds))
+    )
 
 
 async def _files(work: _Sending) -> list[OutgoingFile]:
@@ -158,7 +165,8 @@ async def _files(work: _Sending) -> list[OutgoingFile]:
         if not await _save(work, replace(item, files=fetched)):
             raise Ambiguous
     return [
-        OutgoingFile(one.name, one.content_type, await unstage(work.s, one.blob or "")) for one in work.item.files
+        OutgoingFile(one.name, one.content_type, await unstage(work.s, one.blob or ""))
+        for one in work.item.files
     ]
 
 
@@ -194,7 +202,7 @@ async def _draft(work: _Sending, files: Sequence[OutgoingFile]) -> Draft | None:
 
 
 async def _reply_draft(work: _Sending, parent: str, content: DraftContent) -> Draft | None:
-    """createReply sets the threading headers; body and files follow, and what arrived is compared with what was meant."""
+    """CreateReply sets the threading headers; body and files follow, and what arrived is compared with what was meant."""
     mail, access = work.s.mail, work.access()
     try:
         draft = await mail.create_reply(access, parent, content)
@@ -262,20 +270,35 @@ async def thread_changes(
     known = stored.value.conversation_ids if stored else ()
     if draft.conversation_id and draft.conversation_id not in known:
         changes.append(new(ConversationLink(draft.conversation_id, item.thread_id)))
-    if draft.internet_message_id and not await s.ledger.find(mailbox, MessageIndex, draft.internet_message_id):
+    if draft.internet_message_id and not await s.ledger.find(
+        mailbox, MessageIndex, draft.internet_message_id
+    ):
         index = MessageIndex(draft.internet_message_id, item.thread_id, item.message_id, synced=True, at=now)
         changes.append(new(index))
     return changes
 
 
 def _thread(
-    stored: Stored[Thread] | None, gate: Gate, item: OutboxItem, people: tuple[str, ...], conversation: str | None, now: datetime
+    stored: Stored[Thread] | None,
+    gate: Gate,
+    item: OutboxItem,
+    people: tuple[str, ...],
+    conversation: str | None,
+    now: datetime,
 ) -> Thread:
     """A new thread, or the old one resumed under the present connection (R9)."""
     conversations = (conversation,) if conversation else ()
     if stored is None:
         return Thread(
-            item.thread_id, gate.connection_id, gate.generation, now, item.crm_thread_id, people, conversations, item.crm_context, item.contact_ids
+            item.thread_id,
+            gate.connection_id,
+            gate.generation,
+            now,
+            item.crm_thread_id,
+            people,
+            conversations,
+            item.crm_context,
+            item.contact_ids,
         )
     old = stored.value
     resumed = old.connection_id != gate.connection_id or old.generation != gate.generation
@@ -362,21 +385,38 @@ async def _tell_unknown(work: _Sending) -> None:
         return
     now = work.s.clock.now()
     until = now + outbound.LOOK_UP_EVERY
-    item = replace(work.item, phase=Phase.NEEDS_ATTENTION, reason=Reason.OUTCOME_UNKNOWN, unconfirmed_told=True, due_at=until, updated_at=now)
+    item = replace(
+        work.item,
+        phase=Phase.NEEDS_ATTENTION,
+        reason=Reason.OUTCOME_UNKNOWN,
+        unconfirmed_told=True,
+        due_at=until,
+        updated_at=now,
+    )
     recorded = unconfirmed_event(work.s, work.mailbox, item)
     if await _save(work, item, *_moved_send(work.stored.value, until), *recorded.changes):
         await deliver_soon(work.s, work.mailbox, recorded)
 
 
-async def fail(s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem], reason: Reason, detail: str = "") -> None:
+async def fail(
+    s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem], reason: Reason, detail: str = ""
+) -> None:
     """End a send that will never leave, and tell the CRM why (E-13)."""
     item = replace(
-        stored.value, phase=Phase.FAILED, reason=reason, detail=detail, due_at=None, lease_until=None, updated_at=s.clock.now()
+        stored.value,
+        phase=Phase.FAILED,
+        reason=reason,
+        detail=detail,
+        due_at=None,
+        lease_until=None,
+        updated_at=s.clock.now(),
     )
     recorded = failed_event(s, mailbox, item)
     item = replace(item, event_ref=recorded.ref)
     try:
-        await s.ledger.write(mailbox, stored.changed(item), *_moved_send(stored.value, None), *recorded.changes)
+        await s.ledger.write(
+            mailbox, stored.changed(item), *_moved_send(stored.value, None), *recorded.changes
+        )
     except RowChanged:
         return
     await deliver_soon(s, mailbox, recorded)

@@ -14,7 +14,7 @@ from shared.services import Services
 from shared.state.ledger import Change, Erase, new
 from shared.state.letters import SubscriptionNote
 from shared.sync.access import access_for
-from shared.sync.gatekeeping import through_gate
+from shared.sync.gatekeeping import respect_pause, through_gate
 
 
 async def ensure_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate:
@@ -44,7 +44,9 @@ async def create_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> G
     return await _record(s, mailbox, gate, granted, filtered)
 
 
-async def _subscribe(s: Services, mailbox: MailboxRef, access: Access, gate: Gate) -> tuple[Subscription, bool]:
+async def _subscribe(
+    s: Services, mailbox: MailboxRef, access: Access, gate: Gate
+) -> tuple[Subscription, bool]:
     """Drafts are filtered out at Graph; where it refuses the filter, unfiltered (drafts are then skipped here)."""
     for filtered in (True, False) if gate.subscription_filtered else (False,):
         try:
@@ -71,7 +73,9 @@ async def _remove_spares(s: Services, access: Access, granted: Subscription) -> 
             await s.mail.unsubscribe(access, one.subscription_id)
 
 
-async def _record(s: Services, mailbox: MailboxRef, gate: Gate, granted: Subscription, filtered: bool) -> Gate:  # noqa: FBT001 - a stored fact
+async def _record(
+    s: Services, mailbox: MailboxRef, gate: Gate, granted: Subscription, filtered: bool
+) -> Gate:  # noqa: FBT001 - a stored fact
     now = s.clock.now()
     renew = renewals.renew_at(granted.expires_at, now, s.chance.fraction())
 
@@ -115,6 +119,7 @@ async def renew_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
     if stored is None or stored.value.subscription_id is None:
         return None
     gate, now = stored.value, s.clock.now()
+    respect_pause(gate, now)
     access = access_for(s, mailbox, gate)
     try:
         granted = await s.mail.renew(access, gate.subscription_id or "", renewals.wanted_expiry(now))

@@ -35,7 +35,7 @@ from shared.sync.reconcile_mailbox import reconcile_mailbox
 from shared.sync.send_message import postpone, send_message
 from shared.sync.subscriptions import renew_subscription
 
-PROBE_GRANT_EVERY: Final = timedelta(hours=1)
+PROBE_GRANT_EVERY: Final = timedelta(days=1)
 
 
 async def do_work(s: Services, job: WorkJob) -> None:
@@ -50,7 +50,11 @@ async def do_work(s: Services, job: WorkJob) -> None:
     except StoreUnavailable:
         raise
     except (Unavailable, UpstreamSurprise, Ambiguous):
-        await _put_off(s, job, timedelta(seconds=max(5.0, transient_delay_seconds(job.attempts + 3, s.chance.fraction()))))
+        await _put_off(
+            s,
+            job,
+            timedelta(seconds=max(5.0, transient_delay_seconds(job.attempts + 3, s.chance.fraction()))),
+        )
     except GateShut:
         return
 

@@ -1,0 +1,27 @@
+"""The story's beginning, so that the demo's pages are not empty when a person opens them."""
+
+from __future__ import annotations
+
+from sandbox.story import acts
+from sandbox.story.connecting import connect
+from sandbox.story.playing import staged
+from sandbox.story.stage import DEV, Stage
+from sandbox.world import World
+
+BOB = ("u_bob", "bob@northwind.example")
+
+
+async def play(world: World) -> None:
+    """Ann connects, writes to Carla, Carla answers; Bob is left for the person to connect."""
+    async with staged(world) as stage:
+        await acts.seed(stage)
+        await _more_people(stage)
+        await connect(stage)
+        told = acts.Told()
+        await acts.sending(stage, told)
+        await acts.contact_replies(stage, told)
+
+
+async def _more_people(stage: Stage) -> None:
+    await stage.control("POST", "users", address=BOB[1], display_name="Bob Baker")
+    await stage.control("POST", "contacts", address=DEV, name="Dev Das")

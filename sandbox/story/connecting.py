@@ -1,0 +1,58 @@
+"""Connect a mailbox the way a browser does, without a browser."""
+
+from __future__ import annotations
+
+import html
+import re
+from http.cookies import SimpleCookie
+
+import httpx
+
+from sandbox.story.stage import ANN, ANN_ADDRESS, Stage, expect
+
+
+async def connect(
+    stage: Stage, user_id: str = ANN, address: str = ANN_ADDRESS, decision: str = "accept"
+) -> str:
+    """From the CRM's settings page through Microsoft's pages to the last page, whose text is returned."""
+    link = await stage.of_crm("POST", "/api/session-links", user_id=user_id)
+    token = str(link["url"]).partition("#")[2]
+    session = await stage.app.post("/api/session", json={"token": token})
+    expect("a settings link opens a session", session.status_code == 201)
+    again = await stage.app.post("/api/session", json={"token": token})
+    expect("a settings link works once", again.status_code == 409)
+    own = {"Authorization": f"Bearer {session.json()['session_token']}"}
+    ticket = await stage.app.post("/api/session/start-tickets", headers=own)
+    start = await stage.app.post("/api/oauth/start", data={"ticket": ticket.json()["ticket"]})
+    came = await stage.control(
+        "POST", "authorize", url=authorize_url(start.text), address=address, decision=decision
+    )
+    path = str(came["action"]).removeprefix(str(stage.app.base_url).rstrip("/"))
+    path = path if path.startswith("/") else httpx.URL(path).path
+    back = await stage.app.post(path, data=came["fields"], headers={"Cookie": cookie_of(start)})
+    if back.status_code != 303:
+        return back.text
+    cookie = {"Cookie": cookie_of(back)}
+    page = await stage.app.get("/api/oauth/confirm", headers=cookie)
+    expect("the confirm page names the mailbox", address in page.text)
+    csrf = re.search(r'name="csrf_token"\s+value="([^"]+)"', page.text)
+    expect("the confirm page has a token", csrf)
+    done = await stage.app.post(
+        "/api/oauth/confirm", data={"csrf_token": csrf[1] if csrf else ""}, headers=cookie
+    )
+    return done.text
+
+
+def authorize_url(page: str) -> str:
+    """Where the opening page leads."""
+    found = re.search(r'href="([^"]+/oauth2/v2\.0/authorize[^"]*)"', page)
+    expect("the start page leads to Microsoft", found)
+    return html.unescape(found[1]) if found else ""
+
+
+def cookie_of(answer: httpx.Response) -> str:
+    """The cookie an answer sets, as a browser sends it back."""
+    cookies: SimpleCookie = SimpleCookie()
+    for line in answer.headers.get_list("set-cookie"):
+        cookies.load(line)
+    return "; ".join(f"{name}={morsel.value}" for name, morsel in cookies.items())

@@ -1,0 +1,70 @@
+"""Play the story on processes: one line a step, and an end at the first lie."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+
+from sandbox.story import acts
+from sandbox.story.stage import Check, Lie, Stage
+from sandbox.world import World, WorldOptions
+
+POLL_SECONDS = 0.2
+QUIET_SECONDS = 3.0
+
+
+async def run(sabotage: str | None = None) -> int:
+    """Start a world of its own, play every act, stop it. Returns the exit code: 0, or 1 at the first lie."""
+    async with World.start(WorldOptions(sabotage=sabotage)) as world, staged(world) as stage:
+        await acts.seed(stage)
+        return await play(stage)
+
+
+async def play(stage: Stage) -> int:
+    """Every act in its order."""
+    told = acts.Told()
+    begun = time.monotonic()
+    for number, act in enumerate(acts.STORY, 1):
+        started = time.monotonic()
+        try:
+            await act(stage, told)
+        except (Lie, KeyError, IndexError, httpx.HTTPError) as err:
+            print(f"{number:2}. {act.__doc__} … LIE: {err!r}", flush=True)
+            return 1
+        print(f"{number:2}. {act.__doc__} … ok ({time.monotonic() - started:.1f} s)", flush=True)
+    print(f"{len(acts.STORY)} passed, 0 failed", flush=True)
+    print(f"the story took {time.monotonic() - begun:.0f} s", file=sys.stderr)
+    return 0
+
+
+@asynccontextmanager
+async def staged(world: World) -> AsyncIterator[Stage]:
+    """Clients for the programs of a world, and polling as patience."""
+    async with AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(httpx.AsyncClient(base_url=base, timeout=30.0, trust_env=False))
+            for base in (world.app_url, world.sim_http_url, world.crm_url)
+        ]
+
+        async def advance(seconds: float) -> None:
+            world.clock.advance(seconds)
+            await asyncio.sleep(1.0)
+
+        async def quiet() -> None:
+            await asyncio.sleep(QUIET_SECONDS)
+
+        yield Stage(*clients, world.api_key, advance, poll, quiet)
+
+
+async def poll(check: Check, seconds: float) -> Any:
+    """Ask until the answer is truthy or the time is over; the last answer is returned."""
+    until = time.monotonic() + seconds
+    while not (found := await check()) and time.monotonic() < until:
+        await asyncio.sleep(POLL_SECONDS)
+    return found
