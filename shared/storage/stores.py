@@ -112,7 +112,7 @@ def _options(**more: Any) -> dict[str, Any]:
     from shared.storage.wire import Transport
 
     off = ("retry_total", "retry_connect", "retry_read", "retry_status")
-    return {"transport": Transport(), **dict.fromkeys(off, 2), **more}
+    return {"transport": Transport(), **dict.fromkeys(off, 0), **more}
 
 
 def _blob_limits() -> dict[str, int]:
