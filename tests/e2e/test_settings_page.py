@@ -1,0 +1,213 @@
+"""The settings page alone in a real browser, its API answered here: every state a person can meet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import BrowserContext, Page, Route, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+PAGES = Path(__file__).parents[2] / "functions" / "pages"
+APP = "http://localhost:7071"
+CRM = "http://127.0.0.1:7080"
+MICROSOFT = "http://localhost:7444/authorize?state=s&scope=a+b"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    f"form-action 'self'; base-uri 'none'; frame-ancestors {CRM}"
+)
+ALONE = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+MAILBOX = {"id": "mbx_1", "address": "ann@northwind.example"}
+
+
+@dataclass
+class Product:
+    """The routes that the page calls, and what a test wants them to answer."""
+
+    status: str = "not_connected"
+    mailbox: dict[str, str] | None = None
+    answers: dict[str, int] = field(default_factory=dict)
+    unreachable: bool = False
+    calls: list[tuple[str, str, dict[str, str], str | None]] = field(default_factory=list)
+
+    async def answer(self, route: Route) -> None:
+        request = route.request
+        path = request.url.split("#")[0].split("?")[0].partition("/api/")[2]
+        self.calls.append((request.method, path, await request.all_headers(), request.post_data))
+        if path.startswith("assets/"):
+            file = PAGES / path.removeprefix("assets/")
+            await route.fulfill(body=file.read_bytes(), content_type=TYPES[file.suffix])
+        elif path == "settings":
+            await self._page(route, "settings.html", POLICY)
+        elif path == "oauth/start":
+            await self._page(route, "oauth_opening.html", ALONE, url=MICROSOFT.replace("&", "&amp;"))
+        elif self.unreachable:
+            await route.abort()
+        elif path in self.answers:
+            problem = {"type": "x", "title": "No", "status": self.answers[path]}
+            await route.fulfill(
+                status=self.answers[path], json=problem, content_type="application/problem+json"
+            )
+        else:
+            await route.fulfill(status=200 if request.method == "GET" else 201, json=self._json(path))
+
+    def _json(self, path: str) -> dict[str, Any]:
+        user = {"id": "u_ann", "display_name": "Ann <Archer>"}
+        return {
+            "session": {"session_token": "s3cret", "user": user, "tenant": {"name": "Northwind"}},
+            "session/connection": {
+                "user_id": "u_ann",
+                "status": self.status,
+                "mailbox": self.mailbox,
+                "connected_at": "2026-03-02T09:00:00Z" if self.mailbox else None,
+                "crm_user": {"display_name": user["display_name"]},
+                "tenant": {"name": "Northwind"},
+            },
+            "session/start-tickets": {"ticket": "t1cket"},
+        }[path]
+
+    async def _page(self, route: Route, name: str, policy: str, **values: str) -> None:
+        html = Template((PAGES / name).read_text(encoding="utf-8")).substitute(values)
+        await route.fulfill(body=html, content_type="text/html", headers={"content-security-policy": policy})
+
+    def called(self, path: str) -> list[tuple[str, str, dict[str, str], str | None]]:
+        return [one for one in self.calls if one[1] == path]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def product(person: BrowserContext) -> AsyncIterator[Product]:
+    """The stand-in; whatever a page wanted to load or run against its policy fails the test."""
+    product = Product()
+    said: list[str] = []
+    person.on("console", lambda message: said.append(message.text))
+    await person.route(f"{APP}/**", product.answer)
+    frame = f'<iframe src="{APP}/api/settings#token" width="700" height="340"></iframe>'
+    await person.route(f"{CRM}/**", lambda route: route.fulfill(body=frame, content_type="text/html"))
+    await person.route("http://localhost:7444/**", lambda route: route.fulfill(body="Microsoft"))
+    yield product
+    assert [text for text in said if "Content Security Policy" in text] == []
+
+
+async def opened(person: BrowserContext, token: str = "#token") -> Page:
+    page = await person.new_page()
+    await page.goto(f"{APP}/api/settings?tenant=ten_1{token}")
+    return page
+
+
+async def test_the_token_leaves_the_address_bar(person: BrowserContext, product: Product) -> None:
+    """The link's token is taken out of the address at once and exchanged by a POST, never sent in an address."""
+    page = await opened(person)
+    await expect(page.get_by_test_id("connect").locator("visible=true")).to_be_visible()
+    assert page.url == f"{APP}/api/settings?tenant=ten_1"
+    ((method, _, headers, body),) = product.called("session")
+    assert (method, json.loads(body or "")) == ("POST", {"token": "token"})
+    assert headers["content-type"] == "application/json"
+    assert product.called("session/connection")[0][2]["authorization"] == "Bearer s3cret"
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize(
+    ("status", "mailbox", "words"),
+    [
+        ("not_connected", None, "Connect your Outlook mailbox to send mails from Northwind"),
+        ("connected", MAILBOX, "ann@northwind.example since 2 March 2026"),
+        ("degraded", MAILBOX, "Microsoft tells us late about new mail"),
+        ("reconnect_required", MAILBOX, "Mails wait until you sign in again."),
+        ("disconnected", MAILBOX, "No mailbox is connected."),
+    ],
+)
+async def test_each_status_in_plain_words(
+    person: BrowserContext,
+    product: Product,
+    status: str,
+    mailbox: dict[str, str] | None,
+    words: str,
+    width: int,
+) -> None:
+    """Every status of a connection has its own words, at every width, with names shown as text."""
+    product.status, product.mailbox = status, mailbox
+    page = await opened(person)
+    await page.set_viewport_size({"width": width, "height": 700})
+    await expect(page.locator("body")).to_have_attribute("data-state", status)
+    await expect(page.locator("#views")).to_contain_text(words, use_inner_text=True)
+    await expect(page.locator("#whose")).to_have_text("Ann <Archer> · Northwind")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+async def test_connecting_in_another_window(person: BrowserContext, product: Product) -> None:
+    """Connect opens Microsoft in a window of its own by a form with a fresh ticket; the frame notices the result."""
+    crm = await person.new_page()
+    await crm.goto(f"{CRM}/settings")
+    frame = crm.frame_locator("iframe")
+    async with person.expect_page() as opening:
+        await frame.locator("[data-testid=connect]:visible").click()
+    window = await opening.value
+    await window.wait_for_url("http://localhost:7444/**")
+    assert window.url == MICROSOFT
+    assert await window.evaluate("window.opener") is None
+    ((method, _, _, body),) = product.called("oauth/start")
+    assert (method, body) == ("POST", "ticket=t1cket")
+    await expect(frame.get_by_text("Go on in the other window.")).to_be_visible()
+    product.status, product.mailbox = "connected", MAILBOX
+    await expect(frame.locator("[data-testid=mailbox-address]:visible")).to_have_text("ann@northwind.example")
+    await expect(frame.get_by_test_id("status")).to_have_text("Connected")
+
+
+async def test_giving_up_waiting(person: BrowserContext, product: Product) -> None:
+    """A person who changes their mind comes back to where they were."""
+    page = await opened(person)
+    await page.locator("[data-testid=connect]:visible").click()
+    await page.get_by_test_id("stop-waiting").click()
+    await expect(page.locator("body")).to_have_attribute("data-state", "not_connected")
+
+
+@pytest.mark.parametrize("status", [404, 409, 410])
+async def test_a_used_link_says_so(person: BrowserContext, product: Product, status: int) -> None:
+    """A link that was used or is too old is explained, with the way to a new one."""
+    product.answers["session"] = status
+    page = await opened(person)
+    await expect(page.get_by_text("This link was used already or is too old.")).to_be_visible()
+
+
+async def test_without_a_token(person: BrowserContext, product: Product) -> None:
+    """Without a token (as after a reload) nothing is asked, and the person is sent back to the CRM."""
+    page = await opened(person, token="")
+    await expect(page.get_by_text("Open the email settings in your CRM again.").first).to_be_visible()
+    assert product.called("session") == []
+
+
+async def test_a_session_that_ended(person: BrowserContext, product: Product) -> None:
+    """When the session is over, the page says so instead of showing an old status."""
+    page = await opened(person)
+    product.answers["session/start-tickets"] = 401
+    await page.locator("[data-testid=connect]:visible").click()
+    await expect(page.locator("body")).to_have_attribute("data-state", "session_over")
+    await expect(page.get_by_test_id("status")).to_be_hidden()
+
+
+async def test_without_a_network(person: BrowserContext, product: Product) -> None:
+    """When our side cannot be reached, the same link can be tried again."""
+    product.unreachable = True
+    page = await opened(person)
+    await expect(page.get_by_test_id("try-again")).to_be_visible()
+    product.unreachable = False
+    await page.get_by_test_id("try-again").click()
+    await expect(page.locator("[data-testid=connect]:visible")).to_be_visible()
+
+
+async def test_a_fault_while_connecting_is_said(person: BrowserContext, product: Product) -> None:
+    """When no ticket can be had, no window opens, the person is told and stays where they were."""
+    page = await opened(person)
+    product.answers["session/start-tickets"] = 503
+    await page.locator("[data-testid=connect]:visible").click()
+    await expect(page.get_by_test_id("notice")).to_contain_text("Try again in a minute")
+    await expect(page.locator("body")).to_have_attribute("data-state", "not_connected")
+    assert len(person.pages) == 1
