@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from html import unescape
 from typing import Any, Literal
+from zlib import crc32
 
 import msgspec
+
+_TAG = re.compile(r"<[^>]*>")
 
 Status = Literal["sending", "sent", "failed", "unconfirmed", "received", "not_synced"]
 
@@ -97,7 +102,12 @@ class Message(msgspec.Struct, kw_only=True):
     @property
     def preview(self) -> str:
         """The first words, for lists."""
-        return " ".join((self.text or "").split())[:140]
+        return " ".join((self.text or unescape(_TAG.sub(" ", self.html or ""))).split())[:140]
+
+    @property
+    def fingerprint(self) -> str:
+        """Another text when the body is another: pages load a message's frame again only then."""
+        return f"{crc32(f'{self.html}{self.text}'.encode()):08x}"
 
     @property
     def can_retry(self) -> bool:

@@ -11,6 +11,11 @@ import msgspec
 
 from sandbox.democrm.model import File, User
 
+UNREACHABLE = {
+    "title": "Postbraid cannot be reached",
+    "detail": "Postbraid cannot be reached now. Try again.",
+}
+
 
 class Refused(Exception):
     """Postbraid answered with a problem (RFC 9457), or not at all (`status` 0)."""
@@ -95,7 +100,7 @@ class Product:
         try:
             response = await self._client.send(request)
         except httpx.HTTPError as err:
-            raise Refused(0, {"title": "Postbraid cannot be reached", "detail": type(err).__name__}) from err
+            raise Refused(0, UNREACHABLE) from err
         return response.content if response.is_success else None
 
     async def fresh_link(self, product_id: str, file: File) -> str | None:
@@ -108,7 +113,7 @@ class Product:
         try:
             response = await self._client.request(method, path, **request)
         except httpx.HTTPError as err:
-            raise Refused(0, {"title": "Postbraid cannot be reached", "detail": type(err).__name__}) from err
+            raise Refused(0, UNREACHABLE) from err
         if response.is_success:
             return dict(msgspec.json.decode(response.content))
         raise Refused(response.status_code, _problem(response))

@@ -116,7 +116,7 @@ def _write_down(store: Store, user: User, order: Order, now: datetime) -> Messag
         to=list(to),
         cc=list(order.cc),
         html=order.html,
-        text=order.text,
+        text=order.text or None,
         attachments=[File(one.name, one.content_type, len(one.content)) for one in order.files],
     )
     store.put("messages", message.id, message)
@@ -158,7 +158,7 @@ def _request(store: Store, message: Message, order: Order, file_ids: list[str]) 
         "cc": _people(message.cc),
         "bcc": [],
         "subject": message.subject,
-        "body": {"html": order.html, "text": order.text},
+        "body": {"html": order.html} | ({"text": order.text} if order.text else {}),
         "attachments": [{"file_id": one} for one in file_ids],
         "crm_context": {"conversation": conversation.id},
         "contact_ids": [conversation.contact_id],
