@@ -1,0 +1,117 @@
+"""Habits of this code that a linter does not know."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.meta.sources import ROOT, functions, imported, name, python_files
+
+CODE = [*python_files("functions", "shared", "sandbox", "function_app.py")]
+TESTS = [*python_files("tests")]
+MAY_CATCH_ALL = ("functions/boundary.py", "sandbox/devhost/")
+FUNCTION_LINES = 60
+FILE_LINES = 400
+
+
+def test_functions_are_short() -> None:
+    """No function is longer than 60 lines."""
+    assert [
+        f"{name(path)}:{one.lineno} {one.name}"
+        for path in CODE
+        for one in functions(path)
+        if (one.end_lineno or 0) - one.lineno + 1 > FUNCTION_LINES
+    ] == []
+
+
+def test_files_are_short() -> None:
+    """No file is longer than 400 lines."""
+    assert [
+        name(path) for path in CODE if len(path.read_text(encoding="utf-8").splitlines()) > FILE_LINES
+    ] == []
+
+
+def test_everything_is_caught_in_two_places_only() -> None:
+    """`except Exception` stands at the boundary and in the development host, nowhere else."""
+    assert [
+        f"{name(path)}:{node.lineno}"
+        for path in CODE
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ExceptHandler)
+        and _catches_all(node)
+        and not name(path).startswith(MAY_CATCH_ALL)
+    ] == []
+
+
+def _catches_all(handler: ast.ExceptHandler) -> bool:
+    caught = (
+        {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)} if handler.type else {""}
+    )
+    return bool(caught & {"", "Exception", "BaseException"})
+
+
+def test_the_clock_is_injected() -> None:
+    """Rules, use cases and state never ask the machine for the time, for chance or for sleep."""
+    forbidden = {
+        "time.time",
+        "time.sleep",
+        "random",
+        "secrets",
+        "asyncio.sleep",
+        "datetime.now",
+        "datetime.utcnow",
+    }
+    assert [
+        f"{name(path)}:{node.lineno} {ast.unparse(node.func)}"
+        for path in CODE
+        if name(path).startswith(("shared/domain/", "shared/sync/", "shared/state/"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).removeprefix("datetime.") in forbidden
+    ] == []
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name)
+def test_every_test_says_what_it_proves(path: Path) -> None:
+    """A test's docstring is a sentence."""
+    assert [
+        f"{one.lineno} {one.name}"
+        for one in functions(path)
+        if one.name.startswith("test_") and not (ast.get_docstring(one) or "").strip().endswith((".", "?"))
+    ] == []
+
+
+def test_no_test_is_skipped_silently() -> None:
+    """A skip or an expected failure gives its reason."""
+    assert [
+        f"{name(path)}:{node.lineno}"
+        for path in TESTS
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith((".skip", ".skipif", ".xfail"))
+        and not (node.args or node.keywords)
+    ] == []
+
+
+def test_triggers_see_azure_functions_alone() -> None:
+    """Of Azure's packages triggers import azure.functions, and nobody else does."""
+    for path in CODE:
+        azure = {one for one in imported(path) if one.split(".")[0] == "azure"}
+        functions_only = {one for one in azure if one.startswith("azure.functions")}
+        if name(path).startswith("functions/") or name(path) == "function_app.py":
+            assert azure == functions_only, name(path)
+        elif name(path).startswith("shared/"):
+            assert not functions_only, name(path)
+
+
+def test_the_app_file_only_registers() -> None:
+    """function_app.py imports azure.functions and our functions, and stays clear of words that its reader acts upon.
+
+    Azure's worker reads the file as text and looks for another framework in it before it chooses a runtime.
+    """
+    path = ROOT / "function_app.py"
+    text = path.read_text(encoding="utf-8")
+    assert imported(path) == {"azure.functions", "functions.BLUEPRINTS"}
+    assert len(text.splitlines()) <= 20
+    assert "fastapi" not in text.lower()
