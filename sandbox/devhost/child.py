@@ -1,0 +1,178 @@
+"""One process of the host: imports the app and serves its group until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import zlib
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+
+import sandbox
+from sandbox.clock import OffsetClock
+from sandbox.devhost.build import build_host
+from sandbox.devhost.connections import (
+    MissingConnection,
+    open_blob_service,
+    open_queue_service,
+    resolve_connection,
+)
+from sandbox.devhost.console import Report, describe, print_report, set_up_logging
+from sandbox.devhost.context import Clock, HostContext, RealClock, run_hooks
+from sandbox.devhost.functions import IndexedFunction
+from sandbox.devhost.host import Host
+from sandbox.devhost.indexing import import_app
+from sandbox.devhost.keys import load_keys
+from sandbox.devhost.monitor import BlobTimers, MemoryTimers, TimerStore
+from sandbox.devhost.options import ALL_IN_ONE, HTTP_GROUP, Options
+from sandbox.devhost.queues import AzureQueues
+from sandbox.devhost.serving import Serving, listen
+
+log = logging.getLogger("devhost")
+
+STOP_AT_ONCE_SECONDS = 4.0
+HOST_STORAGE = "AzureWebJobsStorage"
+HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
+
+
+def run_child(options: Options) -> int:
+    """Serve one group (or everything) until SIGTERM, SIGINT or the parent's end; the exit code."""
+    group = options.child or ALL_IN_ONE
+    _prepare(options, group)
+    clock: Clock = OffsetClock(options.clock_file) if options.clock_file else RealClock()
+    run_hooks(options.hooks, HostContext(clock, group, os.environ))
+    module = import_app(options.app_dir)
+    return asyncio.run(_serve(options, group, lambda: _built(options, module, clock)))
+
+
+def _built(options: Options, module: object, clock: Clock) -> Host:
+    queues: dict[str, AzureQueues] = {}
+
+    def access(connection: str) -> AzureQueues:
+        if connection not in queues:
+            address = resolve_connection(connection, "queue", os.environ)
+            queues[connection] = AzureQueues(open_queue_service(address))
+        return queues[connection]
+
+    async def close() -> None:
+        for queue in queues.values():
+            await queue.close()
+        await timers.close()
+
+    timers = _timer_store(options.app_dir)
+    host = build_host(
+        module,  # type: ignore[arg-type]  # import_app gives a module
+        host_json=options.app_dir / "host.json",
+        queues=access,
+        timers=timers,
+        clock=clock,
+        keys=load_keys(options.data_dir),
+        http_concurrency=options.http_concurrency,
+        on_timeout=_die,
+    )
+    host.close_stores = close
+    return host
+
+
+def _timer_store(app_dir: Path) -> TimerStore:
+    try:
+        connection = resolve_connection(HOST_STORAGE, "blob", os.environ)
+    except MissingConnection:
+        log.warning("%s is not set: timers remember nothing from one start to the next", HOST_STORAGE)
+        return MemoryTimers()
+    return BlobTimers(open_blob_service(connection), host_id(app_dir))
+
+
+async def _serve(options: Options, group: str, build: Callable[[], Host]) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    if options.child is None:
+        loop.add_signal_handler(signal.SIGINT, stopping.set)
+    host = build()
+    sockets = listen(options.address, options.port) if group in {HTTP_GROUP, ALL_IN_ONE} else []
+    serving = Serving.begin(host.asgi, sockets) if sockets else None
+    if group != HTTP_GROUP:
+        host.start(None if group == ALL_IN_ONE else [group])
+    _report(options, describe(host, os.environ, _port(sockets)))
+    await stopping.wait()
+    _stop_at_once_after(STOP_AT_ONCE_SECONDS)
+    await asyncio.gather(*([serving.end()] if serving else []), host.stop())
+    return 0
+
+
+def _port(sockets: list[socket.socket]) -> int | None:
+    return int(sockets[0].getsockname()[1]) if sockets else None
+
+
+def _report(options: Options, report: Report) -> None:
+    """Tell the supervisor through its pipe, or the person."""
+    if options.report_fd is None:
+        print_report(report, options.address)
+        return
+    with os.fdopen(options.report_fd, "w", encoding="utf-8") as pipe:
+        json.dump(report.document(), pipe)
+
+
+def _prepare(options: Options, group: str) -> None:
+    """Settings, log, working folder and import path, as the worker has them."""
+    if options.child is not None:
+        # Ctrl-C reaches the whole terminal group; a child waits for its supervisor's word.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _end_with_parent()
+    apply_local_settings(options.app_dir, os.environ)
+    os.environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
+    os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
+    set_up_logging(group, debug=os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in {"1", "true"})
+    os.chdir(options.app_dir)
+    own_root = str(Path(sandbox.__file__).resolve().parent.parent)
+    # The worker puts the app's folder last: a package that is installed under the same name wins, here as there.
+    last = list(dict.fromkeys([str(options.app_dir), own_root]))
+    here = {"", *last}
+    sys.path[:] = [*(entry for entry in sys.path if entry not in here), *last]
+
+
+def apply_local_settings(app_dir: Path, environ: MutableMapping[str, str]) -> None:
+    """Values of local.settings.json become environment variables unless they are set already."""
+    path = app_dir / "local.settings.json"
+    if path.is_file():
+        for name, value in json.loads(path.read_text(encoding="utf-8")).get("Values", {}).items():
+            environ.setdefault(name, str(value))
+
+
+def host_id(app_dir: Path) -> str:
+    """`AzureFunctionsWebHost__hostid`, or the machine's name and a number for the folder, at most 32 characters."""
+    given = os.environ.get(HOST_ID_SETTING)
+    machine = "".join(character for character in socket.gethostname().lower() if character.isalnum())
+    return given or f"{machine[:20]}-{zlib.crc32(str(app_dir).encode())}"[:32]
+
+
+def _die(function: IndexedFunction, seconds: float) -> None:
+    """The host restarts the worker process of a function that ran too long; whatever else ran there dies too."""
+    log.error("Timeout value of %s s exceeded by function '%s': the process ends", seconds, function.name)
+    os._exit(1)
+
+
+def _end_with_parent() -> None:
+    """Our standard input is a pipe the supervisor holds: when it closes, the supervisor is gone."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        _stop_at_once_after(STOP_AT_ONCE_SECONDS)
+
+    threading.Thread(target=watch, daemon=True, name="parent").start()
+
+
+def _stop_at_once_after(seconds: float) -> None:
+    """Whatever hangs then, hangs no longer."""
+    timer = threading.Timer(seconds, os._exit, [1])
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,103 @@
+"""From the name a trigger gives its connection to a storage client, by the host's rules.
+
+Facts: Microsoft, "Azure Functions developer guide", section "Connections".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from azure.storage.blob.aio import BlobServiceClient
+    from azure.storage.queue.aio import QueueServiceClient
+
+# The key that every Azurite has; it is printed in its documentation and opens nothing else.
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+DEVELOPMENT_STORAGE = (
+    f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={AZURITE_KEY};"
+    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
+    "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
+    "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+)
+NO_RETRIES: dict[str, Any] = dict.fromkeys(("retry_total", "retry_connect", "retry_read", "retry_status"), 0)
+"""The host's own loops try again; the SDK's first pause would be 15 seconds."""
+
+
+class MissingConnection(ValueError):
+    """The settings do not say how the storage account is reached."""
+
+
+class MissingSetting(ValueError):
+    """A `%NAME%` in a trigger names no setting."""
+
+
+def resolve_text(text: str, environ: Mapping[str, str]) -> str:
+    """Replace every `%SETTING%` by its value; raises MissingSetting."""
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in environ:
+            raise MissingSetting(f"'%{found[1]}%' does not resolve to a value")
+        return environ[found[1]]
+
+    return re.sub("%([^%]+)%", value, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How a storage account is reached: a connection string, or the service's address and an identity."""
+
+    connection_string: str | None = None
+    address: str | None = None
+    client_id: str | None = None
+
+
+def resolve_connection(name: str, service: str, environ: Mapping[str, str]) -> Connection:
+    """The connection `name` for `service` (blob, queue); raises MissingConnection.
+
+    `AzureWebJobs<name>` goes before `<name>`; a connection string before the `<name>__…` section.
+    """
+    for candidate in (f"AzureWebJobs{name}", name):
+        if text := environ.get(candidate):
+            development = text.strip().rstrip(";").lower() == "usedevelopmentstorage=true"
+            return Connection(DEVELOPMENT_STORAGE if development else text)
+        if address := _address(candidate, service, environ):
+            return Connection(address=address, client_id=environ.get(f"{candidate}__clientId"))
+    raise MissingConnection(
+        f"Storage account connection string '{name}' does not exist. Make sure that it is a defined App Setting, "
+        f"or set {name}__{service}ServiceUri or {name}__accountName."
+    )
+
+
+def _address(name: str, service: str, environ: Mapping[str, str]) -> str | None:
+    for key in (f"{name}__{service}ServiceUri", f"{name}__serviceUri"):
+        if address := environ.get(key):
+            return address
+    account = environ.get(f"{name}__accountName")
+    return f"https://{account}.{service}.core.windows.net" if account else None
+
+
+def open_queue_service(connection: Connection) -> QueueServiceClient:
+    """A client of the queue service; nothing is sent yet."""
+    from azure.storage.queue.aio import QueueServiceClient
+
+    if connection.connection_string:
+        return QueueServiceClient.from_connection_string(connection.connection_string, **NO_RETRIES)
+    return QueueServiceClient(str(connection.address), credential=_identity(connection), **NO_RETRIES)
+
+
+def open_blob_service(connection: Connection) -> BlobServiceClient:
+    """A client of the blob service; nothing is sent yet."""
+    from azure.storage.blob.aio import BlobServiceClient
+
+    if connection.connection_string:
+        return BlobServiceClient.from_connection_string(connection.connection_string, **NO_RETRIES)
+    return BlobServiceClient(str(connection.address), credential=_identity(connection), **NO_RETRIES)
+
+
+def _identity(connection: Connection) -> Any:
+    from azure.identity.aio import DefaultAzureCredential
+
+    return DefaultAzureCredential(managed_identity_client_id=connection.client_id)

@@ -1,0 +1,124 @@
+"""What the host prints: the table of functions, and the log with each line's function."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sandbox.devhost.connections import resolve_text
+from sandbox.devhost.functions import IndexedFunction
+from sandbox.devhost.host import Host
+from sandbox.devhost.invocation import running_function
+from sandbox.devhost.web import is_disabled
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One function in the table."""
+
+    group: str
+    name: str
+    trigger: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a started process tells its supervisor, and the supervisor the person."""
+
+    port: int | None
+    lines: Sequence[Line]
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Report:
+        """The reverse of `document`."""
+        lines = [Line(**line) for line in document["lines"]]
+        return cls(document["port"], lines, document["dropped"], document["warnings"])
+
+
+def describe(host: Host, environ: Mapping[str, str], port: int | None = None) -> Report:
+    """A report about a built host."""
+    lines = [
+        *_http_lines(host, environ),
+        *_lines(host.functions.values(), environ),
+    ]
+    dropped = {one.function: one.reason for one in host.dropped}
+    return Report(port, lines, dropped, host.config.warnings)
+
+
+def _http_lines(host: Host, environ: Mapping[str, str]) -> Iterator[Line]:
+    for route in host.table.routes:
+        methods = ",".join(sorted(route.methods)) or "*"
+        path = "".join(f"/{part}" for part in (host.table.prefix, route.template.text) if part)
+        notes = [route.auth_level] if route.auth_level != "anonymous" else []
+        yield Line(
+            "http", route.function.name, f"{methods:<7} {path}", _note(route.function, environ, *notes)
+        )
+
+
+def _lines(functions: Iterable[IndexedFunction], environ: Mapping[str, str]) -> Iterator[Line]:
+    for one in functions:
+        if one.is_queue:
+            queue = resolve_text(one.trigger.text("queueName"), environ)
+            yield Line("queue", one.name, queue, _note(one, environ, f"in {one.trigger.text('connection')}"))
+        elif one.is_timer:
+            yield Line(
+                "timer", one.name, resolve_text(one.trigger.text("schedule"), environ), _note(one, environ)
+            )
+        elif not one.is_http:
+            yield Line("other", one.name, one.trigger.type, "this host has no listener for it")
+
+
+def _note(function: IndexedFunction, environ: Mapping[str, str], *notes: str) -> str:
+    return ", ".join((*notes, *(["disabled"] if is_disabled(function.name, environ) else [])))
+
+
+def print_report(report: Report, address: str) -> None:
+    """The table a person sees at start."""
+    for warning in report.warnings:
+        print(f"warning: {warning}")
+    widths = [
+        max((len(getattr(line, part)) for line in report.lines), default=0)
+        for part in ("group", "name", "trigger")
+    ]
+    print(f"\nFunctions at http://{address}:{report.port}\n")
+    for line in report.lines:
+        cells = (
+            line.group.ljust(widths[0]),
+            line.name.ljust(widths[1]),
+            line.trigger.ljust(widths[2]),
+            line.note,
+        )
+        print("  " + "  ".join(cells).rstrip())
+    for name, reason in report.dropped.items():
+        print(f"\nleft out: {name}: {reason}")
+    print(flush=True)
+
+
+class _WithFunction(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.function = running_function.get()
+        return True
+
+
+def set_up_logging(group: str, *, debug: bool = False) -> None:
+    """Everything to stderr, each line with the function on whose behalf it was written."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_WithFunction())
+    handler.setFormatter(
+        logging.Formatter(
+            f"%(asctime)s.%(msecs)03d {group} [%(function)s] %(levelname)s %(name)s: %(message)s", "%H:%M:%S"
+        )
+    )
+    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
+    for noisy in ("azure", "httpx", "httpcore", "urllib3", "msal", "uvicorn.access", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,110 @@
+"""One host over one app: everything wired, started piece by piece, or driven by hand in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from azure.functions.meta import Datum
+
+from sandbox.devhost.functions import IndexedFunction
+from sandbox.devhost.hostjson import HostConfig
+from sandbox.devhost.invocation import FunctionFailed, Invoker
+from sandbox.devhost.listener import BackOff, QueueListener, pump
+from sandbox.devhost.outputs import OutputFailed, OutputWriter
+from sandbox.devhost.processor import QueueProcessor
+from sandbox.devhost.requests import Call, http_datum
+from sandbox.devhost.routes import Dropped, RouteTable
+from sandbox.devhost.timers import Timer, TimerListener
+from sandbox.devhost.web import WebApp
+
+log = logging.getLogger("devhost")
+
+FINISH_SECONDS = 2.5
+
+
+async def _nothing_to_close() -> None:
+    """Stores handed in from outside are closed outside."""
+
+
+@dataclass(slots=True)
+class Host:
+    """An app being hosted. Use `asgi`, `pump_queues` and `run_timer` by hand, or `start` its listeners."""
+
+    functions: Mapping[str, IndexedFunction]
+    dropped: Sequence[Dropped]
+    config: HostConfig
+    table: RouteTable
+    asgi: WebApp
+    invoker: Invoker
+    outputs: OutputWriter
+    processors: Mapping[str, QueueProcessor]
+    timers: Mapping[str, Timer]
+    close_stores: Callable[[], Awaitable[None]] = _nothing_to_close
+    _listeners: dict[str, QueueListener] = field(default_factory=dict)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def pump_queues(self, *names: str) -> int:
+        """Work every message visible now, once, function by function in name order; how many there were.
+
+        `names` limits it to some functions.
+        """
+        return sum([await pump(self.processors[name]) for name in names or sorted(self.processors)])
+
+    async def run_timer(self, name: str, *, past_due: bool = False) -> bool:
+        """Run a timer now, whatever its schedule; whether it succeeded."""
+        return await self.timers[name].run(past_due=past_due)
+
+    async def run_due_timers(self) -> list[str]:
+        """Run those timers whose time has come; their names. The first call only looks at the clock."""
+        return [name for name, timer in sorted(self.timers.items()) if await timer.run_if_due()]
+
+    def next_timer_at(self) -> datetime | None:
+        """When the next timer fires: lets a virtual clock jump there. None before the first `run_due_timers`."""
+        return min((timer.status.next for timer in self.timers.values() if timer.status), default=None)
+
+    def start(self, names: Sequence[str] | None = None) -> None:
+        """Begin to listen for the queue and timer functions named (None: all) on the running loop."""
+        for name, processor in self.processors.items():
+            if names is None or name in names:
+                self._listeners[name] = QueueListener(
+                    processor, BackOff(self.config.queues.max_polling_seconds)
+                )
+                self._tasks.append(asyncio.create_task(self._listeners[name].run()))
+        for name, timer in self.timers.items():
+            if names is None or name in names:
+                self._tasks.append(asyncio.create_task(TimerListener(timer).run()))
+
+    def wrote(self, queue: str) -> None:
+        """An output binding has written to a queue: a listener of it in this process looks at once."""
+        for listener in self._listeners.values():
+            if listener.processor.queue == queue:
+                listener.wake()
+
+    async def stop(self) -> None:
+        """End the listeners, give running messages a moment, and let go of the storage."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(one.finish(FINISH_SECONDS) for one in self._listeners.values()))
+        await self.close_stores()
+        self.invoker.close()
+
+    async def run_by_hand(self, function: IndexedFunction, text: str) -> None:
+        """What `POST /admin/functions/{name}` does: run any function with the text as its input."""
+        if function.name in self.timers:
+            await self.timers[function.name].run()
+            return
+        if function.is_http:
+            call = Call("POST", "/", "/", "http://localhost/", {}, {})
+            datum = http_datum(call, {}, text.encode())
+        else:
+            datum = Datum(text, "string")
+        try:
+            outcome = await self.invoker.invoke(function, {function.trigger.name: datum})
+            await self.outputs.write(function, outcome)
+        except (FunctionFailed, OutputFailed) as error:
+            log.warning("function '%s', run by hand, failed: %s", function.name, error)
