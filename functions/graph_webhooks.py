@@ -46,8 +46,8 @@ def _receive(name: str, req: func.HttpRequest, changes: func.Out[List[str]]) -> 
 
 
 def _judged(
-    req: func.HttpRequest, changes: func.Out[List[str]], line: dict[str, object]
-) -> func.HttpResponse:  # noqa: UP006 - as above
+    req: func.HttpRequest, changes: func.Out[list[str]], line: dict[str, object]
+) -> func.HttpResponse:
     s = services()
     if not hmac.compare_digest(
         req.route_params.get("secret", "").encode(), s.addresses.webhook_secret.encode()

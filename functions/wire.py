@@ -12,7 +12,7 @@ Name = Annotated[str, msgspec.Meta(max_length=256)]
 AddressText = Annotated[str, msgspec.Meta(min_length=3, max_length=320)]
 
 
-class _In(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class _In(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A member that is not listed is an error."""
 
 

@@ -12,14 +12,32 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from shared.services import Services
-from shared.settings import Settings
-from shared.storage.stores import Stores
+from shared.crm.generic import GenericCrm
+from shared.graph.auth import EntraSignIn
+from shared.graph.provider import GraphMail
+from shared.security.api_keys import ApiKeyring
+from shared.security.client_state import ClientStateSigner
+from shared.security.fetch import GuardedFetcher
+from shared.security.guard import Guard
+from shared.security.links import LinkSigner
+from shared.security.sealing import EnvelopeSealer, LocalKeyWrapper
+from shared.services import Addresses, Services
+from shared.settings import Settings, SettingsError
+from shared.state.claims import Claims
+from shared.state.connections import Connections
+from shared.state.due import Due
+from shared.state.ledger import Ledger
+from shared.state.letters import Letters
+from shared.state.sessions import Sessions
+from shared.state.tenants import Tenants
+from shared.storage.stores import Address, Stores, open_stores
 from shared.telemetry import Counters, set_up_logging
+from shared.transport import Transport
 
 if TYPE_CHECKING:
     import httpx
@@ -64,6 +82,90 @@ class Parts:
     wrap: Callable[[Services], Services] | None = None
 
 
+def build(settings: Settings, parts: Parts | None = None) -> Services:
+    """Everything, wired. Nothing is connected yet."""
+    parts = parts or Parts()
+    stores = parts.stores or open_stores(_storage(settings), parts.counters)
+    transport = Transport(ca_file=_ca(settings), inner=parts.http, observe=parts.counters)
+    due = Due(stores.tables, parts.clock)
+    tenants = Tenants(stores.tables)
+    sealer = EnvelopeSealer(_wrapper(settings), tenants, parts.clock, parts.chance)
+    guard = Guard(settings.local_origins, _own_hosts(settings))
+    built = Services(
+        addresses=Addresses(settings.public_base_url, settings.graph_webhook_secret.reveal()),
+        clock=parts.clock,
+        chance=parts.chance,
+        sleep=parts.sleep,
+        tables=stores.tables,
+        blobs=stores.blobs,
+        queues=stores.queues,
+        ledger=Ledger(stores.tables, due, parts.chance),
+        connections=Connections(stores.tables, sealer),
+        claims=Claims(stores.tables),
+        sessions=Sessions(stores.tables, parts.clock),
+        tenants=tenants,
+        due=due,
+        letters=Letters(stores.tables),
+        sealer=sealer,
+        mail=GraphMail(transport, settings.graph_base_url),
+        sign_in=_sign_in(settings, transport, parts.clock),
+        crm=GenericCrm(transport, guard),
+        fetcher=GuardedFetcher(transport, guard),
+        client_states=ClientStateSigner([one.reveal() for one in settings.client_state_keys]),
+        file_links=LinkSigner([one.reveal() for one in settings.link_signing_keys]),
+        api_keys=ApiKeyring(settings.api_key_pepper.reveal()),
+    )
+    return parts.wrap(built) if parts.wrap else built
+
+
+def _storage(settings: Settings) -> Address:
+    if settings.data_storage is not None:
+        return Address(connection_string=settings.data_storage.reveal())
+    return Address(
+        None,
+        settings.data_table_uri,
+        settings.data_queue_uri,
+        settings.data_blob_uri,
+        settings.azure_client_id,
+    )
+
+
+def _ca(settings: Settings) -> str | None:
+    return str(settings.trusted_ca_file) if settings.trusted_ca_file else None
+
+
+def _wrapper(settings: Settings) -> LocalKeyWrapper:
+    """The key-encryption key. Key Vault comes with deployment; until then PROFILE=azure cannot seal, and says so."""
+    if settings.sealing_key_file is None:
+        raise SettingsError(
+            "SEALING_KEY_FILE: the only key-encryption key there is so far, and it is for PROFILE=local"
+        )
+    return LocalKeyWrapper(settings.sealing_key_file)
+
+
+def _own_hosts(settings: Settings) -> list[str]:
+    addresses = (
+        settings.public_base_url,
+        settings.data_table_uri,
+        settings.data_queue_uri,
+        settings.data_blob_uri,
+    )
+    return [host for one in addresses if one and (host := urlsplit(one).hostname)]
+
+
+def _sign_in(settings: Settings, transport: Transport, clock: Clock) -> EntraSignIn:
+    secret = settings.entra_client_secret
+    return EntraSignIn(
+        transport,
+        client_id=settings.entra_client_id,
+        client_credential=secret.reveal() if secret else None,
+        authority=settings.entra_authority,
+        redirect_uri=f"{settings.public_base_url}/api/oauth/callback",
+        instance_discovery=not settings.local,
+        clock=clock,
+    )
+
+
 _parts = Parts()
 _built: list[Services] = []
 
@@ -73,7 +175,11 @@ def replace_parts(**parts: Any) -> None:
     if _built:
         msg = "the services are built already"
         raise RuntimeError(msg)
+    known = {one.name for one in fields(Parts)}
     for name, value in parts.items():
+        if name not in known:
+            msg = f"there is no part {name}"
+            raise TypeError(msg)
         setattr(_parts, name, value)
 
 

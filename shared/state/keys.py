@@ -48,7 +48,7 @@ GATE_ROW: Final = "gate"
 BUCKET: Final = timedelta(minutes=5)
 DUE_SHARDS: Final = 1
 
-type_of_record = (
+Record = (
     Gate
     | Thread
     | ConversationLink
@@ -98,7 +98,7 @@ def thread_row(thread_id: str) -> str:
     return f"thread:{thread_id}"
 
 
-def row_by_identity(kind: type, identity: str) -> str:
+def row_by_identity(kind: type, identity: str) -> str:  # noqa: PLR0911 - one line per kind of row reads best
     """The row of a record known by its natural id."""
     match kind.__name__:
         case "Gate":
@@ -120,7 +120,7 @@ def row_by_identity(kind: type, identity: str) -> str:
             raise TypeError(msg)
 
 
-def row_of(record: type_of_record) -> str:  # noqa: PLR0911 - one line per kind of row reads best
+def row_of(record: Record) -> str:  # noqa: C901, PLR0911 - as above
     """The row a record lies in."""
     match record:
         case Gate():

@@ -184,7 +184,7 @@ async def _judge_files(s: Services, mailbox: MailboxRef, access: Access, message
     if not message.has_attachments and not find_cids(message.html or ""):
         return Judged()
     listed = await s.mail.files(access, message.outline.graph_message_id)
-    verdict = judge_inbound(listed, message.html)
+    verdict = judge_inbound(listed, find_cids(message.html or ""))
     if verdict.blocking:
         return Judged(
             problems=tuple(FileProblem(one.name, one.size_bytes, reason) for one, reason in verdict.blocking)

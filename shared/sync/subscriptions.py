@@ -75,7 +75,7 @@ async def _remove_spares(s: Services, access: Access, granted: Subscription) -> 
 
 async def _record(
     s: Services, mailbox: MailboxRef, gate: Gate, granted: Subscription, filtered: bool
-) -> Gate:  # noqa: FBT001 - a stored fact
+) -> Gate:
     now = s.clock.now()
     renew = renewals.renew_at(granted.expires_at, now, s.chance.fraction())
 

@@ -1,0 +1,114 @@
+"""Bodies of mail: HTML made harmless, text made from it, and the bits around (H-1, H-4)."""
+
+from __future__ import annotations
+
+import html
+import re
+from html.parser import HTMLParser
+from typing import Final
+
+import nh3
+
+MAX_BODY_BYTES: Final = 1_048_576
+SNIPPET_CHARACTERS: Final = 255
+SCHEMES: Final = {"http", "https", "mailto", "cid"}
+
+# Only what mail is made of: no script, style sheets, forms, frames, SVG or MathML, and no event attributes.
+TAGS: Final = {
+    *["a", "abbr", "address", "b", "big", "blockquote", "br", "caption", "center", "cite", "code", "col", "colgroup", "dd", "del", "div", "dl", "dt", "em", "font"],
+    *["h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "ol", "p", "pre", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup"],
+    *["table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u", "ul", "var"],
+}
+ATTRIBUTES: Final = {
+    "*": {"dir", "lang", "title", "align"},
+    "a": {"href", "name"},
+    "img": {"src", "alt", "width", "height"},
+    "td": {"colspan", "rowspan", "valign", "width"},
+    "th": {"colspan", "rowspan", "valign", "width"},
+    "table": {"border", "cellpadding", "cellspacing", "width"},
+    "font": {"color", "face", "size"},
+    "ol": {"start", "type"},
+}
+BREAKING: Final = frozenset(
+    ["address", "blockquote", "br", "caption", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "table", "tr", "ul"]
+)
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CID: Final = re.compile(r"""cid:([^"'\s>)]+)""", re.IGNORECASE)
+_BODY_OPEN: Final = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+
+
+def clean_html(text: str) -> str:
+    """Harmless HTML; a second pass changes nothing."""
+    return nh3.clean(
+        _CONTROLS.sub("", text),
+        tags=TAGS,
+        attributes=ATTRIBUTES,
+        url_schemes=SCHEMES,
+        clean_content_tags={"script", "style", "title", "svg", "math", "iframe", "object", "template"},
+        link_rel="noopener noreferrer",
+    )
+
+
+class _Text(HTMLParser):
+    """Collects words, with a line break wherever a block begins or ends."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.pieces: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A block begins a line; a picture is told by its alternative text."""
+        if tag in BREAKING:
+            self.pieces.append("\n")
+        if tag == "img" and (alt := dict(attrs).get("alt")):
+            self.pieces.append(f"[{alt}]")
+
+    def handle_endtag(self, tag: str) -> None:
+        """A block ends a line."""
+        if tag in BREAKING:
+            self.pieces.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        """Words; HTML's own line breaks are spaces."""
+        self.pieces.append(re.sub(r"\s+", " ", data))
+
+
+def html_to_text(text: str) -> str:
+    """The words of some HTML as plain text, paragraphs kept apart by at most one empty line."""
+    parser = _Text()
+    parser.feed(clean_html(text))
+    parser.close()
+    lines = [line.strip() for line in "".join(parser.pieces).split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def text_to_html(text: str) -> str:
+    """Plain text as HTML: paragraphs at empty lines, breaks at the others."""
+    paragraphs = re.split(r"\n\s*\n", _CONTROLS.sub("", text.replace("\r\n", "\n")))
+    return "".join(f"<p>{html.escape(one).replace(chr(10), '<br>')}</p>" for one in paragraphs)
+
+
+def snippet(text: str) -> str:
+    """The first words, on one line."""
+    return " ".join(text.split())[:SNIPPET_CHARACTERS]
+
+
+def find_cids(text: str) -> frozenset[str]:
+    """The Content-IDs that the HTML shows (RFC 2392)."""
+    return frozenset(html.unescape(one) for one in _CID.findall(text))
+
+
+def prepend_html(own: str, quoted: str) -> str:
+    """Our HTML before the quoted original, inside its body where it has one."""
+    body = _BODY_OPEN.search(quoted)
+    if body is None:
+        return f"{own}{quoted}"
+    return f"{quoted[: body.end()]}{own}{quoted[body.end() :]}"
+
+
+def truncate_text(text: str, limit_bytes: int = MAX_BODY_BYTES) -> tuple[str, bool]:
+    """The text cut to so many bytes of UTF-8, at a character; and whether it was cut."""
+    raw = text.encode()
+    if len(raw) <= limit_bytes:
+        return text, False
+    return raw[:limit_bytes].decode(errors="ignore"), True

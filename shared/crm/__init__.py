@@ -1,0 +1,1 @@
+"""CRMs: one file each behind the `Crm` port."""

@@ -1,0 +1,81 @@
+"""Errors as problem documents (RFC 9457): one table from class to type, title and status; docs/problems.md explains each."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from shared.domain import errors
+
+TYPE_BASE: Final = "https://postbraid.dev/problems/"
+CONTENT_TYPE: Final = "application/problem+json"
+
+# The first class that fits wins, so the narrow ones stand first.
+TABLE: Final[tuple[tuple[type[errors.PostbraidError], str, str, int], ...]] = (
+    (errors.MalformedBody, "malformed-body", "The body cannot be read", 400),
+    (errors.BodyTooLarge, "body-too-large", "The body is too large", 413),
+    (errors.AttachmentRefused, "attachment-refused", "A file does not sync", 422),
+    (errors.InvalidRequest, "invalid-request", "The request cannot be taken as it is", 422),
+    (errors.NotAuthenticated, "not-authenticated", "A valid credential is needed", 401),
+    (errors.NotAllowed, "not-allowed", "The credential does not cover this", 403),
+    (errors.NotFound, "not-found", "There is nothing here", 404),
+    (errors.ItemGone, "gone", "It is no longer kept", 410),
+    (errors.CrmMessageIdReused, "crm-message-id-reused", "This crm_message_id was used before", 409),
+    (errors.NoActiveConnection, "no-active-connection", "The user has no connected mailbox", 409),
+    (errors.MailboxTaken, "mailbox-taken", "This mailbox cannot be connected here", 409),
+    (errors.LinkUnusable, "link-unusable", "The link was used already or is too old", 409),
+    (errors.Conflict, "conflict", "The request does not fit the present state", 409),
+    (errors.GateShut, "no-active-connection", "The user has no connected mailbox", 409),
+    (errors.SignInFailed, "sign-in-failed", "The sign-in did not complete", 400),
+    (errors.Throttled, "throttled", "Too many requests", 429),
+    (errors.RowChanged, "busy", "Somebody else changed this at the same time", 503),
+    (errors.Unavailable, "unavailable", "A service this one needs does not answer", 503),
+    (errors.Ambiguous, "unavailable", "A service this one needs does not answer", 503),
+)
+UNEXPECTED: Final = ("unexpected", "Something went wrong here", 500)
+RETRY_AFTER_SECONDS: Final = 5
+
+
+class _Field(msgspec.Struct):
+    pointer: str
+    detail: str
+
+
+class _Problem(msgspec.Struct, omit_defaults=True):
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    instance: str | None = None
+    errors: list[_Field] = []
+
+
+def problem_for(error: Exception, instance: str | None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body for an error; an unknown one tells nothing of its inside (X-5)."""
+    for kind, slug, title, status in TABLE:
+        if isinstance(error, kind):
+            return _rendered(slug, title, status, error.detail, instance, error)
+    slug, title, status = UNEXPECTED
+    return _rendered(slug, title, status, "It was noted. Try again later.", instance, error)
+
+
+def _rendered(
+    slug: str, title: str, status: int, detail: str, instance: str | None, error: Exception
+) -> tuple[int, dict[str, str], bytes]:
+    fields = (
+        [_Field(one.pointer, one.detail) for one in error.errors]
+        if isinstance(error, errors.InvalidRequest)
+        else []
+    )
+    document = _Problem(TYPE_BASE + slug, title, status, detail, instance, fields)
+    return status, {"Content-Type": CONTENT_TYPE, **_headers(status, error)}, msgspec.json.encode(document)
+
+
+def _headers(status: int, error: Exception) -> dict[str, str]:
+    if isinstance(error, errors.NotAuthenticated):
+        return {"WWW-Authenticate": "Bearer"}
+    if status in (429, 503):
+        asked = getattr(error, "retry_after_seconds", None)
+        return {"Retry-After": str(int((asked or RETRY_AFTER_SECONDS) + 0.999))}
+    return {}

@@ -1,0 +1,89 @@
+"""Logs: few lines, each an event with fields from a list of allowed ones (L-1, L-2), and counters of call sites (T-1)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import structlog
+
+from shared.settings import Settings
+
+# Never in a log: tokens, codes, keys, cookies, signatures, subjects, bodies, names of files, addresses, whole URLs.
+ALLOWED: Final = frozenset({
+    "event", "level", "timestamp", "function", "status", "problem", "hints", "dropped", "rung", "buried", "past_due",
+    "error", "where", "stack", "tenant", "mailbox", "connection", "thread", "decision", "reason", "operation", "port",
+    "attempts", "request_id", "code", "work",
+})  # fmt: skip
+QUIET: Final = ("azure", "httpx", "httpcore", "msal", "urllib3", "asyncio")
+
+log = structlog.get_logger("postbraid")
+
+
+class Counters:
+    """How often each call site was crossed: `observe(port, operation)`."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[tuple[str, str]] = Counter()
+
+    def __call__(self, port: str, operation: str) -> None:
+        """Count one call."""
+        self.calls[port, operation] += 1
+
+
+def set_up_logging(settings: Settings) -> None:
+    """JSON lines in the cloud, readable ones on a terminal; chatty libraries are told to be quiet."""
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=False) if settings.local else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            only_allowed,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr)
+        if settings.local
+        else structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def only_allowed(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop every field that is not on the list."""
+    return {name: value for name, value in fields.items() if name in ALLOWED}
+
+
+@contextmanager
+def canonical_line(function: str) -> Iterator[dict[str, object]]:
+    """One line per invocation, whatever happens in it; the caller fills fields in."""
+    fields: dict[str, object] = {}
+    try:
+        yield fields
+    except Exception as err:
+        fields["error"] = type(err).__name__
+        raise
+    finally:
+        log.info("invocation.finished", function=function, **fields)
+
+
+def log_unexpected(error: Exception) -> None:
+    """An error nobody foresaw, once, with its place and without its texts."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
+    log.error("unexpected", error=type(error).__name__, where=where)
+
+
+def keyed_hash(key: str, value: str) -> str:
+    """How an address or a mailbox appears in a log: recognisable, not readable."""
+    return hashlib.blake2b(value.encode(), key=key.encode()[:64], digest_size=8).hexdigest()
