@@ -32,7 +32,7 @@ node_modules/.installed: package-lock.json package.json .npmrc
 	@touch $@
 
 browser: ## Install Debian's chromium for the browser tests, if it is missing
-	@scripts/need.sh chromium chromium
+	@scripts/need.sh chromium chromium fonts-dejavu-core
 
 demo: setup ## Start the local world and play the story's beginning: Ctrl-C ends it
 	@exec $(PY) -m sandbox up

@@ -1,0 +1,30 @@
+"""The app's functions are those written down, and the host can tell their routes apart."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+from tests.meta.test_startup import run
+from tests.meta.triggers import HTTP, compare
+
+INDEX = """
+import json, function_app
+functions = function_app.app.get_functions()
+print(json.dumps({one.get_function_name(): json.loads(one.get_function_json())["bindings"] for one in functions}))
+"""
+
+
+def test_functions_are_as_written_down() -> None:
+    """Names, routes, methods, queues and schedules change only together with this table."""
+    compare(json.loads(run(INDEX)))
+
+
+def test_routes_do_not_overlap() -> None:
+    """The host takes the first match in name order and answers 404 to a wrong method: no two templates may compete."""
+    for (first, (_, one)), (second, (_, other)) in itertools.combinations(HTTP.items(), 2):
+        parts = list(zip(one.split("/"), other.split("/"), strict=False))
+        same_length = one.count("/") == other.count("/")
+        overlap = same_length and all(a == b or "{" in a or "{" in b for a, b in parts)
+        shared_template = one == other  # the host joins methods of one template
+        assert not overlap or shared_template, (first, second)

@@ -1,0 +1,58 @@
+"""The functions of the app, written down once: a name or route that changes is a change that callers see."""
+
+from __future__ import annotations
+
+HTTP = {
+    "confirm_connection": ("POST", "oauth/confirm"),
+    "create_session_link": ("POST", "v1/session-links"),
+    "create_start_ticket": ("POST", "session/start-tickets"),
+    "download_file": ("GET", "files/{token}"),
+    "finish_oauth": ("POST", "oauth/callback"),
+    "health_live": ("GET HEAD", "health/live"),
+    "health_ready": ("GET HEAD", "health/ready"),
+    "list_events": ("GET", "v1/events"),
+    "open_session": ("POST", "session"),
+    "receive_lifecycle_notifications": ("POST", "graph/lifecycle/{secret}"),
+    "receive_notifications": ("POST", "graph/notifications/{secret}"),
+    "send_message": ("POST", "v1/messages"),
+    "serve_asset": ("GET", "assets/{name}"),
+    "show_confirm_page": ("GET", "oauth/confirm"),
+    "show_connection": ("GET", "v1/users/{user_id}/connection"),
+    "show_message": ("GET", "v1/messages/{message_id}"),
+    "show_openapi": ("GET", "openapi.json"),
+    "show_session_connection": ("GET", "session/connection"),
+    "show_settings_page": ("GET", "settings"),
+    "start_oauth": ("POST", "oauth/start"),
+    "upload_file": ("POST", "v1/files"),
+}
+QUEUES = {
+    "work_care": ("care", "DataStorage"),
+    "work_changes": ("changes", "DataStorage"),
+    "work_deliveries": ("deliveries", "DataStorage"),
+    "work_outbox": ("outbox", "DataStorage"),
+}
+TIMERS = {"renew_subscriptions": "0 */15 * * * *", "ring_due_work": "0 * * * * *"}
+
+
+def described(bindings: list[dict[str, object]]) -> tuple[str, object]:
+    """The kind of trigger, and what the tables above say of it, from a function's bindings as the host sees them."""
+    (trigger,) = (one for one in bindings if str(one["type"]).endswith("Trigger"))
+    match trigger["type"]:
+        case "httpTrigger":
+            methods = trigger["methods"]
+            assert isinstance(methods, list)
+            assert trigger["authLevel"] == "ANONYMOUS"  # the boundary asks for credentials, in one place
+            return "http", (" ".join(sorted(methods)), trigger["route"])
+        case "queueTrigger":
+            return "queue", (trigger["queueName"], trigger["connection"])
+        case _:
+            return "timer", trigger["schedule"]
+
+
+def compare(functions: dict[str, list[dict[str, object]]]) -> None:
+    """Assert that these functions are the ones written down."""
+    found: dict[str, dict[str, object]] = {"http": {}, "queue": {}, "timer": {}}
+    for name, bindings in functions.items():
+        kind, description = described(bindings)
+        found[kind][name] = description
+    assert found == {"http": HTTP, "queue": QUEUES, "timer": TIMERS}
