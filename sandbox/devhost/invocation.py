@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeVar
 
 import azure.functions as func
@@ -24,6 +26,8 @@ from sandbox.devhost.annotations import Generic, converter
 from sandbox.devhost.functions import IndexedFunction, ParamType
 
 T = TypeVar("T")
+
+OWN_FOLDER = Path(__file__).parent
 
 log = logging.getLogger("devhost")
 
@@ -163,7 +167,8 @@ class Invoker:
         try:
             return await self._invoke(function, data, metadata or {}, trace_parent or new_trace_parent())
         except Exception as error:
-            log.exception("function '%s' failed", function.name)
+            trace = (type(error), error, _own_part(error.__traceback__))
+            log.error("function '%s' failed", function.name, exc_info=trace)  # noqa: TRY400 - without our frames
             raise FunctionFailed(function.name) from error
         finally:
             running_function.reset(token)
@@ -224,6 +229,14 @@ async def _wait(
     except asyncio.CancelledError:
         running.cancel()
         raise
+
+
+def _own_part(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the app's first frame on; all of it when the app has none."""
+    step = trace
+    while step is not None and Path(step.tb_frame.f_code.co_filename).parent == OWN_FOLDER:
+        step = step.tb_next
+    return step or trace
 
 
 def _decode(binding: str, datum: Datum, metadata: Mapping[str, Datum]) -> Any:

@@ -1,0 +1,108 @@
+"""`python -m sandbox up` starts the local world and stays; `python -m sandbox story` plays the whole story and ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+
+from sandbox.azurite import AzuriteMissing
+from sandbox.processes import ROOT, NotReady, ProcessDied
+from sandbox.world import World, WorldOptions
+
+DATA_DIR = ROOT / ".sandbox" / "world"
+
+
+def main() -> int:
+    """Parse, run, and say plainly what could not be started."""
+    asked = _parser().parse_args()
+    try:
+        if asked.command == "up":
+            return asyncio.run(_up(asked.seed, play=not asked.empty))
+        from sandbox.story import run
+
+        return asyncio.run(run(asked.sabotage or None))
+    except (AzuriteMissing, ProcessDied, NotReady) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start everything, play the story's beginning, stay until Ctrl-C")
+    up.add_argument("--seed", type=int, default=1, help="what the simulator's chance begins with")
+    up.add_argument("--empty", action="store_true", help="leave out the story's beginning")
+    story = commands.add_parser("story", help="play the whole story in a world of its own")
+    story.add_argument(
+        "--sabotage", default="", help="build a fault in (lose, double, peek): the story must notice"
+    )
+    return parser
+
+
+async def _up(seed: int, *, play: bool) -> int:
+    """The demo: 0 after Ctrl-C, 1 when a process died."""
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    options = WorldOptions(preferred_ports=True, data_dir=DATA_DIR, seed=seed)
+    async with World.start(options) as world:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupted.set)
+        died = asyncio.create_task(_until_ended(world))
+        if play:
+            from sandbox.story import beginning
+
+            print("playing the story's beginning", file=sys.stderr, flush=True)
+            await _unless_interrupted(beginning.play(world), interrupted)
+        if not interrupted.is_set():
+            print(_box(world), flush=True)
+        await asyncio.wait(
+            [died, asyncio.ensure_future(interrupted.wait())], return_when=asyncio.FIRST_COMPLETED
+        )
+        died.cancel()
+        print("stopping" if interrupted.is_set() else "a process died: stopping", file=sys.stderr, flush=True)
+        return 0 if interrupted.is_set() else 1
+
+
+async def _unless_interrupted(playing: object, interrupted: asyncio.Event) -> None:
+    task = asyncio.ensure_future(playing)  # type: ignore[call-overload]  # the story's coroutine
+    waiting = asyncio.ensure_future(interrupted.wait())
+    await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not task.done():
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        return
+    await task
+
+
+async def _until_ended(world: World) -> None:
+    while not world.ended.is_set():  # noqa: ASYNC110 - the event belongs to the watching thread
+        await asyncio.sleep(0.2)
+
+
+def _box(world: World) -> str:
+    lines = [
+        "Postbraid is up. Open these:",
+        "",
+        f"  the CRM            {world.crm_url}",
+        f"  simulated Outlook  {world.sim_http_url}",
+        f"  Postbraid          {world.app_url}",
+        "",
+        f"  logs               {world.logs_dir}",
+        f"  settings           {world.place.environment_file} (set -a; . FILE; python -m shared.ops --help)",
+        "",
+        "Ctrl-C ends everything.",
+    ]
+    width = max(len(line) for line in lines)
+    edge = f"+{'-' * (width + 2)}+"
+    return "\n".join([edge, *(f"| {line.ljust(width)} |" for line in lines), edge])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

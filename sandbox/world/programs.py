@@ -1,0 +1,55 @@
+"""The command line of each of the world's programs."""
+
+from __future__ import annotations
+
+import sys
+
+from sandbox.processes import ROOT
+from sandbox.world.options import WorldOptions
+from sandbox.world.places import Place
+
+HOOK = "sandbox.hooks:install"
+
+
+def simulator(place: Place, options: WorldOptions) -> list[str]:
+    """Microsoft 365: pages and control over http, tokens and Graph over https."""
+    ports = place.ports
+    return [
+        *(sys.executable, "-m", "sandbox.graphsim", "--seed", str(options.seed)),
+        *("--http-port", str(ports.sim_http), "--https-port", str(ports.sim_https)),
+        *("--tls-dir", str(place.tls), "--clock-file", str(place.clock_file)),
+        *("--public-http-url", f"http://localhost:{ports.sim_http}"),
+        *("--public-https-url", f"https://localhost:{ports.sim_https}"),
+    ]
+
+
+def dev_host(place: Place, options: WorldOptions) -> list[str]:
+    """The product, on localhost."""
+    return [
+        *(sys.executable, "-m", "sandbox.devhost", "--app-dir", str(ROOT), "--port", str(place.ports.app)),
+        *("--data-dir", str(place.keys / "devhost"), "--clock-file", str(place.clock_file)),
+        *("--group", "all-in-one" if options.one_process else "per-group", "--bootstrap", HOOK),
+    ]
+
+
+def crm(place: Place) -> list[str]:
+    """The customer's CRM, on 127.0.0.1: another site than localhost."""
+    return [
+        *(sys.executable, "-m", "sandbox.democrm", "--port", str(place.ports.crm)),
+        *("--app-url", f"http://localhost:{place.ports.app}"),
+        *("--config", str(place.folder / "crm.json"), "--clock-file", str(place.clock_file)),
+    ]
+
+
+def create_storage() -> list[str]:
+    """The operator's command for tables, queues and containers."""
+    return [sys.executable, "-m", "shared.ops", "create-storage"]
+
+
+def create_tenant(place: Place) -> list[str]:
+    """The operator's command for the CRM's account."""
+    origin = f"http://127.0.0.1:{place.ports.crm}"
+    return [
+        *(sys.executable, "-m", "shared.ops", "create-tenant", "--json", "--name", "Northwind"),
+        *("--webhook-url", f"{origin}/webhooks/postbraid", "--frame-origin", origin),
+    ]

@@ -1,0 +1,286 @@
+"""Start a world step by step, watch it, and end it without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+    suppress,
+)
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from sandbox import processes
+from sandbox.azurite import start_azurite
+from sandbox.clock import OffsetClock
+from sandbox.processes import ROOT, Process, ProcessDied, Reaper
+from sandbox.world import programs
+from sandbox.world.options import WorldOptions
+from sandbox.world.places import Place, prepared
+from sandbox.world.secrets import CLIENT_ID, keep_environment, own_environment, product_environment
+
+READY_SECONDS = 90.0
+LOOK_EVERY_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class World:
+    """A running world: addresses, secrets and the clock."""
+
+    place: Place
+    options: WorldOptions
+    clock: OffsetClock
+    connection_string: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    tenant_id: str = ""
+    api_key: str = ""
+    webhook_secret: str = ""
+    processes: dict[str, Process] = field(default_factory=dict)
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Set when a process has died that nobody asked to."""
+    _commands: dict[str, tuple[list[str], Mapping[str, str]]] = field(default_factory=dict)
+    _reaper: Reaper = field(default_factory=Reaper)
+    _expected_dead: set[str] = field(default_factory=set)
+
+    @classmethod
+    def start(cls, options: WorldOptions | None = None) -> _Starting:
+        """A world for the length of a `with` or `async with` block. Raises ProcessDied or NotReady."""
+        return _Starting(options or WorldOptions())
+
+    @property
+    def app_url(self) -> str:
+        """The product."""
+        return f"http://localhost:{self.place.ports.app}"
+
+    @property
+    def sim_http_url(self) -> str:
+        """The simulator's pages and control."""
+        return f"http://localhost:{self.place.ports.sim_http}"
+
+    @property
+    def sim_https_url(self) -> str:
+        """The simulator's Graph and tokens, certified by `ca_file`."""
+        return f"https://localhost:{self.place.ports.sim_https}"
+
+    @property
+    def crm_url(self) -> str:
+        """The customer's CRM."""
+        return f"http://127.0.0.1:{self.place.ports.crm}"
+
+    @property
+    def ca_file(self) -> Path:
+        """The certificate authority of this world."""
+        return Path(self.env["TRUSTED_CA_FILE"])
+
+    @property
+    def logs_dir(self) -> Path:
+        """One log file for each process."""
+        return self.place.logs
+
+    def launch(self, name: str, command: list[str], environ: Mapping[str, str]) -> Process:
+        """Start a program of the world."""
+        self._commands[name] = (command, environ)
+        process = processes.start(name, command, self.logs_dir / f"{name}.log", environ)
+        self.adopt(process)
+        return process
+
+    def adopt(self, process: Process) -> None:
+        """Watch over a process from now on."""
+        self.processes[process.name] = process
+        self._expected_dead.discard(process.name)
+        self._reaper.watch(process)
+
+    def kill(self, name: str) -> None:
+        """End a program at once and without warning, as a crash would."""
+        self._expected_dead.add(name)
+        self._reaper.forget(self.processes[name])
+        processes.stop([self.processes[name]], grace_seconds=0.0)
+
+    def restart(self, name: str) -> Process:
+        """Start a program again that `kill` has ended, and wait until it answers."""
+        process = self.launch(name, *self._commands[name])
+        process.wait_until(lambda: answers(self.health_url(name)), READY_SECONDS)
+        return process
+
+    def health_url(self, name: str) -> str:
+        """Where a program says that it is ready."""
+        return {
+            "simulator": f"{self.sim_http_url}/__control/health",
+            "devhost": f"{self.app_url}/admin/host/ping",
+            "crm": f"{self.crm_url}/",
+        }[name]
+
+    def dead(self) -> list[Process]:
+        """Processes that ended by themselves."""
+        return [
+            one for name, one in self.processes.items() if name not in self._expected_dead and not one.alive
+        ]
+
+    def watch(self, stopping: threading.Event) -> None:
+        """Until stopped: say at once when a process has died, with the end of its log."""
+        while not stopping.wait(LOOK_EVERY_SECONDS):
+            for process in self.dead():
+                self._expected_dead.add(process.name)
+                self.options.told(f"\n{process.obituary()}\n")
+                self.ended.set()
+
+    def close(self) -> None:
+        """End every process."""
+        processes.stop(list(self.processes.values()))
+        self._reaper.close()
+
+
+class _Starting(AbstractContextManager[World], AbstractAsyncContextManager[World]):
+    """Both kinds of `with` over the same start and end."""
+
+    def __init__(self, options: WorldOptions) -> None:
+        self._options = options
+        self._stack = ExitStack()
+        self._worlds: list[World] = []
+
+    def __enter__(self) -> World:
+        return self._stack.enter_context(_started(self._options, self._worlds.append))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    async def __aenter__(self) -> World:
+        starting = asyncio.ensure_future(asyncio.to_thread(self.__enter__))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # Ctrl-C while starting: the start fails at once when its processes are gone.
+            for world in self._worlds:
+                await asyncio.to_thread(processes.stop, list(world.processes.values()))
+            await asyncio.gather(starting, return_exceptions=True)
+            self._stack.close()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self._stack.close)
+
+
+@contextmanager
+def _started(options: WorldOptions, born: Callable[[World], None]) -> Iterator[World]:
+    began = time.monotonic()
+    with ExitStack() as stack:
+        place = stack.enter_context(prepared(options))
+        options.told(f"starting a world in {place.folder}")
+        world = World(place, options, OffsetClock(place.clock_file))
+        stack.callback(lambda: options.told("the world has ended"))
+        stack.callback(world.close)
+        born(world)
+        _launch_all(world)
+        stopping = threading.Event()
+        watcher = threading.Thread(target=world.watch, args=[stopping], daemon=True)
+        watcher.start()
+        stack.callback(watcher.join)
+        stack.callback(stopping.set)
+        options.told(f"  the world is up after {time.monotonic() - began:.1f} s")
+        yield world
+
+
+def _launch_all(world: World) -> None:
+    """Storage, the simulator (its certificates, our application), resources and tenant, then host and CRM."""
+    told = world.options.told
+    azurite = start_azurite(world.place.folder / "azurite", world.logs_dir / "azurite.log", in_memory=True)
+    world.adopt(azurite.process)
+    world.connection_string = azurite.connection_string
+    own = product_environment(world.place, azurite.connection_string, world.options)
+    keep_environment(own, world.place.environment_file)
+    world.env = own_environment() | own
+    told(f"  storage ready on ports {_storage_ports(world.connection_string)}")
+    _ready(
+        world, world.launch("simulator", programs.simulator(world.place, world.options), own_environment())
+    )
+    _register_application(world)
+    _command(world, "create-storage", programs.create_storage())
+    told("  storage resources created")
+    made = json.loads(_command(world, "create-tenant", programs.create_tenant(world.place)))
+    world.tenant_id, world.api_key, world.webhook_secret = (
+        str(made[name]) for name in ("tenant_id", "api_key", "webhook_secret")
+    )
+    told("  tenant 'Northwind' created")
+    _write_crm_config(world)
+    crm = world.launch("crm", programs.crm(world.place), own_environment())
+    host = world.launch("devhost", programs.dev_host(world.place, world.options), world.env)
+    _ready(world, crm)
+    _ready(world, host)
+
+
+def _ready(world: World, process: Process) -> None:
+    address = world.health_url(process.name)
+    process.wait_until(lambda: answers(address), READY_SECONDS)
+    world.options.told(
+        f"  {process.name} ready at {address.rsplit('/__control', 1)[0].rsplit('/admin', 1)[0]}"
+    )
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of the address succeeds."""
+    with suppress(httpx.HTTPError):
+        return httpx.get(url, timeout=5.0, trust_env=False).is_success
+    return False
+
+
+def _storage_ports(connection_string: str) -> str:
+    return ", ".join(
+        part.split("/")[2].rpartition(":")[2] for part in connection_string.split(";") if "Endpoint=" in part
+    )
+
+
+def _register_application(world: World) -> None:
+    answer = httpx.post(
+        f"{world.sim_http_url}/__control/applications",
+        json={
+            "client_id": CLIENT_ID,
+            "client_secret": world.env["ENTRA_CLIENT_SECRET"],
+            "redirect_uris": [f"{world.app_url}/api/oauth/callback"],
+        },
+        trust_env=False,
+    )
+    answer.raise_for_status()
+    world.options.told("  application registered at the simulator")
+
+
+def _command(world: World, name: str, command: list[str]) -> str:
+    """Run one of the operator's commands; its standard output. Raises ProcessDied."""
+    done = subprocess.run(
+        command,
+        env=dict(world.env),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=READY_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise ProcessDied(f"{name} failed with exit code {done.returncode}:\n{done.stderr[-4000:]}")
+    return done.stdout
+
+
+def _write_crm_config(world: World) -> None:
+    config: dict[str, Any] = {
+        "api_key": world.api_key,
+        "webhook_secret": world.webhook_secret,
+        "data_dir": str(world.place.folder / "crm"),
+    }
+    path = world.place.folder / "crm.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(config), encoding="utf-8")
