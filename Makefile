@@ -27,12 +27,12 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt scripts/install_python
 	@touch $@
 
 node_modules/.installed: package-lock.json package.json .npmrc
-	@scripts/need.sh npm nodejs npm
+	@scripts/need.sh "npm --version && node --version" nodejs npm
 	@$(STEP) "Azurite (npm)" npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
 browser: ## Install Debian's chromium for the browser tests, if it is missing
-	@scripts/need.sh chromium chromium fonts-dejavu-core
+	@scripts/need.sh "command -v chromium" chromium fonts-dejavu-core
 
 demo: setup ## Start the local world and play the story's beginning: Ctrl-C ends it
 	@exec $(PY) -m sandbox up

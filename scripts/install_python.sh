@@ -18,10 +18,8 @@ for lock in "$@"; do locks+=(-r "$lock"); done
 if ! "$folder/bin/python" -c '' 2>/dev/null || ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then
     echo "==> virtual environment $folder ($("$python" --version))"
     rm -rf "$folder"
-    "$python" -m venv "$folder" || {
-        echo "Python's venv module is incomplete here; on Debian: apt-get install python3-venv" >&2
-        exit 1
-    }
+    scripts/need.sh "$python -c 'import ensurepip, venv'" python3-venv
+    "$python" -m venv "$folder"
 fi
 
 tool_lock=$(mktemp)
