@@ -65,7 +65,7 @@ class Claims:
         return decode(SendClaim, row.values, row.etag) if row else None
 
     async def move_send(self, tenant_id: str, key: str, claim: Stored[SendClaim]) -> None:
-        """Point a claim to another mailbox, when its gate closed before an `out:` row stood there. Raises RowChanged."""
+        """Point a claim to another mailbox, when its gate closed before a row stood there. Raises RowChanged."""
         await self._tables.replace(
             keys.CLAIMS, f"{tenant_id}|send|{key[:2]}", key, encode(claim), claim.etag or ""
         )

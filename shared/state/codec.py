@@ -1,8 +1,8 @@
 """Records to table columns and back.
 
 A row is `schema`, `kind` and the record as JSON, cut into columns `data`, `data1`, … because a property holds at
-most 32 K characters. Members that this version does not know are kept and written back (two versions run side by
-side during a deployment).
+most 64 KiB of UTF-16, in which an emoji takes four bytes. Members that this version does not know are kept and
+written back (two versions run side by side during a deployment).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 import msgspec
 
 SCHEMA: Final = 1
-PIECE_CHARACTERS: Final = 30_000
+PIECE_CHARACTERS: Final = 16_000
 
 T = TypeVar("T")
 

@@ -91,16 +91,15 @@ class Connections:
         connection_id = connection.value.connection_id
         sealed = Stored(Sealed(await self._seal(tenant_id, partition, "tokens", connection_id, cache)))
         tokens = await self._tables.get(keys.CONNECTIONS, partition, _row("tokens", connection_id))
+        access = await self._tables.get(keys.CONNECTIONS, partition, _row("access", connection_id))
         row = _row("tokens", connection_id)
-        await self._tables.transact(
-            keys.CONNECTIONS,
-            partition,
-            [
-                Replace(_row("conn", connection_id), encode(connection), connection.etag or ""),
-                Replace(row, encode(sealed), tokens.etag) if tokens else Insert(row, encode(sealed)),
-                Delete(_row("access", connection_id), None),
-            ],
-        )
+        ops: list[Op] = [
+            Replace(_row("conn", connection_id), encode(connection), connection.etag or ""),
+            Replace(row, encode(sealed), tokens.etag) if tokens else Insert(row, encode(sealed)),
+        ]
+        if access is not None:
+            ops.append(Delete(access.row))
+        await self._tables.transact(keys.CONNECTIONS, partition, ops)
 
     async def save(self, tenant_id: str, connection: Stored[Connection]) -> None:
         """Write a changed connection under the ETag it was read with."""
@@ -168,10 +167,10 @@ class Connections:
         return True
 
     async def forget_tokens(self, tenant_id: str, user_id: str, connection_id: str) -> None:
-        """Delete what could call Graph for this connection."""
+        """Delete what could call Graph for this connection; the cache first, so that no access token is kept after."""
         partition = keys.user_partition(tenant_id, user_id)
-        rows = [Delete(_row(name, connection_id), None) for name in ("tokens", "access")]
-        await self._tables.transact(keys.CONNECTIONS, partition, rows)
+        for name in ("tokens", "access"):
+            await self._tables.delete(keys.CONNECTIONS, partition, _row(name, connection_id))
 
     async def _seal(self, tenant_id: str, partition: str, name: str, connection_id: str, plain: str) -> str:
         place = (keys.CONNECTIONS, partition, _row(name, connection_id), "sealed")

@@ -52,7 +52,7 @@ class Due:
         await self.promise_at(mailbox, lane_of(todo.work), todo.due_at)
 
     async def promise_at(self, mailbox: MailboxRef, lane: str, at: datetime) -> None:
-        """Note the mailbox for a time. A note made by this process is not written twice: present buckets are never erased."""
+        """Note the mailbox for a time. A note of this process is not written twice: present buckets are never erased."""
         bucket = max(keys.bucket_of(at), keys.bucket_of(self._clock.now()))
         place = (keys.due_partition(lane, bucket, keys.shard_of(mailbox)), keys.mailbox_partition(mailbox))
         if place in self._promised:
@@ -65,7 +65,7 @@ class Due:
     async def due_buckets(self, lane: str, shard: int) -> list[DueBucket]:
         """Every bucket from the watermark to now, oldest first; empty ones between are left out."""
         now = keys.bucket_of(self._clock.now())
-        first = await self._watermark(lane, shard, now)
+        first = min(await self._watermark(lane, shard), _over_until(self._clock.now()))
         rows = self._tables.query_partitions(
             keys.DUE, keys.due_partition(lane, first, 0), keys.due_partition(lane, now + 1, 0)
         )
@@ -76,23 +76,22 @@ class Due:
                 found.setdefault(int(bucket), []).append(keys.mailbox_from_partition(row.row))
         return [DueBucket(lane, shard, bucket, tuple(who)) for bucket, who in sorted(found.items())]
 
-    async def finish(self, buckets: list[DueBucket], lane: str, shard: int) -> None:
-        """Take away the buckets that are surely over, then move the watermark past them."""
-        now = self._clock.now()
+    async def finish(self, buckets: list[DueBucket], lane: str, shard: int, read_at: datetime) -> None:
+        """Take away the buckets that were surely over when they were read, then move the watermark past them."""
+        over_until = _over_until(read_at)
         for one in buckets:
-            if keys.bucket_end(one.bucket) + GRACE <= now:
+            if one.bucket < over_until:
                 await self._erase(one)
-        past = keys.bucket_of(now - GRACE - keys.BUCKET) + 1
-        await self._move_watermark(lane, shard, past)
+        await self._move_watermark(lane, shard, over_until)
 
     async def _erase(self, bucket: DueBucket) -> None:
         partition = keys.due_partition(bucket.lane, bucket.bucket, bucket.shard)
         for mailbox in bucket.mailboxes:
             await self._tables.delete(keys.DUE, partition, keys.mailbox_partition(mailbox), None)
 
-    async def _watermark(self, lane: str, shard: int, now: int) -> int:
+    async def _watermark(self, lane: str, shard: int) -> int:
         row = await self._tables.get(keys.DUE, "watermark", f"{lane}|{shard:02d}")
-        return int(str(row.values["bucket"])) if row else now - 12
+        return int(str(row.values["bucket"])) if row else 0
 
     async def _move_watermark(self, lane: str, shard: int, bucket: int) -> None:
         """Only forward; two ticks at once are harmless, the later value wins."""
@@ -105,3 +104,8 @@ class Due:
                 await self._tables.replace(keys.DUE, "watermark", name, {"bucket": bucket}, row.etag)
         except (RowExists, RowChanged, RowMissing):
             return
+
+
+def _over_until(now: datetime) -> int:
+    """The first bucket that a writer may still note something in; a clock that was set back leads back to it."""
+    return keys.bucket_of(now - GRACE)

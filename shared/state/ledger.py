@@ -43,7 +43,7 @@ class Ledger:
         return await self.find(mailbox, Gate, "")
 
     async def find(self, mailbox: MailboxRef, kind: type[R], identity: str) -> Stored[R] | None:
-        """One record by its natural id (thread_id, internet_message_id, graph_message_id, key, event ref, message_id)."""
+        """One record by its natural id: thread_id, internet_message_id, graph_message_id, key, event ref or message_id."""
         row = await self._tables.get(
             keys.MAILBOX, keys.mailbox_partition(mailbox), keys.row_by_identity(kind, identity)
         )
@@ -65,8 +65,9 @@ class Ledger:
         return bool(await self.todos(mailbox, until, 1))
 
     async def events(self, mailbox: MailboxRef, after_ref: str, limit: int) -> list[Stored[Event]]:
-        """Recorded events behind `after_ref`, oldest first."""
-        return await self._range(mailbox, Event, f"event:{after_ref}~", "event;", limit)
+        """Recorded events behind `after_ref` ("" for all), oldest first."""
+        start = f"event:{after_ref}~" if after_ref else "event:"
+        return await self._range(mailbox, Event, start, "event;", limit)
 
     async def write(self, mailbox: MailboxRef, *changes: Change) -> list[str]:
         """Write what lets nothing in or out (attempts, deliveries done, failures): no fence. Returns the new ETags.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
-from shared.domain.errors import LinkUnusable, RowChanged
+from shared.domain.errors import LinkUnusable, RowChanged, RowMissing
 from shared.domain.model import CrmUser, StagedFile
 from shared.ports import Clock
 from shared.state import keys
@@ -135,7 +135,7 @@ class Sessions:
         stored = await self.look(kind, secret)
         try:
             await self._tables.delete(keys.SESSIONS, PARTITIONS[kind], secret_hash(secret), stored.etag)
-        except RowChanged as err:
+        except (RowChanged, RowMissing) as err:
             raise LinkUnusable from err
         return stored.value
 
@@ -145,16 +145,17 @@ class Sessions:
             await self._tables.replace(
                 keys.SESSIONS, "session", secret_hash(secret), encode(stored), stored.etag or ""
             )
-        except RowChanged:
+        except (RowChanged, RowMissing):
             return
 
     async def keep_upload(self, tenant_id: str, file_id: str, upload: Upload) -> None:
         """Keep an uploaded file's description."""
-        await self._tables.insert(keys.SESSIONS, f"{tenant_id}|upload", file_id, encode(Stored(upload)))
+        row = secret_hash(file_id)
+        await self._tables.insert(keys.SESSIONS, f"{tenant_id}|upload", row, encode(Stored(upload)))
 
     async def upload(self, tenant_id: str, file_id: str) -> Upload | None:
-        """An uploaded file of this tenant that is still there."""
-        row = await self._tables.get(keys.SESSIONS, f"{tenant_id}|upload", file_id)
+        """An uploaded file of this tenant that is still there; any text may be asked for."""
+        row = await self._tables.get(keys.SESSIONS, f"{tenant_id}|upload", secret_hash(file_id))
         if row is None:
             return None
         found = decode(Upload, row.values, row.etag).value

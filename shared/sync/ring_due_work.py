@@ -25,11 +25,12 @@ async def _ring_lane(s: Services, lane: str) -> int:
     """A bucket is taken off the list only after every mailbox in it was rung and, if still due, listed anew."""
     rung = 0
     for shard in range(keys.DUE_SHARDS):
+        read_at = s.clock.now()
         buckets = await s.due.due_buckets(lane, shard)
         mailboxes = dict.fromkeys(mailbox for one in buckets for mailbox in one.mailboxes)
         for mailbox in mailboxes:
             rung += await _ring_mailbox(s, mailbox, lane)
-        await s.due.finish(buckets, lane, shard)
+        await s.due.finish(buckets, lane, shard, read_at)
     return rung
 
 
