@@ -1,0 +1,180 @@
+"""Test data in one breath: everything has a plausible value, and a test names only what matters to it."""
+
+from __future__ import annotations
+
+import random
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.domain import ids
+from shared.domain.model import (
+    Address,
+    Connection,
+    ConnectionStatus,
+    CrmUser,
+    Event,
+    Gate,
+    GateState,
+    Located,
+    MailboxRef,
+    MessageIndex,
+    OutboxItem,
+    Outline,
+    People,
+    Seen,
+    Thread,
+    Todo,
+    Whereabouts,
+    Work,
+)
+from shared.state import keys
+from shared.storage.memory import MemoryTables
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+TENANT = "ten_northwind"
+MAILBOX = MailboxRef(TENANT, ids.mailbox_id(TENANT, "tid-1", "oid-ann"))
+KEY = ids.crm_key(TENANT, "m-1")
+THREAD = ids.thread_id(MAILBOX.mailbox_id, KEY)
+ANN, BEA, CAL = "ann@northwind.example", "bea@fabrikam.example", "cal@contoso.example"
+
+
+def later(**span: float) -> datetime:
+    """A time after NOW: `later(minutes=5)`."""
+    return NOW + timedelta(**span)
+
+
+@dataclass(slots=True)
+class StillClock:
+    """Time passes only when a test says so."""
+
+    at: datetime = NOW
+
+    def now(self) -> datetime:
+        return self.at
+
+    def forward(self, **span: float) -> datetime:
+        self.at += timedelta(**span)
+        return self.at
+
+
+@dataclass(slots=True)
+class SeededChance:
+    """Randomness that repeats."""
+
+    source: random.Random = field(default_factory=lambda: random.Random(7))
+
+    def token(self, size_bytes: int = 32) -> str:
+        return urlsafe_b64encode(self.data(size_bytes)).rstrip(b"=").decode()
+
+    def data(self, size_bytes: int) -> bytes:
+        return self.source.randbytes(size_bytes)
+
+    def fraction(self) -> float:
+        return self.source.random()
+
+
+class NamedSealer:
+    """Seals by writing the place beside the value: opens only where it was sealed for."""
+
+    async def seal(self, tenant_id: str, place: Any, plain: bytes) -> str:
+        return "|".join((tenant_id, *place, plain.hex()))
+
+    async def unseal(self, tenant_id: str, place: Any, sealed: str) -> bytes:
+        *where, plain = sealed.split("|")
+        assert where == "|".join((tenant_id, *place)).split("|"), "opened in another place"
+        return bytes.fromhex(plain)
+
+
+async def ready_tables() -> MemoryTables:
+    """A table store with all our tables."""
+    tables = MemoryTables()
+    await tables.ensure(keys.TABLES)
+    return tables
+
+
+def gate(**changes: Any) -> Gate:
+    """An open gate of generation 1."""
+    return replace(Gate("con_1", "u_ann", ANN, 1, GateState.OPEN), **changes)
+
+
+def thread(**changes: Any) -> Thread:
+    """A thread begun under the gate above, with Bea on it."""
+    return replace(Thread(THREAD, "con_1", 1, NOW, participants=(BEA,)), **changes)
+
+
+def outline(**changes: Any) -> Outline:
+    """A mail without any threading tag."""
+    return replace(
+        Outline("AAMk-1", "<b7@fabrikam.example>", "conv-1", is_draft=False, received_at=NOW), **changes
+    )
+
+
+def people(sender: str | None = BEA, to: tuple[str, ...] = (ANN,), cc: tuple[str, ...] = ()) -> People:
+    """Who is on a mail."""
+    return People(Address(sender) if sender else None, _addresses(to), _addresses(cc))
+
+
+def index(**changes: Any) -> MessageIndex:
+    """A known Message-ID of the thread."""
+    return replace(MessageIndex("<a1@northwind.example>", THREAD, "msg_1", synced=True, at=NOW), **changes)
+
+
+def seen(**changes: Any) -> Seen:
+    """A mail that was decided on."""
+    return replace(Seen("AAMk-1", "msg_1", THREAD, None, NOW), **changes)
+
+
+def outbox_item(**changes: Any) -> OutboxItem:
+    """A send that was just accepted."""
+    item = OutboxItem(
+        key=KEY,
+        crm_message_id="m-1",
+        message_id=ids.outbound_message_id(MAILBOX.mailbox_id, KEY),
+        thread_id=THREAD,
+        reply=False,
+        crm_thread_id=None,
+        generation=1,
+        user_id="u_ann",
+        to=(Address(BEA),),
+        cc=(),
+        bcc=(),
+        subject="Your offer",
+        body_blob="ten_northwind/body",
+        files=(),
+        crm_context="{}",
+        contact_ids=(),
+        created_at=NOW,
+        updated_at=NOW,
+        due_at=NOW,
+    )
+    return replace(item, **changes)
+
+
+def located(whereabouts: Whereabouts, **changes: Any) -> Located:
+    """A message found in that place."""
+    return Located(outline(**changes), whereabouts)
+
+
+def event(**changes: Any) -> Event:
+    """A recorded event that waits for its delivery."""
+    return replace(Event("evt_1", "message.received", NOW, "msg_1", "{}", None, NOW), **changes)
+
+
+def todo(due_at: datetime = NOW, work: Work = Work.SEND, ref: str = KEY, attempts: int = 0) -> Todo:
+    """Work that is due now."""
+    return Todo(due_at, work, ref, attempts)
+
+
+def connection(**changes: Any) -> Connection:
+    """Ann's connection."""
+    user = CrmUser("u_ann", "Ann Archer", (ANN,))
+    made = Connection(
+        "con_1", user, MAILBOX.mailbox_id, "tid-1", "oid-ann", ANN, "Ann", 1, ConnectionStatus.CONNECTED, NOW
+    )
+    return replace(made, **changes)
+
+
+def _addresses(texts: tuple[str, ...]) -> tuple[Address, ...]:
+    return tuple(Address(one) for one in texts)

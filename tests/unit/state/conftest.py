@@ -1,0 +1,54 @@
+"""The repositories over fresh twins."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.state.claims import Claims
+from shared.state.connections import Connections
+from shared.state.due import Due
+from shared.state.ledger import Ledger
+from shared.state.sessions import Sessions
+from shared.state.tenants import Tenants
+from shared.storage.memory import MemoryTables
+from tests.builders import NamedSealer, SeededChance, StillClock, ready_tables
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock()
+
+
+@pytest.fixture
+async def tables() -> MemoryTables:
+    return await ready_tables()
+
+
+@pytest.fixture
+def due(tables: MemoryTables, clock: StillClock) -> Due:
+    return Due(tables, clock)
+
+
+@pytest.fixture
+def ledger(tables: MemoryTables, due: Due) -> Ledger:
+    return Ledger(tables, due, SeededChance())
+
+
+@pytest.fixture
+def connections(tables: MemoryTables) -> Connections:
+    return Connections(tables, NamedSealer())
+
+
+@pytest.fixture
+def claims(tables: MemoryTables) -> Claims:
+    return Claims(tables)
+
+
+@pytest.fixture
+def sessions(tables: MemoryTables, clock: StillClock) -> Sessions:
+    return Sessions(tables, clock)
+
+
+@pytest.fixture
+def tenants(tables: MemoryTables) -> Tenants:
+    return Tenants(tables)
