@@ -47,10 +47,16 @@ async def play(stage: Stage) -> int:
 async def staged(world: World) -> AsyncIterator[Stage]:
     """Clients for the programs of a world, and polling as patience."""
     async with AsyncExitStack() as stack:
-        clients = [
-            await stack.enter_async_context(httpx.AsyncClient(base_url=base, timeout=30.0, trust_env=False))
-            for base in (world.app_url, world.sim_http_url, world.crm_url)
-        ]
+
+        async def client(base: str) -> httpx.AsyncClient:
+            fresh = httpx.AsyncClient(base_url=base, timeout=30.0, trust_env=False)
+            return await stack.enter_async_context(fresh)
+
+        app, sim, crm = (
+            await client(world.app_url),
+            await client(world.sim_http_url),
+            await client(world.crm_url),
+        )
 
         async def advance(seconds: float) -> None:
             world.clock.advance(seconds)
@@ -59,7 +65,7 @@ async def staged(world: World) -> AsyncIterator[Stage]:
         async def quiet() -> None:
             await asyncio.sleep(QUIET_SECONDS)
 
-        yield Stage(*clients, world.api_key, advance, poll, quiet)
+        yield Stage(app, sim, crm, world.api_key, advance, poll, quiet)
 
 
 async def poll(check: Check, seconds: float) -> Any:

@@ -1,0 +1,1 @@
+"""Microsoft Graph and Entra behind the ports `MailProvider` and `SignIn`."""

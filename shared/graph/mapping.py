@@ -1,0 +1,164 @@
+"""Wire to domain and back; pure."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+
+from shared.domain.errors import UpstreamSurprise
+from shared.domain.ids import message_ids
+from shared.domain.model import (
+    Address,
+    Draft,
+    DraftContent,
+    FetchedMessage,
+    OutgoingFile,
+    Outline,
+    People,
+    Profile,
+    RemoteFile,
+    Subscription,
+)
+from shared.graph import wire
+
+
+def graph_to_outline(message: wire.Message) -> Outline:
+    """Ids and tags. In-Reply-To may name several; the first is the parent (RFC 5322, 3.6.4)."""
+    tags = {one.id.lower(): one.value or "" for one in message.single_value_extended_properties or ()}
+    parents = message_ids(tags.get(wire.IN_REPLY_TO.lower()))
+    return Outline(
+        graph_message_id=message.id,
+        internet_message_id=message.internet_message_id,
+        conversation_id=message.conversation_id,
+        is_draft=bool(message.is_draft),
+        in_reply_to=parents[0] if parents else None,
+        references=message_ids(tags.get(wire.REFERENCES.lower())),
+        key=tags.get(wire.CRM_KEY.lower()) or None,
+        last_modified_at=message.last_modified_date_time,
+        received_at=message.received_date_time,
+    )
+
+
+def graph_to_people(message: wire.Message) -> People:
+    """Sender and open recipients."""
+    return People(
+        _address(message.from_), _addresses(message.to_recipients), _addresses(message.cc_recipients)
+    )
+
+
+def graph_to_message(message: wire.Message) -> FetchedMessage:
+    """A whole mail."""
+    body = message.body or wire.Body()
+    html = body.content_type.lower() == "html"
+    headers = tuple((one.name, one.value or "") for one in message.internet_message_headers or ())
+    return FetchedMessage(
+        outline=graph_to_outline(message),
+        sender=_address(message.from_),
+        to=_addresses(message.to_recipients),
+        cc=_addresses(message.cc_recipients),
+        bcc=_addresses(message.bcc_recipients),
+        reply_to=_addresses(message.reply_to),
+        subject=message.subject or "",
+        html=body.content if html else None,
+        text=None if html else body.content,
+        sent_at=message.sent_date_time,
+        received_at=message.received_date_time,
+        has_attachments=bool(message.has_attachments),
+        headers=headers,
+        odata_type=message.odata_type,
+    )
+
+
+KINDS = {"fileattachment": "file", "itemattachment": "item", "referenceattachment": "reference"}
+
+
+def graph_to_file(attachment: wire.Attachment) -> RemoteFile:
+    """A file's metadata; the type's name is read from the end, because samples differ in case and `#`."""
+    kind = KINDS.get((attachment.odata_type or "").rpartition(".")[2].lower(), "unknown")
+    return RemoteFile(
+        remote_id=attachment.id,
+        name=attachment.name or "",
+        content_type=attachment.content_type,
+        size_bytes=attachment.size,
+        inline=bool(attachment.is_inline),
+        kind=kind,
+        content_id=attachment.content_id,
+    )
+
+
+def graph_to_draft(message: wire.Message) -> Draft:
+    """A draft as it was made."""
+    html = message.body.content if message.body else None
+    return Draft(message.id, message.internet_message_id, message.conversation_id, html or "")
+
+
+def graph_to_subscription(found: wire.Subscription) -> Subscription:
+    """A subscription as granted. Raises UpstreamSurprise without an expiry."""
+    if found.expiration_date_time is None:
+        raise UpstreamSurprise
+    return Subscription(
+        found.id, found.expiration_date_time, found.resource, found.client_state, found.notification_url
+    )
+
+
+def graph_to_profile(user: wire.User) -> Profile:
+    """The mailbox's address is `mail`, or the sign-in name where that is empty. Raises UpstreamSurprise without either."""
+    address = user.mail or user.user_principal_name
+    if not address:
+        raise UpstreamSurprise
+    other = user.user_principal_name
+    aliases = (other,) if other and other.lower() != address.lower() else ()
+    return Profile(address, user.display_name or "", aliases)
+
+
+def draft_to_graph(content: DraftContent, *, with_files: bool) -> wire.Json:
+    """The body that creates a draft."""
+    message = {
+        **recipients_to_graph(content),
+        "subject": content.subject,
+        "body": {"contentType": "html", "content": content.html},
+    }
+    if with_files and content.files:
+        message["attachments"] = [file_to_graph(one) for one in content.files]
+    return message
+
+
+def recipients_to_graph(content: DraftContent) -> wire.Json:
+    """Recipients and our key: what a reply draft is created with."""
+    return {
+        "toRecipients": [_recipient(one) for one in content.to],
+        "ccRecipients": [_recipient(one) for one in content.cc],
+        "bccRecipients": [_recipient(one) for one in content.bcc],
+        "singleValueExtendedProperties": [{"id": wire.CRM_KEY, "value": content.key}],
+    }
+
+
+def file_to_graph(file: OutgoingFile) -> wire.Json:
+    """A file inside a request."""
+    attachment = {
+        "@odata.type": "#microsoft.graph.fileAttachment",
+        "name": file.name,
+        "contentType": file.content_type,
+        "contentBytes": base64.b64encode(file.content).decode(),
+    }
+    return {**attachment, "isInline": True, "contentId": file.content_id} if file.inline else attachment
+
+
+def graph_time(at: datetime) -> str:
+    """Seconds in UTC, as filters on messages take it."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _recipient(person: Address) -> wire.Json:
+    address = {"address": person.address, **({"name": person.name} if person.name else {})}
+    return {"emailAddress": address}
+
+
+def _address(recipient: wire.Recipient | None) -> Address | None:
+    if recipient is None or not recipient.email_address.address:
+        return None
+    return Address(recipient.email_address.address, recipient.email_address.name or "")
+
+
+def _addresses(recipients: list[wire.Recipient] | None) -> tuple[Address, ...]:
+    return tuple(found for one in recipients or () if (found := _address(one)))

@@ -1,0 +1,90 @@
+"""Change and lifecycle notifications, read item by item; nothing in here does I/O or imports an SDK (G-1 to G-5).
+
+Of an item only the ids and kinds are used, each matched to a pattern; `resource`, `tenantId` and `@odata.id` are
+never followed ("Receive change notifications through webhooks", Microsoft Graph).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from shared.domain.errors import MalformedBody
+from shared.domain.model import ChangeHint
+
+MAX_TOKEN_CHARACTERS: Final = 2048
+MAX_ITEMS: Final = 1000
+_ID: Final = re.compile(r"[A-Za-z0-9_=\-]{1,512}")
+LIFECYCLE: Final = frozenset({"reauthorizationRequired", "subscriptionRemoved", "missed"})
+CHANGES: Final = frozenset({"created", "updated"})
+
+Verify = Callable[[str], tuple[str, int] | None]
+
+
+class _Data(msgspec.Struct):
+    id: str | None = None
+
+
+class _Item(msgspec.Struct, rename="camel"):
+    subscription_id: str = ""
+    client_state: str | None = None
+    change_type: str | None = None
+    lifecycle_event: str | None = None
+    resource_data: _Data | None = None
+
+
+class _Envelope(msgspec.Struct):
+    value: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notifications:
+    """What one POST said: hints to follow, and why the rest was dropped."""
+
+    hints: tuple[ChangeHint, ...]
+    dropped: tuple[str, ...]
+
+
+def validation_answer(token: str) -> str | None:
+    """The text that answers a validation request, or None for what cannot be one (G-1)."""
+    return token if token and len(token) <= MAX_TOKEN_CHARACTERS and token.isprintable() else None
+
+
+def read_notifications(body: bytes, verify: Verify) -> Notifications:
+    """Every item by itself: one bad item does not fail its neighbours. Raises MalformedBody."""
+    try:
+        items = msgspec.json.decode(body, type=_Envelope).value
+    except (msgspec.DecodeError, RecursionError) as err:
+        raise MalformedBody from err
+    if len(items) > MAX_ITEMS:
+        raise MalformedBody(f"more than {MAX_ITEMS} items")
+    judged = [_judge(one, verify) for one in items]
+    hints = tuple(one for one in judged if isinstance(one, ChangeHint))
+    return Notifications(hints, tuple(one for one in judged if isinstance(one, str)))
+
+
+def _judge(raw: Any, verify: Verify) -> ChangeHint | str:  # noqa: PLR0911 - one reason a line
+    try:
+        item = msgspec.convert(raw, _Item)
+    except msgspec.ValidationError:
+        return "shape"
+    proof = verify(item.client_state) if item.client_state else None
+    if proof is None:
+        return "client_state"
+    if _ID.fullmatch(item.subscription_id) is None:
+        return "subscription_id"
+    mailbox_key, generation = proof
+    if item.lifecycle_event is not None:
+        known = item.lifecycle_event in LIFECYCLE
+        hint = ChangeHint(mailbox_key, generation, item.subscription_id, lifecycle_event=item.lifecycle_event)
+        return hint if known else "lifecycle_event"
+    message_id = item.resource_data.id if item.resource_data else None
+    if message_id is None or _ID.fullmatch(message_id) is None:
+        return "message_id"
+    if item.change_type not in CHANGES:
+        return "change_type"
+    return ChangeHint(mailbox_key, generation, item.subscription_id, message_id, item.change_type)

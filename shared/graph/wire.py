@@ -1,0 +1,164 @@
+"""Exactly the members we read, by their Graph names; everything else in an answer is passed over."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+# Our mark on drafts and what was sent from them: it stays in the mailbox and is never transmitted (E-17).
+CRM_KEY: Final = "String {8d3c7f52-5c0e-4f63-9a0b-3f0c54b1a7e6} Name CrmKey"
+IN_REPLY_TO: Final = "String 0x1042"
+REFERENCES: Final = "String 0x1039"
+
+SELECT_OUTLINE: Final = (
+    "id",
+    "internetMessageId",
+    "conversationId",
+    "isDraft",
+    "lastModifiedDateTime",
+    "receivedDateTime",
+)
+SELECT_PEOPLE: Final = ("from", "toRecipients", "ccRecipients")
+SELECT_MESSAGE: Final = (
+    *SELECT_OUTLINE,
+    *SELECT_PEOPLE,
+    "bccRecipients",
+    "replyTo",
+    "subject",
+    "body",
+    "sentDateTime",
+    "hasAttachments",
+    "internetMessageHeaders",
+)
+SELECT_FILES: Final = ("id", "name", "contentType", "size", "isInline")
+EXPAND_TAGS: Final = f"singleValueExtendedProperties($filter=id eq '{IN_REPLY_TO}' or id eq '{REFERENCES}' or id eq '{CRM_KEY}')"
+
+
+class _Graph(msgspec.Struct, rename="camel"):
+    """Graph's members are lower camel case."""
+
+
+class EmailAddress(_Graph):
+    """A person."""
+
+    address: str | None = None
+    name: str | None = None
+
+
+class Recipient(_Graph):
+    """A person on a mail."""
+
+    email_address: EmailAddress = msgspec.field(default_factory=EmailAddress)
+
+
+class Property(_Graph):
+    """A single-value extended property."""
+
+    id: str
+    value: str | None = None
+
+
+class Body(_Graph):
+    """A body in the form asked for."""
+
+    content_type: str = "html"
+    content: str | None = None
+
+
+class Header(_Graph):
+    """One header line."""
+
+    name: str
+    value: str | None = None
+
+
+class Message(_Graph):
+    """A message, or as much of it as was selected."""
+
+    id: str
+    odata_type: str | None = msgspec.field(default=None, name="@odata.type")
+    internet_message_id: str | None = None
+    conversation_id: str | None = None
+    is_draft: bool | None = None
+    parent_folder_id: str | None = None
+    last_modified_date_time: datetime | None = None
+    received_date_time: datetime | None = None
+    sent_date_time: datetime | None = None
+    from_: Recipient | None = msgspec.field(default=None, name="from")
+    to_recipients: list[Recipient] | None = None
+    cc_recipients: list[Recipient] | None = None
+    bcc_recipients: list[Recipient] | None = None
+    reply_to: list[Recipient] | None = None
+    subject: str | None = None
+    body: Body | None = None
+    has_attachments: bool | None = None
+    internet_message_headers: list[Header] | None = None
+    single_value_extended_properties: list[Property] | None = None
+
+
+class Messages(_Graph):
+    """A page of messages."""
+
+    value: list[Message]
+    next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
+
+
+class Attachment(_Graph):
+    """A file's metadata."""
+
+    id: str
+    odata_type: str | None = msgspec.field(default=None, name="@odata.type")
+    name: str | None = None
+    content_type: str | None = None
+    size: int = 0
+    is_inline: bool | None = None
+    content_id: str | None = None
+
+
+class Attachments(_Graph):
+    """A page of files."""
+
+    value: list[Attachment]
+    next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
+
+
+class UploadSession(_Graph):
+    """Where a large file goes."""
+
+    upload_url: str
+
+
+class Folder(_Graph):
+    """A folder's id."""
+
+    id: str
+
+
+class User(_Graph):
+    """The signed-in user."""
+
+    mail: str | None = None
+    user_principal_name: str | None = None
+    display_name: str | None = None
+
+
+class Subscription(_Graph):
+    """A subscription as granted."""
+
+    id: str
+    resource: str = ""
+    expiration_date_time: datetime | None = None
+    client_state: str | None = None
+    notification_url: str | None = None
+
+
+class Subscriptions(_Graph):
+    """A page of subscriptions."""
+
+    value: list[Subscription]
+    next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
+
+
+Json = dict[str, Any]
