@@ -1,0 +1,151 @@
+"""Which mail belongs to a thread that the CRM began, and by which evidence."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.admission import (
+    MAX_ANCESTORS,
+    Ancestor,
+    Belongs,
+    ancestors,
+    by_ancestor,
+    by_conversation,
+    thread_is_active,
+)
+from shared.domain.model import Evidence, Gate, MessageIndex, Outline, People, Thread
+from tests.builders import ANN, BEA, CAL, THREAD, gate, index, later, outline, people, thread
+from tests.strategies import message_ids, records, texts
+
+PARENT, ROOT = "<parent@x>", "<root@x>"
+ALIAS = "a.archer@northwind.example"
+
+
+def test_a_mail_without_tags_has_no_ancestors() -> None:
+    """Nothing to look up: foreign mail costs nothing."""
+    assert ancestors(outline()) == ()
+
+
+def test_in_reply_to_counts_before_references() -> None:
+    """The parent is looked up first, by the stronger tag, and not twice."""
+    mail = outline(in_reply_to=PARENT, references=(ROOT, PARENT))
+    assert ancestors(mail) == (Ancestor(PARENT, Evidence.IN_REPLY_TO), Ancestor(ROOT, Evidence.REFERENCES))
+
+
+def test_references_are_looked_up_from_the_newest_back() -> None:
+    """RFC 5322, 3.6.4: the parent stands last."""
+    mail = outline(references=("<1@x>", "<2@x>", "<3@x>"))
+    assert [one.internet_message_id for one in ancestors(mail)] == ["<3@x>", "<2@x>", "<1@x>"]
+
+
+def test_a_reference_named_twice_counts_once_at_its_newest_place() -> None:
+    """Programs repeat references; each costs one look-up at most."""
+    mail = outline(references=("<1@x>", "<2@x>", "<1@x>"))
+    assert [one.internet_message_id for one in ancestors(mail)] == ["<1@x>", "<2@x>"]
+
+
+def test_case_of_message_ids_is_kept() -> None:
+    """Two Message-IDs that differ by case are two."""
+    mail = outline(in_reply_to="<A@x>", references=("<a@x>",))
+    assert [one.internet_message_id for one in ancestors(mail)] == ["<A@x>", "<a@x>"]
+
+
+@given(st.none() | message_ids, st.lists(message_ids, max_size=200))
+def test_ancestors_are_bounded_and_each_is_looked_up_once(parent: str | None, references: list[str]) -> None:
+    """However long the header, the look-ups are few, all of them from the header, the parent's first."""
+    found = [
+        one.internet_message_id
+        for one in ancestors(outline(in_reply_to=parent, references=tuple(references)))
+    ]
+    assert len(found) == len(set(found)) <= MAX_ANCESTORS
+    assert set(found) <= {*references, *([parent] if parent else [])}
+    assert not parent or found[0] == parent
+
+
+@pytest.mark.parametrize("evidence", [Evidence.IN_REPLY_TO, Evidence.REFERENCES])
+def test_a_known_ancestor_is_proof(evidence: Evidence) -> None:
+    """The tag that led there is recorded; an ancestor that did not sync counts as well (R7)."""
+    ancestor = Ancestor(PARENT, evidence)
+    assert by_ancestor(ancestor, index(synced=False)) == Belongs(THREAD, evidence)
+    assert by_ancestor(ancestor, None) is None
+
+
+# participants of the thread, who is on the mail, whether it belongs to the thread
+CONVERSATION_CASES = [
+    ("the contact answers", (BEA,), people(BEA, (ANN,)), True),
+    ("the user writes to the contact", (BEA,), people(ANN, (BEA,)), True),
+    ("the contact is only copied", (BEA,), people(CAL, (ANN,), (BEA,)), True),
+    ("case and spelling of an address do not matter", (BEA,), people("BEA@Fabrikam.Example"), True),
+    ("nobody of the thread is on it", (BEA,), people(CAL, (ANN,)), False),
+    ("only the user is on it", (BEA, ANN), people(ANN, (ANN,)), False),
+    ("only an alias of the user is on it", (BEA, ALIAS), people(ALIAS), False),
+    ("nobody is on it", (BEA,), people(None, ()), False),
+    ("the thread has no participants", (), people(BEA), False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("_case", "participants", "mail", "belongs"),
+    CONVERSATION_CASES,
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_a_conversation_counts_only_with_a_known_participant(
+    _case: str, participants: tuple[str, ...], mail: People, *, belongs: bool
+) -> None:
+    """A conversation_id alone is no evidence, and the mailbox's own user proves nothing (R4)."""
+    own = gate(aliases=(ALIAS,))
+    found = by_conversation(own, mail, (thread(participants=participants),))
+    assert found == (Belongs(THREAD, Evidence.CONVERSATION) if belongs else None)
+
+
+def test_of_two_threads_the_one_with_more_known_people_wins() -> None:
+    """Threads may share a conversation_id."""
+    one, other = (
+        thread(thread_id="thr_1", participants=(BEA,)),
+        thread(thread_id="thr_2", participants=(BEA, CAL)),
+    )
+    for order in ((one, other), (other, one)):
+        assert by_conversation(gate(), people(BEA, (ANN,), (CAL,)), order) == Belongs(
+            "thr_2", Evidence.CONVERSATION
+        )
+
+
+def test_of_two_equal_threads_the_newer_wins() -> None:
+    """The one that became active last is the likelier."""
+    one, other = thread(thread_id="thr_9"), thread(thread_id="thr_2", active_from=later(hours=1))
+    for order in ((one, other), (other, one)):
+        assert by_conversation(gate(), people(), order) == Belongs("thr_2", Evidence.CONVERSATION)
+
+
+def test_without_candidates_there_is_no_thread() -> None:
+    """A conversation that leads nowhere is foreign."""
+    assert by_conversation(gate(), people(), ()) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "active"),
+    [({}, True), ({"connection_id": "con_2"}, False), ({"generation": 2}, False)],
+)
+def test_a_thread_syncs_under_its_own_connection_and_generation(
+    changes: dict[str, str | int], *, active: bool
+) -> None:
+    """Disconnect, another mailbox and a new connect stop it; a repaired grant changes neither (R5, R6, R9)."""
+    assert thread_is_active(thread(), gate(**changes)) is active
+
+
+@given(records(Gate), records(People), st.lists(records(Thread), max_size=4).map(tuple))
+def test_every_conversation_gets_a_decision(own: Gate, mail: People, candidates: tuple[Thread, ...]) -> None:
+    """Whatever stands in addresses, the answer is one of the candidates or none, never an error."""
+    found = by_conversation(own, mail, candidates)
+    assert found is None or found.thread_id in {one.thread_id for one in candidates}
+
+
+@given(records(Outline), records(MessageIndex), texts)
+def test_the_subject_is_no_evidence(mail: Outline, known: MessageIndex, subject: str) -> None:
+    """An outline has no subject at all; what is found comes from the index alone (R4)."""
+    assert not hasattr(mail, "subject")
+    assert by_ancestor(Ancestor(subject, Evidence.REFERENCES), known) == Belongs(
+        known.thread_id, Evidence.REFERENCES
+    )

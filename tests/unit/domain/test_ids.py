@@ -1,0 +1,139 @@
+"""Ids: the same thing has the same id for ever, and two things never share one."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain import ids
+from tests.builders import KEY, MAILBOX, TENANT
+from tests.strategies import texts
+
+PARTS = st.lists(texts, max_size=4)
+MBX = MAILBOX.mailbox_id
+
+
+@given(PARTS, PARTS)
+def test_a_digest_tells_every_two_lists_apart(one: list[str], other: list[str]) -> None:
+    """Parts are joined unambiguously: ("ab", "c") is not ("a", "bc"); case and normal forms count."""
+    assert (ids.digest(*one) == ids.digest(*other)) == (one == other)
+
+
+@given(PARTS)
+def test_a_digest_fits_keys_and_addresses(parts: list[str]) -> None:
+    """26 characters that need no escaping anywhere."""
+    assert re.fullmatch(r"[a-z2-7]{26}", ids.digest(*parts))
+
+
+def test_ids_never_change() -> None:
+    """They lie in tables and in CRMs: these very values hold for ever."""
+    assert ids.mailbox_id(TENANT, "tid", "oid") == "mbx_nwx2puwv6utu7krjy7p6tk6nsv"
+    assert ids.crm_key(TENANT, "m-1") == "50383b15823ddbbc82f01443f2a8c9a5af236338d72d8b0b0c8bdbf489d7417c"
+    assert (
+        ids.outbound_message_id("mbx_" + "a" * 26, "k")
+        == "msg_aaaaaaaaaaaaaaaaaaaaaaaaaa_oree3y7ovwxgevixareuczis2k"
+    )
+    assert (
+        ids.inbound_message_id("mbx_" + "a" * 26, "AAMk=")
+        == "msg_aaaaaaaaaaaaaaaaaaaaaaaaaa_ttk3bu6rnw7pwqwczd6bmpqnc4"
+    )
+    assert (
+        ids.thread_id("mbx_" + "a" * 26, "k") == "thr_aaaaaaaaaaaaaaaaaaaaaaaaaa_ym5xfzvwqfbvhalr4ovpk2chrs"
+    )
+    assert ids.event_id(TENANT, "message.sent", "msg_1") == "evt_upgzvkcm5ptfkavdb7jjkcvrpa"
+
+
+@pytest.mark.parametrize(
+    "other", [("ten_b", "tid", "oid"), (TENANT, "TID", "oid"), (TENANT, "tid", "Oid"), (TENANT, "tido", "id")]
+)
+def test_a_mailbox_id_is_of_one_tenant_and_one_mailbox(other: tuple[str, str, str]) -> None:
+    """The same (tid, oid) of two tenants are two mailboxes to us."""
+    assert ids.mailbox_id(TENANT, "tid", "oid") != ids.mailbox_id(*other)
+    assert ids.is_mailbox_id(ids.mailbox_id(*other))
+
+
+@given(texts, texts)
+def test_a_crm_key_is_of_one_crm_message_id(one: str, other: str) -> None:
+    """Lower-case hex, because Graph compares property values without case."""
+    assert (ids.crm_key(TENANT, one) == ids.crm_key(TENANT, other)) == (one == other)
+    assert re.fullmatch(r"[0-9a-f]{64}", ids.crm_key(TENANT, one))
+
+
+def test_a_crm_key_is_of_one_tenant() -> None:
+    """Two CRMs may both call a mail m-1."""
+    assert ids.crm_key("ten_a", "m-1") != ids.crm_key("ten_b", "m-1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [
+        ("msg", ids.outbound_message_id(MBX, KEY)),
+        ("msg", ids.inbound_message_id(MBX, "AAMk/+=")),
+        ("thr", ids.thread_id(MBX, KEY)),
+    ],
+)
+def test_an_id_leads_to_its_mailbox(kind: str, made: str) -> None:
+    """And is of one kind only."""
+    assert ids.mailbox_of(made, kind) == MBX
+    assert ids.mailbox_of(made, "fil") is None
+
+
+def test_ids_of_one_key_keep_apart() -> None:
+    """The message, the thread it begins and a mail found under the same text are three things."""
+    made = {ids.outbound_message_id(MBX, KEY), ids.inbound_message_id(MBX, KEY), ids.thread_id(MBX, KEY)}
+    assert len({one[4:] for one in made}) == 3
+
+
+@given(
+    st.one_of(texts, st.from_regex(r"(msg|thr)_[a-z2-7]{26}_[a-z2-7]{20,30}\n?", fullmatch=True)),
+    st.sampled_from(["msg", "thr"]),
+)
+def test_any_text_is_an_id_of_ours_or_not(text: str, kind: str) -> None:
+    """Nothing else is taken for one: no cut, no upper case, no line break behind it."""
+    mailbox = ids.mailbox_of(text, kind)
+    assert (mailbox is not None) == bool(re.fullmatch(kind + r"_[a-z2-7]{26}_[a-z2-7]{26}", text))
+    assert mailbox is None or ids.is_mailbox_id(mailbox)
+
+
+def test_the_same_happening_has_one_event_id() -> None:
+    """Another tenant, kind, subject or version is another event (E-19)."""
+    made = [
+        ("t", "k", "s", 1),
+        ("u", "k", "s", 1),
+        ("t", "l", "s", 1),
+        ("t", "k", "r", 1),
+        ("t", "k", "s", 2),
+    ]
+    assert ids.event_id("t", "k", "s") == ids.event_id(*made[0])
+    assert len({ids.event_id(*one) for one in made}) == len(made)
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        (None, ()),
+        ("", ()),
+        ("<a@x>", ("<a@x>",)),
+        ("<a@x> <b@x>\r\n\t<c@x>", ("<a@x>", "<b@x>", "<c@x>")),
+        ("<a@x><b@x>", ("<a@x>", "<b@x>")),
+        ("<a@x> (was: Your offer) <b@x>", ("<a@x>", "<b@x>")),
+        ("Message of Monday <a@x>, yours", ("<a@x>",)),
+        ("a@x", ()),
+        ("<a b@x> <c@x>", ("<c@x>",)),
+        ("<<a@x>>", ("<a@x>",)),
+        ("<a@x", ()),
+        ("<>", ()),
+    ],
+)
+def test_message_ids_are_read_from_a_header(header: str | None, found: tuple[str, ...]) -> None:
+    """RFC 5322, 3.6.4: what stands in angle brackets; the rest is passed over."""
+    assert ids.message_ids(header) == found
+
+
+@given(texts)
+def test_any_header_is_read(header: str) -> None:
+    """Whatever a program wrote there, each finding stands in it."""
+    assert all(one in header for one in ids.message_ids(header))

@@ -1,0 +1,281 @@
+"""A CRM send, step by step; the table of every phase and whereabouts, and never a second mail."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.model import Gate, GateState, Located, OutboxItem, Phase, Reason, Whereabouts
+from shared.domain.outbound import (
+    ASK_AGAIN_AFTER,
+    LOOK_UP_EVERY,
+    MAX_BUILDS,
+    UNKNOWN_AFTER,
+    Ask,
+    Build,
+    Confirm,
+    Fail,
+    Later,
+    Nothing,
+    SendAgain,
+    TellUnknown,
+    by_whereabouts,
+    next_step,
+    send_again_is_late,
+)
+from tests.builders import NOW, gate, later, located, outbox_item
+from tests.strategies import records, times
+
+BEFORE = (Phase.NEW, Phase.BUILDING)
+ASKED = (Phase.SENDING, Phase.SUBMITTED, Phase.NEEDS_ATTENTION)
+FINAL = (Phase.SENT, Phase.FAILED)
+DRAFT, DELETED, OUTBOX, SENT = Whereabouts
+
+SHUT: dict[str, Gate | None] = {
+    "never connected": None,
+    "disconnected": gate(state=GateState.CLOSED),
+    "disconnected, another generation": gate(state=GateState.CLOSED, generation=2),
+}
+
+
+def test_the_phases_of_this_file_are_all_there_are() -> None:
+    """A new phase needs its row in these tables."""
+    assert set(BEFORE + ASKED + FINAL) == set(Phase)
+    assert {one for one in Phase if one.final} == set(FINAL)
+
+
+@pytest.mark.parametrize("phase", FINAL)
+@pytest.mark.parametrize("own", [*SHUT.values(), gate(), gate(generation=2)])
+def test_a_finished_send_is_left_alone(phase: Phase, own: Gate | None) -> None:
+    """Whatever the gate says."""
+    assert next_step(outbox_item(phase=phase), own, NOW) == Nothing()
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("own", [*SHUT.values(), gate(), gate(generation=2)])
+def test_a_send_that_another_worker_holds_is_left_alone(phase: Phase, own: Gate | None) -> None:
+    """As long as its lease lasts."""
+    assert next_step(outbox_item(phase=phase, lease_until=later(seconds=1)), own, NOW) == Nothing()
+
+
+@pytest.mark.parametrize("phase", BEFORE)
+def test_a_lease_that_ended_is_taken_over(phase: Phase) -> None:
+    """By a fresh build with the next number, which fences the worker that may still be at it."""
+    assert next_step(outbox_item(phase=phase, lease_until=NOW, build=2), gate(), NOW) == Build(3)
+
+
+@pytest.mark.parametrize("phase", BEFORE)
+@pytest.mark.parametrize("own", SHUT.values(), ids=SHUT)
+def test_what_has_not_left_before_a_disconnect_fails(phase: Phase, own: Gate | None) -> None:
+    """R5: it ends, and the CRM is told why."""
+    assert next_step(outbox_item(phase=phase), own, NOW) == Fail(Reason.DISCONNECTED)
+
+
+@pytest.mark.parametrize("phase", BEFORE)
+def test_what_has_not_left_before_a_change_of_mailbox_fails(phase: Phase) -> None:
+    """R6: with that reason."""
+    assert next_step(outbox_item(phase=phase), gate(generation=2), NOW) == Fail(Reason.MAILBOX_CHANGED)
+
+
+@pytest.mark.parametrize("phase", ASKED)
+@pytest.mark.parametrize("own", [*SHUT.values(), gate(generation=2)])
+def test_what_was_being_sent_is_not_touched_through_a_shut_gate(phase: Phase, own: Gate | None) -> None:
+    """It may have left, so it is no failure; but nobody may ask a mailbox that is no longer connected."""
+    assert next_step(outbox_item(phase=phase), own, NOW) == Nothing()
+
+
+@pytest.mark.parametrize("phase", BEFORE)
+def test_a_send_is_built_with_the_next_number(phase: Phase) -> None:
+    """Every build is a fresh draft."""
+    assert [next_step(outbox_item(phase=phase, build=n), gate(), NOW) for n in (0, 1, 5)] == [
+        Build(1),
+        Build(2),
+        Build(6),
+    ]
+
+
+@pytest.mark.parametrize("phase", ASKED)
+def test_an_unknown_outcome_is_asked_about_first(phase: Phase) -> None:
+    """Never sent again without asking (E-11)."""
+    tried = outbox_item(phase=phase, send_tried_at=NOW - ASK_AGAIN_AFTER)
+    assert next_step(tried, gate(), NOW) == Ask()
+
+
+def test_a_send_under_way_gets_its_time_before_anybody_asks() -> None:
+    """Graph needs a while to show the sent copy: five minutes from the try."""
+    tried = outbox_item(phase=Phase.SENDING, send_tried_at=NOW)
+    assert next_step(tried, gate(), NOW) == Later(NOW + ASK_AGAIN_AFTER)
+    assert next_step(tried, gate(), NOW + ASK_AGAIN_AFTER) == Ask()
+
+
+@pytest.mark.parametrize("phase", BEFORE + ASKED)
+def test_a_paused_mailbox_is_waited_for(phase: Phase) -> None:
+    """No call is made before the pause ends, and no attempt is counted."""
+    paused = gate(paused_until=later(seconds=30))
+    assert next_step(outbox_item(phase=phase), paused, NOW) == Later(later(seconds=30))
+
+
+@pytest.mark.parametrize("phase", BEFORE)
+@pytest.mark.parametrize(
+    ("build", "attempts", "ends"),
+    [(MAX_BUILDS, MAX_BUILDS, True), (MAX_BUILDS, 0, False), (0, MAX_BUILDS, False)],
+)
+def test_building_ends_after_eight_tries_that_count(
+    phase: Phase, build: int, attempts: int, *, ends: bool
+) -> None:
+    """Builds number drafts; attempts are what counts against the send."""
+    step = next_step(outbox_item(phase=phase, build=build, attempts=attempts), gate(), NOW)
+    assert (step == Fail(Reason.GAVE_UP)) is ends
+
+
+@given(records(OutboxItem), st.none() | records(Gate), times)
+def test_every_send_has_a_next_step(item: OutboxItem, own: Gate | None, now: datetime) -> None:
+    """And it is never a build once the mail may have left, nor anything through a gate that is not the send's own."""
+    step = next_step(item, own, now)
+    match step:
+        case Build(build):
+            assert item.phase in BEFORE
+            assert build == item.build + 1
+        case Fail():
+            assert item.phase in BEFORE
+        case Ask():
+            assert item.phase in ASKED
+        case Later(until):
+            assert until > now
+        case Nothing():
+            pass
+    if isinstance(step, Build | Ask):
+        assert own is not None
+        assert (own.state, own.generation) == (GateState.OPEN, item.generation)
+
+
+# ---- what the mailbox's answer means
+
+STARTED = {"draft_internet_message_id": "<draft@x>", "send_started_at": NOW, "send_tried_at": NOW}
+SOON, LATE = later(minutes=6), NOW + UNKNOWN_AFTER
+
+# phase, where the recorded draft lies (None: 404) -> the answer within the first hour
+BY_ID: dict[tuple[Phase, Whereabouts | None], Any] = {
+    (Phase.SENDING, DRAFT): SendAgain(),
+    (Phase.SENDING, DELETED): Fail(Reason.CANCELLED_IN_MAILBOX),
+    (Phase.SENDING, OUTBOX): Later(SOON + ASK_AGAIN_AFTER),
+    (Phase.SENDING, SENT): Confirm(located(SENT)),
+    (Phase.SENDING, None): Later(SOON + ASK_AGAIN_AFTER),
+    # Graph said 202: the draft may still be shown for a while, and sending it again could be a second mail.
+    (Phase.SUBMITTED, DRAFT): Later(SOON + ASK_AGAIN_AFTER),
+    (Phase.SUBMITTED, DELETED): Fail(Reason.CANCELLED_IN_MAILBOX),
+    (Phase.SUBMITTED, OUTBOX): Later(SOON + ASK_AGAIN_AFTER),
+    (Phase.SUBMITTED, SENT): Confirm(located(SENT)),
+    (Phase.SUBMITTED, None): Later(SOON + ASK_AGAIN_AFTER),
+    (Phase.NEEDS_ATTENTION, DRAFT): Later(SOON + ASK_AGAIN_AFTER),
+    (Phase.NEEDS_ATTENTION, DELETED): Fail(Reason.CANCELLED_IN_MAILBOX),
+    (Phase.NEEDS_ATTENTION, OUTBOX): Later(SOON + ASK_AGAIN_AFTER),
+    (Phase.NEEDS_ATTENTION, SENT): Confirm(located(SENT)),
+    (Phase.NEEDS_ATTENTION, None): Later(SOON + ASK_AGAIN_AFTER),
+}
+
+
+def test_the_table_is_whole() -> None:
+    """Every phase that asks, with every place a draft can lie in."""
+    assert set(BY_ID) == set(product(ASKED, (*Whereabouts, None)))
+
+
+@pytest.mark.parametrize(("phase", "place"), BY_ID, ids=str)
+def test_where_the_recorded_draft_lies_decides(phase: Phase, place: Whereabouts | None) -> None:
+    """Found as sent it is confirmed; in Drafts it is sent again only while nobody said yes to the first try."""
+    item = outbox_item(phase=phase, **STARTED)
+    answer = by_whereabouts(item, located(place) if place else None, (), SOON)
+    assert answer == BY_ID[phase, place]
+
+
+# what carries our key while the recorded id is a 404 -> the answer
+BY_KEY = [
+    ("nothing", (), Later),
+    ("the sent copy under another id", (located(SENT),), Confirm),
+    ("the sent copy beside older drafts", (located(DRAFT), located(DELETED), located(SENT)), Confirm),
+    ("a draft of an older build", (located(DRAFT),), Later),
+    ("a deleted draft of an older build", (located(DELETED, internet_message_id="<older@x>"),), Later),
+    ("a deleted draft without a Message-ID", (located(DELETED, internet_message_id=None),), Later),
+    ("the recorded draft, deleted", (located(DELETED, internet_message_id="<draft@x>"),), Fail),
+    ("a copy in the outbox", (located(OUTBOX),), Later),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("phase", ASKED)
+@pytest.mark.parametrize(("_case", "by_key", "kind"), BY_KEY, ids=[one[0] for one in BY_KEY])
+def test_what_carries_our_key_decides_when_the_id_is_gone(
+    phase: Phase, _case: str, by_key: tuple[Located, ...], kind: type[Any]
+) -> None:
+    """Drafts of older builds prove nothing; only the recorded one, deleted, was cancelled by a person."""
+    assert type(by_whereabouts(outbox_item(phase=phase, **STARTED), None, by_key, SOON)) is kind
+
+
+def test_without_a_recorded_message_id_a_deleted_draft_proves_nothing() -> None:
+    """Which of the drafts was deleted is then unknown."""
+    item = outbox_item(phase=Phase.SENDING, **{**STARTED, "draft_internet_message_id": None})
+    answer = by_whereabouts(item, None, (located(DELETED, internet_message_id=None),), SOON)
+    assert isinstance(answer, Later)
+
+
+@pytest.mark.parametrize("place", [OUTBOX, None])
+def test_after_an_hour_the_crm_is_told_once_that_nobody_knows(place: Whereabouts | None) -> None:
+    """And the looking goes on, less often (E-14)."""
+    item, by_id = outbox_item(phase=Phase.SUBMITTED, **STARTED), located(place) if place else None
+    assert by_whereabouts(item, by_id, (), LATE) == TellUnknown()
+    told = outbox_item(phase=Phase.NEEDS_ATTENTION, unconfirmed_told=True, **STARTED)
+    assert by_whereabouts(told, by_id, (), LATE) == Later(LATE + LOOK_UP_EVERY)
+
+
+def test_a_copy_that_turns_up_late_is_still_confirmed() -> None:
+    """Days after the CRM was told that nobody knows."""
+    told = outbox_item(phase=Phase.NEEDS_ATTENTION, unconfirmed_told=True, **STARTED)
+    assert by_whereabouts(told, None, (located(SENT),), later(days=3)) == Confirm(located(SENT))
+
+
+@pytest.mark.parametrize(
+    ("started", "now", "late"),
+    [
+        (None, NOW, False),
+        (NOW, NOW + UNKNOWN_AFTER - timedelta(seconds=1), False),
+        (NOW, NOW + UNKNOWN_AFTER, True),
+    ],
+)
+def test_a_draft_is_sent_again_within_an_hour_only(
+    started: datetime | None, now: datetime, *, late: bool
+) -> None:
+    """Later people do not expect it any more."""
+    assert send_again_is_late(outbox_item(send_started_at=started), now) is late
+
+
+@given(
+    records(OutboxItem, phase=st.sampled_from(ASKED)),
+    st.none() | records(Located),
+    st.lists(records(Located), max_size=3).map(tuple),
+    times,
+)
+def test_every_answer_of_the_mailbox_gets_a_decision(
+    item: OutboxItem, by_id: Located | None, by_key: tuple[Located, ...], now: datetime
+) -> None:
+    """Nothing is sent again unless the recorded draft itself lies in Drafts and no try was ever said yes to."""
+    answer = by_whereabouts(item, by_id, by_key, now)
+    sent = [one for one in (by_id, *by_key) if one and one.whereabouts is SENT]
+    if sent:
+        assert answer == Confirm(sent[0])
+    match answer:
+        case SendAgain():
+            assert by_id is not None
+            assert by_id.whereabouts is DRAFT
+            assert item.phase is Phase.SENDING
+        case Later(until):
+            assert until > now
+        case TellUnknown():
+            assert not item.unconfirmed_told
+        case Fail(reason):
+            assert reason is Reason.CANCELLED_IN_MAILBOX
+        case Confirm():
+            assert sent
