@@ -1,0 +1,161 @@
+"""The published contract is valid, and says of every public route and event what the code says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
+
+import function_app
+from functions import wire
+from functions.boundary import POLICIES
+from shared.problem import TABLE, TYPE_BASE, UNEXPECTED
+from shared.sync import announce
+from tests.functions.contract import DOCUMENT, check, operations, resolved
+
+# Pages for people, Microsoft's way in, and what Graph calls: not for CRMs, as the document's own description says.
+NOT_FOR_CRMS = ("settings", "assets/", "oauth/", "graph/")
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+
+
+def _routes() -> set[tuple[str, str, str]]:
+    found = set()
+    for one in function_app.app.get_functions():
+        trigger = one.get_trigger().get_dict_repr()
+        if trigger["type"] == "httpTrigger" and not trigger["route"].startswith(NOT_FOR_CRMS):
+            found |= {
+                (f"/{trigger['route']}", method.value.lower(), one.get_function_name())
+                for method in trigger["methods"]
+            }
+    return found
+
+
+def _examples(node: object) -> Iterator[tuple[dict[str, Any], object]]:
+    """(schema, example) of every content that has one."""
+    match node:
+        case {"schema": schema, "example": example}:
+            yield schema, example
+        case {"schema": schema, "examples": dict(examples)}:
+            for one in examples.values():
+                yield schema, one["value"]
+        case dict():
+            for value in node.values():
+                yield from _examples(value)
+        case list():
+            for value in node:
+                yield from _examples(value)
+
+
+def test_the_document_is_valid() -> None:
+    """OpenAPI 3.1 throughout."""
+    validate(DOCUMENT, cls=OpenAPIV31SpecValidator)
+
+
+def test_every_public_route_is_in_it_and_nothing_else() -> None:
+    """Path, method and name are those of the function app."""
+    listed = {(path, method, one["operationId"].removesuffix("_head")) for path, method, one in operations()}
+    assert listed == _routes()
+
+
+def test_what_is_left_out_is_named() -> None:
+    """Whoever looks for a page's address reads why it is not there."""
+    for prefix in NOT_FOR_CRMS:
+        assert f"`{prefix}" in DOCUMENT["info"]["description"]
+
+
+def test_every_event_type_is_in_it_and_nothing_else() -> None:
+    """The webhooks are those that announce.py can record."""
+    told = {announce.SENT, announce.RECEIVED, announce.NOT_SYNCED, announce.FAILED, announce.UNCONFIRMED}
+    assert set(DOCUMENT["webhooks"]) == told | set(announce.CONNECTION_TYPES.values())
+
+
+def test_webhooks_say_their_own_type() -> None:
+    """The schema of a webhook's body admits its own type only."""
+    for kind, item in DOCUMENT["webhooks"].items():
+        schema = resolved(item["post"]["requestBody"]["content"]["application/json"]["schema"])
+        assert schema["properties"]["type"] == {"const": kind}
+
+
+@pytest.mark.parametrize(("schema", "example"), list(_examples(DOCUMENT)))
+def test_examples_are_of_their_schema(schema: dict[str, Any], example: object) -> None:
+    """What a reader copies is right."""
+    check(schema, example)
+
+
+def test_scopes_are_those_of_the_routes() -> None:
+    """What an operation says of keys, scopes and sessions is the policy it is written with."""
+    for _, _, one in operations():
+        policy, _, scope = POLICIES[one["operationId"].removesuffix("_head")].partition(":")
+        expected = {"tenant_key": [{"key": []}], "session": [{"session": []}]}.get(policy, [])
+        assert one["security"] == expected, one["operationId"]
+        assert not scope or f"Scope `{scope}`." in one["description"], one["operationId"]
+
+
+REQUESTS = {
+    "SendRequest": wire.SendIn,
+    "SessionLinkRequest": wire.SessionLinkIn,
+    "SessionRequest": wire.SessionIn,
+    "AddressIn": wire.AddressIn,
+}
+
+
+@pytest.mark.parametrize(("name", "kind"), list(REQUESTS.items()))
+def test_requests_have_the_members_that_are_read(name: str, kind: type[msgspec.Struct]) -> None:
+    """Names, limits, what is required, and that nothing else is taken."""
+    _compare(SCHEMAS[name], msgspec.json.schema_components([kind], ref_template="{name}")[1], kind.__name__)
+
+
+def _compare(published: dict[str, Any], read: dict[str, Any], name: str) -> None:
+    members = read[name]["properties"]
+    assert set(published["properties"]) == set(members)
+    assert set(published["required"]) == set(read[name]["required"])
+    assert published["additionalProperties"] is False
+    for member, schema in members.items():
+        _compare_bounds(f"{name}.{member}", published["properties"][member], schema)
+
+
+def _compare_bounds(where: str, published: dict[str, Any], schema: dict[str, Any]) -> None:
+    """Limits of length and form; those of items too."""
+    mine, theirs = _flat(published), _flat(schema)
+    for limit in ("minLength", "maxLength", "pattern", "minItems", "maxItems"):
+        if limit in theirs:
+            assert mine.get(limit) == theirs[limit], f"{where}: {limit}"
+
+
+def _flat(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without its wrapping: `null` beside it, or a reference."""
+    for one in schema.get("anyOf", ()):
+        if one.get("type") != "null":
+            return _flat(one)
+    return resolved(schema) if schema.get("$ref", "").startswith("#/") else schema
+
+
+def test_the_three_kinds_of_attachment_make_up_the_one_that_is_read() -> None:
+    """Together they name every member, and none takes another one's."""
+    kinds = SCHEMAS["AttachmentIn"]["oneOf"]
+    members = set().union(*(set(one["properties"]) for one in kinds))
+    assert members == {one.name for one in msgspec.structs.fields(wire.AttachmentIn)}
+    assert all(one["additionalProperties"] is False for one in kinds)
+    distinct = [set(one["required"]) for one in kinds]
+    assert [one - {"name"} for one in distinct] == [{"file_id"}, {"content_base64"}, {"url"}]
+
+
+def test_problems_are_those_of_the_table() -> None:
+    """Type, title and status in the examples are what is really answered."""
+    table = {TYPE_BASE + slug: (title, status) for _, slug, title, status in (*TABLE, (None, *UNEXPECTED))}
+    for code, response in _problem_responses():
+        for one in response["content"]["application/problem+json"]["examples"].values():
+            problem = one["value"]
+            assert table[problem["type"]] == (problem["title"], problem["status"])
+            assert str(problem["status"]) == code
+
+
+def _problem_responses() -> Iterator[tuple[str, dict[str, Any]]]:
+    for _, _, one in operations():
+        for code, node in one["responses"].items():
+            response = resolved(node)
+            if "application/problem+json" in response.get("content", {}):
+                yield code, response
