@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Mapping
+from types import GenericAlias
 from typing import Any
 
 from azure.functions import Out, get_binding_registry
@@ -99,7 +100,7 @@ def _check_parameter(function: str, binding: Binding, annotated: bool, annotatio
         return ParamType(binding.type)
     is_out = typing.get_origin(annotation) is Out or annotation is Out
     inner = _inside_out(function, binding.name, annotation) if is_out else annotation
-    if not isinstance(inner, type) and typing.get_origin(inner) is None:
+    if not _is_class(inner) and not _is_typing_generic(inner):
         raise FunctionLoadError(
             function, f"binding {binding.name} has invalid non-type annotation {annotation!r}"
         )
@@ -124,6 +125,16 @@ def _check_parameter(function: str, binding: Binding, annotated: bool, annotatio
             f'Python annotation "{getattr(inner, "__name__", inner)}"',
         )
     return ParamType(kind, inner)
+
+
+def _is_class(annotation: Any) -> bool:
+    return isinstance(annotation, type) and typing.get_origin(annotation) is None
+
+
+def _is_typing_generic(annotation: Any) -> bool:
+    """`typing.List[str]` is one, `list[str]` is none to the worker: it refuses the built-in spelling."""
+    origin = typing.get_origin(annotation)
+    return origin not in {None, typing.Union} and not isinstance(annotation, GenericAlias)
 
 
 def _inside_out(function: str, name: str, annotation: Any) -> Any:
@@ -155,7 +166,7 @@ def check_return(
     annotation = annotations["return"]
     if typing.get_origin(annotation) is Out:
         raise FunctionLoadError(function, "return annotation should not be azure.functions.Out")
-    if not isinstance(annotation, type) or typing.get_origin(annotation) is not None:
+    if not _is_class(annotation):
         raise FunctionLoadError(function, f"has invalid non-type return annotation {annotation!r}")
     if not _accepts(binding.type, annotation, is_out=True):
         raise FunctionLoadError(
