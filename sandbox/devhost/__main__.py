@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from sandbox.devhost.child import run_child
 from sandbox.devhost.options import ALL_IN_ONE, parse_options
 from sandbox.devhost.supervisor import Supervisor
 
@@ -14,6 +13,8 @@ def main() -> int:
     """Run as the supervisor, as one of its children, or alone."""
     options = parse_options()
     if options.child is not None or (options.group == ALL_IN_ONE and not options.reload):
+        from sandbox.devhost.child import run_child
+
         return run_child(options)
     return asyncio.run(Supervisor(options).run())
 

@@ -25,11 +25,9 @@ from sandbox.devhost.processor import QueueProcessor
 from sandbox.devhost.queues import MemoryQueues, QueueAccess
 from sandbox.devhost.routes import build_routes, valid_names
 from sandbox.devhost.schedule import parse_schedule
-from sandbox.devhost.throttle import Throttle
+from sandbox.devhost.throttle import DEFAULT_HTTP_CONCURRENCY, Throttle
 from sandbox.devhost.timers import Timer
 from sandbox.devhost.web import WebApp, is_disabled
-
-DEFAULT_HTTP_CONCURRENCY = 16
 
 
 def build_host(

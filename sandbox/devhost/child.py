@@ -23,7 +23,7 @@ from sandbox.devhost.connections import (
     open_queue_service,
     resolve_connection,
 )
-from sandbox.devhost.console import Report, describe, print_report, set_up_logging
+from sandbox.devhost.console import describe, set_up_logging
 from sandbox.devhost.context import Clock, HostContext, RealClock, run_hooks
 from sandbox.devhost.functions import IndexedFunction
 from sandbox.devhost.host import Host
@@ -32,6 +32,7 @@ from sandbox.devhost.keys import load_keys
 from sandbox.devhost.monitor import BlobTimers, MemoryTimers, TimerStore
 from sandbox.devhost.options import ALL_IN_ONE, HTTP_GROUP, Options
 from sandbox.devhost.queues import AzureQueues
+from sandbox.devhost.report import Report, print_report
 from sandbox.devhost.serving import Serving, listen
 
 log = logging.getLogger("devhost")

@@ -1,48 +1,17 @@
-"""What the host prints: the table of functions, and the log with each line's function."""
+"""What a built host says of itself, and the log with each line's function."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 from sandbox.devhost.connections import resolve_text
 from sandbox.devhost.functions import IndexedFunction
 from sandbox.devhost.host import Host
 from sandbox.devhost.invocation import running_function
+from sandbox.devhost.report import Line, Report
 from sandbox.devhost.web import is_disabled
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One function in the table."""
-
-    group: str
-    name: str
-    trigger: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a started process tells its supervisor, and the supervisor the person."""
-
-    port: int | None
-    lines: Sequence[Line]
-    dropped: Mapping[str, str] = field(default_factory=dict)
-    warnings: Sequence[str] = ()
-
-    def document(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def read(cls, document: Mapping[str, Any]) -> Report:
-        """The reverse of `document`."""
-        lines = [Line(**line) for line in document["lines"]]
-        return cls(document["port"], lines, document["dropped"], document["warnings"])
 
 
 def describe(host: Host, environ: Mapping[str, str], port: int | None = None) -> Report:
@@ -80,28 +49,6 @@ def _lines(functions: Iterable[IndexedFunction], environ: Mapping[str, str]) -> 
 
 def _note(function: IndexedFunction, environ: Mapping[str, str], *notes: str) -> str:
     return ", ".join((*notes, *(["disabled"] if is_disabled(function.name, environ) else [])))
-
-
-def print_report(report: Report, address: str) -> None:
-    """The table a person sees at start."""
-    for warning in report.warnings:
-        print(f"warning: {warning}")
-    widths = [
-        max((len(getattr(line, part)) for line in report.lines), default=0)
-        for part in ("group", "name", "trigger")
-    ]
-    print(f"\nFunctions at http://{address}:{report.port}\n")
-    for line in report.lines:
-        cells = (
-            line.group.ljust(widths[0]),
-            line.name.ljust(widths[1]),
-            line.trigger.ljust(widths[2]),
-            line.note,
-        )
-        print("  " + "  ".join(cells).rstrip())
-    for name, reason in report.dropped.items():
-        print(f"\nleft out: {name}: {reason}")
-    print(flush=True)
 
 
 class _WithFunction(logging.Filter):

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.devhost.build import DEFAULT_HTTP_CONCURRENCY
+from sandbox.devhost.throttle import DEFAULT_HTTP_CONCURRENCY
 
 ALL_IN_ONE = "all-in-one"
 PER_GROUP = "per-group"

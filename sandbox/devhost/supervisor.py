@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import sandbox
-from sandbox.devhost.console import Report, print_report
 from sandbox.devhost.options import ALL_IN_ONE, HTTP_GROUP, Options
+from sandbox.devhost.report import Report, print_report
 from sandbox.devhost.watching import wait_for_change
 
 STOP_SECONDS = 4.5

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+DEFAULT_HTTP_CONCURRENCY = 16
+
 
 class TooManyRequests(Exception):
     """The queue of waiting requests is full (azure-functions-host, `HttpThrottleMiddleware.cs`: 429)."""

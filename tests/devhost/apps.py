@@ -9,7 +9,7 @@ from typing import Any
 import azure.functions as func
 import httpx
 
-from sandbox.devhost import Host, build_host
+from sandbox.devhost.inprocess import Host, build_host
 
 Handler = Callable[..., Any]
 

@@ -10,7 +10,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from sandbox.devhost import Host, build_host
+from sandbox.devhost.inprocess import Host, build_host
 from sandbox.devhost.keys import Keys, load_keys
 from tests.devhost.apps import add_route, anonymous_app, ask, serving
 

@@ -11,7 +11,7 @@ import azure.functions as func
 import httpx
 import pytest
 
-from sandbox.devhost import Host, build_host
+from sandbox.devhost.inprocess import Host, build_host
 from tests.devhost.apps import anonymous_app, ask, client_of, handled
 
 

@@ -8,7 +8,7 @@ import azure.functions as func
 import httpx
 import pytest
 
-from sandbox.devhost import build_host
+from sandbox.devhost.inprocess import build_host
 from tests.devhost.apps import anonymous_app, ask, handled
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import azure.functions as func
 import pytest
 
-from sandbox.devhost import build_host
+from sandbox.devhost.inprocess import build_host
 from tests.devhost.apps import add_route, anonymous_app, ask, serving
 
 
