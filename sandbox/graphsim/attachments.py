@@ -1,0 +1,88 @@
+"""Handlers of attachments.
+
+Sources: Microsoft Graph, "Add attachment", "Get attachment" (`$value` gives the raw bytes), "Attach large files".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.graphsim import mail, messages, query, render, schema, writing
+from sandbox.graphsim.calls import Call, Reply
+from sandbox.graphsim.errors import GraphError, bad_request, item_not_found, malformed_id, read_only
+from sandbox.graphsim.ids import looks_like_id
+
+if TYPE_CHECKING:
+    from sandbox.graphsim.store import Attachment, Message
+
+
+def _find(call: Call, message: Message) -> Attachment:
+    reference = call.ids["attachment"]
+    if not looks_like_id(reference):
+        raise malformed_id()
+    for attachment in message.attachments:
+        if attachment.attachment_id == reference:
+            return attachment
+    raise item_not_found()
+
+
+async def list_attachments(call: Call) -> Reply:
+    """GET all attachments of a message; with their content unless `$select` leaves it out."""
+    select = query.parse_attachment_select(call.query.get("$select"))
+    call.entry.fields = list(select)
+    call.entry.reads_attachments = not select
+    value = [render.attachment(call.world, a, select) for a in messages.find(call).attachments]
+    return Reply(200, {"@odata.context": call.mailbox_context("messages('..')/attachments"), "value": value})
+
+
+async def get_attachment(call: Call) -> Reply:
+    """GET one attachment."""
+    select = query.parse_attachment_select(call.query.get("$select"))
+    call.entry.fields = list(select)
+    call.entry.reads_attachments = not select
+    body = render.attachment(call.world, _find(call, messages.find(call)), select)
+    return Reply(200, {"@odata.context": call.mailbox_context("messages('..')/attachments/$entity"), **body})
+
+
+async def get_content(call: Call) -> Reply:
+    """GET the raw bytes; a cloud link has none."""
+    attachment = _find(call, messages.find(call))
+    if attachment.kind == "reference":
+        raise GraphError(405, "ErrorInvalidRequest", "The content of a reference attachment cannot be read.")
+    call.entry.reads_attachments = True
+    media = (attachment.content_type or "application/octet-stream") if attachment.kind == "file" else "text/plain"
+    return Reply(200, content=attachment.content, media_type=media)
+
+
+async def add_attachment(call: Call) -> Reply:
+    """POST one small file to a draft."""
+    value = call.json_body()
+    message = messages.find(call)
+    attachment = writing.attachment_from(call.world, call.mailbox, value)
+    message.attachments.append(attachment)
+    mail.touch(call.world, call.mailbox, message)
+    body = render.attachment(call.world, attachment)
+    body.pop("contentBytes", None)
+    return Reply(201, {"@odata.context": call.mailbox_context("messages('..')/attachments/$entity"), **body})
+
+
+async def delete_attachment(call: Call) -> Reply:
+    """DELETE one attachment."""
+    message = messages.find(call)
+    message.attachments.remove(_find(call, message))
+    mail.touch(call.world, call.mailbox, message)
+    return Reply(204)
+
+
+async def create_upload_session(call: Call) -> Reply:
+    """POST createUploadSession for one file of 3 MB to 150 MB."""
+    item = call.parameters({"AttachmentItem": "attachmentItem"}).get("AttachmentItem")
+    if item is None or schema.check("attachmentItem", item, request=True):
+        raise bad_request("AttachmentItem is required.", "ErrorInvalidRequest")
+    if str(item.get("attachmentType") or "").lower() != "file" or not item.get("name"):
+        raise bad_request("An upload session takes a file with a name.", "ErrorInvalidRequest")
+    message = messages.find(call)
+    if not message.is_draft:
+        raise read_only("attachments")
+    session = call.world.uploads.open(call.world, call.mailbox, message, item)
+    return Reply(201, {"@odata.context": call.context("microsoft.graph.uploadSession"), **session.as_json(call.world)})

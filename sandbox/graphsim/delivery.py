@@ -1,0 +1,187 @@
+"""Mail transport: what happens after the 202 of send, and how mail reaches mailboxes and people outside.
+
+Source: Microsoft Graph, "Overview of the Microsoft Graph send mail process": the answer only means that transport was
+told; the copy in Sent Items, the delivery and non-delivery reports all come later.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sandbox.graphsim import conversations, mail, mime
+from sandbox.graphsim import ids as id_forms
+from sandbox.graphsim.bodies import to_document, without_active_content
+from sandbox.graphsim.errors import GraphError
+from sandbox.graphsim.store import Address, Mail
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandbox.graphsim.store import Mailbox, Message
+    from sandbox.graphsim.world import World
+
+BOUNCING_DOMAIN = "bounces.example"
+MAX_RECIPIENTS = 500
+MAX_MESSAGE_BYTES = 35 * 1024 * 1024
+_ADDRESS = re.compile(r"^[^@\s<>]+@[^@\s<>]+\.[^@\s<>.]+$")
+_POSTMASTER = Address("Microsoft Outlook", "postmaster@simulated.outlook.example")
+
+
+def check_sendable(message: Message) -> None:
+    """Raises what the API says at once; everything else is told by a bounce."""
+    people = (*message.to, *message.cc, *message.bcc)
+    if not people or len(people) > MAX_RECIPIENTS or not all(_ADDRESS.match(a.address) for a in people):
+        raise GraphError(400, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
+    if sum(len(a.content) for a in message.attachments) + len(message.body) > MAX_MESSAGE_BYTES:
+        raise GraphError(413, "ErrorMessageSizeExceeded", "The message exceeds the maximum supported size.")
+
+
+def submit(world: World, mailbox: Mailbox, draft: Message) -> None:
+    """Hand a draft to transport. It leaves Drafts; its copy is filed and delivered later."""
+    check_sendable(draft)
+    leaving_at = _departure(world, mailbox)
+    if world.knobs.text("sent_message_id") == "changed":
+        final_id = world.ids.internet_message_id(mail.mail_domain(mailbox))
+    else:
+        final_id = draft.internet_message_id
+    outgoing = _outgoing(draft, mailbox, final_id, leaving_at)
+    mailbox.awaiting_filing.add(draft.immutable_id)
+    if world.knobs.text("sent_copy_gap") == "missing":
+        mail.remove(world, mailbox, draft)
+    filing_at = leaving_at + timedelta(seconds=world.knobs.number("sent_copy_delay_seconds"))
+    world.schedule.add(filing_at, lambda: file_sent_copy(world, mailbox, draft, outgoing))
+    transport(world, outgoing, leaving_at)
+
+
+def _departure(world: World, mailbox: Mailbox) -> datetime:
+    """When transport takes the next mail: at once, or when the minute's allowance is free again."""
+    limit = int(world.knobs.number("transport_per_minute"))
+    now = world.now()
+    if limit and len(mailbox.departures) >= limit:
+        now = max(now, mailbox.departures[-limit] + timedelta(seconds=60))
+    mailbox.departures.append(now)
+    while len(mailbox.departures) > max(limit, 1):
+        mailbox.departures.popleft()
+    return now
+
+
+def _outgoing(draft: Message, mailbox: Mailbox, internet_message_id: str, at: datetime) -> Mail:
+    return Mail(
+        internet_message_id=internet_message_id,
+        sender=draft.from_ or mail.own_address(mailbox),
+        to=draft.to, cc=draft.cc, bcc=draft.bcc, reply_to=draft.reply_to,
+        subject=draft.subject, body_type=draft.body_type, body=draft.body, sent_at=at,
+        in_reply_to=draft.in_reply_to, references=draft.references,
+        headers=tuple(draft.custom_headers), attachments=tuple(draft.attachments),
+        thread_index=draft.conversation_index,
+    )  # fmt: skip
+
+
+def file_sent_copy(world: World, mailbox: Mailbox, draft: Message, outgoing: Mail) -> None:
+    """Put the copy into Sent Items, under the old or a new immutable id."""
+    mailbox.awaiting_filing.discard(draft.immutable_id)
+    if mailbox.messages.get(draft.immutable_id) is draft:
+        mail.remove(world, mailbox, draft)
+    now = world.now()
+    if world.knobs.text("sent_copy_id") == "changed":
+        draft.immutable_id = world.ids.item(id_forms.IMMUTABLE, mailbox.id_part)
+    draft.ordinary_id = world.ids.item(id_forms.ORDINARY, mailbox.id_part)
+    draft.folder_id = mailbox.well_known("sentitems").folder_id
+    draft.is_draft, draft.is_read = False, True
+    draft.from_ = draft.sender = outgoing.sender
+    draft.internet_message_id = outgoing.internet_message_id
+    draft.sent_at = draft.received_at = outgoing.sent_at
+    draft.modified_at, draft.change_key = now, world.ids.change_key()
+    if world.knobs.text("sent_copy_extended_properties") == "lost":
+        draft.extended.clear()
+    mail.place(world, mailbox, draft)
+
+
+def transport(world: World, outgoing: Mail, leaving_at: datetime) -> None:
+    """Deliver to every recipient after the usual delay."""
+    at = leaving_at + timedelta(seconds=world.knobs.number("delivery_delay_seconds"))
+    seen_by_others = outgoing
+    if world.knobs.text("relay_message_id") == "rewritten":
+        seen_by_others = replace(outgoing, internet_message_id=world.ids.internet_message_id("relay.example"))
+    for recipient in outgoing.recipients:
+        world.schedule.add(at, lambda to=recipient: _deliver(world, seen_by_others, to))  # type: ignore[misc] # a default binds the loop's value
+
+
+def _deliver(world: World, arriving: Mail, recipient: Address) -> None:
+    if recipient.key.endswith("@" + BOUNCING_DOMAIN):
+        _bounce(world, arriving, recipient)
+        return
+    mailbox = world.store.mailbox(recipient.address)
+    if mailbox:
+        receive(world, mailbox, arriving)
+    else:
+        world.store.outsider(recipient).received.append((world.now(), arriving))
+        world.store.version += 1
+
+
+def receive(world: World, mailbox: Mailbox, arriving: Mail) -> Message:
+    """The recipient's own copy: own ids, own conversation, the same Message-ID; Bcc stays unseen."""
+    index = conversations.index_of_arrival(world, mailbox, arriving)
+    message = mail.blank(world, mailbox, folder="inbox")
+    message.conversation_index = index
+    mail.set_subject(world, mailbox, message, arriving.subject)
+    message.internet_message_id = arriving.internet_message_id
+    message.sent_at = arriving.sent_at
+    message.body_type = arriving.body_type
+    message.body = _as_stored(arriving)
+    message.from_ = message.sender = arriving.sender
+    message.to, message.cc, message.reply_to = arriving.to, arriving.cc, arriving.reply_to
+    message.in_reply_to, message.references = arriving.in_reply_to, arriving.references
+    message.reply_tags = _received_tags(world)
+    message.headers = mime.received_headers(arriving, mailbox.user.address, world.now())
+    message.attachments = [mail.renewed(world, mailbox, a) for a in arriving.attachments]
+    mail.place(world, mailbox, message)
+    if world.knobs.text("received_updated") == "yes":
+        world.schedule.add(world.now() + timedelta(seconds=1), lambda: _classified(world, mailbox, message))
+    return message
+
+
+def _as_stored(arriving: Mail) -> str:
+    if arriving.body_type == "text":
+        return arriving.body
+    return to_document(without_active_content(arriving.body))
+
+
+def _received_tags(world: World) -> frozenset[str]:
+    choice = world.knobs.text("received_reply_tags")
+    if choice == "either":
+        choice = world.random.choice(("both", "in_reply_to", "references"))
+    return frozenset({"both": {"in_reply_to", "references"}, "none": set()}.get(choice, {choice}))
+
+
+def _classified(world: World, mailbox: Mailbox, message: Message) -> None:
+    """Exchange touches received mail once more (classification, preview)."""
+    if mailbox.messages.get(message.immutable_id) is message:
+        mail.touch(world, mailbox, message)
+
+
+def _bounce(world: World, failed: Mail, recipient: Address) -> None:
+    """A non-delivery report into the sender's inbox, if the sender has one here."""
+    told = world.store.mailbox(failed.sender.address)
+    if not told:
+        return
+    known = world.knobs.text("bounce_in_reply_to") == "present"
+    text = (
+        f"<p><b>Your message to {recipient.address} couldn't be delivered.</b></p>"
+        "<p>The address wasn't found at the recipient's mail system.</p><p>Remote server returned '550 5.1.1 user unknown'</p>"
+    )
+    report = Mail(
+        internet_message_id=world.ids.internet_message_id("postmaster.outlook.example"),
+        sender=_POSTMASTER, to=(failed.sender,), cc=(), bcc=(),
+        subject=f"Undeliverable: {failed.subject}", body_type="html", body=text, sent_at=world.now(),
+        in_reply_to=failed.internet_message_id if known else None,
+        references=(failed.internet_message_id,) if known else (),
+        headers=(("Auto-Submitted", "auto-replied"), ("X-MS-Exchange-Message-Is-Ndr", "")),
+        content_type="multipart/report; report-type=delivery-status; boundary=report",
+    )  # fmt: skip
+    receive(world, told, report)
+
+

@@ -1,0 +1,248 @@
+"""Entra: applications, sign-ins, codes and tokens.
+
+Sources: Microsoft identity platform, "OAuth 2.0 authorization code flow", "Refresh tokens", "ID token claims reference",
+"Microsoft Entra authentication and authorization error codes".
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from sandbox.graphsim.config import Application
+from sandbox.graphsim.errors import invalid_token
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandbox.graphsim.store import User
+    from sandbox.graphsim.world import World
+
+CODE_LIFE = timedelta(minutes=10)
+OIDC_SCOPES = {"openid", "profile", "email", "offline_access"}
+GRAPH_SCOPES = {
+    "User.Read", "User.ReadWrite", "Mail.Read", "Mail.ReadBasic", "Mail.ReadWrite", "Mail.Send", "MailboxSettings.Read",
+}  # fmt: skip
+GRAPH_PREFIX = "https://graph.microsoft.com/"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What an access token stands for."""
+
+    user: User
+    client_id: str
+    scopes: frozenset[str]
+    expires_at: datetime
+    token: str
+
+
+@dataclass(slots=True)
+class Code:
+    """A code on its way to the token endpoint."""
+
+    user: User
+    client_id: str
+    redirect_uri: str
+    scope: str
+    challenge: str | None
+    nonce: str | None
+    expires_at: datetime
+    used: bool = False
+
+
+@dataclass(slots=True)
+class RefreshToken:
+    """A refresh token; using it never kills it, only disuse and revocation do."""
+
+    user: User
+    client_id: str
+    scope: str
+    used_at: datetime
+    revoked: bool = False
+
+
+@dataclass(slots=True)
+class EntraError(Exception):
+    """An OAuth error with its AADSTS number."""
+
+    error: str
+    number: int
+    text: str
+    status: int = 400
+    suberror: str | None = None
+
+
+@dataclass(slots=True)
+class Entra:
+    """All of it, in memory."""
+
+    world: World
+    applications: dict[str, Application] = field(default_factory=dict)
+    codes: dict[str, Code] = field(default_factory=dict)
+    refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict)
+    consents: set[tuple[str, str]] = field(default_factory=set)
+    key: rsa.RSAPrivateKey = field(
+        default_factory=lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    )
+
+    def register(self, application: Application) -> None:
+        """Make an application known, or change it."""
+        self.applications[application.client_id] = application
+
+    def peek(self, authorization: str | None) -> Grant | None:
+        """Whose token this is, valid or not; for the log."""
+        return self.grants.get((authorization or "").removeprefix("Bearer ").strip())
+
+    def authenticate(self, authorization: str | None) -> Grant:
+        """The grant behind a request; raises Graph's 401."""
+        if not authorization:
+            raise invalid_token("Access token is empty.")
+        grant = self.peek(authorization)
+        if grant is None:
+            raise invalid_token("IDX14100: JWT is not well formed, there are no dots (.).")
+        if grant.expires_at <= self.world.now():
+            raise invalid_token("Lifetime validation failed, the token is expired.")
+        return grant
+
+    def issue_code(self, user: User, query: dict[str, str]) -> str:
+        """A code for a sign-in that was approved."""
+        code = self.world.ids.opaque("0.A", 60)
+        self.consents.add((user.user_id, query["client_id"]))
+        self.codes[code] = Code(
+            user, query["client_id"], query["redirect_uri"], query.get("scope", ""),
+            query.get("code_challenge"), query.get("nonce"), self.world.now() + CODE_LIFE,
+        )  # fmt: skip
+        return code
+
+    def client_info(self, user: User) -> str:
+        """`client_info` as the library reads it."""
+        return _b64(json.dumps({"uid": user.user_id, "utid": user.tenant_id}).encode())
+
+    def redeem_code(self, form: dict[str, str]) -> dict[str, Any]:
+        """grant_type=authorization_code."""
+        code = self.codes.get(form.get("code", ""))
+        if code is None or code.client_id != form["client_id"]:
+            raise EntraError("invalid_grant", 9002313, "Invalid request. Request is malformed or invalid.")
+        if code.used:
+            raise EntraError("invalid_grant", 54005, "OAuth2 Authorization code was already redeemed, please retry with a new valid code.")
+        if code.expires_at <= self.world.now():
+            raise EntraError("invalid_grant", 70008, "The provided authorization code or refresh token has expired due to inactivity.")
+        if form.get("redirect_uri") != code.redirect_uri:
+            raise EntraError("invalid_grant", 500112, "The reply address does not match the reply address provided when requesting Authorization code.")
+        self._check_verifier(code, form.get("code_verifier"))
+        code.used = True
+        return self._tokens(code.user, code.client_id, form.get("scope") or code.scope, code.nonce)
+
+    def _check_verifier(self, code: Code, verifier: str | None) -> None:
+        if code.challenge is None:
+            return
+        digest = hashlib.sha256((verifier or "").encode()).digest()
+        if _b64(digest) != code.challenge:
+            raise EntraError("invalid_grant", 501481, "The Code_Verifier does not match the code_challenge supplied in the authorization request.")
+
+    def redeem_refresh_token(self, form: dict[str, str]) -> dict[str, Any]:
+        """grant_type=refresh_token."""
+        token = self.refresh_tokens.get(form.get("refresh_token", ""))
+        if token is None or token.client_id != form["client_id"]:
+            raise EntraError("invalid_grant", 9002313, "Invalid request. Request is malformed or invalid.")
+        if token.revoked:
+            raise EntraError("invalid_grant", 50173, "The provided grant has expired due to it being revoked, a fresh auth token is needed.")
+        idle = timedelta(days=self.world.knobs.number("refresh_token_days"))
+        if self.world.now() - token.used_at > idle:
+            raise EntraError("invalid_grant", 700082, "The refresh token has expired due to inactivity.", suberror="token_expired")
+        token.used_at = self.world.now()
+        return self._tokens(token.user, token.client_id, form.get("scope") or token.scope, None)
+
+    def check_client(self, form: dict[str, str], basic: tuple[str, str] | None) -> None:
+        """client_secret, Basic or an assertion; sets client_id from Basic."""
+        if basic:
+            form["client_id"], form["client_secret"] = basic
+        application = self.applications.get(form.get("client_id", ""))
+        if application is None:
+            raise EntraError("unauthorized_client", 700016, "Application was not found in the directory.")
+        if form.get("client_assertion"):
+            return
+        if form.get("client_secret") != application.client_secret:
+            raise EntraError("invalid_client", 7000215, "Invalid client secret provided.", 401)
+
+    def _tokens(self, user: User, client_id: str, scope: str, nonce: str | None) -> dict[str, Any]:
+        names = [one.removeprefix(GRAPH_PREFIX) for one in scope.split()]
+        unknown = [one for one in names if one not in GRAPH_SCOPES | OIDC_SCOPES and one != ".default"]
+        if unknown:
+            raise EntraError("invalid_scope", 70011, f"The provided value for the input parameter 'scope' is not valid: {unknown[0]}.")
+        granted = [one for one in names if one in GRAPH_SCOPES]
+        seconds = int(self.world.knobs.number("access_token_seconds")) or self.world.random.randint(3600, 5400)
+        token = self.world.ids.opaque("EwB", 80)
+        expires_at = self.world.now() + timedelta(seconds=seconds)
+        self.grants[token] = Grant(user, client_id, frozenset(granted), expires_at, token)
+        answer: dict[str, Any] = {
+            "token_type": "Bearer",
+            "scope": " ".join(sorted(granted)),
+            "expires_in": seconds,
+            "ext_expires_in": seconds,
+            "access_token": token,
+            "client_info": self.client_info(user),
+        }
+        if "offline_access" in names:
+            refresh = self.world.ids.opaque("1.A", 90)
+            self.refresh_tokens[refresh] = RefreshToken(user, client_id, scope, self.world.now())
+            answer["refresh_token"] = refresh
+        if "openid" in names:
+            answer["id_token"] = self._id_token(user, client_id, nonce)
+        return answer
+
+    def _id_token(self, user: User, client_id: str, nonce: str | None) -> str:
+        now = int(self.world.now().timestamp())
+        claims = {
+            "aud": client_id,
+            "iss": f"https://login.microsoftonline.com/{user.tenant_id}/v2.0",
+            "iat": now, "nbf": now, "exp": now + 3600,
+            "name": user.display_name, "oid": user.user_id, "preferred_username": user.address,
+            "sub": _b64(hashlib.sha256(f"{user.user_id}{client_id}".encode()).digest()),
+            "tid": user.tenant_id, "ver": "2.0",
+            **({"nonce": nonce} if nonce else {}),
+        }  # fmt: skip
+        head = _b64(json.dumps({"typ": "JWT", "alg": "RS256", "kid": "simulated-key-1"}).encode())
+        signed = f"{head}.{_b64(json.dumps(claims).encode())}"
+        signature = self.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        return f"{signed}.{_b64(signature)}"
+
+    def public_keys(self) -> dict[str, Any]:
+        """The key set of /discovery/v2.0/keys."""
+        numbers = self.key.public_key().public_numbers()
+        return {
+            "keys": [
+                {
+                    "kty": "RSA", "use": "sig", "alg": "RS256", "kid": "simulated-key-1",
+                    "n": _b64(numbers.n.to_bytes(256, "big")), "e": _b64(numbers.e.to_bytes(3, "big")),
+                }
+            ]
+        }  # fmt: skip
+
+    def public_pem(self) -> bytes:
+        """The public key, for tests."""
+        return self.key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    def revoke(self, user: User) -> None:
+        """An administrator or the user ends all sessions."""
+        for token in self.refresh_tokens.values():
+            if token.user is user:
+                token.revoked = True
+        if self.world.knobs.text("revoked_access_tokens") == "refused":
+            self.grants = {text: one for text, one in self.grants.items() if one.user is not user}
+        self.world.subscriptions.sessions_revoked(user)
+
+
+def _b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

@@ -1,0 +1,65 @@
+"""Graph's way of saying no: status, `error.code`, sentence.
+
+Sources: Microsoft Graph, "Error responses and resource types"; codes of single operations from their method pages
+and from field reports, see docs/simulator.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class GraphError(Exception):
+    """Raised by any operation; becomes Graph's error body."""
+
+    status: int
+    code: str
+    message: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def item_not_found() -> GraphError:
+    """Moved, deleted, or not yet there."""
+    return GraphError(404, "ErrorItemNotFound", "The specified object was not found in the store.")
+
+
+def malformed_id() -> GraphError:
+    """The text is no id at all."""
+    return GraphError(400, "ErrorInvalidIdMalformed", "Id is malformed.")
+
+
+def access_denied() -> GraphError:
+    """A scope is missing, or the mailbox is another person's."""
+    return GraphError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+
+
+def invalid_token(message: str) -> GraphError:
+    """No, unknown or expired access token."""
+    challenge = 'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
+    return GraphError(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": challenge})
+
+
+def bad_query(message: str) -> GraphError:
+    """An OData option that Graph cannot parse."""
+    return GraphError(400, "RequestBroker--ParseUri", message)
+
+
+def bad_body(message: str) -> GraphError:
+    """The JSON does not fit the declared type."""
+    return GraphError(400, "RequestBodyRead", message)
+
+
+def bad_request(message: str, code: str = "BadRequest") -> GraphError:
+    """Anything else the caller got wrong."""
+    return GraphError(400, code, message)
+
+
+def read_only(name: str) -> GraphError:
+    """A property that cannot be set, or cannot be set any more."""
+    return GraphError(400, "ErrorInvalidPropertySet", f"The property '{name}' is read-only or cannot be set on this item.")
+
+
+def not_simulated(what: str) -> GraphError:
+    """Real Graph can do this; the simulator does not pretend to."""
+    return GraphError(501, "SimulatorNotImplemented", f"The simulator does not imitate {what}; see docs/simulator.md.")

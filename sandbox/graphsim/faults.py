@@ -1,0 +1,91 @@
+"""Things made to go wrong on purpose: by operation, so many times or by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import random
+
+Kind = Literal["status", "drop_before", "drop_after", "delay", "commit_late"]
+KINDS = ("status", "drop_before", "drop_after", "delay", "commit_late")
+Sleep = Callable[[float], Awaitable[None]]
+
+_CODES = {
+    400: "BadRequest", 401: "InvalidAuthenticationToken", 403: "ErrorAccessDenied", 404: "ErrorItemNotFound",
+    409: "ErrorIrresolvableConflict", 412: "ErrorIrresolvableConflict", 429: "ApplicationThrottled",
+    500: "ErrorInternalServerTransientError", 502: "BadGateway", 503: "ServiceUnavailable", 504: "UnknownError",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Fault:
+    """`operation` may hold `*`. `count` limits how often; with `probability` each request throws a die.
+
+    status: answered with `status` and `code`, nothing done. drop_before / drop_after: the connection is cut before /
+    after the work. delay: `seconds` of real time pass first. commit_late: answered `status` (default 504) at once,
+    the work is done `seconds` of world time later.
+    """
+
+    fault_id: int
+    operation: str
+    kind: Kind
+    method: str | None = None
+    count: int | None = None
+    probability: float | None = None
+    status: int | None = None
+    code: str | None = None
+    retry_after: str | None = None
+    seconds: float = 0.0
+    address: str | None = None
+    hits: int = 0
+
+    def error_code(self) -> str:
+        """`error.code` of the made-up answer."""
+        return self.code or _CODES.get(self.status or 500, "UnknownError")
+
+
+@dataclass(slots=True)
+class Faults:
+    """The plan in force."""
+
+    random: random.Random
+    plan: list[Fault] = field(default_factory=list)
+    _count: int = 0
+
+    def add(self, **members: Any) -> Fault:  # noqa: ANN401 - members as the control API gives them
+        """Add a fault; without count and probability it happens once."""
+        self._count += 1
+        if members.get("count") is None and members.get("probability") is None:
+            members["count"] = 1
+        fault = Fault(self._count, **members)
+        self.plan.append(fault)
+        return fault
+
+    def hit(self, operation: str, method: str, address: str | None) -> Fault | None:
+        """The fault that strikes this request, if one does."""
+        for fault in self.plan:
+            if self._matches(fault, operation, method, address):
+                fault.hits += 1
+                return fault
+        return None
+
+    def _matches(self, fault: Fault, operation: str, method: str, address: str | None) -> bool:
+        return (
+            fnmatchcase(operation, fault.operation)
+            and fault.method in {None, method}
+            and (fault.address is None or fault.address.lower() == (address or "").lower())
+            and (fault.count is None or fault.hits < fault.count)
+            and (fault.probability is None or self.random.random() < fault.probability)
+        )
+
+    def listing(self) -> list[dict[str, Any]]:
+        """The plan as JSON."""
+        return [asdict(fault) for fault in self.plan]
+
+    def clear(self) -> None:
+        """No more faults."""
+        self.plan.clear()

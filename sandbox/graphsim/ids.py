@@ -1,0 +1,78 @@
+"""Ids that look and behave like Exchange's and Entra's: opaque, case-sensitive, and different in every role.
+
+Source: Microsoft Graph, "Obtain immutable identifiers for Outlook resources": ids are case-sensitive and may contain
+`=`, `-` and `_`, so they must be percent-encoded in a path.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+import re
+import uuid
+from dataclasses import dataclass, field
+
+ORDINARY = "AAMkAG"
+IMMUTABLE = "AAkALg"
+FOLDER = "AQMkAD"
+CONVERSATION = "AAQkAG"
+ATTACHMENT = "AAMkAGatt"
+_SHAPE = re.compile(r"^[A-Za-z0-9_=-]{20,400}$")
+
+
+def looks_like_id(text: str) -> bool:
+    """Whether Exchange could parse it at all; otherwise it answers ErrorInvalidIdMalformed."""
+    return bool(_SHAPE.match(text)) and text.startswith(("AAMk", "AAkA", "AQMk"))
+
+
+@dataclass(slots=True)
+class IdMaker:
+    """All ids of one simulator, from one seed.
+
+    `case_twins`: every second item id differs from the one before only in the case of a letter, as happens with
+    Exchange's counting base64 ids.
+    """
+
+    seed: int
+    case_twins: bool = True
+    _random: random.Random = field(init=False)
+    _twin: str = ""
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def guid(self) -> str:
+        """A random GUID in the usual text form."""
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def bytes(self, count: int) -> bytes:
+        """Seeded bytes."""
+        return self._random.randbytes(count)
+
+    def opaque(self, prefix: str, count: int = 40) -> str:
+        """A secret-looking token of `count` random bytes."""
+        return prefix + base64.urlsafe_b64encode(self.bytes(count)).decode().rstrip("=")
+
+    def mailbox_part(self) -> str:
+        """The stretch that all item ids of one mailbox share; always holds a dash and an underscore."""
+        return self.opaque("", 12) + "-" + self.opaque("", 12) + "_"
+
+    def item(self, prefix: str, mailbox_part: str) -> str:
+        """An id for a message, folder, conversation or attachment of that mailbox."""
+        return f"{prefix}{mailbox_part}{self._tail()}A="
+
+    def _tail(self) -> str:
+        if self.case_twins and self._twin:
+            tail, self._twin = self._twin, ""
+            return tail
+        tail = self.opaque("", 12) + self._random.choice("abcdefghijklmnopqrstuvwxyz")
+        self._twin = tail[:-1] + tail[-1].upper()
+        return tail
+
+    def change_key(self) -> str:
+        """A new version mark of an item."""
+        return base64.b64encode(b"\x09\0\0\0\x16" + self.bytes(20)).decode()
+
+    def internet_message_id(self, domain: str) -> str:
+        """An RFC 5322 Message-ID, angle brackets included, in Exchange's style."""
+        return f"<{self.opaque('', 18).upper()}@{domain}>"

@@ -1,0 +1,232 @@
+"""The sign-in pages and endpoints of Entra."""
+
+from __future__ import annotations
+
+import base64
+import html
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from sandbox.graphsim.entra import EntraError
+from sandbox.graphsim.pages.layout import page
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from sandbox.graphsim.store import User
+    from sandbox.graphsim.world import World
+
+REQUIRED = ("client_id", "response_type", "redirect_uri", "scope")
+ASKS = {
+    "User.Read": "Read your name and address",
+    "Mail.Read": "Read your mail",
+    "Mail.ReadWrite": "Read and write your mail, and make drafts",
+    "Mail.Send": "Send mail as you",
+    "offline_access": "Keep access while you are away",
+}
+
+
+class AuthorizePageError(Exception):
+    """An error that stays on Microsoft's page; the application never hears of it."""
+
+
+def discovery(world: World, tenant: str) -> JSONResponse:
+    """The OpenID configuration; the authorize page is on plain http for the person's sake."""
+    secure, plain = world.config.public_https_url, world.config.public_http_url
+    issuer = "{tenantid}" if tenant in {"common", "organizations", "consumers"} else tenant
+    return JSONResponse(
+        {
+            "token_endpoint": f"{secure}/{tenant}/oauth2/v2.0/token",
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
+            "jwks_uri": f"{secure}/{tenant}/discovery/v2.0/keys",
+            "response_modes_supported": ["query", "fragment", "form_post"],
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "response_types_supported": ["code", "id_token", "code id_token"],
+            "scopes_supported": ["openid", "profile", "email", "offline_access"],
+            "issuer": f"https://login.microsoftonline.com/{issuer}/v2.0",
+            "request_uri_parameter_supported": False,
+            "userinfo_endpoint": f"{secure}/oidc/userinfo",
+            "authorization_endpoint": f"{plain}/{tenant}/oauth2/v2.0/authorize",
+            "device_authorization_endpoint": f"{secure}/{tenant}/oauth2/v2.0/devicecode",
+            "end_session_endpoint": f"{plain}/{tenant}/oauth2/v2.0/logout",
+            "claims_supported": ["sub", "iss", "aud", "exp", "iat", "nonce", "oid", "tid", "preferred_username", "name"],
+            "tenant_region_scope": None,
+            "cloud_instance_name": "microsoftonline.com",
+            "msgraph_host": "graph.microsoft.com",
+        }
+    )
+
+
+def instance_discovery(world: World, authorization_endpoint: str) -> JSONResponse:
+    """Which hosts are one cloud."""
+    tenant = authorization_endpoint.split("/")[3] if authorization_endpoint.count("/") > 3 else "common"  # noqa: PLR2004 - scheme and host
+    address = f"{world.config.public_https_url}/{tenant}/v2.0/.well-known/openid-configuration"
+    host = world.config.public_https_url.removeprefix("https://").split(":")[0]
+    metadata = [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}]
+    return JSONResponse({"tenant_discovery_endpoint": address, "api-version": "1.1", "metadata": metadata})
+
+
+def check_authorize(world: World, query: dict[str, str]) -> None:
+    """Raises AuthorizePageError for what is told on the page only."""
+    application = world.entra.applications.get(query.get("client_id", ""))
+    if application is None:
+        raise AuthorizePageError("AADSTS700016: Application was not found in the directory.")
+    if query.get("redirect_uri") not in application.redirect_uris:
+        raise AuthorizePageError("AADSTS50011: The redirect URI specified in the request does not match the redirect URIs configured for the application.")
+    missing = [name for name in REQUIRED if not query.get(name)]
+    if missing:
+        raise AuthorizePageError(f"AADSTS900144: The request must contain the parameter '{missing[0]}'.")
+
+
+def outcome(world: World, query: dict[str, str], user: User | None, decision: str) -> dict[str, str]:
+    """The fields that go back to the application."""
+    state = {"state": query["state"]} if "state" in query else {}
+    if query.get("response_type") != "code":
+        return {"error": "unsupported_response_type", "error_description": "AADSTS700054: response_type is not enabled.", **state}
+    if user is None or decision != "accept":
+        text = "AADSTS65004: User declined to consent to access the app."
+        return {"error": "access_denied", "error_subcode": "cancel", "error_description": text, **state}
+    fields = {"code": world.entra.issue_code(user, query), **state, "session_state": world.ids.guid()}
+    if query.get("client_info") == "1":
+        fields["client_info"] = world.entra.client_info(user)
+    return fields
+
+
+def send_back(query: dict[str, str], fields: dict[str, str]) -> Response:
+    """By redirect or by a form that posts itself, as response_mode says."""
+    target = query["redirect_uri"]
+    if query.get("response_mode", "query") != "form_post":
+        sign = "&" if "?" in target else "?"
+        return RedirectResponse(f"{target}{sign}{urlencode(fields)}", 302)
+    inputs = "".join(
+        f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">' for name, value in fields.items()
+    )
+    form = (
+        f'<form method="post" action="{html.escape(target)}" id="back">{inputs}'
+        '<p>Going back to the application…</p><button data-testid="continue">Continue</button></form>'
+        '<script>document.getElementById("back").submit()</script>'
+    )
+    return HTMLResponse(page("Working…", form))
+
+
+def account_page(world: World, query: dict[str, str]) -> HTMLResponse:
+    """Who are you? Nobody has a password here."""
+    hint = query.get("login_hint", "").lower()
+    users = sorted(world.store.users.values(), key=lambda one: (one.address.lower() != hint, one.display_name))
+    rows = "".join(
+        f'<li><a class="account" data-testid="account-{html.escape(one.address)}" '
+        f'href="?{html.escape(urlencode({**query, "account": one.address}))}">'
+        f"<strong>{html.escape(one.display_name)}</strong><span>{html.escape(one.address)}</span></a></li>"
+        for one in users
+    )
+    body = f'<h1>Pick an account</h1><ul class="accounts">{rows}</ul>{_decline(query, "")}'
+    return HTMLResponse(page("Sign in (simulated)", body, narrow=True))
+
+
+def consent_page(world: World, query: dict[str, str], user: User) -> HTMLResponse:
+    """May the application do these things?"""
+    application = world.entra.applications[query["client_id"]]
+    asked = [text for name, text in ASKS.items() if name in query["scope"].replace("https://graph.microsoft.com/", "").split()]
+    items = "".join(f"<li>{html.escape(text)}</li>" for text in asked)
+    body = (
+        f"<h1>Permissions requested</h1><p><strong>{html.escape(application.display_name)}</strong> would like to, "
+        f"for <strong>{html.escape(user.address)}</strong>:</p><ul>{items}</ul>"
+        f'<form method="post" class="row">{_hidden(query)}'
+        '<button name="decision" value="accept" class="main" data-testid="consent-accept">Accept</button>'
+        '<button name="decision" value="decline" data-testid="consent-decline">Cancel</button></form>'
+    )
+    return HTMLResponse(page("Permissions (simulated)", body, narrow=True))
+
+
+def _decline(query: dict[str, str], account: str) -> str:
+    return (
+        f'<form method="post">{_hidden({**query, "account": account})}'
+        '<button name="decision" value="decline" data-testid="sign-in-cancel">Cancel</button></form>'
+    )
+
+
+def _hidden(query: dict[str, str]) -> str:
+    text = html.escape(urlencode(query))
+    return f'<input type="hidden" name="query" value="{text}">'
+
+
+async def authorize(world: World, request: Request) -> Response:
+    """GET shows the pages, POST carries the decision."""
+    if request.method == "POST":
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        query = dict(parse_qsl(form.get("query", ""), keep_blank_values=True))
+    else:
+        form, query = {}, dict(request.query_params)
+    try:
+        check_authorize(world, query)
+    except AuthorizePageError as error:
+        return HTMLResponse(page("Sorry", f"<h1>We couldn't sign you in</h1><p>{html.escape(str(error))}</p>", narrow=True), 400)
+    user = world.store.user(query.pop("account", ""))
+    if form:
+        return send_back(query, outcome(world, query, user, form.get("decision", "")))
+    if query.get("prompt") == "none":
+        fields = {"error": "login_required", "error_description": "AADSTS50058: Session information is not sufficient for single sign-on.", "state": query.get("state", "")}
+        return send_back(query, fields)
+    if user is None:
+        return account_page(world, query)
+    return consent_page(world, {**query, "account": user.address}, user)
+
+
+async def token(world: World, request: Request) -> JSONResponse:
+    """The token endpoint."""
+    entry = world.log.start(world.now().strftime("%Y-%m-%dT%H:%M:%SZ"), "POST", request.url.path, "")
+    entry.operation = "entra.token"
+    form = {name: str(value) for name, value in (await request.form()).items()}
+    fault = world.faults.hit("entra.token", "POST", None)
+    try:
+        if fault and fault.status:
+            raise EntraError("temporarily_unavailable", 90033, "A transient error has occurred. Please try again.", fault.status)
+        answer = _tokens(world, form, _basic(request))
+        entry.status = 200
+        return JSONResponse(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+    except EntraError as error:
+        entry.status, entry.error = error.status, error.error
+        return JSONResponse(error_body(world, error), error.status)
+
+
+def _tokens(world: World, form: dict[str, str], basic: tuple[str, str] | None) -> dict[str, Any]:
+    world.entra.check_client(form, basic)
+    match form.get("grant_type"):
+        case "authorization_code":
+            return world.entra.redeem_code(form)
+        case "refresh_token":
+            return world.entra.redeem_refresh_token(form)
+        case other:
+            raise EntraError("unsupported_grant_type", 70003, f"The app requested an unsupported grant type '{other}'.")
+
+
+def error_body(world: World, error: EntraError) -> dict[str, Any]:
+    """The error JSON with trace ids and the AADSTS text."""
+    trace, correlation, now = world.ids.guid(), world.ids.guid(), world.now().strftime("%Y-%m-%d %H:%M:%SZ")
+    text = f"AADSTS{error.number}: {error.text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}"
+    body: dict[str, Any] = {
+        "error": error.error,
+        "error_description": text,
+        "error_codes": [error.number],
+        "timestamp": now,
+        "trace_id": trace,
+        "correlation_id": correlation,
+        "error_uri": f"https://login.microsoftonline.com/error?code={error.number}",
+    }
+    return body | ({"suberror": error.suberror} if error.suberror else {})
+
+
+def _basic(request: Request) -> tuple[str, str] | None:
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    name, _, secret = base64.b64decode(text).decode().partition(":")
+    return name, secret
+
+
+def quoted(text: str) -> str:
+    """For addresses of pages."""
+    return quote(text, safe="@")

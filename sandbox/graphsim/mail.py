@@ -1,0 +1,148 @@
+"""What can happen to a message within one mailbox; every change is published to the subscriptions."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from sandbox.graphsim import conversations
+from sandbox.graphsim import ids as id_forms
+from sandbox.graphsim.store import Address, Attachment, Message
+from sandbox.graphsim.world import Change
+
+if TYPE_CHECKING:
+    from sandbox.graphsim.store import Folder, Mailbox
+    from sandbox.graphsim.world import ChangeKind, World
+
+
+def mail_domain(mailbox: Mailbox) -> str:
+    """The host part of Message-IDs made for this mailbox."""
+    return "simulated.prod.outlook.example" if mailbox.user.personal else "simulated.eurprd.outlook.example"
+
+
+def own_address(mailbox: Mailbox) -> Address:
+    """The mailbox's user as a sender."""
+    return Address(mailbox.user.display_name, mailbox.user.address)
+
+
+def blank(world: World, mailbox: Mailbox, *, folder: str, subject: str = "", parent_index: bytes | None = None) -> Message:
+    """A message with fresh ids and the conversation that its subject and parent give it; not yet in the mailbox."""
+    now = world.now()
+    index = conversations.child_index(world, parent_index) if parent_index else conversations.new_index(world, now)
+    return Message(
+        immutable_id=world.ids.item(id_forms.IMMUTABLE, mailbox.id_part),
+        ordinary_id=world.ids.item(id_forms.ORDINARY, mailbox.id_part),
+        folder_id=mailbox.well_known(folder).folder_id,
+        created_at=now,
+        modified_at=now,
+        received_at=now,
+        sent_at=now,
+        change_key=world.ids.change_key(),
+        internet_message_id=world.ids.internet_message_id(mail_domain(mailbox)),
+        conversation_id=conversations.conversation_id(world, mailbox, index, subject),
+        conversation_index=index,
+        subject=subject,
+    )
+
+
+def new_draft(world: World, mailbox: Mailbox, *, subject: str = "", parent_index: bytes | None = None) -> Message:
+    """A blank in Drafts; `place` it once it is filled."""
+    draft = blank(world, mailbox, folder="drafts", subject=subject, parent_index=parent_index)
+    draft.is_draft = True
+    draft.is_read = True
+    if world.knobs.text("draft_sender") == "self":
+        draft.from_ = draft.sender = own_address(mailbox)
+    return draft
+
+
+def place(world: World, mailbox: Mailbox, message: Message) -> None:
+    """Put a new message into its folder."""
+    mailbox.messages[message.immutable_id] = message
+    mailbox.ordinary[message.ordinary_id] = message.immutable_id
+    _publish(world, "created", mailbox, message)
+
+
+def touch(world: World, mailbox: Mailbox, message: Message) -> None:
+    """The message was changed: new change key, new lastModifiedDateTime."""
+    message.change_key = world.ids.change_key()
+    message.modified_at = world.now()
+    _publish(world, "updated", mailbox, message)
+
+
+def set_subject(world: World, mailbox: Mailbox, message: Message, subject: str) -> None:
+    """A new subject, and with it maybe a new conversation."""
+    message.subject = subject
+    message.conversation_id = conversations.conversation_id(world, mailbox, message.conversation_index, subject)
+
+
+def move(world: World, mailbox: Mailbox, message: Message, folder: Folder) -> None:
+    """Same item, same immutable id, new ordinary id; seen as a deletion and a creation in either order."""
+    gone = _change("deleted", mailbox, message)
+    del mailbox.ordinary[message.ordinary_id]
+    message.ordinary_id = world.ids.item(id_forms.ORDINARY, mailbox.id_part)
+    mailbox.ordinary[message.ordinary_id] = message.immutable_id
+    message.folder_id = folder.folder_id
+    message.change_key = world.ids.change_key()
+    message.modified_at = world.now()
+    both = [gone, _change("created", mailbox, message)]
+    order = world.knobs.text("move_notifications")
+    if order == "created_first" or (order == "shuffled" and world.random.random() < 0.5):  # noqa: PLR2004 - a coin
+        both.reverse()
+    for change in both:
+        world.publish(change)
+
+
+def remove(world: World, mailbox: Mailbox, message: Message) -> None:
+    """Take it out of the mailbox for good."""
+    del mailbox.messages[message.immutable_id]
+    del mailbox.ordinary[message.ordinary_id]
+    _publish(world, "deleted", mailbox, message)
+
+
+def delete(world: World, mailbox: Mailbox, message: Message) -> None:
+    """What DELETE does: to Deleted Items, or away for good from there."""
+    trash = mailbox.well_known("deleteditems")
+    if message.folder_id == trash.folder_id:
+        remove(world, mailbox, message)
+    else:
+        move(world, mailbox, message, trash)
+
+
+def duplicate(world: World, mailbox: Mailbox, message: Message, folder: Folder) -> Message:
+    """A copy in another folder, with ids of its own."""
+    twin = copy.deepcopy(message)
+    twin.immutable_id = world.ids.item(id_forms.IMMUTABLE, mailbox.id_part)
+    twin.ordinary_id = world.ids.item(id_forms.ORDINARY, mailbox.id_part)
+    twin.folder_id = folder.folder_id
+    twin.created_at = twin.modified_at = world.now()
+    twin.change_key = world.ids.change_key()
+    twin.attachments = [renewed(world, mailbox, a) for a in message.attachments]
+    place(world, mailbox, twin)
+    return twin
+
+
+def renewed(world: World, mailbox: Mailbox, attachment: Attachment) -> Attachment:
+    """The same attachment for another message, under a new id."""
+    twin = copy.copy(attachment)
+    twin.attachment_id = world.ids.item(id_forms.ATTACHMENT, mailbox.id_part)
+    return twin
+
+
+def new_attachment(  # noqa: PLR0913 - the members of an attachment
+    world: World, mailbox: Mailbox, *, name: str, content: bytes,
+    content_type: str | None, inline: bool = False, content_id: str | None = None,
+) -> Attachment:
+    """A file attachment with an id of this mailbox."""
+    return Attachment(
+        attachment_id=world.ids.item(id_forms.ATTACHMENT, mailbox.id_part),
+        kind="file", name=name, content_type=content_type, content=content,
+        modified_at=world.now(), inline=inline, content_id=content_id,
+    )  # fmt: skip
+
+
+def _change(kind: ChangeKind, mailbox: Mailbox, message: Message) -> Change:
+    return Change(kind, mailbox, message, message.folder_id, message.ordinary_id, message.change_key)
+
+
+def _publish(world: World, kind: ChangeKind, mailbox: Mailbox, message: Message) -> None:
+    world.publish(_change(kind, mailbox, message))

@@ -1,0 +1,214 @@
+"""Notifications on their way: delay, batches, duplicates, retries for four hours; and the validation handshake.
+
+Source: Microsoft Graph, "Receive change notifications through webhooks": a 2xx within 3 seconds counts, retries get 10;
+everything else is tried again with exponential backoff for up to 4 hours, a 4xx too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from sandbox.graphsim.errors import GraphError
+from sandbox.graphsim.render import fine_time
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandbox.graphsim.subscriptions import Lifecycle, Subscription
+    from sandbox.graphsim.world import Change, World
+
+FIRST_SECONDS = 3.0
+RETRY_SECONDS = 10.0
+GIVE_UP_AFTER = timedelta(hours=4)
+PATHS = {
+    "pascal": "Users/{user}/Messages/{id}",
+    "lower": "users/{user}@{tenant}/messages/{id}",
+    "parenthesised": "Users('{user}')/messages('{id}')",
+}
+
+
+@dataclass(slots=True)
+class Item:
+    """One notification waiting for its address."""
+
+    url: str
+    body: dict[str, Any]
+    subscription: Subscription
+    since: datetime
+    lifecycle: bool = False
+    attempts: int = 0
+
+
+@dataclass(slots=True)
+class Control:
+    """What a test asked for: the next so many change notifications of an address are treated so."""
+
+    action: str
+    left: int
+    address: str | None = None
+    change_type: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Notifier:
+    """Collects items per address and posts them."""
+
+    world: World
+    waiting: dict[str, list[Item]] = field(default_factory=dict)
+    controls: list[Control] = field(default_factory=list)
+    paused: bool = False
+    posted: int = 0
+    dropped: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def validate(self, url: str) -> None:
+        """The handshake; raises the documented 400 when it fails."""
+        token = f"Validation: Testing client application reachability for subscription Request-Id: {self.world.ids.guid()}"
+        try:
+            answer = await self._client().post(
+                url, params={"validationToken": token}, headers={"Content-Type": "text/plain; charset=utf-8"}, timeout=10.0
+            )
+        except httpx.HTTPError as error:
+            raise GraphError(400, "InvalidRequest", "Subscription validation request timed out.") from error
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if answer.status_code != 200 or kind != "text/plain" or answer.text != token:  # noqa: PLR2004 - the one status
+            text = f"Subscription validation request failed. HTTP status code is '{answer.status_code}'."
+            raise GraphError(400, "ValidationError", text)
+
+    def _client(self) -> httpx.AsyncClient:
+        if self.world.http is None:
+            msg = "the simulator was built without a client for notifications"
+            raise RuntimeError(msg)
+        return self.world.http
+
+    def change(self, subscription: Subscription, change: Change) -> None:
+        """A change notification begins its way."""
+        control = self._control(subscription, change.kind)
+        if control == "drop":
+            self.dropped += 1
+            return
+        item = Item(subscription.notification_url, self._change_body(subscription, change), subscription, self.world.now())
+        copies = 2 if control == "double" or self._doubled() else 1
+        for number in range(copies):
+            self._enqueue(item if number == 0 else Item(item.url, dict(item.body), subscription, item.since))
+
+    def _doubled(self) -> bool:
+        word = self.world.knobs.text("notification_duplicates")
+        return word == "always" or (word == "sometimes" and self.world.random.random() < 0.2)  # noqa: PLR2004 - one in five
+
+    def _control(self, subscription: Subscription, kind: str) -> str | None:
+        for one in self.controls:
+            fits = one.address in {None, subscription.user.address.lower()} and one.change_type in {None, kind}
+            if one.left > 0 and fits:
+                one.left -= 1
+                return one.action
+        return None
+
+    def _enqueue(self, item: Item) -> None:
+        self.waiting.setdefault(item.url, []).append(item)
+        delay = timedelta(seconds=self.world.knobs.number("notification_delay_seconds"))
+        self.world.schedule.add(self.world.now() + delay, lambda: self.flush(item.url))
+
+    def lifecycle(self, subscription: Subscription, event: Lifecycle) -> None:
+        """A lifecycle notification; without an address for it there is none."""
+        if not subscription.lifecycle_url:
+            return
+        body = {
+            "subscriptionId": subscription.subscription_id,
+            "subscriptionExpirationDateTime": self._time(subscription.expires_at),
+            "tenantId": subscription.user.tenant_id,
+            "clientState": subscription.client_state,
+            "lifecycleEvent": event,
+        }
+        self._enqueue(Item(subscription.lifecycle_url, body, subscription, self.world.now(), lifecycle=True))
+
+    def _change_body(self, subscription: Subscription, change: Change) -> dict[str, Any]:
+        message_id = change.message.immutable_id if subscription.immutable_ids else change.ordinary_id
+        style = self.world.knobs.text("notification_path_style")
+        if style == "mixed":
+            style = self.world.random.choice(tuple(PATHS))
+        user = subscription.user
+        path = PATHS[style].format(user=user.user_id, tenant=user.tenant_id, id=message_id)
+        return {
+            "id": self.world.ids.opaque("", 10),
+            "subscriptionId": subscription.subscription_id,
+            "subscriptionExpirationDateTime": self._time(subscription.expires_at),
+            "clientState": subscription.client_state,
+            "changeType": change.kind,
+            "resource": path,
+            "tenantId": user.tenant_id,
+            "resourceData": {
+                "@odata.type": "#Microsoft.Graph.Message",
+                "@odata.id": path,
+                "@odata.etag": f'W/"{change.change_key}"',
+                "id": message_id,
+            },
+        }
+
+    def _time(self, at: datetime) -> str:
+        if self.world.knobs.text("notification_times") == "mixed" and self.world.random.random() < 0.5:  # noqa: PLR2004 - a coin
+            return (at + timedelta(hours=5, minutes=30)).strftime("%Y-%m-%dT%H:%M:%S+05:30")
+        return fine_time(at)
+
+    async def flush(self, url: str) -> None:
+        """Post what waits for an address, in batches; what is paused waits on."""
+        if self.paused:
+            return
+        ready = [one for one in self.waiting.get(url, []) if not self.world.subscriptions.paused(one.subscription) or one.lifecycle]
+        held = [one for one in self.waiting.pop(url, []) if one not in ready]
+        for one in held:
+            self._later(one)
+        if self.world.knobs.text("notification_order") == "shuffled":
+            self.world.random.shuffle(ready)
+        size = int(self.world.knobs.number("notification_batch_items")) or 1
+        for start in range(0, len(ready), size):
+            await self._launch(ready[start : start + size])
+
+    async def _launch(self, items: list[Item]) -> None:
+        if not self.world.config.concurrent:
+            await self._post(items)
+            return
+        task = asyncio.create_task(self._post(items))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _post(self, items: list[Item]) -> None:
+        timeout = RETRY_SECONDS if items[0].attempts else FIRST_SECONDS
+        try:
+            answer = await self._client().post(items[0].url, json={"value": [one.body for one in items]}, timeout=timeout)
+            delivered = answer.is_success
+        except httpx.HTTPError:
+            delivered = False
+        self.posted += 1
+        if not delivered:
+            for one in items:
+                self._later(one)
+
+    def _later(self, item: Item) -> None:
+        """Exponential backoff until four hours are over; then it is dropped, and `missed` may tell."""
+        item.attempts += 1
+        now = self.world.now()
+        if now - item.since > GIVE_UP_AFTER:
+            self.dropped += 1
+            if not item.lifecycle and self.world.knobs.text("missed_event") == "sent":
+                self.lifecycle(item.subscription, "missed")
+            return
+        wait = self.world.knobs.number("notification_retry_first_seconds") * 2 ** min(item.attempts - 1, 8)
+
+        def again() -> Any:
+            self.waiting.setdefault(item.url, []).append(item)
+            return self.flush(item.url)
+
+        self.world.schedule.add(now + timedelta(seconds=wait), again)
+
+    async def resume(self) -> None:
+        """After a pause by hand: everything that waits goes out."""
+        self.paused = False
+        for url in list(self.waiting):
+            await self.flush(url)

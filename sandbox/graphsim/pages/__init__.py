@@ -1,0 +1,1 @@
+"""Pages of the simulator: sign-in, mailboxes, overview."""

@@ -1,0 +1,90 @@
+"""Drafts that answer or forward a message, with the quoted original and the threading headers.
+
+Sources: Microsoft Graph, "message: createReply", "createReplyAll", "createForward" (`comment` or `message.body`, not both;
+a reply goes to `replyTo` where there is one); RFC 5322, 3.6.4 for In-Reply-To and References.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any, Literal
+
+from sandbox.graphsim import mail, writing
+from sandbox.graphsim.bodies import inner, to_document
+from sandbox.graphsim.errors import bad_request
+
+if TYPE_CHECKING:
+    from sandbox.graphsim.store import Address, Mailbox, Message
+    from sandbox.graphsim.world import World
+
+Action = Literal["reply", "reply_all", "forward"]
+_PREFIXES = {"reply": "RE:", "reply_all": "RE:", "forward": "FW:"}
+
+
+def create(world: World, mailbox: Mailbox, original: Message, action: Action, parameters: dict[str, Any]) -> Message:
+    """Make the draft and put it into Drafts. `parameters`: comment, message, toRecipients."""
+    given = parameters.get("message") or {}
+    comment = parameters.get("comment")
+    if comment and given.get("body"):
+        raise bad_request("Specify either a comment or the body of the message, not both.", "ErrorInvalidRequest")
+    draft = mail.new_draft(world, mailbox, subject=_subject(original, action), parent_index=original.conversation_index)
+    _thread(world, draft, original)
+    _address(mailbox, draft, original, action)
+    quote = _quoted(original)
+    shown = html.escape(comment) if comment and world.knobs.text("reply_comment") == "shown" else ""
+    draft.body_type, draft.body = "html", to_document(shown + quote)
+    if action == "forward":
+        draft.attachments = [mail.renewed(world, mailbox, a) for a in original.attachments]
+        draft.to = writing.recipients(parameters.get("toRecipients") or [])
+    writing.fill(world, mailbox, draft, given, adding=world.knobs.text("reply_recipients") == "added")
+    if given.get("body") and world.knobs.text("reply_message_body") == "above":
+        draft.body = to_document(inner(draft.body) + quote)
+    mail.place(world, mailbox, draft)
+    if action == "reply_all" and not original.is_read and world.knobs.text("reply_all_marks_read") == "yes":
+        original.is_read = True
+        mail.touch(world, mailbox, original)
+    return draft
+
+
+def _subject(original: Message, action: Action) -> str:
+    prefix = _PREFIXES[action]
+    if original.subject.upper().startswith(prefix):
+        return original.subject
+    return f"{prefix} {original.subject}"
+
+
+def _thread(world: World, draft: Message, original: Message) -> None:
+    draft.in_reply_to = original.internet_message_id
+    earlier = original.references or ((original.in_reply_to,) if original.in_reply_to else ())
+    draft.references = (*(r for r in earlier if r != original.internet_message_id), original.internet_message_id)
+    if world.knobs.text("sent_items_reply_tags") == "present":
+        draft.reply_tags = frozenset({"in_reply_to", "references"})
+
+
+def _address(mailbox: Mailbox, draft: Message, original: Message, action: Action) -> None:
+    if action == "forward":
+        return
+    own = {mailbox.user.address.lower(), *mailbox.user.aliases}
+    author = original.reply_to or ((original.from_,) if original.from_ else ())
+    if original.from_ and original.from_.key in own:
+        author = original.to
+    draft.to = tuple(author)
+    if action == "reply_all":
+        draft.to = _without((*author, *original.to), own) or tuple(author)
+        draft.cc = _without(original.cc, own | {a.key for a in draft.to})
+
+
+def _without(people: tuple[Address, ...], excluded: set[str]) -> tuple[Address, ...]:
+    return tuple({a.key: a for a in people if a.key not in excluded}.values())
+
+
+def _quoted(original: Message) -> str:
+    """The original below a line and its header, as mail programs of this family write it."""
+    sender = html.escape(f"{original.from_.name} <{original.from_.address}>") if original.from_ else ""
+    to = html.escape("; ".join(f"{a.name} <{a.address}>" for a in original.to))
+    content = inner(original.body) if original.body_type == "html" else f"<pre>{html.escape(original.body)}</pre>"
+    return (
+        '<hr tabindex="-1" style="display:inline-block; width:98%"><div id="divRplyFwdMsg" dir="ltr">'
+        f"<b>From:</b> {sender}<br><b>Sent:</b> {original.sent_at:%A, %B %d, %Y %H:%M}<br><b>To:</b> {to}<br>"
+        f"<b>Subject:</b> {html.escape(original.subject)}</div><div>&nbsp;</div>{content}"
+    )

@@ -1,0 +1,60 @@
+"""Every request that reached Graph or Entra, for whoever has to prove what a client did and did not ask for."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+KEPT = 50_000
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request. `fields`: what `$select` named; `status` 0 means the connection was cut without an answer.
+
+    `reads_body`: body, uniqueBody or bodyPreview was asked for (also by naming nothing), or the whole as MIME.
+    `reads_attachments`: the content of attachments was asked for. `internet_message_ids`: what was read or written.
+    """
+
+    seq: int
+    at: str
+    method: str
+    path: str
+    query: str
+    operation: str = "unknown"
+    address: str | None = None
+    status: int = 0
+    message_id: str | None = None
+    internet_message_ids: list[str] = field(default_factory=list)
+    fields: list[str] = field(default_factory=list)
+    expand: str | None = None
+    reads_body: bool = False
+    reads_attachments: bool = False
+    bytes: int = 0
+    request_bytes: int = 0
+    error: str | None = None
+    fault: str | None = None
+
+
+@dataclass(slots=True)
+class RequestLog:
+    """Numbered from 1 on; numbers are never used twice, not even after `clear`."""
+
+    entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=KEPT))
+    count: int = 0
+
+    def start(self, at: str, method: str, path: str, query: str) -> Entry:
+        """Note a request as it comes in; the caller completes it."""
+        self.count += 1
+        entry = Entry(self.count, at, method, path, query)
+        self.entries.append(entry)
+        return entry
+
+    def since(self, seq: int) -> dict[str, Any]:
+        """Entries after `seq`, and the `next` to ask with."""
+        return {"next": self.count, "requests": [asdict(e) for e in self.entries if e.seq > seq]}
+
+    def clear(self) -> None:
+        """Forget all entries."""
+        self.entries.clear()

@@ -1,0 +1,238 @@
+"""What the simulated Microsoft 365 holds: users, mailboxes, folders, messages, and people outside."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from sandbox.graphsim import ids as id_forms
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandbox.graphsim.bodies import BodyType
+    from sandbox.graphsim.ids import IdMaker
+
+# Well-known names are independent of the mailbox's language (Microsoft Graph, "mailFolder resource type").
+WELL_KNOWN = {
+    "inbox": "Inbox",
+    "drafts": "Drafts",
+    "sentitems": "Sent Items",
+    "deleteditems": "Deleted Items",
+    "outbox": "Outbox",
+    "junkemail": "Junk Email",
+    "archive": "Archive",
+    "conversationhistory": "Conversation History",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One name and address as written in a mail."""
+
+    name: str
+    address: str
+
+    @property
+    def key(self) -> str:
+        """The form to compare by."""
+        return self.address.strip().lower()
+
+
+@dataclass(slots=True)
+class User:
+    """An account with a mailbox; `user_id` is its object id in Entra."""
+
+    user_id: str
+    address: str
+    display_name: str
+    tenant_id: str
+    personal: bool = False
+    mail: str | None = None
+    aliases: tuple[str, ...] = ()
+    mailbox_enabled: bool = True
+
+
+@dataclass(slots=True)
+class Attachment:
+    """A file, a nested item or a cloud link within a message."""
+
+    attachment_id: str
+    kind: Literal["file", "item", "reference"]
+    name: str
+    content_type: str | None
+    content: bytes
+    modified_at: datetime
+    inline: bool = False
+    content_id: str | None = None
+
+
+@dataclass(slots=True)
+class Message:
+    """One item of a mailbox. `immutable_id` stays, `ordinary_id` changes with each move."""
+
+    immutable_id: str
+    ordinary_id: str
+    folder_id: str
+    created_at: datetime
+    modified_at: datetime
+    received_at: datetime
+    sent_at: datetime
+    change_key: str
+    internet_message_id: str
+    conversation_id: str
+    conversation_index: bytes
+    subject: str = ""
+    body_type: BodyType = "html"
+    body: str = ""
+    sender: Address | None = None
+    from_: Address | None = None
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    reply_to: tuple[Address, ...] = ()
+    is_draft: bool = False
+    is_read: bool = False
+    importance: str = "normal"
+    categories: tuple[str, ...] = ()
+    flag: str = "notFlagged"
+    inference: str = "focused"
+    receipts: dict[str, bool] = field(default_factory=dict)
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    custom_headers: list[tuple[str, str]] = field(default_factory=list)
+    reply_tags: frozenset[str] = frozenset()
+    extended: dict[str, str] = field(default_factory=dict)
+    extended_lists: dict[str, list[str]] = field(default_factory=dict)
+    attachments: list[Attachment] = field(default_factory=list)
+
+    @property
+    def has_attachments(self) -> bool:
+        """False when all are inline (Microsoft Graph, "message resource type")."""
+        return any(not a.inline for a in self.attachments)
+
+
+@dataclass(slots=True)
+class Folder:
+    """A mail folder; its id never changes."""
+
+    folder_id: str
+    display_name: str
+    parent_id: str
+    well_known: str | None = None
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """A user's folders and messages. `in_transit`: sent, not yet filed, and not to be found."""
+
+    user: User
+    id_part: str
+    root_id: str
+    folders: dict[str, Folder] = field(default_factory=dict)
+    messages: dict[str, Message] = field(default_factory=dict)
+    ordinary: dict[str, str] = field(default_factory=dict)
+    conversations: dict[tuple[bytes, str], str] = field(default_factory=dict)
+    departures: deque[datetime] = field(default_factory=deque)
+    awaiting_filing: set[str] = field(default_factory=set)
+
+    def folder(self, reference: str) -> Folder | None:
+        """A folder by id or well-known name."""
+        if reference in self.folders:
+            return self.folders[reference]
+        name = reference.lower()
+        return next((f for f in self.folders.values() if f.well_known == name), None)
+
+    def well_known(self, name: str) -> Folder:
+        """A folder that every mailbox has."""
+        return next(f for f in self.folders.values() if f.well_known == name)
+
+    def message(self, reference: str) -> Message | None:
+        """A message by either of its ids."""
+        return self.messages.get(self.ordinary.get(reference, reference))
+
+    def in_folder(self, folder_id: str) -> list[Message]:
+        """The messages directly in one folder."""
+        return [m for m in self.messages.values() if m.folder_id == folder_id]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail on its way, as RFC 5322 sees it. `thread_index` is only written by Exchange."""
+
+    internet_message_id: str
+    sender: Address
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
+    subject: str
+    body_type: BodyType
+    body: str
+    sent_at: datetime
+    reply_to: tuple[Address, ...] = ()
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    thread_index: bytes | None = None
+    content_type: str | None = None
+
+    @property
+    def recipients(self) -> tuple[Address, ...]:
+        """Everybody it goes to, each address once."""
+        return tuple({a.key: a for a in (*self.to, *self.cc, *self.bcc)}.values())
+
+
+@dataclass(slots=True)
+class Outsider:
+    """A person whose mail lives elsewhere: all the simulator knows is what reached or left them."""
+
+    address: Address
+    received: list[tuple[datetime, Mail]] = field(default_factory=list)
+    written: list[Mail] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Store:
+    """All of it, by address."""
+
+    users: dict[str, User] = field(default_factory=dict)
+    mailboxes: dict[str, Mailbox] = field(default_factory=dict)
+    outsiders: dict[str, Outsider] = field(default_factory=dict)
+    version: int = 0
+
+    def user(self, address: str) -> User | None:
+        """A user by address or alias."""
+        key = address.strip().lower()
+        if key in self.users:
+            return self.users[key]
+        return next((u for u in self.users.values() if key in u.aliases), None)
+
+    def mailbox(self, address: str) -> Mailbox | None:
+        """The mailbox behind an address or alias."""
+        user = self.user(address)
+        return self.mailboxes.get(user.address.lower()) if user else None
+
+    def add_user(self, user: User, ids: IdMaker) -> Mailbox:
+        """A user with an empty mailbox."""
+        part = ids.mailbox_part()
+        root_id = ids.item(id_forms.FOLDER, part)
+        mailbox = Mailbox(user, part, root_id)
+        mailbox.folders[root_id] = Folder(root_id, "Top of Information Store", root_id, "msgfolderroot")
+        for name, title in WELL_KNOWN.items():
+            folder_id = ids.item(id_forms.FOLDER, part)
+            mailbox.folders[folder_id] = Folder(folder_id, title, root_id, name)
+        self.users[user.address.lower()] = user
+        self.mailboxes[user.address.lower()] = mailbox
+        return mailbox
+
+    def outsider(self, address: Address) -> Outsider:
+        """A person outside, made known on first mention."""
+        known = self.outsiders.get(address.key)
+        if known is None:
+            known = self.outsiders[address.key] = Outsider(address)
+        elif address.name and known.address.name in {"", known.address.address}:
+            known.address = address
+        return known

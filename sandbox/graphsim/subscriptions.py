@@ -1,0 +1,216 @@
+"""Subscriptions: what is watched, for how long, and which changes of a mailbox concern whom.
+
+Sources: Microsoft Graph, "subscription resource type", "Create subscription", "Change notifications for Outlook
+resources", "Reduce missing change notifications and removed subscriptions".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from sandbox.graphsim.errors import GraphError
+from sandbox.graphsim.render import fine_time
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandbox.graphsim.entra import Grant
+    from sandbox.graphsim.store import Mailbox, User
+    from sandbox.graphsim.world import Change, World
+
+MAXIMUM = timedelta(minutes=10_080)
+RAISED_TO = timedelta(minutes=45)
+QUOTA = 1000
+Lifecycle = Literal["reauthorizationRequired", "subscriptionRemoved", "missed"]
+_RESOURCE = re.compile(
+    r"^/?(?P<owner>me|users/[^/]+)(?:/mailfolders(?:\('(?P<named>[^']+)'\)|/(?P<folder>[^/]+)))?/messages$", re.IGNORECASE
+)
+DRAFT_FILTER = "isdraft eq false"
+
+
+@dataclass(slots=True)
+class Subscription:
+    """One registration. `folder_id` None: the whole mailbox. `filtered`: drafts are outside the set."""
+
+    subscription_id: str
+    user: User
+    client_id: str
+    resource: str
+    change_types: tuple[str, ...]
+    notification_url: str
+    lifecycle_url: str | None
+    client_state: str | None
+    expires_at: datetime
+    token_expires_at: datetime
+    immutable_ids: bool
+    filtered: bool
+    folder_id: str | None
+
+    def shown(self) -> dict[str, Any]:
+        """As Graph writes it; members that are unset come as null."""
+        return {
+            "id": self.subscription_id,
+            "resource": self.resource,
+            "applicationId": self.client_id,
+            "changeType": ",".join(self.change_types),
+            "clientState": self.client_state,
+            "notificationUrl": self.notification_url,
+            "notificationQueryOptions": None,
+            "notificationContentType": None,
+            "lifecycleNotificationUrl": self.lifecycle_url,
+            "expirationDateTime": fine_time(self.expires_at),
+            "creatorId": self.user.user_id,
+            "includeResourceData": None,
+            "latestSupportedTlsVersion": "v1_2",
+            "encryptionCertificate": None,
+            "encryptionCertificateId": None,
+            "notificationUrlAppId": None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A resource that can be watched."""
+
+    folder_id: str | None
+    filtered: bool
+
+
+def parse_resource(world: World, mailbox: Mailbox, resource: str) -> Watched:
+    """What a `resource` names; raises the workload's refusal (its fixed form is a field report)."""
+    path, _, query = resource.partition("?")
+    match = _RESOURCE.match(path)
+    if match is None:
+        raise extension_error("Create", "BadRequest", f"The resource '{path}' is not supported.")
+    folder = None
+    if name := match["named"] or match["folder"]:
+        found = mailbox.folder(name)
+        if found is None:
+            raise extension_error("Create", "NotFound", "The specified object was not found in the store.")
+        folder = found.folder_id
+    return Watched(folder, _filtered(world, query))
+
+
+def _filtered(world: World, query: str) -> bool:
+    options = dict(part.partition("=")[::2] for part in query.split("&") if part)
+    for name in options:
+        if name not in {"$filter", "$select"}:
+            raise extension_error("Create", "BadRequest", f"Query option '{name}' is not supported in the resource.")
+    if "body" in options.get("$select", "").lower():
+        raise extension_error("Create", "BadRequest", "Selecting the body is not supported.")
+    condition = options.get("$filter")
+    if condition is None:
+        return False
+    if condition.strip().lower() != DRAFT_FILTER:
+        raise GraphError(501, "SimulatorNotImplemented", "The simulator knows no other filter than isDraft eq false.")
+    if world.knobs.text("subscription_is_draft_filter") == "refused":
+        raise extension_error("Create", "BadRequest", "The filter on the property 'isDraft' is not supported.")
+    return True
+
+
+def extension_error(operation: str, name: str, reason: str) -> GraphError:
+    """A refusal by the workload behind subscriptions."""
+    statuses = {"BadRequest": 400, "Unauthorized": 401, "Forbidden": 403, "NotFound": 404}
+    text = f"Operation: {operation}; Exception: [Status Code: {name}; Reason: {reason}]"
+    return GraphError(statuses.get(name, 400), "ExtensionError", text)
+
+
+@dataclass(slots=True)
+class Subscriptions:
+    """All of them."""
+
+    world: World
+    items: dict[str, Subscription] = field(default_factory=dict)
+
+    def add(self, subscription: Subscription) -> None:
+        """A validated one begins to live."""
+        self.items[subscription.subscription_id] = subscription
+        self._plan_expiry(subscription)
+        self._plan_reauthorization(subscription)
+
+    def of(self, grant: Grant) -> list[Subscription]:
+        """The ones of this app and user."""
+        return [one for one in self.items.values() if one.user is grant.user and one.client_id == grant.client_id]
+
+    def find(self, grant: Grant, subscription_id: str) -> Subscription:
+        """One of them; raises the 404 of a gone id."""
+        found = self.items.get(subscription_id)
+        if found is None or found not in self.of(grant):
+            raise GraphError(404, "ResourceNotFound", "The object was not found.")
+        return found
+
+    def expiry(self, wanted: datetime) -> datetime:
+        """What is granted: too little is raised, too much refused or cut."""
+        now = self.world.now()
+        if wanted <= now:
+            raise GraphError(400, "InvalidRequest", "Subscription expiration must be in the future.")
+        if wanted > now + MAXIMUM + timedelta(seconds=1):
+            if self.world.knobs.text("expiration_over_maximum") == "reject":
+                raise GraphError(400, "InvalidRequest", "Subscription expiration can only be 10080 minutes in the future.")
+            wanted = now + MAXIMUM
+        return max(wanted, now + RAISED_TO)
+
+    def renewed(self, subscription: Subscription, grant: Grant, expires_at: datetime | None) -> None:
+        """A PATCH or reauthorize: the token behind it is fresh, and maybe its expiry."""
+        subscription.token_expires_at = grant.expires_at
+        self._plan_reauthorization(subscription)
+        if expires_at is not None:
+            subscription.expires_at = expires_at
+            self._plan_expiry(subscription)
+
+    def _plan_expiry(self, subscription: Subscription) -> None:
+        due = subscription.expires_at
+
+        def expire() -> None:
+            if subscription.expires_at == due:
+                self.items.pop(subscription.subscription_id, None)
+
+        self.world.schedule.add(due, expire)
+
+    def _plan_reauthorization(self, subscription: Subscription) -> None:
+        kind = self.world.knobs.text("reauthorization_events")
+        end, now = subscription.token_expires_at, self.world.now()
+        moments = {
+            "late": [end - timedelta(minutes=20), end - timedelta(minutes=5)],
+            "formula": [now + (end - now) / 4, *(end - timedelta(minutes=left) for left in (45, 30, 15))],
+        }.get(kind, [])
+        for at in moments:
+            self.world.schedule.add(max(at, now), lambda: self._ask(subscription, end))
+
+    def _ask(self, subscription: Subscription, end: datetime) -> None:
+        alive = self.items.get(subscription.subscription_id) is subscription
+        if alive and subscription.token_expires_at == end:
+            self.world.notifier.lifecycle(subscription, "reauthorizationRequired")
+
+    def remove(self, subscription: Subscription, *, tell: bool) -> None:
+        """Gone; `tell` when the service did it."""
+        self.items.pop(subscription.subscription_id, None)
+        if tell:
+            self.world.notifier.lifecycle(subscription, "subscriptionRemoved")
+
+    def sessions_revoked(self, user: User) -> None:
+        """All sessions of a user ended: removed, or only paused with the token."""
+        for one in [item for item in self.items.values() if item.user is user]:
+            if self.world.knobs.text("revocation_removes_subscriptions") == "yes":
+                self.remove(one, tell=True)
+            else:
+                one.token_expires_at = self.world.now()
+
+    def paused(self, subscription: Subscription) -> bool:
+        """Whether delivery waits for a fresh token."""
+        dead = subscription.token_expires_at <= self.world.now()
+        return dead and self.world.knobs.text("subscription_pauses_with_token") == "yes"
+
+    def notice(self, change: Change) -> None:
+        """Hand a change to everybody whom it concerns."""
+        for one in list(self.items.values()):
+            if one.user is change.mailbox.user and self._concerns(one, change):
+                self.world.notifier.change(one, change)
+
+    def _concerns(self, subscription: Subscription, change: Change) -> bool:
+        inside = subscription.folder_id in {None, change.folder_id}
+        in_set = not (subscription.filtered and change.message.is_draft)
+        return inside and in_set and change.kind in subscription.change_types

@@ -1,0 +1,140 @@
+"""Upload sessions: the URL is its own permission, and lives on another host than Graph.
+
+Source: Microsoft Graph, "Attach large files to Outlook messages or events": ranges in order, each below 4 MB, answers
+in PascalCase, 201 with a Location and no body after the last one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from sandbox.graphsim import mail, render
+from sandbox.graphsim.errors import GraphError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from sandbox.graphsim.store import Mailbox, Message
+    from sandbox.graphsim.world import World
+
+MAX_FILE_BYTES = 150 * 1024 * 1024
+MAX_CHUNK_BYTES = 4 * 1024 * 1024
+_RANGE = re.compile(r"^bytes (\d+)-(\d+)/(\d+)$")
+
+
+@dataclass(slots=True)
+class Session:
+    """One upload under way; `received` grows in order."""
+
+    token: str
+    mailbox: Mailbox
+    message: Message
+    item: dict[str, Any]
+    size: int
+    expires_at: datetime
+    received: bytearray = field(default_factory=bytearray)
+
+    def url(self, world: World) -> str:
+        """Where to PUT."""
+        base = world.config.public_https_url
+        return f"{base}/api/v2.0/Users('{self.mailbox.user.user_id}')/AttachmentSessions('{self.token}')?authtoken={quote(self.token)}"
+
+    def as_json(self, world: World) -> dict[str, Any]:
+        """As createUploadSession answers it."""
+        return {
+            "uploadUrl": self.url(world),
+            "expirationDateTime": render.fine_time(self.expires_at),
+            "nextExpectedRanges": [f"{len(self.received)}-"],
+        }
+
+
+@dataclass(slots=True)
+class Uploads:
+    """Open sessions by token."""
+
+    sessions: dict[str, Session] = field(default_factory=dict)
+
+    def open(self, world: World, mailbox: Mailbox, message: Message, item: dict[str, Any]) -> Session:
+        """A new session; raises when the size is outside the limits."""
+        size = int(item.get("size") or 0)
+        if size < world.knobs.number("upload_session_minimum_bytes"):
+            raise GraphError(
+                400, "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize", "The attachment size should not be less than the minimum size for an upload session."
+            )
+        if size > MAX_FILE_BYTES:
+            raise GraphError(413, "ErrorAttachmentSizeLimitExceeded", "The attachment is larger than 150 MB.")
+        session = Session(world.ids.opaque("", 32), mailbox, message, item, size, world.now() + timedelta(hours=1))
+        self.sessions[session.token] = session
+        return session
+
+
+async def serve_upload(world: World, request: Request) -> Response:
+    """PUT, GET and DELETE of an upload URL; a request that carries a Graph token is refused."""
+    entry = world.log.start(render.when(world.now()), request.method, request.url.path, request.url.query)
+    entry.operation = f"upload.{request.method.lower()}"
+    session = world.uploads.sessions.get(request.query_params.get("authtoken", ""))
+    if session is not None:
+        entry.address = session.mailbox.user.address
+        entry.internet_message_ids.append(session.message.internet_message_id)
+    body = await request.body()
+    entry.request_bytes = len(body)
+    response = _serve(world, request, session, body)
+    entry.status = response.status_code
+    return response
+
+
+def _serve(world: World, request: Request, session: Session | None, body: bytes) -> Response:
+    if "authorization" in request.headers:
+        return _refusal(401, "InvalidAuthenticationToken", "The upload URL must be used without an Authorization header.")
+    if session is None or session.expires_at <= world.now():
+        return _refusal(404, "ErrorItemNotFound", "The upload session was not found.")
+    if request.method == "DELETE":
+        del world.uploads.sessions[session.token]
+        return Response(status_code=204)
+    if request.method == "GET":
+        return _progress(session)
+    return _take(world, session, request.headers.get("content-range", ""), body)
+
+
+def _take(world: World, session: Session, content_range: str, body: bytes) -> Response:
+    found = _RANGE.match(content_range)
+    if not found or int(found[3]) != session.size or int(found[2]) - int(found[1]) + 1 != len(body):
+        return _refusal(400, "ErrorInvalidRequest", "The Content-Range header does not fit the session or the body.")
+    if len(body) >= MAX_CHUNK_BYTES:
+        return _refusal(413, "RequestEntityTooLarge", "A range must be below 4 MB.")
+    if int(found[1]) != len(session.received):
+        return _refusal(416, "ErrorInvalidRange", "Ranges must be uploaded in order.")
+    session.received += body
+    if len(session.received) < session.size:
+        return _progress(session)
+    return _finish(world, session)
+
+
+def _finish(world: World, session: Session) -> Response:
+    item = session.item
+    attachment = mail.new_attachment(
+        world, session.mailbox, name=item["name"], content=bytes(session.received),
+        content_type=item.get("contentType") or "application/octet-stream",
+        inline=bool(item.get("isInline")), content_id=item.get("contentId"),
+    )  # fmt: skip
+    session.message.attachments.append(attachment)
+    mail.touch(world, session.mailbox, session.message)
+    del world.uploads.sessions[session.token]
+    place = f"{world.config.public_https_url}/api/v2.0/Users('{session.mailbox.user.user_id}')/Attachments('{attachment.attachment_id}')"
+    return Response(status_code=201, headers={"Location": place})
+
+
+def _progress(session: Session) -> Response:
+    body = {"ExpirationDateTime": render.fine_time(session.expires_at), "NextExpectedRanges": [str(len(session.received))]}
+    return Response(json.dumps(body).encode(), 200, media_type="application/json")
+
+
+def _refusal(status: int, code: str, message: str) -> Response:
+    return Response(json.dumps({"error": {"code": code, "message": message}}).encode(), status, media_type="application/json")
