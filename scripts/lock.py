@@ -35,7 +35,13 @@ class Lock:
 
 LOCKS = (
     Lock("requirements.txt", "What the deployed app needs.", None),
-    Lock("requirements-dev.txt", "What tests, tools and the local world need on top.", "dev", "3.11", ("requirements.txt",)),
+    Lock(
+        "requirements-dev.txt",
+        "What tests, tools and the local world need on top.",
+        "dev",
+        "3.11",
+        ("requirements.txt",),
+    ),
     Lock(
         "requirements-worker.txt",
         "Azure's worker library (Python 3.13 and newer), on top, for one test.",
@@ -50,7 +56,11 @@ def digest(lock: Lock) -> str:
     """SHA-256 over everything in pyproject.toml that this lock depends on."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     table = project["project"]
-    asked = [table["requires-python"], table["dependencies"], project["dependency-groups"].get(lock.group or "", [])]
+    asked = [
+        table["requires-python"],
+        table["dependencies"],
+        project["dependency-groups"].get(lock.group or "", []),
+    ]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
@@ -82,9 +92,13 @@ def resolve(lock: Lock) -> str:
         command += [argument for file in lock.on_top_of for argument in ("--constraint", file)]
         if "--upgrade" in sys.argv:
             command.append("--upgrade")
-        subprocess.run([*command, *source, "--output-file", str(out)], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*command, *source, "--output-file", str(out)], check=True, cwd=ROOT, stdout=subprocess.DEVNULL
+        )
         fresh = blocks(out.read_text(encoding="utf-8"))
-    head = f"# {lock.title} Made by `make lock` from pyproject.toml: do not edit.\n{DIGEST_MARK}{digest(lock)}\n"
+    head = (
+        f"# {lock.title} Made by `make lock` from pyproject.toml: do not edit.\n{DIGEST_MARK}{digest(lock)}\n"
+    )
     return head + "".join(block for block in fresh if block not in lower)
 
 

@@ -17,15 +17,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from shared.crm.generic import GenericCrm
-from shared.graph.auth import EntraSignIn
-from shared.graph.provider import GraphMail
-from shared.security.api_keys import ApiKeyring
-from shared.security.client_state import ClientStateSigner
-from shared.security.fetch import GuardedFetcher
-from shared.security.guard import Guard
-from shared.security.links import LinkSigner
-from shared.security.sealing import EnvelopeSealer, LocalKeyWrapper
 from shared.services import Addresses, Services
 from shared.settings import Settings, SettingsError
 from shared.state.claims import Claims
@@ -37,12 +28,14 @@ from shared.state.sessions import Sessions
 from shared.state.tenants import Tenants
 from shared.storage.stores import Address, Stores, open_stores
 from shared.telemetry import Counters, set_up_logging
-from shared.transport import Transport
 
 if TYPE_CHECKING:
     import httpx
 
+    from shared.graph.auth import EntraSignIn
     from shared.ports import Chance, Clock
+    from shared.security.sealing import LocalKeyWrapper
+    from shared.transport import Transport
 
 
 class SystemClock:
@@ -83,7 +76,20 @@ class Parts:
 
 
 def build(settings: Settings, parts: Parts | None = None) -> Services:
-    """Everything, wired. Nothing is connected yet."""
+    """Everything, wired. Nothing is connected yet.
+
+    The adapters are imported here: a cold start should not pay for them before the first call needs them.
+    """
+    from shared.crm.generic import GenericCrm
+    from shared.graph.provider import GraphMail
+    from shared.security.api_keys import ApiKeyring
+    from shared.security.client_state import ClientStateSigner
+    from shared.security.fetch import GuardedFetcher
+    from shared.security.guard import Guard
+    from shared.security.links import LinkSigner
+    from shared.security.sealing import EnvelopeSealer
+    from shared.transport import Transport
+
     parts = parts or Parts()
     stores = parts.stores or open_stores(_storage(settings), parts.counters)
     transport = Transport(ca_file=_ca(settings), inner=parts.http, observe=parts.counters)
@@ -136,6 +142,8 @@ def _ca(settings: Settings) -> str | None:
 
 def _wrapper(settings: Settings) -> LocalKeyWrapper:
     """The key-encryption key. Key Vault comes with deployment; until then PROFILE=azure cannot seal, and says so."""
+    from shared.security.sealing import LocalKeyWrapper
+
     if settings.sealing_key_file is None:
         raise SettingsError(
             "SEALING_KEY_FILE: the only key-encryption key there is so far, and it is for PROFILE=local"
@@ -154,6 +162,8 @@ def _own_hosts(settings: Settings) -> list[str]:
 
 
 def _sign_in(settings: Settings, transport: Transport, clock: Clock) -> EntraSignIn:
+    from shared.graph.auth import EntraSignIn
+
     secret = settings.entra_client_secret
     return EntraSignIn(
         transport,

@@ -1,4 +1,4 @@
-"""Logs: few lines, each an event with fields from a list of allowed ones (L-1, L-2), and counters of call sites (T-1)."""
+"""Logs: few lines, each an event with fields from a list of allowed ones (L-1, L-2); counters of call sites (T-1)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-import structlog
-
 from shared.settings import Settings
 
 # Never in a log: tokens, codes, keys, cookies, signatures, subjects, bodies, names of files, addresses, whole URLs.
@@ -23,7 +21,26 @@ ALLOWED: Final = frozenset({
 })  # fmt: skip
 QUIET: Final = ("azure", "httpx", "httpcore", "msal", "urllib3", "asyncio")
 
-log = structlog.get_logger("postbraid")
+
+class Log:
+    """The product's logger; structlog is loaded by the first line, not by the start of the app."""
+
+    def info(self, event: str, **fields: object) -> None:
+        """Something happened that was meant to."""
+        self._logger().info(event, **fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        """Something happened that nobody foresaw."""
+        self._logger().error(event, **fields)
+
+    @staticmethod
+    def _logger() -> Any:
+        import structlog
+
+        return structlog.get_logger("postbraid")
+
+
+log = Log()
 
 
 class Counters:
@@ -39,6 +56,8 @@ class Counters:
 
 def set_up_logging(settings: Settings) -> None:
     """JSON lines in the cloud, readable ones on a terminal; chatty libraries are told to be quiet."""
+    import structlog
+
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     renderer: Any = (

@@ -1,0 +1,64 @@
+"""How the stores of an account are reached."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import pytest
+from azure.core.credentials import AccessToken
+
+from shared.domain.errors import StoreUnavailable
+from shared.storage.stores import Address, open_stores
+
+PLACES = Address(
+    table_uri="https://127.0.0.1:1", queue_uri="https://127.0.0.1:1", blob_uri="https://127.0.0.1:1"
+)
+
+
+class Credential:
+    """Gives a token to whoever asks, and remembers for what."""
+
+    def __init__(self) -> None:
+        self.scopes: list[str] = []
+        self.closed = False
+
+    async def get_token(self, *scopes: str, **_: object) -> AccessToken:
+        self.scopes += scopes
+        return AccessToken("token", 4_000_000_000)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+async def test_addresses_are_reached_with_an_identity() -> None:
+    """Without a connection string each service is asked with a token for storage, and none is asked twice."""
+    credential = Credential()
+    stores = open_stores(PLACES, credential=credential)
+    for act in (
+        stores.tables.get("table", "p", "r"),
+        stores.queues.count("queue"),
+        stores.blobs.get("container", "a"),
+    ):
+        with pytest.raises(StoreUnavailable):
+            await act
+    assert credential.scopes == ["https://storage.azure.com/.default"] * 3
+    await stores.close()
+    assert credential.closed
+
+
+async def test_unused_stores_close_too() -> None:
+    """Stores that nobody used have nothing to let go of."""
+    await open_stores(Address(connection_string="never looked at")).close()
+    await open_stores(PLACES).close()
+
+
+def test_half_an_address_is_refused() -> None:
+    """An account without one of its addresses is a mistake of set-up, told at once."""
+    with pytest.raises(ValueError, match="table, queue and blob"):
+        open_stores(Address(table_uri="https://127.0.0.1:1"))
