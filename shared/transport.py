@@ -1,19 +1,28 @@
 """The one way out for our own HTTP: one client, explicit times, every call counted by its call site (T-1).
 
-Nothing is retried and no redirect is followed in here. A failure says whether the request can have arrived.
+Nothing is retried and no redirect is followed in here; cookies are neither kept nor sent. A failure says whether the
+request can have arrived.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
+from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
 import httpx
 
 CONNECT_SECONDS: Final = 5.0
+# Describe the body as it came over the wire, and are no longer true of one that was read.
+_OF_THE_WIRE: Final = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
 Observe = Callable[[str, str], None]
+# Both are for simulated faults and may raise: `before` in place of the call, `after` in place of its answer (T-2).
+Before = Callable[[str, str, httpx.Request], None]
+# The outcome is the status as text, "never_sent", "no_answer" or "too_much".
+After = Callable[[str, str, str], None]
 
 
 class NeverSent(Exception):
@@ -24,8 +33,12 @@ class NoAnswer(Exception):
     """The request may have arrived, and no answer came."""
 
 
-def _nobody(port: str, operation: str) -> None:
-    """Count nothing."""
+class TooMuch(Exception):
+    """The request was answered with more than was to be read."""
+
+
+def _nothing(*_: object) -> None:
+    """Nobody looks."""
 
 
 class Transport:
@@ -36,11 +49,15 @@ class Transport:
         *,
         ca_file: str | None = None,
         inner: httpx.AsyncBaseTransport | None = None,
-        observe: Observe = _nobody,
+        observe: Observe = _nothing,
+        before: Before = _nothing,
+        after: After = _nothing,
     ) -> None:
         self._ca_file = ca_file
         self._inner = inner
         self._observe = observe
+        self._before = before
+        self._after = after
         self._client: httpx.AsyncClient | None = None
 
     async def send(
@@ -50,29 +67,50 @@ class Transport:
         request: httpx.Request,
         *,
         timeout_seconds: float = 20.0,
+        limit_bytes: int | None = None,
         stream: bool = False,
     ) -> httpx.Response:
-        """One request, one answer of whatever status. Raises NeverSent or NoAnswer.
+        """One request, one answer of whatever status. Raises NeverSent, NoAnswer or TooMuch.
 
-        With `stream` the body is not read; close the response.
+        `timeout_seconds` is the budget of the whole call, reading the body included; with `stream` the body is left
+        to the caller, who closes the response. `limit_bytes` bounds the body as decoded.
         """
         self._observe(port, operation)
-        request.extensions = {
-            **request.extensions,
-            "timeout": httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS).as_dict(),
-        }
+        self._before(port, operation, request)
         try:
-            return await self._opened().send(request, stream=stream)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as err:
-            raise NeverSent from err
-        except httpx.TransportError as err:
-            raise NoAnswer from err
+            answer = await self._carried(request, timeout_seconds, limit_bytes, stream=stream)
+        except (NeverSent, NoAnswer, TooMuch) as err:
+            self._after(port, operation, _OUTCOMES[type(err)])
+            raise
+        self._after(port, operation, str(answer.status_code))
+        return answer
 
     async def close(self) -> None:
         """Let go of the connections."""
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+    async def _carried(
+        self, request: httpx.Request, timeout_seconds: float, limit_bytes: int | None, *, stream: bool
+    ) -> httpx.Response:
+        connect = min(CONNECT_SECONDS, timeout_seconds)
+        times = httpx.Timeout(timeout_seconds, connect=connect, pool=connect)
+        request.extensions = {**request.extensions, "timeout": times.as_dict()}
+        bounded = limit_bytes is not None and not stream
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                answer = await self._opened().send(request, stream=stream or bounded)
+                return await _read(answer, limit_bytes) if bounded and limit_bytes is not None else answer
+        except (
+            httpx.ConnectError,
+            httpx.ConnectTimeout,
+            httpx.PoolTimeout,
+            httpx.UnsupportedProtocol,
+        ) as err:
+            raise NeverSent from err
+        except (httpx.RequestError, TimeoutError) as err:
+            raise NoAnswer from err
 
     def _opened(self) -> httpx.AsyncClient:
         """The client, made in the loop that uses it; no proxy from the environment, no redirects (C-4)."""
@@ -83,4 +121,30 @@ class Transport:
             self._client = httpx.AsyncClient(
                 transport=self._inner, verify=verify, trust_env=False, follow_redirects=False
             )
+            self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         return self._client
+
+
+_OUTCOMES: Final[dict[type[Exception], str]] = {
+    NeverSent: "never_sent",
+    NoAnswer: "no_answer",
+    TooMuch: "too_much",
+}
+
+
+async def _read(answer: httpx.Response, limit_bytes: int) -> httpx.Response:
+    """The same answer with its body in memory, or TooMuch as soon as it is known to be too long."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async for piece in answer.aiter_bytes():
+            size += len(piece)
+            if size > limit_bytes:
+                raise TooMuch
+            pieces.append(piece)
+    finally:
+        await answer.aclose()
+    headers = [(name, value) for name, value in answer.headers.raw if name.lower() not in _OF_THE_WIRE]
+    return httpx.Response(
+        answer.status_code, headers=headers, content=b"".join(pieces), request=answer.request
+    )

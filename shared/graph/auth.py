@@ -10,20 +10,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import httpx
+import msgspec
 
-from shared.domain.errors import GrantDead, ProviderUnavailable, SignInFailed, Throttled
+from shared.domain.errors import GrantDead, ProviderUnavailable, SignInFailed, Throttled, UpstreamSurprise
 from shared.domain.model import Grant, Refreshed
+from shared.graph.errors import pause_seconds
 from shared.ports import Clock
-from shared.transport import NeverSent, NoAnswer, Transport
+from shared.transport import NeverSent, NoAnswer, TooMuch, Transport
 
 SCOPES: Final = ("User.Read", "Mail.Read", "Mail.ReadWrite", "Mail.Send")
 TIMEOUT_SECONDS: Final = 15.0
+MOST_BYTES: Final = 1024 * 1024
 SKEW: Final = timedelta(minutes=5)
 
 # Only these say that the user must come back; an operator's mistake marks nobody (Entra, "Error codes").
@@ -31,8 +35,12 @@ DEAD: Final = frozenset({"invalid_grant", "interaction_required", "consent_requi
 OPERATOR: Final = frozenset(
     {"invalid_client", "unauthorized_client", "invalid_scope", "invalid_request", "invalid_resource"}
 )
+# AADSTS numbers, where the error alone does not tell (Entra, "Error codes").
 ADMIN_CONSENT: Final = frozenset({65001, 90094, 90095})
 DECLINED: Final = frozenset({65004})
+TRANSIENT: Final = frozenset({90006, 90024, 90033, 90055})
+_AADSTS: Final = re.compile(r"\bAADSTS(\d{4,8})\b")
+_GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 Credential = str | dict[str, Any] | None
 
@@ -74,26 +82,28 @@ class EntraSignIn:
             )
             return flow
 
-        flow = await self._with_app(start, None)
-        if "auth_uri" not in flow:
-            raise SignInFailed("operator_error")
+        try:
+            flow = await self._with_app(start, None)
+        except UpstreamSurprise as err:
+            raise SignInFailed("operator_error") from err
         return str(flow["auth_uri"]), flow
 
     async def redeem(self, flow: Mapping[str, Any], response: Mapping[str, str]) -> Grant:
         """Exchange the code and check whose it is."""
-        if response.get("state") != flow.get("state"):
-            raise SignInFailed("state_mismatch")
-        if "error" in response:
-            raise _failed({"error": response["error"], "error_codes": _codes(response)})
+        _judge_response(flow, response)
         cache = _fresh_cache(None)
-        result = await self._with_app(
-            lambda app: app.acquire_token_by_auth_code_flow(dict(flow), dict(response), scopes=list(SCOPES)),
-            cache,
-        )
+
+        def exchange(app: Any) -> Any:
+            return app.acquire_token_by_auth_code_flow(dict(flow), dict(response), scopes=list(SCOPES))
+
+        try:
+            result = await self._with_app(exchange, cache)
+        except UpstreamSurprise as err:
+            raise SignInFailed("operator_error") from err
         if "access_token" not in result:
-            raise _failed(result)
+            raise failed(result)
         claims = result.get("id_token_claims") or {}
-        self._judge_claims(claims, str(flow.get("nonce", "")))
+        self._judge_claims(claims, str(flow.get("nonce", "")), response.get("iss"))
         granted = tuple(str(result.get("scope", "")).split())
         missing = {scope.lower() for scope in SCOPES} - {one.rpartition("/")[2].lower() for one in granted}
         if missing:
@@ -108,25 +118,42 @@ class EntraSignIn:
             scopes=granted,
         )
 
-    def _judge_claims(self, claims: Mapping[str, Any], nonce: str) -> None:
-        """Audience, issuer of that very tenant, time and nonce; identity is (tid, oid) and nothing else."""
-        tid = str(claims.get("tid", ""))
-        expected = hashlib.sha256(nonce.encode("ascii")).hexdigest()
-        good = (
-            tid
-            and claims.get("oid")
+    def _judge_claims(self, claims: Mapping[str, Any], nonce: str, iss: str | None) -> None:
+        """Audience, issuer of that very tenant, time and nonce; identity is (tid, oid) and nothing else (O-6).
+
+        An `iss` beside the code must be the token's (RFC 9207, 2.4). The nonce was sent hashed.
+        """
+        tid, oid, exp = claims.get("tid"), claims.get("oid"), claims.get("exp")
+        expected = hashlib.sha256(nonce.encode()).hexdigest()
+        proven = (
+            isinstance(tid, str)
+            and _GUID.fullmatch(tid) is not None
+            and isinstance(oid, str)
+            and oid != ""
             and claims.get("aud") == self._client_id
-            and str(claims.get("iss", "")).rstrip("/").endswith(f"/{tid}/v2.0")
+            and claims.get("iss") == self._issuer_of(tid)
+            and iss in {None, claims.get("iss")}
             and hmac.compare_digest(str(claims.get("nonce", "")).encode(), expected.encode())
+            and isinstance(exp, int | float)
+            and exp >= (self._clock.now() - SKEW).timestamp()
         )
-        if not good:
+        if not proven:
             raise SignInFailed("identity_unproven")
-        if float(claims.get("exp", 0)) < (self._clock.now() - SKEW).timestamp():
-            raise SignInFailed("identity_unproven")
+
+    def _issuer_of(self, tid: str) -> str | None:
+        """Who speaks for a tenant: the OpenID configuration says, with a placeholder where many tenants share it."""
+        for answer in self._discovered.values():
+            issuer = _json_object(answer.text).get("issuer")
+            if isinstance(issuer, str):
+                return issuer.replace("{tenantid}", tid)
+        return None
 
     async def refresh(self, cache: str, *, claims: str | None = None) -> Refreshed:
         """A fresh access token."""
-        held = _fresh_cache(cache)
+        try:
+            held = _fresh_cache(cache)
+        except ValueError as err:
+            raise GrantDead from err  # without its refresh token nobody but the user can help
 
         def renew(app: Any) -> dict[str, Any] | None:
             accounts = app.get_accounts()
@@ -142,13 +169,17 @@ class EntraSignIn:
             return Refreshed(held.serialize(), str(result["access_token"]), self._until(result))
         if result.get("error") in DEAD:
             raise GrantDead
-        raise ProviderUnavailable
+        raise _unavailable(result)
 
     def _until(self, result: Mapping[str, Any]) -> datetime:
         return self._clock.now() + timedelta(seconds=float(result.get("expires_in", 0)))
 
     async def _with_app(self, use: Callable[[Any], Any], cache: Any) -> Any:
-        """Run MSAL in a thread with a limit on its time. Raises ProviderUnavailable, Throttled."""
+        """Run MSAL in a thread with a limit on its time.
+
+        Raises ProviderUnavailable, Throttled; UpstreamSurprise for what MSAL itself refuses: a wrong authority, a bad
+        setting, an answer that it cannot read.
+        """
         loop = asyncio.get_running_loop()
         client = _HttpClient(self._transport, loop, self._discovered)
         try:
@@ -157,6 +188,8 @@ class EntraSignIn:
             )
         except TimeoutError as err:
             raise ProviderUnavailable from err
+        except (ValueError, KeyError, RuntimeError) as err:
+            raise UpstreamSurprise from err
 
     def _use(self, use: Callable[[Any], Any], cache: Any, client: _HttpClient) -> Any:
         import msal
@@ -214,16 +247,36 @@ class _HttpClient:
         """The transport stays open."""
 
     def _run(self, operation: str, request: httpx.Request) -> _Answer:
-        sending = self._transport.send("entra", operation, request, timeout_seconds=TIMEOUT_SECONDS)
+        sending = self._transport.send(
+            "entra", operation, request, timeout_seconds=TIMEOUT_SECONDS, limit_bytes=MOST_BYTES
+        )
+        future = asyncio.run_coroutine_threadsafe(sending, self._loop)
         try:
-            answer = asyncio.run_coroutine_threadsafe(sending, self._loop).result(TIMEOUT_SECONDS * 2)
-        except (NeverSent, NoAnswer) as err:
+            answer = future.result(TIMEOUT_SECONDS * 2)
+        except (NeverSent, NoAnswer, TooMuch) as err:
             raise ProviderUnavailable from err
-        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise Throttled(10.0)
-        if answer.status_code >= 500:  # noqa: PLR2004 - their side
-            raise ProviderUnavailable
-        return _Answer(answer.status_code, answer.text, {k.title(): v for k, v in answer.headers.items()})
+        except TimeoutError as err:
+            future.cancel()
+            raise ProviderUnavailable from err
+        return _judged(operation, answer)
+
+
+def _judged(operation: str, answer: httpx.Response) -> _Answer:
+    """What MSAL may see. It would log the text of a token answer that is no JSON, so such a one stays here."""
+    status, retry_after = answer.status_code, answer.headers.get("retry-after")
+    if status == httpx.codes.TOO_MANY_REQUESTS or (status >= 500 and retry_after):  # noqa: PLR2004 - their side
+        raise Throttled(pause_seconds(retry_after, answer.headers.get("date")))
+    if status >= 500 or (operation == "token" and not _json_object(answer.text)):  # noqa: PLR2004 - as above
+        raise ProviderUnavailable
+    return _Answer(status, answer.text, answer.headers)
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    """A JSON object, or an empty one for anything else."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        return {}
 
 
 def _fresh_cache(serialized: str | None) -> Any:
@@ -237,19 +290,38 @@ def _fresh_cache(serialized: str | None) -> Any:
 
 def _codes(response: Mapping[str, str]) -> list[int]:
     """AADSTS numbers of a redirect's description; the text itself goes nowhere (O-9)."""
-    text = response.get("error_description", "")
-    return [
-        int(part[6:].split(":")[0])
-        for part in text.split()
-        if part.startswith("AADSTS") and part[6:].split(":")[0].isdigit()
-    ]
+    return [int(number) for number in _AADSTS.findall(response.get("error_description", ""))]
 
 
-def _failed(result: Mapping[str, Any]) -> SignInFailed | ProviderUnavailable:
-    """Their error as our reason; the description is neither shown nor logged (O-9)."""
-    error, codes = str(result.get("error", "")), set(result.get("error_codes") or ())
-    if error in ("temporarily_unavailable", "server_error"):
-        return ProviderUnavailable()
+def _judge_response(flow: Mapping[str, Any], response: Mapping[str, str]) -> None:
+    """State first, before anything else of the answer is believed. Raises SignInFailed, ProviderUnavailable."""
+    sent, came = str(flow.get("state") or ""), response.get("state") or ""
+    if not sent or not hmac.compare_digest(sent.encode(), came.encode()):
+        raise SignInFailed("state_mismatch")
+    if "error" in response:
+        raise failed({"error": response["error"], "error_codes": _codes(response)})
+    if not response.get("code"):
+        raise SignInFailed("failed")
+
+
+def _numbers(result: Mapping[str, Any]) -> set[int]:
+    codes = result.get("error_codes")
+    return {one for one in codes if isinstance(one, int)} if isinstance(codes, list) else set()
+
+
+def _unavailable(result: Mapping[str, Any]) -> ProviderUnavailable:
+    """Not the user's fault: kept with its code, told nobody."""
+    error = ProviderUnavailable()
+    vars(error).update(code=str(result.get("error", "")))
+    error.add_note(f"entra token: {result.get('error')} {sorted(_numbers(result))}")
+    return error
+
+
+def failed(result: Mapping[str, Any]) -> SignInFailed | ProviderUnavailable:
+    """Their error as our reason; the description is neither shown nor logged (O-9). Total."""
+    error, codes = str(result.get("error", "")), _numbers(result)
+    if error in ("temporarily_unavailable", "server_error") or codes & TRANSIENT:
+        return _unavailable(result)
     if codes & ADMIN_CONSENT:
         return SignInFailed("admin_consent_required")
     if error == "access_denied" or codes & DECLINED:

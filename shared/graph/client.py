@@ -1,22 +1,25 @@
-"""Calls to Graph: built by msgraph-sdk's request builders, sent as raw bytes through the one transport.
+"""Calls to Graph: built and sent through msgraph-sdk's adapter, carried by the one transport, read as raw bytes.
 
-The SDK is imported at the first call, because importing it costs more than everything else together; its own
-transport, retries and model parsing are not used (docs/adr).
+The SDK is imported at the first call, because importing it costs more than everything else together.
 """
 
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+import base64
+import binascii
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import httpx
 import msgspec
 
-from shared.domain.errors import Ambiguous, ProviderUnavailable, UpstreamSurprise
+from shared.domain.errors import Ambiguous, ProviderUnavailable, TooLarge, UpstreamSurprise
+from shared.graph import wire
 from shared.graph.errors import UNSAFE, graph_error, read_error
 from shared.ports import Access
-from shared.transport import NeverSent, NoAnswer, Transport
+from shared.transport import NeverSent, NoAnswer, TooMuch, Transport
 
 if TYPE_CHECKING:
     from kiota_abstractions.request_information import RequestInformation
@@ -24,46 +27,11 @@ if TYPE_CHECKING:
 IMMUTABLE_IDS: Final = 'IdType="ImmutableId"'
 IN_FLIGHT_A_MAILBOX: Final = 2
 TIMEOUT_SECONDS: Final = 30.0
-ME_TOKEN: Final = "/users/me-token-to-replace"  # noqa: S105 - what the SDK writes for /me
+MOST_BYTES: Final = 32 * 1024 * 1024
+MOST_PAGES: Final = 1_000
+MOST_CLAIMS_CHARACTERS: Final = 8_192
 
 T = TypeVar("T")
-
-
-@cache
-def builders() -> Any:
-    """The SDK's tree of request builders; they only make addresses, nothing is sent through them."""
-    from kiota_abstractions.authentication import AnonymousAuthenticationProvider
-    from msgraph.graph_service_client import GraphServiceClient
-    from msgraph.graph_request_adapter import GraphRequestAdapter
-
-    adapter = GraphRequestAdapter(AnonymousAuthenticationProvider(), httpx.AsyncClient(trust_env=False))
-    return GraphServiceClient(request_adapter=adapter)
-
-
-def get(builder: Any, **query: Any) -> RequestInformation:
-    """A GET of what a builder names, with `$select` and the like given by the SDK's parameter names."""
-    from kiota_abstractions.base_request_configuration import RequestConfiguration
-    from kiota_abstractions.method import Method
-    from kiota_abstractions.request_information import RequestInformation
-
-    info = RequestInformation(Method.GET, builder.url_template, dict(builder.path_parameters))
-    if query:
-        parameters = getattr(builder, f"{type(builder).__name__}GetQueryParameters")(**query)
-        info.configure(RequestConfiguration(query_parameters=parameters))
-    info.headers.try_add("Accept", "application/json")
-    return info
-
-
-def write(method: str, builder: Any, body: object | None = None) -> RequestInformation:
-    """A POST, PATCH or DELETE of what a builder names, with a JSON body or none."""
-    from kiota_abstractions.method import Method
-    from kiota_abstractions.request_information import RequestInformation
-
-    info = RequestInformation(Method[method], builder.url_template, dict(builder.path_parameters))
-    if body is not None:
-        info.set_stream_content(msgspec.json.encode(body), "application/json")
-    info.headers.try_add("Accept", "application/json")
-    return info
 
 
 class GraphClient:
@@ -72,77 +40,158 @@ class GraphClient:
     def __init__(self, transport: Transport, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
         self._transport = transport
-        self._limits: dict[str, asyncio.Semaphore] = {}
+        self._limits: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._builders: Any = None
 
-    async def call(self, access: Access, operation: str, info: RequestInformation) -> httpx.Response:
-        """One call. Raises what `graph_error` says; a 401 is answered once with another token."""
-        info.path_parameters["baseurl"] = self.base_url
-        url = info.url.replace(ME_TOKEN, "/me", 1)
-        content = info.content if isinstance(info.content, bytes) else b""
-        method = info.http_method.value if info.http_method else "GET"
-        headers = {**(info.request_headers or {}), "Prefer": IMMUTABLE_IDS}
-        return await self.send(access, operation, method, url, headers, content)
+    @property
+    def builders(self) -> Any:
+        """The SDK's tree of request builders."""
+        if self._builders is None:
+            from shared.graph import sdk
 
-    async def follow(self, access: Access, operation: str, link: str) -> httpx.Response:
-        """A next link, whole, and only on the Graph host we were configured with (E-26)."""
-        if not link.startswith(f"{self.base_url}/"):
+            self._builders = sdk.service(self.base_url)
+        return self._builders
+
+    def message(self, graph_message_id: str) -> Any:
+        """The builder of one message."""
+        return self.builders.me.messages.by_message_id(graph_message_id)
+
+    async def get(self, access: Access, operation: str, builder: Any, **query: Any) -> bytes:
+        """GET what a builder names; `query` by the SDK's parameter names."""
+        from shared.graph import sdk
+
+        return await self.call(access, operation, sdk.get(builder, **query))
+
+    async def listed(
+        self, access: Access, operation: str, builder: Any, kind: type[wire.Page[T]], **query: Any
+    ) -> list[T]:
+        """Every page of a list. Raises UpstreamSurprise when it goes in circles or does not end (E-26)."""
+        page = decoded(await self.get(access, operation, builder, **query), kind)
+        found, followed = list(page.value), set[str]()
+        while page.next_link:
+            if page.next_link in followed or len(followed) >= MOST_PAGES:
+                raise UpstreamSurprise
+            followed.add(page.next_link)
+            page = decoded(await self.follow(access, operation, page.next_link), kind)
+            found += page.value
+        return found
+
+    async def content(self, access: Access, operation: str, builder: Any, limit_bytes: int) -> bytes:
+        """GET the raw bytes behind what a builder names. Raises TooLarge as soon as there are more."""
+        from shared.graph import sdk
+
+        return await self.call(access, operation, sdk.get_content(builder), limit_bytes)
+
+    async def call(
+        self, access: Access, operation: str, info: RequestInformation, limit_bytes: int = MOST_BYTES
+    ) -> bytes:
+        """One call, through the SDK's adapter. Raises what `graph_error` says."""
+        from shared.graph import sdk
+
+        async def carry(request: httpx.Request) -> httpx.Response:
+            return await self._authorized(access, operation, request, limit_bytes)
+
+        return await sdk.send(self.builders, info, carry)
+
+    async def follow(self, access: Access, operation: str, link: str) -> bytes:
+        """A next link, whole, and only on the Graph host we were configured with (E-26). Raises UpstreamSurprise."""
+        if not same_origin(link, self.base_url):
             raise UpstreamSurprise
-        return await self.send(access, operation, "GET", link, {"Prefer": IMMUTABLE_IDS}, b"")
+        try:
+            request = httpx.Request("GET", link, headers={"Accept": "application/json"})
+        except httpx.InvalidURL as err:
+            raise UpstreamSurprise from err
+        return (await self._authorized(access, operation, request, MOST_BYTES)).content
 
-    async def send(
-        self, access: Access, operation: str, method: str, url: str, headers: dict[str, str], content: bytes
+    async def put(self, access: Access, operation: str, url: str, content: bytes, content_range: str) -> None:
+        """One piece to an upload address; never with our token, the address carries its own."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Range": content_range}
+        request = httpx.Request("PUT", url, headers=headers, content=content)
+        _accepted(operation, await self._once(access, operation, request, MOST_BYTES))
+
+    async def _authorized(
+        self, access: Access, operation: str, request: httpx.Request, limit_bytes: int
     ) -> httpx.Response:
-        """Send with a token; at most one repeat, after a 401."""
+        """Try; after a 401 fetch another token, as its challenge asks, and try once more."""
+        request.headers["Prefer"] = IMMUTABLE_IDS
         token = await access.token()
-        answer = await self._once(access, operation, method, url, _with(headers, token), content)
+        request.headers["Authorization"] = f"Bearer {token}"
+        answer = await self._once(access, operation, request, limit_bytes)
         if answer.status_code == httpx.codes.UNAUTHORIZED:
-            claims = _claims(answer.headers.get("www-authenticate", ""))
+            claims = challenged_claims(answer.headers.get("www-authenticate", ""))
             token = await access.token(rejected=token, claims=claims)
-            answer = await self._once(access, operation, method, url, _with(headers, token), content)
-        if answer.is_success:
-            return answer
-        code, _ = read_error(answer.content)
-        raise graph_error(operation, answer.status_code, code, answer.headers)
+            request.headers["Authorization"] = f"Bearer {token}"
+            answer = await self._once(access, operation, request, limit_bytes)
+        return _accepted(operation, answer)
 
     async def _once(
-        self, access: Access, operation: str, method: str, url: str, headers: dict[str, str], content: bytes
+        self, access: Access, operation: str, request: httpx.Request, limit_bytes: int
     ) -> httpx.Response:
-        request = httpx.Request(method, url, headers=headers, content=content)
-        if method == "POST" and not content:
-            request.headers["Content-Length"] = "0"
-        async with self._limits.setdefault(access.mailbox_id, asyncio.Semaphore(IN_FLIGHT_A_MAILBOX)):
+        async with self._limit(access.mailbox_id):
             try:
                 return await self._transport.send(
-                    "graph", operation, request, timeout_seconds=TIMEOUT_SECONDS
+                    "graph", operation, request, timeout_seconds=TIMEOUT_SECONDS, limit_bytes=limit_bytes
                 )
             except NeverSent as err:
                 raise ProviderUnavailable from err
             except NoAnswer as err:
                 raise (Ambiguous if operation in UNSAFE else ProviderUnavailable) from err
+            except TooMuch as err:
+                raise TooLarge from err
 
-    async def upload(self, url: str, content: bytes, content_range: str) -> httpx.Response:
-        """One piece to an upload address; never with our token (the address carries its own)."""
-        headers = {"Content-Type": "application/octet-stream", "Content-Range": content_range}
-        request = httpx.Request("PUT", url, headers=headers, content=content)
-        try:
-            return await self._transport.send("graph", "upload", request, timeout_seconds=TIMEOUT_SECONDS)
-        except (NeverSent, NoAnswer) as err:
-            raise Ambiguous from err
+    def _limit(self, mailbox_id: str) -> asyncio.Semaphore:
+        """The mailbox's semaphore; it is forgotten when nobody holds or awaits it."""
+        limit = self._limits.get(mailbox_id)
+        if limit is None:
+            limit = self._limits[mailbox_id] = asyncio.Semaphore(IN_FLIGHT_A_MAILBOX)
+        return limit
 
 
-def decoded(answer: httpx.Response, kind: type[T]) -> T:
-    """The body as a wire type. Raises UpstreamSurprise."""
+def _accepted(operation: str, answer: httpx.Response) -> httpx.Response:
+    if answer.is_success:
+        return answer
+    codes, message = read_error(answer.content)
+    raise graph_error(operation, answer.status_code, codes, message, answer.headers)
+
+
+def decoded(content: bytes, kind: type[T]) -> T:
+    """A body as a wire type. Raises UpstreamSurprise."""
     try:
-        return msgspec.json.decode(answer.content, type=kind)
-    except msgspec.DecodeError as err:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
         raise UpstreamSurprise from err
 
 
-def _with(headers: dict[str, str], token: str) -> dict[str, str]:
-    return {**headers, "Authorization": f"Bearer {token}"}
+def same_origin(url: str, base_url: str) -> bool:
+    """Whether both name the same scheme, host and port, default ports counted in."""
+    return _origin(url) is not None and _origin(url) == _origin(base_url)
 
 
-def _claims(challenge: str) -> str | None:
-    """The `claims` of a continuous-access-evaluation challenge, as it stands."""
+def _origin(url: str) -> tuple[str, str | None, int | None] | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return None
+    if parts.username is not None or not parts.hostname:
+        return None
+    return parts.scheme, parts.hostname, port
+
+
+def challenged_claims(challenge: str) -> str | None:
+    """The `claims` of a continuous-access-evaluation challenge, as the JSON text that Entra takes.
+
+    Microsoft identity platform, "Claims challenges, claims requests, and client capabilities": base64-encoded in
+    the challenge, decoded in the request.
+    """
     _, found, rest = challenge.partition('claims="')
-    return rest.split('"', 1)[0] if found else None
+    value = rest.partition('"')[0]
+    if not found or len(value) > MOST_CLAIMS_CHARACTERS:
+        return None
+    padded = value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4)
+    try:
+        text = base64.b64decode(padded, altchars=b"-_" if {*value} & {*"-_"} else None, validate=True)
+        msgspec.json.decode(text, type=dict[str, Any])
+        return text.decode()
+    except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError):
+        return None

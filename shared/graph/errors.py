@@ -1,6 +1,7 @@
 """Graph's answers as our errors: one total function. The rest of the code never sees a status number of theirs.
 
-Codes and their meaning: Microsoft Graph, "Error responses and resource types", and the pages of the calls.
+Codes and their meaning: Microsoft Graph, "Error responses and resource types", and the pages of the calls. Texts are
+not branched upon, with one exception that only saves work (`_handshake_failed`).
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
 
 import msgspec
 
 from shared.domain import errors
+from shared.domain.errors import PostbraidError
 from shared.domain.model import Reason
 
 DEFAULT_PAUSE_SECONDS: Final = 10.0
@@ -20,12 +23,31 @@ LONGEST_PAUSE_SECONDS: Final = 3_600.0
 
 # Writes that must not be repeated without asking first.
 UNSAFE: Final = frozenset({"create_draft", "create_reply", "attach", "send", "subscribe"})
+# Steps of a send: a refusal in one of them is the send's refusal.
+SENDING: Final = frozenset({"create_draft", "create_reply", "fill_reply", "attach", "send"})
 SUBSCRIPTION: Final = frozenset({"renew", "unsubscribe"})
-
-UNUSABLE: Final = frozenset({
-    "MailboxNotEnabledForRESTAPI", "ErrorMailboxNotEnabledForRESTAPI", "ErrorNonExistentMailbox",
-    "MailboxNotSupportedForRESTAPI",
+# Calls that name a message (or folder) which somebody may have removed.
+OF_AN_ITEM: Final = frozenset({
+    "outline", "people", "fetch", "files", "file", "file_content", "locate", "folder", "create_reply", "send",
 })  # fmt: skip
+
+
+class Meaning(StrEnum):
+    """What an answer says, whatever was asked."""
+
+    THROTTLED = "throttled"
+    UNAUTHORIZED = "unauthorized"
+    DENIED = "denied"
+    FORBIDDEN = "forbidden"
+    GONE = "gone"
+    CONFLICT = "conflict"
+    BROKEN = "broken"
+    UNUSABLE = "unusable"
+    WRONG_SIZE = "wrong_size"
+    REFUSED = "refused"
+    WRONG = "wrong"
+    STRANGE = "strange"
+
 
 REFUSALS: Final[dict[str, Reason]] = {
     "ErrorInvalidRecipients": Reason.INVALID_RECIPIENT,
@@ -33,84 +55,216 @@ REFUSALS: Final[dict[str, Reason]] = {
     "ErrorMessageSizeExceeded": Reason.MESSAGE_TOO_LARGE,
     "ErrorSendAsDenied": Reason.SEND_DENIED,
     "ErrorQuotaExceeded": Reason.MAILBOX_FULL,
+    "quotaLimitReached": Reason.MAILBOX_FULL,
     "ErrorMessageSubmissionBlocked": Reason.SENDING_BLOCKED,
     "ErrorExceededMessageLimit": Reason.SENDING_BLOCKED,
 }
 
-TRANSIENT: Final = frozenset({
-    "MailboxInfoStale", "ErrorMailboxMoveInProgress", "ErrorInternalServerTransientError", "ErrorIrresolvableConflict",
-    "ServiceUnavailable", "serviceNotAvailable", "UnknownError", "ErrorServerBusy",
-})  # fmt: skip
-THROTTLING: Final = frozenset({"ApplicationThrottled", "TooManyRequests", "activityLimitReached"})
+# Codes that say more than their status. Those missing here (bad queries, bad bodies, ExtensionError) say no more.
+CODES: Final[dict[str, Meaning]] = {
+    **dict.fromkeys(REFUSALS, Meaning.REFUSED),
+    "ApplicationThrottled": Meaning.THROTTLED,
+    "TooManyRequests": Meaning.THROTTLED,
+    "activityLimitReached": Meaning.THROTTLED,
+    "InvalidAuthenticationToken": Meaning.UNAUTHORIZED,
+    "ErrorAccessDenied": Meaning.DENIED,
+    "Authorization_RequestDenied": Meaning.DENIED,
+    "ErrorItemNotFound": Meaning.GONE,
+    "ErrorInvalidIdMalformed": Meaning.GONE,  # no message has such an id
+    "ResourceNotFound": Meaning.GONE,
+    "Request_ResourceNotFound": Meaning.GONE,
+    "MailboxNotEnabledForRESTAPI": Meaning.UNUSABLE,
+    "ErrorMailboxNotEnabledForRESTAPI": Meaning.UNUSABLE,
+    "MailboxNotSupportedForRESTAPI": Meaning.UNUSABLE,
+    "ErrorNonExistentMailbox": Meaning.UNUSABLE,
+    "MailboxInfoStale": Meaning.BROKEN,
+    "ErrorMailboxMoveInProgress": Meaning.BROKEN,
+    "ErrorInternalServerTransientError": Meaning.BROKEN,
+    "ErrorServerBusy": Meaning.BROKEN,
+    "ServiceUnavailable": Meaning.BROKEN,
+    "serviceNotAvailable": Meaning.BROKEN,
+    "UnknownError": Meaning.BROKEN,
+    "ErrorIrresolvableConflict": Meaning.CONFLICT,
+    "ObjectIdentifierInUse": Meaning.CONFLICT,
+    "RequestEntityTooLarge": Meaning.WRONG_SIZE,
+    "ErrorAttachmentSizeLimitExceeded": Meaning.WRONG_SIZE,
+    "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize": Meaning.WRONG_SIZE,
+}
+
+STATUSES: Final[dict[int, Meaning]] = {
+    401: Meaning.UNAUTHORIZED,
+    403: Meaning.FORBIDDEN,
+    404: Meaning.GONE,
+    408: Meaning.BROKEN,
+    409: Meaning.CONFLICT,
+    410: Meaning.GONE,
+    412: Meaning.CONFLICT,
+    413: Meaning.WRONG_SIZE,
+    423: Meaning.CONFLICT,
+    507: Meaning.REFUSED,
+}
+# These statuses mean what they say whatever the code beside them.
+_FIRM: Final[dict[int, Meaning]] = {401: Meaning.UNAUTHORIZED, 429: Meaning.THROTTLED}
 
 
 class _Inner(msgspec.Struct):
-    code: str = ""
-    message: str = ""
+    code: Any = None
+    message: Any = None
+    innerError: Any = None  # noqa: N815 - documents and metadata spell it differently
+    innererror: Any = None
 
 
 class _Body(msgspec.Struct):
     error: _Inner = msgspec.field(default_factory=_Inner)
 
 
-def read_error(body: bytes) -> tuple[str, str]:
-    """(code, message) of an error body; empty where a gateway answered with something else."""
+def read_error(body: bytes) -> tuple[tuple[str, ...], str]:
+    """(codes from the outermost inwards, message) of an error body; empty where a gateway answered otherwise."""
     try:
-        inner = msgspec.json.decode(body, type=_Body).error
-    except msgspec.DecodeError:
-        return "", ""
-    return inner.code, inner.message
+        outer = msgspec.json.decode(body, type=_Body).error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return (), ""
+    codes = [outer.code]
+    inner = outer.innerError or outer.innererror
+    while isinstance(inner, dict):
+        codes.append(inner.get("code"))
+        inner = inner.get("innerError") or inner.get("innererror")
+    text = outer.message if isinstance(outer.message, str) else ""
+    return tuple(one for one in codes if isinstance(one, str) and one), text
 
 
 def graph_error(
-    operation: str, status: int, code: str, headers: Mapping[str, str], now: datetime | None = None
-) -> errors.PostbraidError:
-    """The error of ours that an answer means; total over statuses and codes."""
-    error = _classified(operation, status, code, headers, now or datetime.now(UTC))
-    error.add_note(f"graph {operation}: {status} {code or '-'} request-id {headers.get('request-id', '-')}")
+    operation: str, status: int, codes: tuple[str, ...], message: str, headers: Mapping[str, str]
+) -> PostbraidError:
+    """The error of ours that an answer to `operation` means; total over operations, statuses and codes.
+
+    It carries `status`, `code` and `request_id`; never the message, which may quote addresses or subjects.
+    """
+    meaning = (
+        Meaning.BROKEN if _handshake_failed(operation, codes, message) else meaning_of(status, codes, headers)
+    )
+    error = _error(operation, meaning, codes, headers)
+    code, request_id = (codes or ("",))[-1], headers.get("request-id", "")
+    vars(error).update(status=status, code=code, request_id=request_id)
+    error.add_note(f"graph {operation}: {status} {code or '-'} request-id {request_id or '-'}")
     return error
 
 
-def _classified(  # noqa: C901, PLR0911 - a table with conditions
-    operation: str, status: int, code: str, headers: Mapping[str, str], now: datetime
-) -> errors.PostbraidError:
-    asked_to_wait = status == 503 and "retry-after" in headers  # noqa: PLR2004 - the status
-    if status == 429 or code in THROTTLING or asked_to_wait:  # noqa: PLR2004 - the status
-        return errors.Throttled(pause_seconds(headers.get("retry-after"), now))
-    if code in UNUSABLE:
-        return errors.MailboxUnusable()
-    if code in REFUSALS:
-        return errors.MessageRefused(REFUSALS[code].value)
-    if status in (404, 410):
-        return errors.SubscriptionGone() if operation in SUBSCRIPTION else errors.ItemGone()
-    if status == 413:  # noqa: PLR2004 - the status
-        return errors.TooLarge()
-    if status >= 500 or code in TRANSIENT or status in (408, 409, 412, 423):  # noqa: PLR2004 - the statuses
-        if operation in UNSAFE and operation != "subscribe":
-            return errors.Ambiguous()
-        return errors.ProviderUnavailable()
-    if status == 401:  # noqa: PLR2004 - the status
-        return errors.GrantDead()
-    if status == 403 and operation == "send":  # noqa: PLR2004 - the status
+def status_of(error: PostbraidError) -> int:
+    """The HTTP status behind an error of Graph, or 0."""
+    return int(getattr(error, "status", 0))
+
+
+def is_wrong_size(error: PostbraidError) -> bool:
+    """Whether a file was too large, or too small, for the way it was sent (F-9)."""
+    status, code = status_of(error), str(getattr(error, "code", ""))
+    return CODES.get(code, STATUSES.get(status)) is Meaning.WRONG_SIZE
+
+
+def meaning_of(status: int, codes: tuple[str, ...], headers: Mapping[str, str]) -> Meaning:
+    """The finest code that is known decides, then the status."""
+    if status in _FIRM:
+        return _FIRM[status]
+    if status == 503 and "retry-after" in headers:  # noqa: PLR2004 - service unavailable, with a time
+        return Meaning.THROTTLED
+    for code in reversed(codes):
+        if code in CODES:
+            return CODES[code]
+    if status in STATUSES:
+        return STATUSES[status]
+    if status >= 500:  # noqa: PLR2004 - their side
+        return Meaning.BROKEN
+    return Meaning.WRONG if status >= 400 else Meaning.STRANGE  # noqa: PLR2004 - our side
+
+
+def _handshake_failed(operation: str, codes: tuple[str, ...], message: str) -> bool:
+    """Graph could not reach our address in time: come again, do not give the filter up for it.
+
+    Recognised by its sentence, because the code stands for any bad request; unrecognised it costs a filter.
+    """
+    asked = operation in SUBSCRIPTION or operation == "subscribe"
+    return (
+        asked and bool({"InvalidRequest", "ValidationError"} & {*codes}) and "validation" in message.lower()
+    )
+
+
+def _error(  # noqa: PLR0911 - one line for each meaning
+    operation: str, meaning: Meaning, codes: tuple[str, ...], headers: Mapping[str, str]
+) -> PostbraidError:
+    match meaning:
+        case Meaning.THROTTLED:
+            return errors.Throttled(pause_seconds(headers.get("retry-after"), headers.get("date")))
+        case Meaning.UNUSABLE:
+            return errors.MailboxUnusable()
+        case Meaning.DENIED | Meaning.FORBIDDEN:
+            return _forbidden(operation, meaning)
+        case Meaning.GONE:
+            return _gone(operation)
+        case Meaning.WRONG_SIZE | Meaning.REFUSED | Meaning.WRONG:
+            return _refused(operation, meaning, codes)
+        case Meaning.BROKEN:
+            return errors.Ambiguous() if operation in UNSAFE else errors.ProviderUnavailable()
+        case Meaning.CONFLICT | Meaning.UNAUTHORIZED:
+            # Nothing was done. A 401 here is the second one, of a fresh token: only Entra says that a grant is dead.
+            return errors.ProviderUnavailable()
+        case Meaning.STRANGE:
+            return errors.UpstreamSurprise()
+
+
+def _forbidden(operation: str, meaning: Meaning) -> PostbraidError:
+    if operation == "send":
         return errors.MessageRefused(Reason.SEND_DENIED.value)
-    if status == 403:  # noqa: PLR2004 - the status
-        return errors.GrantDead() if code == "ErrorAccessDenied" else errors.ProviderUnavailable()
-    if status == 400 and operation in ("send", "create_draft", "create_reply"):  # noqa: PLR2004 - the status
-        return errors.MessageRefused(Reason.REFUSED_BY_PROVIDER.value)
-    return errors.UpstreamSurprise()
+    return errors.GrantDead() if meaning is Meaning.DENIED else errors.ProviderUnavailable()
 
 
-def pause_seconds(value: str | None, now: datetime) -> float:
-    """Retry-After as seconds: integer, decimal or date; 10 s without it, at most an hour (RFC 9110, 10.2.3)."""
-    if not value:
-        return DEFAULT_PAUSE_SECONDS
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value).astimezone(UTC) - now).total_seconds()
-        except (ValueError, TypeError):
-            return DEFAULT_PAUSE_SECONDS
-    if not 0 <= seconds < float("inf"):
-        return DEFAULT_PAUSE_SECONDS if seconds != float("inf") else LONGEST_PAUSE_SECONDS
+def _gone(operation: str) -> PostbraidError:
+    """404. A fresh draft of ours that is not there may still be coming: another is made later (E-10)."""
+    if operation in SUBSCRIPTION:
+        return errors.SubscriptionGone()
+    if operation in {"attach", "fill_reply"}:
+        return errors.Ambiguous()
+    return errors.ItemGone() if operation in OF_AN_ITEM else errors.ProviderUnavailable()
+
+
+def _refused(operation: str, meaning: Meaning, codes: tuple[str, ...]) -> PostbraidError:
+    """Typed refusals end a send. An untyped one of `send` itself does not: it may say that the mail has left (E-14)."""
+    if operation not in SENDING:
+        return errors.UpstreamSurprise()
+    typed = [REFUSALS[code] for code in reversed(codes) if code in REFUSALS]
+    if typed:
+        return errors.MessageRefused(typed[0].value)
+    if meaning is Meaning.WRONG_SIZE:
+        return errors.MessageRefused(Reason.MESSAGE_TOO_LARGE.value)
+    if meaning is Meaning.REFUSED:
+        return errors.MessageRefused(Reason.MAILBOX_FULL.value)
+    return (
+        errors.Ambiguous() if operation == "send" else errors.MessageRefused(Reason.REFUSED_BY_PROVIDER.value)
+    )
+
+
+def pause_seconds(value: str | None, date: str | None = None) -> float:
+    """Retry-After as seconds: integer, decimal or date; 10 s without it, at least 1 s, at most an hour.
+
+    A date (RFC 9110, 10.2.3) is measured from the answer's own `Date`, where there is one: their clock, not ours.
+    """
+    seconds = _number(value)
+    if seconds is None:
+        until, now = _date(value), _date(date) or datetime.now(UTC)
+        seconds = (until - now).total_seconds() if until else DEFAULT_PAUSE_SECONDS
     return min(max(seconds, 1.0), LONGEST_PAUSE_SECONDS)
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        seconds = float(value or "")
+    except ValueError:
+        return None
+    return None if seconds != seconds or seconds < 0 else seconds  # noqa: PLR0124 - not a number
+
+
+def _date(value: str | None) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(value or "")
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None

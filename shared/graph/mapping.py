@@ -102,7 +102,7 @@ def graph_to_subscription(found: wire.Subscription) -> Subscription:
 
 
 def graph_to_profile(user: wire.User) -> Profile:
-    """The mailbox's address is `mail`, or the sign-in name where that is empty. Raises UpstreamSurprise without either."""
+    """The address is `mail`, or the sign-in name where that is empty. Raises UpstreamSurprise without either."""
     address = user.mail or user.user_principal_name
     if not address:
         raise UpstreamSurprise
@@ -114,7 +114,7 @@ def graph_to_profile(user: wire.User) -> Profile:
 def draft_to_graph(content: DraftContent, *, with_files: bool) -> wire.Json:
     """The body that creates a draft."""
     message = {
-        **recipients_to_graph(content),
+        **recipients_and_key_to_graph(content),
         "subject": content.subject,
         "body": {"contentType": "html", "content": content.html},
     }
@@ -123,14 +123,25 @@ def draft_to_graph(content: DraftContent, *, with_files: bool) -> wire.Json:
     return message
 
 
+def recipients_and_key_to_graph(content: DraftContent) -> wire.Json:
+    """What a reply draft is created with."""
+    key = {"id": wire.CRM_KEY, "value": content.key}
+    return {**recipients_to_graph(content), "singleValueExtendedProperties": [key]}
+
+
 def recipients_to_graph(content: DraftContent) -> wire.Json:
-    """Recipients and our key: what a reply draft is created with."""
+    """All three kinds, empty ones too, so that none that somebody else put there stays."""
     return {
         "toRecipients": [_recipient(one) for one in content.to],
         "ccRecipients": [_recipient(one) for one in content.cc],
         "bccRecipients": [_recipient(one) for one in content.bcc],
-        "singleValueExtendedProperties": [{"id": wire.CRM_KEY, "value": content.key}],
     }
+
+
+def key_filter(key: str) -> str:
+    """Finds what carries our key (Microsoft Graph, "singleValueLegacyExtendedProperty: get")."""
+    quoted = key.replace("'", "''")
+    return f"singleValueExtendedProperties/Any(ep: ep/id eq '{wire.CRM_KEY}' and ep/value eq '{quoted}')"
 
 
 def file_to_graph(file: OutgoingFile) -> wire.Json:
@@ -142,6 +153,17 @@ def file_to_graph(file: OutgoingFile) -> wire.Json:
         "contentBytes": base64.b64encode(file.content).decode(),
     }
     return {**attachment, "isInline": True, "contentId": file.content_id} if file.inline else attachment
+
+
+def file_to_upload(file: OutgoingFile) -> wire.Json:
+    """The item that an upload session is opened for."""
+    item = {
+        "attachmentType": "file",
+        "name": file.name,
+        "size": len(file.content),
+        "contentType": file.content_type,
+    }
+    return {**item, "isInline": True, "contentId": file.content_id} if file.inline else item
 
 
 def graph_time(at: datetime) -> str:

@@ -16,10 +16,11 @@ import msgspec
 from shared.domain.errors import MalformedBody
 from shared.domain.model import ChangeHint
 
-MAX_TOKEN_CHARACTERS: Final = 2048
+MAX_TOKEN_BYTES: Final = 2048
 MAX_ITEMS: Final = 1000
 _ID: Final = re.compile(r"[A-Za-z0-9_=\-]{1,512}")
-LIFECYCLE: Final = frozenset({"reauthorizationRequired", "subscriptionRemoved", "missed"})
+# By their lower-case spelling: samples differ in case.
+LIFECYCLE: Final = {one.lower(): one for one in ("reauthorizationRequired", "subscriptionRemoved", "missed")}
 CHANGES: Final = frozenset({"created", "updated"})
 
 Verify = Callable[[str], tuple[str, int] | None]
@@ -51,14 +52,16 @@ class Notifications:
 
 def validation_answer(token: str) -> str | None:
     """The text that answers a validation request, or None for what cannot be one (G-1)."""
-    return token if token and len(token) <= MAX_TOKEN_CHARACTERS and token.isprintable() else None
+    if not token.isprintable() or len(token) > MAX_TOKEN_BYTES:
+        return None
+    return token if 0 < len(token.encode()) <= MAX_TOKEN_BYTES else None
 
 
 def read_notifications(body: bytes, verify: Verify) -> Notifications:
     """Every item by itself: one bad item does not fail its neighbours. Raises MalformedBody."""
     try:
         items = msgspec.json.decode(body, type=_Envelope).value
-    except (msgspec.DecodeError, RecursionError) as err:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
         raise MalformedBody from err
     if len(items) > MAX_ITEMS:
         raise MalformedBody(f"more than {MAX_ITEMS} items")
@@ -79,12 +82,13 @@ def _judge(raw: Any, verify: Verify) -> ChangeHint | str:  # noqa: PLR0911 - one
         return "subscription_id"
     mailbox_key, generation = proof
     if item.lifecycle_event is not None:
-        known = item.lifecycle_event in LIFECYCLE
-        hint = ChangeHint(mailbox_key, generation, item.subscription_id, lifecycle_event=item.lifecycle_event)
-        return hint if known else "lifecycle_event"
+        event = LIFECYCLE.get(item.lifecycle_event.lower())
+        hint = ChangeHint(mailbox_key, generation, item.subscription_id, lifecycle_event=event)
+        return hint if event else "lifecycle_event"
     message_id = item.resource_data.id if item.resource_data else None
     if message_id is None or _ID.fullmatch(message_id) is None:
         return "message_id"
-    if item.change_type not in CHANGES:
+    change_type = (item.change_type or "").lower()
+    if change_type not in CHANGES:
         return "change_type"
-    return ChangeHint(mailbox_key, generation, item.subscription_id, message_id, item.change_type)
+    return ChangeHint(mailbox_key, generation, item.subscription_id, message_id, change_type)

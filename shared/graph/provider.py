@@ -1,24 +1,16 @@
-"""`MailProvider` over Graph: outline, fetch, sweep, draft, reply, send, subscribe."""
+"""`MailProvider` over Graph: outline, fetch, sweep, draft, reply, send, subscribe.
+
+Sources are the method pages of Microsoft Graph v1.0, "message resource type" and "Outlook extended properties
+overview"; every request asks for immutable ids ("Obtain immutable identifiers for Outlook resources").
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-import msgspec
-
-from shared.domain.errors import (
-    Ambiguous,
-    ItemGone,
-    MessageRefused,
-    PostbraidError,
-    ProviderUnavailable,
-    SubscriptionGone,
-    TooLarge,
-    UpstreamSurprise,
-)
+from shared.domain.errors import ItemGone, TooLarge, UpstreamSurprise
 from shared.domain.model import (
     Draft,
     DraftContent,
@@ -33,19 +25,19 @@ from shared.domain.model import (
     Subscription,
     Whereabouts,
 )
-from shared.graph import mapping, wire
-from shared.graph.client import GraphClient, builders, decoded, get, write
+from shared.graph import attaching, mapping, subscribing, wire
+from shared.graph.client import GraphClient, decoded
+from shared.graph.errors import status_of
 from shared.ports import Access
 from shared.transport import Transport
 
 SWEEP_PAGE: Final = 50
-# Graph takes requests up to 4 MB; base64 adds a third to files.
+# Graph takes requests up to 4 MB.
 MAX_REQUEST_BYTES: Final = 3_900_000
-POST_BELOW_BYTES: Final = 2_900_000
-CHUNK_BYTES: Final = 327_680 * 10
-FILTERED: Final = "me/messages?$filter=isDraft eq false"
-UNFILTERED: Final = "me/messages"
-UPLOAD_HOSTS: Final = (".office.com", ".office365.com", ".office365.us", ".partner.outlook.cn")
+# Read whole only to learn its Content-ID; beyond this it is not worth it (domain rules do without).
+MOST_BYTES_FOR_A_CONTENT_ID: Final = 6_000_000
+MOST_FOLDERS: Final = 10_000
+BAD_REQUEST: Final = 400
 
 
 class GraphMail:
@@ -54,13 +46,13 @@ class GraphMail:
     def __init__(self, transport: Transport, base_url: str) -> None:
         self._client = GraphClient(transport, base_url)
         self._folders: dict[tuple[str, str], str] = {}
+        self._casts_refused = False
 
     async def profile(self, access: Access) -> Profile:
         """Address and name of the signed-in mailbox."""
-        request = get(builders().me, select=["mail", "userPrincipalName", "displayName"])
-        return mapping.graph_to_profile(
-            decoded(await self._client.call(access, "profile", request), wire.User)
-        )
+        select = ["mail", "userPrincipalName", "displayName"]
+        answer = await self._client.get(access, "profile", self._client.builders.me, select=select)
+        return mapping.graph_to_profile(decoded(answer, wire.User))
 
     async def outline(self, access: Access, graph_message_id: str) -> Outline:
         """Ids and threading tags of one mail."""
@@ -70,10 +62,10 @@ class GraphMail:
 
     async def people(self, access: Access, graph_message_id: str) -> People:
         """Sender, to and cc of one mail."""
-        found = await self._message(
-            access, "people", graph_message_id, ("id", *wire.SELECT_PEOPLE), tags=False
+        select = ("id", *wire.SELECT_PEOPLE)
+        return mapping.graph_to_people(
+            await self._message(access, "people", graph_message_id, select, tags=False)
         )
-        return mapping.graph_to_people(found)
 
     async def fetch(self, access: Access, graph_message_id: str) -> FetchedMessage:
         """One mail whole, without its files."""
@@ -85,38 +77,50 @@ class GraphMail:
         self, access: Access, operation: str, graph_message_id: str, select: Sequence[str], *, tags: bool
     ) -> wire.Message:
         query: dict[str, Any] = {"select": list(select), **({"expand": [wire.EXPAND_TAGS]} if tags else {})}
-        request = get(_item(graph_message_id), **query)
-        return decoded(await self._client.call(access, operation, request), wire.Message)
+        answer = await self._client.get(access, operation, self._client.message(graph_message_id), **query)
+        return decoded(answer, wire.Message)
 
     async def files(self, access: Access, graph_message_id: str) -> tuple[RemoteFile, ...]:
-        """Metadata of the mail's files; an inline one's Content-ID needs a look of its own (it is not on the base type)."""
-        request = get(_item(graph_message_id).attachments, select=list(wire.SELECT_FILES))
-        page = decoded(await self._client.call(access, "files", request), wire.Attachments)
-        listed = list(page.value)
-        while page.next_link:
-            page = decoded(await self._client.follow(access, "files", page.next_link), wire.Attachments)
-            listed += page.value
-        found = [mapping.graph_to_file(one) for one in listed]
+        """Metadata of the mail's files, the Content-IDs of inline ones included as far as Graph tells them."""
+        found = [mapping.graph_to_file(one) for one in await self._attachments(access, graph_message_id)]
         return tuple([await self._with_content_id(access, graph_message_id, one) for one in found])
 
+    async def _attachments(self, access: Access, graph_message_id: str) -> list[wire.Attachment]:
+        """The list, Content-IDs included where Graph takes the cast.
+
+        `contentId` is not on the base type. The cast is in wide use but on no page, so a 400 is believed for good.
+        """
+        builder = self._client.message(graph_message_id).attachments
+        if not self._casts_refused:
+            try:
+                return await self._listed(access, builder, [*wire.SELECT_FILES, wire.CONTENT_ID_CAST])
+            except UpstreamSurprise as err:
+                if status_of(err) != BAD_REQUEST:
+                    raise
+                self._casts_refused = True
+        return await self._listed(access, builder, [*wire.SELECT_FILES])
+
+    async def _listed(self, access: Access, builder: Any, select: list[str]) -> list[wire.Attachment]:
+        page = wire.Page[wire.Attachment]
+        return await self._client.listed(access, "files", builder, page, select=select)
+
     async def _with_content_id(self, access: Access, graph_message_id: str, file: RemoteFile) -> RemoteFile:
-        if not file.inline or file.kind != "file":
+        """An inline file whose Content-ID the list left out is looked at by itself, which brings its content too."""
+        small = file.size_bytes <= MOST_BYTES_FOR_A_CONTENT_ID
+        if not file.inline or file.kind != "file" or file.content_id or not small:
             return file
-        select = [*wire.SELECT_FILES, "microsoft.graph.fileAttachment/contentId"]
-        builder = _item(graph_message_id).attachments.by_attachment_id(file.remote_id)
-        answer = await self._client.call(access, "file", get(builder, select=select))
-        found = mapping.graph_to_file(decoded(answer, wire.Attachment))
+        builder = self._client.message(graph_message_id).attachments.by_attachment_id(file.remote_id)
+        found = mapping.graph_to_file(
+            decoded(await self._client.get(access, "file", builder), wire.Attachment)
+        )
         return found if found.kind == "file" else file
 
     async def file_content(
         self, access: Access, graph_message_id: str, remote_id: str, limit_bytes: int
     ) -> bytes:
-        """The bytes of one file."""
-        builder = _item(graph_message_id).attachments.by_attachment_id(remote_id)
-        request = get(builder)
-        request.url_template = f"{builder.url_template.split('{?')[0]}/$value"
-        request.headers.clear()
-        content = (await self._client.call(access, "file_content", request)).content
+        """The bytes of one file; reading ends at the first byte too many."""
+        builder = self._client.message(graph_message_id).attachments.by_attachment_id(remote_id)
+        content = await self._client.content(access, "file_content", builder, limit_bytes)
         if len(content) > limit_bytes:
             raise TooLarge
         return content
@@ -128,90 +132,62 @@ class GraphMail:
         if next_link is not None:
             answer = await self._client.follow(access, "sweep", next_link)
         else:
-            me = builders().me
-            builder = (
-                me.mail_folders.by_mail_folder_id("sentitems").messages if sent_items_only else me.messages
-            )
-            request = get(
-                builder,
-                filter=f"lastModifiedDateTime ge {mapping.graph_time(since)}",
-                orderby=["lastModifiedDateTime asc"],
-                select=list(wire.SELECT_OUTLINE),
-                expand=[wire.EXPAND_TAGS],
-                top=SWEEP_PAGE,
-            )
-            answer = await self._client.call(access, "sweep", request)
-        page = decoded(answer, wire.Messages)
+            answer = await self._first_page(access, since, sent_items_only=sent_items_only)
+        page = decoded(answer, wire.Page[wire.Message])
         return OutlinePage(tuple(mapping.graph_to_outline(one) for one in page.value), page.next_link)
+
+    async def _first_page(self, access: Access, since: datetime, *, sent_items_only: bool) -> bytes:
+        """`$orderby` names what `$filter` names first ("List messages")."""
+        me = self._client.builders.me
+        builder = me.mail_folders.by_mail_folder_id("sentitems").messages if sent_items_only else me.messages
+        return await self._client.get(
+            access,
+            "sweep",
+            builder,
+            filter=f"lastModifiedDateTime ge {mapping.graph_time(since)}",
+            orderby=["lastModifiedDateTime asc"],
+            select=list(wire.SELECT_OUTLINE),
+            expand=[wire.EXPAND_TAGS],
+            top=SWEEP_PAGE,
+        )
 
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:
         """A fresh draft; files inside when one request holds them all, else attached one by one."""
-        body = mapping.draft_to_graph(content, with_files=True)
-        inside = len(msgspec.json.encode(body)) <= MAX_REQUEST_BYTES
-        if not inside:
-            body = mapping.draft_to_graph(content, with_files=False)
-        answer = await self._client.call(access, "create_draft", write("POST", builders().me.messages, body))
+        inside = attaching.fit_inside(content, MAX_REQUEST_BYTES)
+        body = mapping.draft_to_graph(content, with_files=inside)
+        request = self._client.builders.me.messages.to_post_request_information(body)
+        answer = await self._client.call(access, "create_draft", request)
         draft = mapping.graph_to_draft(decoded(answer, wire.Message))
-        if not inside:
-            for file in content.files:
-                await self.attach(access, draft.graph_message_id, file)
+        for file in () if inside else content.files:
+            await self.attach(access, draft.graph_message_id, file)
         return draft
 
     async def create_reply(self, access: Access, to_graph_message_id: str, content: DraftContent) -> Draft:
-        """A reply draft with key and recipients; 200 and 201 are both documented."""
-        request = write(
-            "POST", _item(to_graph_message_id).create_reply, {"message": mapping.recipients_to_graph(content)}
-        )
-        return mapping.graph_to_draft(
-            decoded(await self._client.call(access, "create_reply", request), wire.Message)
-        )
+        """A reply draft with key and recipients; 200 and 201 are both documented.
 
-    async def replace_body(self, access: Access, graph_message_id: str, html: str) -> None:
-        """Set a draft's whole body."""
-        body = {"body": {"contentType": "html", "content": html}}
-        await self._client.call(access, "replace_body", write("PATCH", _item(graph_message_id), body))
+        Neither `comment` nor a body is sent: the one is dropped, the other would take the quoted text's place.
+        """
+        body = {"message": mapping.recipients_and_key_to_graph(content)}
+        builder = self._client.message(to_graph_message_id).create_reply
+        answer = await self._client.call(access, "create_reply", builder.to_post_request_information(body))
+        return mapping.graph_to_draft(decoded(answer, wire.Message))
+
+    async def fill_reply(
+        self, access: Access, graph_message_id: str, content: DraftContent, html: str
+    ) -> None:
+        """Set a reply draft's body and recipients in one PATCH (createReply may have added people of its own)."""
+        body = {**mapping.recipients_to_graph(content), "body": {"contentType": "html", "content": html}}
+        request = self._client.message(graph_message_id).to_patch_request_information(body)
+        await self._client.call(access, "fill_reply", request)
 
     async def attach(self, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
-        """Attach one file: below 3 MB by POST, else by session; each falls back to the other on its size error (F-9)."""
-        ways = [self._attach_by_post, self._attach_by_session]
-        first, second = ways if len(file.content) < POST_BELOW_BYTES else ways[::-1]
-        try:
-            await first(access, graph_message_id, file)
-        except (TooLarge, UpstreamSurprise):
-            await second(access, graph_message_id, file)
-
-    async def _attach_by_post(self, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
-        request = write("POST", _item(graph_message_id).attachments, mapping.file_to_graph(file))
-        await self._client.call(access, "attach", request)
-
-    async def _attach_by_session(self, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
-        item = {
-            "attachmentType": "file",
-            "name": file.name,
-            "size": len(file.content),
-            "contentType": file.content_type,
-        }
-        builder = _item(graph_message_id).attachments.create_upload_session
-        answer = await self._client.call(access, "attach", write("POST", builder, {"AttachmentItem": item}))
-        url = decoded(answer, wire.UploadSession).upload_url
-        self._judge_upload(url)
-        size = len(file.content)
-        for start in range(0, size, CHUNK_BYTES):
-            piece = file.content[start : start + CHUNK_BYTES]
-            sent = await self._client.upload(url, piece, f"bytes {start}-{start + len(piece) - 1}/{size}")
-            if not sent.is_success:
-                raise Ambiguous
-
-    def _judge_upload(self, url: str) -> None:
-        """The upload address may lie on Outlook's hosts, and nowhere else."""
-        host = urlsplit(url).hostname or ""
-        same = urlsplit(url).netloc == urlsplit(self._client.base_url).netloc
-        if not (same or (url.startswith("https://") and host.endswith(UPLOAD_HOSTS))):
-            raise UpstreamSurprise
+        """Attach one file: below 3 MB by POST, else by session, each falling back to the other (F-9)."""
+        await attaching.attach(self._client, access, graph_message_id, file)
 
     async def send(self, access: Access, graph_message_id: str) -> None:
         """Send that draft."""
-        await self._client.call(access, "send", write("POST", _item(graph_message_id).send))
+        request = self._client.message(graph_message_id).send.to_post_request_information()
+        await self._client.call(access, "send", request)
 
     async def locate(self, access: Access, graph_message_id: str) -> Located:
         """Where the message with that id stands now."""
@@ -222,34 +198,40 @@ class GraphMail:
 
     async def find_by_key(self, access: Access, key: str) -> tuple[Located, ...]:
         """Every message of the mailbox that carries our key."""
-        matching = f"singleValueExtendedProperties/Any(ep: ep/id eq '{wire.CRM_KEY}' and ep/value eq '{key}')"
-        request = get(
-            builders().me.messages,
-            filter=matching,
+        found = await self._client.listed(
+            access,
+            "find_by_key",
+            self._client.builders.me.messages,
+            wire.Page[wire.Message],
+            filter=mapping.key_filter(key),
             select=[*wire.SELECT_OUTLINE, "parentFolderId"],
             expand=[wire.EXPAND_TAGS],
         )
-        page = decoded(await self._client.call(access, "find_by_key", request), wire.Messages)
-        return tuple([await self._located(access, one) for one in page.value])
+        return tuple([await self._located(access, one) for one in found])
 
     async def _located(self, access: Access, message: wire.Message) -> Located:
         outline = mapping.graph_to_outline(message)
-        if not outline.is_draft:
-            outbox = message.parent_folder_id == await self._folder(access, "outbox")
-            return Located(outline, Whereabouts.OUTBOX if outbox else Whereabouts.SENT)
-        deleted = message.parent_folder_id == await self._folder(access, "deleteditems")
-        return Located(outline, Whereabouts.DELETED_DRAFT if deleted else Whereabouts.DRAFT)
+        other, whereabouts, otherwise = (
+            ("deleteditems", Whereabouts.DELETED_DRAFT, Whereabouts.DRAFT)
+            if outline.is_draft
+            else ("outbox", Whereabouts.OUTBOX, Whereabouts.SENT)
+        )
+        folder = await self._folder(access, other)
+        there = folder is not None and message.parent_folder_id == folder
+        return Located(outline, whereabouts if there else otherwise)
 
     async def _folder(self, access: Access, name: str) -> str | None:
         """The id of a well-known folder; ids of folders are constant, so it is asked once."""
         known = self._folders.get((access.mailbox_id, name))
         if known is not None:
             return known
-        request = get(builders().me.mail_folders.by_mail_folder_id(name), select=["id"])
+        builder = self._client.builders.me.mail_folders.by_mail_folder_id(name)
         try:
-            found = decoded(await self._client.call(access, "folder", request), wire.Folder).id
+            found = decoded(await self._client.get(access, "folder", builder, select=["id"]), wire.Folder).id
         except ItemGone:
             return None
+        if len(self._folders) >= MOST_FOLDERS:
+            self._folders.clear()
         self._folders[access.mailbox_id, name] = found
         return found
 
@@ -263,62 +245,26 @@ class GraphMail:
         expires_at: datetime,
         filtered: bool,
     ) -> Subscription:
-        """Register for `created`; an equal one that exists is adopted."""
-        body = {
+        """Register for `created`; an equal one that exists is adopted, an older one of ours replaced."""
+        wanted = {
             "changeType": "created",
             "notificationUrl": notification_url,
             "lifecycleNotificationUrl": lifecycle_url,
-            "resource": FILTERED if filtered else UNFILTERED,
-            "expirationDateTime": _precise(expires_at),
+            "resource": subscribing.FILTERED if filtered else subscribing.UNFILTERED,
+            "expirationDateTime": subscribing.graph_moment(expires_at),
             "clientState": client_state,
             "latestSupportedTlsVersion": "v1_2",
         }
-        try:
-            answer = await self._client.call(
-                access, "subscribe", write("POST", builders().subscriptions, body)
-            )
-        except PostbraidError as err:
-            return await self._not_subscribed(access, err, filtered=filtered, url=notification_url)
-        return mapping.graph_to_subscription(decoded(answer, wire.Subscription))
-
-    async def _not_subscribed(
-        self, access: Access, err: PostbraidError, *, filtered: bool, url: str
-    ) -> Subscription:
-        """A refusal may mean an equal subscription (409) or a filter that is not taken (400); else it stands."""
-        if isinstance(err, ProviderUnavailable):
-            ours = [one for one in await self.subscriptions(access) if one.notification_url == url]
-            if ours:
-                return ours[0]
-        if isinstance(err, UpstreamSurprise) and filtered:
-            raise MessageRefused("filter_refused") from err
-        raise err
+        return await subscribing.subscribe(self._client, access, wanted, filtered=filtered)
 
     async def renew(self, access: Access, subscription_id: str, expires_at: datetime) -> Subscription:
         """Extend and re-authorise in one."""
-        builder = builders().subscriptions.by_subscription_id(subscription_id)
-        request = write("PATCH", builder, {"expirationDateTime": _precise(expires_at)})
-        return mapping.graph_to_subscription(
-            decoded(await self._client.call(access, "renew", request), wire.Subscription)
-        )
+        return await subscribing.renew(self._client, access, subscription_id, expires_at)
 
     async def unsubscribe(self, access: Access, subscription_id: str) -> None:
         """Remove it; gone already is fine."""
-        builder = builders().subscriptions.by_subscription_id(subscription_id)
-        try:
-            await self._client.call(access, "unsubscribe", write("DELETE", builder))
-        except SubscriptionGone:
-            return
+        await subscribing.unsubscribe(self._client, access, subscription_id)
 
     async def subscriptions(self, access: Access) -> tuple[Subscription, ...]:
         """This app's subscriptions of this user."""
-        answer = await self._client.call(access, "subscriptions", get(builders().subscriptions))
-        return tuple(mapping.graph_to_subscription(one) for one in decoded(answer, wire.Subscriptions).value)
-
-
-def _item(graph_message_id: str) -> Any:
-    return builders().me.messages.by_message_id(graph_message_id)
-
-
-def _precise(at: datetime) -> str:
-    """Seven digits after the second, as subscriptions show them."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+        return await subscribing.subscriptions(self._client, access)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -33,7 +33,11 @@ SELECT_MESSAGE: Final = (
     "internetMessageHeaders",
 )
 SELECT_FILES: Final = ("id", "name", "contentType", "size", "isInline")
-EXPAND_TAGS: Final = f"singleValueExtendedProperties($filter=id eq '{IN_REPLY_TO}' or id eq '{REFERENCES}' or id eq '{CRM_KEY}')"
+CONTENT_ID_CAST: Final = "microsoft.graph.fileAttachment/contentId"
+_TAGS: Final = " or ".join(f"id eq '{one}'" for one in (IN_REPLY_TO, REFERENCES, CRM_KEY))
+EXPAND_TAGS: Final = f"singleValueExtendedProperties($filter={_TAGS})"
+
+T = TypeVar("T")
 
 
 class _Graph(msgspec.Struct, rename="camel"):
@@ -98,13 +102,6 @@ class Message(_Graph):
     single_value_extended_properties: list[Property] | None = None
 
 
-class Messages(_Graph):
-    """A page of messages."""
-
-    value: list[Message]
-    next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
-
-
 class Attachment(_Graph):
     """A file's metadata."""
 
@@ -115,13 +112,6 @@ class Attachment(_Graph):
     size: int = 0
     is_inline: bool | None = None
     content_id: str | None = None
-
-
-class Attachments(_Graph):
-    """A page of files."""
-
-    value: list[Attachment]
-    next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
 
 
 class UploadSession(_Graph):
@@ -154,10 +144,10 @@ class Subscription(_Graph):
     notification_url: str | None = None
 
 
-class Subscriptions(_Graph):
-    """A page of subscriptions."""
+class Page(_Graph, Generic[T]):
+    """One page of a list. An empty one may have a next link."""
 
-    value: list[Subscription]
+    value: list[T]
     next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
 
 
