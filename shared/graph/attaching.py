@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -67,10 +66,7 @@ def pieces(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 def may_upload_to(url: str, base_url: str) -> bool:
     """The upload address may lie on Graph's own host or on Outlook's, and nowhere else."""
-    if same_origin(url, base_url):
-        return True
-    parts = urlsplit(url)
-    return any(same_origin(f"{parts.scheme}://{parts.netloc}", f"https://{host}") for host in UPLOAD_HOSTS)
+    return any(same_origin(url, one) for one in (base_url, *(f"https://{host}" for host in UPLOAD_HOSTS)))
 
 
 def fit_inside(content: DraftContent, limit_bytes: int) -> bool:

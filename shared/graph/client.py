@@ -106,7 +106,10 @@ class GraphClient:
     async def put(self, access: Access, operation: str, url: str, content: bytes, content_range: str) -> None:
         """One piece to an upload address; never with our token, the address carries its own."""
         headers = {"Content-Type": "application/octet-stream", "Content-Range": content_range}
-        request = httpx.Request("PUT", url, headers=headers, content=content)
+        try:
+            request = httpx.Request("PUT", url, headers=headers, content=content)
+        except httpx.InvalidURL as err:
+            raise UpstreamSurprise from err
         _accepted(operation, await self._once(access, operation, request, MOST_BYTES))
 
     async def _authorized(

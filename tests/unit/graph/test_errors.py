@@ -1,0 +1,293 @@
+"""Graph's answers as our errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain import errors
+from shared.domain.errors import PostbraidError
+from shared.domain.model import Reason
+from shared.graph.errors import (
+    CODES,
+    LONGEST_PAUSE_SECONDS,
+    OF_AN_ITEM,
+    REFUSALS,
+    SENDING,
+    SUBSCRIPTION,
+    UNSAFE,
+    graph_error,
+    is_wrong_size,
+    pause_seconds,
+    read_error,
+    status_of,
+)
+
+OPERATIONS = sorted(
+    UNSAFE | SENDING | SUBSCRIPTION | OF_AN_ITEM | {"profile", "sweep", "find_by_key", "subscriptions"}
+)
+READS = ("outline", "people", "fetch", "files", "file_content", "sweep", "locate", "find_by_key", "profile")
+
+
+def error(operation: str, status: int, *codes: str, message: str = "", **headers: str) -> PostbraidError:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return graph_error(operation, status, codes, message, given)
+
+
+@given(
+    st.sampled_from(OPERATIONS) | st.text(),
+    st.integers(-1, 999),
+    st.lists(st.sampled_from(sorted(CODES)) | st.text()),
+    st.text(),
+    st.dictionaries(st.sampled_from(["retry-after", "date", "request-id"]), st.text()),
+)
+def test_every_answer_means_something(
+    operation: str, status: int, codes: list[str], message: str, headers: dict[str, str]
+) -> None:
+    """Whatever Graph answers becomes an error of ours, with a pause that is sane and a reason that people can read."""
+    found = graph_error(operation, status, tuple(codes), message, headers)
+    assert isinstance(found, PostbraidError)
+    if isinstance(found, errors.Throttled):
+        assert 1 <= found.retry_after_seconds <= LONGEST_PAUSE_SECONDS
+    if isinstance(found, errors.MessageRefused):
+        assert Reason(found.reason)
+        assert operation in SENDING
+
+
+@given(
+    st.sampled_from(OPERATIONS),
+    st.sampled_from([401, 403, 404, 409, 412, 413, 400, 500, 503, 504]),
+    st.text(),
+)
+def test_nothing_of_the_text_is_kept(operation: str, status: int, text: str) -> None:
+    """The message may quote addresses and subjects, so it goes nowhere; status, code and request id are kept."""
+    secret = f"secret {text} secret"
+    found = error(operation, status, "SomeCode", message=secret, request_id="r-1")
+    assert secret not in f"{found} {found.args} {vars(found)} {found.__notes__}"
+    assert vars(found).items() >= {"status": status, "code": "SomeCode", "request_id": "r-1"}.items()
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 408])
+def test_a_broken_answer_to_a_write_leaves_it_open(status: int) -> None:
+    """After a 5xx a draft, a file or a send may exist; a read may simply be repeated."""
+    for operation in ("create_draft", "create_reply", "attach", "send", "subscribe"):
+        assert type(error(operation, status)) is errors.Ambiguous
+    for operation in (*READS, "renew", "unsubscribe", "fill_reply"):
+        assert type(error(operation, status)) is errors.ProviderUnavailable
+
+
+@pytest.mark.parametrize(("code", "reason"), REFUSALS.items())
+@pytest.mark.parametrize("status", [400, 403, 413, 422, 507])
+def test_typed_refusals_end_a_send(code: str, reason: Reason, status: int) -> None:
+    """The code decides why, whatever status comes with it (their statuses are not documented)."""
+    for operation in SENDING:
+        found = error(operation, status, code)
+        assert isinstance(found, errors.MessageRefused)
+        assert found.reason == reason
+
+
+def test_finer_codes_decide() -> None:
+    """A nested code says more than the one around it, an unknown nested one does not."""
+    assert _reason(error("send", 400, "BadRequest", "ErrorInvalidRecipients")) == "invalid_recipient"
+    assert _reason(error("create_draft", 400, "ErrorQuotaExceeded", "Whatever")) == "mailbox_full"
+
+
+def _reason(found: PostbraidError) -> str:
+    assert isinstance(found, errors.MessageRefused)
+    return found.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (409, "ErrorIrresolvableConflict"), (412, "ErrorIrresolvableConflict"), (400, "ErrorInvalidOperation"),
+        (400, "ErrorInvalidRequest"), (400, "BadRequest"), (405, ""), (404, "ErrorItemNotFound"), (504, "UnknownError"),
+        (423, ""), (409, ""), (415, ""), (422, ""),
+    ],
+)  # fmt: skip
+def test_a_second_send_of_a_sent_draft_is_no_refusal(status: int, code: str) -> None:
+    """What Graph may say of a draft that has left already never becomes `message.failed` (E-14)."""
+    assert isinstance(
+        error("send", status, code), errors.Ambiguous | errors.ItemGone | errors.ProviderUnavailable
+    )
+
+
+def test_bad_requests_of_drafts_are_final() -> None:
+    """What Graph will never take is refused, not repeated; of anything but a send it is a surprise."""
+    for operation in SENDING - {"send"}:
+        assert _reason(error(operation, 400, "RequestBodyRead")) == "refused_by_provider"
+    for operation in READS:
+        assert type(error(operation, 400, "InefficientFilter")) is errors.UpstreamSurprise
+
+
+@pytest.mark.parametrize("code", ["ErrorItemNotFound", "ErrorInvalidIdMalformed", ""])
+def test_gone(code: str) -> None:
+    """A message that is not there, or that no mailbox could hold, is gone; a subscription is gone in its own way."""
+    status = 400 if code == "ErrorInvalidIdMalformed" else 404
+    for operation in (
+        "outline",
+        "people",
+        "fetch",
+        "files",
+        "file_content",
+        "locate",
+        "create_reply",
+        "send",
+    ):
+        assert type(error(operation, status, code)) is errors.ItemGone
+    for operation in SUBSCRIPTION:
+        assert type(error(operation, 404, "ResourceNotFound")) is errors.SubscriptionGone
+
+
+def test_a_fresh_draft_that_is_not_there_is_made_anew() -> None:
+    """A 404 of our own draft while it is filled is an unknown outcome, not a vanished original."""
+    for operation in ("attach", "fill_reply"):
+        assert type(error(operation, 404, "ErrorItemNotFound")) is errors.Ambiguous
+
+
+def test_a_new_mailbox_may_take_a_while() -> None:
+    """A 404 of the mailbox as a whole is waited out (Known issues: up to 15 minutes after licensing)."""
+    for operation in ("profile", "sweep", "find_by_key", "subscriptions", "subscribe", "create_draft"):
+        assert type(error(operation, 404)) is errors.ProviderUnavailable
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "MailboxNotEnabledForRESTAPI", "ErrorMailboxNotEnabledForRESTAPI", "MailboxNotSupportedForRESTAPI",
+        "ErrorNonExistentMailbox",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_mailbox_without_rest_is_unusable(code: str, status: int) -> None:
+    """No operation will ever work on it, so the person is told."""
+    for operation in OPERATIONS:
+        assert type(error(operation, status, code)) is errors.MailboxUnusable
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "headers", "seconds"),
+    [
+        (429, "ApplicationThrottled", {"retry-after": "2.128"}, 2.128),
+        (429, "", {}, 10.0),
+        (503, "ServiceUnavailable", {"retry-after": "7"}, 7.0),
+        (400, "ErrorExceededMessageLimit", {}, None),
+        (429, "ErrorExceededMessageLimit", {"retry-after": "30"}, 30.0),
+        (403, "activityLimitReached", {"retry-after": "9"}, 9.0),
+    ],
+)
+def test_throttling(status: int, code: str, headers: dict[str, str], seconds: float | None) -> None:
+    """429, and 503 with a time, ask for a pause on every operation."""
+    for operation in OPERATIONS:
+        found = graph_error(operation, status, (code,), "", headers)
+        assert (found.retry_after_seconds if isinstance(found, errors.Throttled) else None) == seconds
+
+
+@pytest.mark.parametrize("code", ["InvalidAuthenticationToken", "ExtensionError", ""])
+def test_a_second_401_kills_no_grant(code: str) -> None:
+    """Only Entra's own answer says that a consent is dead; a fresh token that Graph refuses is waited out."""
+    for operation in OPERATIONS:
+        assert type(error(operation, 401, code)) is errors.ProviderUnavailable
+
+
+def test_denied() -> None:
+    """A missing scope or a policy needs the user, a full quota of subscriptions does not, send-as is a refusal."""
+    assert type(error("fetch", 403, "ErrorAccessDenied")) is errors.GrantDead
+    assert type(error("profile", 403, "Authorization_RequestDenied")) is errors.GrantDead
+    assert type(error("subscribe", 403, "ExtensionError")) is errors.ProviderUnavailable
+    assert type(error("subscribe", 403)) is errors.ProviderUnavailable
+    assert _reason(error("send", 403, "ErrorAccessDenied")) == "send_denied"
+    assert _reason(error("send", 403)) == "send_denied"
+
+
+def test_the_wrong_size_is_known_as_such() -> None:
+    """Too large and too small can be told apart from other refusals, so that the other way is tried (F-9)."""
+    for status, code in (
+        (413, ""), (413, "RequestEntityTooLarge"), (413, "ErrorAttachmentSizeLimitExceeded"),
+        (400, "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"),
+    ):  # fmt: skip
+        found = error("attach", status, code)
+        assert _reason(found) == "message_too_large"
+        assert is_wrong_size(found)
+    assert not is_wrong_size(error("attach", 400, "RequestBodyRead"))
+    assert not is_wrong_size(errors.MessageRefused("message_too_large"))
+
+
+@pytest.mark.parametrize("code", ["InvalidRequest", "ValidationError"])
+def test_a_failed_handshake_is_no_bad_request(code: str) -> None:
+    """When Graph could not reach us the subscription is asked for again, on create and on renew."""
+    text = "Subscription validation request timed out."
+    assert type(error("subscribe", 400, code, message=text)) is errors.Ambiguous
+    assert type(error("renew", 400, code, message=text)) is errors.ProviderUnavailable
+    assert type(error("subscribe", 400, code, message="Something else.")) is errors.UpstreamSurprise
+    assert type(error("outline", 400, code, message=text)) is errors.UpstreamSurprise
+
+
+def test_redirects_are_surprises() -> None:
+    """Graph does not redirect; what does is not Graph."""
+    for status in (100, 204, 301, 302, 307, 399):
+        assert type(error("outline", status)) is errors.UpstreamSurprise
+    assert status_of(error("outline", 302)) == 302
+
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 1.0), ("1", 1.0), ("2.128", 2.128), ("120", 120.0), ("99999", 3600.0), ("inf", 3600.0), ("nan", 10.0),
+        ("-5", 10.0), ("", 10.0), (None, 10.0), ("soon", 10.0), ("Mon, 02 Mar 2026 12:00:30 GMT", 30.0),
+        ("Mon, 02 Mar 2026 11:59:00 GMT", 1.0), ("Mon, 02 Mar 2026 12:00:30 -0000", 30.0),
+        ("Tue, 03 Mar 2026 12:00:00 GMT", 3600.0),
+    ],
+)  # fmt: skip
+def test_retry_after(value: str | None, seconds: float) -> None:
+    """Integer, decimal or date, measured by their own clock; 10 s when it says nothing, at most an hour."""
+    assert pause_seconds(value, "Mon, 02 Mar 2026 12:00:00 GMT") == seconds
+
+
+@given(st.text() | st.floats().map(str) | st.datetimes().map(str), st.none() | st.text())
+def test_any_retry_after_is_a_pause(value: str, date: str | None) -> None:
+    """No header makes a pause shorter than a second or longer than an hour."""
+    assert 1.0 <= pause_seconds(value, date) <= LONGEST_PAUSE_SECONDS
+
+
+def body(**inner: object) -> bytes:
+    return msgspec.json.encode({"error": inner})
+
+
+@pytest.mark.parametrize(
+    ("raw", "codes"),
+    [
+        (body(code="ErrorItemNotFound", message="m"), ("ErrorItemNotFound",)),
+        (
+            body(code="BadRequest", innerError={"code": "A", "innererror": {"code": "B"}}),
+            ("BadRequest", "A", "B"),
+        ),
+        (body(code="TooManyRequests", innererror={"code": "429"}), ("TooManyRequests", "429")),
+        (body(code=None, message=None), ()),
+        (body(code=7, message=["m"], innerError="odd"), ()),
+        (b'{"error":"invalid_client"}', ()),
+        (b"[]", ()),
+        (b"", ()),
+        (b"<html>Bad gateway</html>", ()),
+        (b'{"error":{"code":"\xff"}}', ()),
+        (b"[" * 100_000, ()),
+    ],
+)
+def test_error_bodies(raw: bytes, codes: tuple[str, ...]) -> None:
+    """Codes are read in both spellings and at any depth; what is no error body says nothing and breaks nothing."""
+    assert read_error(raw)[0] == codes
+
+
+@given(st.binary())
+def test_any_body_can_be_read(raw: bytes) -> None:
+    """A gateway may answer anything at all."""
+    codes, message = read_error(raw)
+    assert isinstance(codes, tuple)
+    assert isinstance(message, str)

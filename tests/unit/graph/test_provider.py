@@ -1,0 +1,356 @@
+"""What goes out for each call of the port, and what comes of the answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+
+from shared.domain import errors
+from shared.domain.model import Address, DraftContent, OutgoingFile, Whereabouts
+from shared.graph.provider import GraphMail
+from shared.graph.wire import CRM_KEY, IN_REPLY_TO, REFERENCES, SELECT_OUTLINE
+from tests.builders import KEY, NOW
+from tests.unit.graph.conftest import BASE, Tokens, Wire
+
+ID = "AAkALgAAA-_b=="
+CONTENT = DraftContent(KEY, (Address("bea@x"),), (), (), "Offer", "<p>Hi</p>")
+TAGS = {
+    f"singleValueExtendedProperties($filter=id eq '{IN_REPLY_TO}' or id eq '{REFERENCES}' or id eq '{CRM_KEY}')"
+}
+FORBIDDEN = {
+    "body",
+    "uniqueBody",
+    "bodyPreview",
+    "subject",
+    "from",
+    "sender",
+    "toRecipients",
+    "ccRecipients",
+    "internetMessageHeaders",
+}
+MESSAGE = {"id": ID, "isDraft": True, "parentFolderId": "drafts-id"}
+
+
+def query(request: httpx.Request) -> dict[str, str]:
+    return {
+        name: values[0] for name, values in parse_qs(request.url.query.decode(), strict_parsing=True).items()
+    }
+
+
+def select(request: httpx.Request) -> set[str]:
+    return set(query(request)["$select"].split(","))
+
+
+async def test_every_call_asks_for_immutable_ids(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """Ids of both forms would meet in our rows if one call forgot."""
+    wire.then(200, {**MESSAGE, "value": [], "expirationDateTime": "2026-03-09T09:00:00Z", "mail": "ann@x"})
+    await mail.profile(ann)
+    await mail.outline(ann, ID)
+    await mail.files(ann, ID)
+    await mail.file_content(ann, ID, "f", 10_000)
+    await mail.sweep(ann, NOW)
+    await mail.create_draft(ann, CONTENT)
+    await mail.create_reply(ann, ID, CONTENT)
+    await mail.fill_reply(ann, ID, CONTENT, "<p>Hi</p>")
+    await mail.send(ann, ID)
+    await mail.locate(ann, ID)
+    await mail.find_by_key(ann, KEY)
+    await subscribed(mail, ann)
+    await mail.renew(ann, "sub", NOW)
+    await mail.unsubscribe(ann, "sub")
+    await mail.subscriptions(ann)
+    assert {one.headers["prefer"] for one in wire.requests} == {'IdType="ImmutableId"'}
+    assert {str(one.url).startswith(f"{BASE}/") for one in wire.requests} == {True}
+    assert len(wire.requests) == 16
+
+
+async def subscribed(mail: GraphMail, ann: Tokens, *, filtered: bool = True) -> object:
+    return await mail.subscribe(
+        ann, notification_url="https://app.example/n", lifecycle_url="https://app.example/l", client_state="v1.x",
+        expires_at=NOW, filtered=filtered,
+    )  # fmt: skip
+
+
+async def test_an_outline_asks_for_ids_and_tags_alone(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """Never a word of a mail that is not known to belong to a thread (R4)."""
+    wire.then(200, MESSAGE)
+    await mail.outline(ann, ID)
+    assert wire.last.url.raw_path.startswith(b"/v1.0/me/messages/AAkALgAAA-_b%3D%3D?")
+    assert query(wire.last) == {"$select": ",".join(SELECT_OUTLINE), "$expand": next(iter(TAGS))}
+    assert not select(wire.last) & FORBIDDEN
+
+
+async def test_people_are_asked_for_alone(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """The look at who is on a mail reads no subject, body or headers."""
+    wire.then(200, MESSAGE)
+    await mail.people(ann, ID)
+    assert select(wire.last) == {"id", "from", "toRecipients", "ccRecipients"}
+    assert "$expand" not in query(wire.last)
+
+
+async def test_a_mail_is_fetched_without_what_is_not_used(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """Body, people, headers and tags, but no second body and no files."""
+    wire.then(200, MESSAGE)
+    await mail.fetch(ann, ID)
+    assert select(wire.last) == {*SELECT_OUTLINE, *FORBIDDEN - {"uniqueBody", "bodyPreview", "sender"}, "bccRecipients",
+                                 "replyTo", "sentDateTime", "hasAttachments"}  # fmt: skip
+    assert query(wire.last)["$expand"] in TAGS
+
+
+async def test_a_sweep_lists_outlines_by_modification(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """Filter and order name the same property first, the page is large, and no word of any mail is read."""
+    link = f"{BASE}/me/messages?$skiptoken=x"
+    wire.then(200, {"value": [MESSAGE], "@odata.nextLink": link}).then(200, {"value": []})
+    page = await mail.sweep(ann, NOW)
+    assert wire.last.url.path == "/v1.0/me/messages"
+    asked = query(wire.last)
+    assert asked.pop("$expand") in TAGS
+    assert asked == {
+        "$filter": "lastModifiedDateTime ge 2026-03-02T09:30:00Z", "$orderby": "lastModifiedDateTime asc", "$top": "50",
+        "$select": ",".join(SELECT_OUTLINE),
+    }  # fmt: skip
+    assert (page.outlines[0].graph_message_id, page.next_link) == (ID, link)
+    assert (await mail.sweep(ann, NOW, link)).next_link is None
+    assert str(wire.last.url) == link
+
+
+async def test_an_empty_page_may_go_on(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """A page without mails is not the end while it has a next link."""
+    wire.then(200, {"value": [], "@odata.nextLink": f"{BASE}/me/messages?$skip=50"})
+    assert (await mail.sweep(ann, NOW)).next_link == f"{BASE}/me/messages?$skip=50"
+
+
+async def test_sent_items_alone(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """The sweep of own mail looks into Sent Items by its well-known name."""
+    wire.then(200, {"value": []})
+    await mail.sweep(ann, NOW, sent_items_only=True)
+    assert wire.last.url.path == "/v1.0/me/mailFolders/sentitems/messages"
+
+
+async def test_a_send_says_that_it_has_no_body(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """POST send, with Content-Length 0 ("message: send")."""
+    wire.then(202, b"")
+    await mail.send(ann, ID)
+    assert wire.calls() == [f"POST /me/messages/{ID}/send"]
+    assert wire.last.headers["content-length"] == "0"
+    assert wire.last.content == b""
+
+
+async def test_a_draft_with_small_files_is_one_call(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """Everything goes into one request while it fits."""
+    wire.then(201, MESSAGE)
+    files = (
+        OutgoingFile("a.pdf", "application/pdf", b"x" * 1_000_000),
+        OutgoingFile("b.pdf", "application/pdf", b"y" * 1_000_000),
+    )
+    await mail.create_draft(ann, replace(CONTENT, files=files))
+    assert wire.calls() == ["POST /me/messages"]
+    assert [one["name"] for one in wire.sent()["attachments"]] == ["a.pdf", "b.pdf"]
+    assert len(wire.last.content) < 4_000_000
+
+
+async def test_a_draft_with_large_files_is_filled_afterwards(
+    wire: Wire, mail: GraphMail, ann: Tokens
+) -> None:
+    """No request passes 4 MB: the draft is made first, then each file attached."""
+    wire.then(201, MESSAGE)
+    files = (
+        OutgoingFile("a.pdf", "application/pdf", b"x" * 2_000_000),
+        OutgoingFile("b.pdf", "application/pdf", b"y" * 2_000_000),
+    )
+    await mail.create_draft(ann, replace(CONTENT, files=files))
+    assert wire.calls() == ["POST /me/messages", *[f"POST /me/messages/{ID}/attachments"] * 2]
+    assert "attachments" not in wire.sent(0)
+    assert max(len(one.content) for one in wire.requests) < 4_000_000
+
+
+@pytest.mark.parametrize("status", [200, 201])
+async def test_a_reply_is_created_without_text(wire: Wire, mail: GraphMail, ann: Tokens, status: int) -> None:
+    """CreateReply gets recipients and key inside `message`; what it quoted comes back."""
+    wire.then(status, {**MESSAGE, "body": {"contentType": "html", "content": "<html>quoted</html>"}})
+    draft = await mail.create_reply(ann, "parent", CONTENT)
+    assert wire.calls() == ["POST /me/messages/parent/createReply"]
+    assert set(wire.sent()) == {"message"}
+    assert set(wire.sent()["message"]) == {
+        "toRecipients",
+        "ccRecipients",
+        "bccRecipients",
+        "singleValueExtendedProperties",
+    }
+    assert draft.html == "<html>quoted</html>"
+
+
+async def test_a_reply_is_filled_in_one_patch(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """Body and every kind of recipient, so that nobody whom createReply added stays on it."""
+    wire.then(200, MESSAGE)
+    await mail.fill_reply(ann, ID, CONTENT, "<p>Hi</p>quoted")
+    assert wire.calls() == [f"PATCH /me/messages/{ID}"]
+    assert wire.sent() == {
+        "toRecipients": [{"emailAddress": {"address": "bea@x"}}], "ccRecipients": [], "bccRecipients": [],
+        "body": {"contentType": "html", "content": "<p>Hi</p>quoted"},
+    }  # fmt: skip
+
+
+async def test_files_are_read_to_their_bound(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """The raw bytes of a file, and TooLarge for one byte more than wanted."""
+    wire.then(200, b"12345")
+    assert await mail.file_content(ann, ID, "f=", 5) == b"12345"
+    assert wire.calls() == [f"GET /me/messages/{ID}/attachments/f=/$value"]
+    with pytest.raises(errors.TooLarge):
+        await mail.file_content(ann, ID, "f=", 4)
+
+
+def listed(**members: object) -> dict[str, object]:
+    return {
+        "@odata.type": "#microsoft.graph.fileAttachment",
+        "id": "f",
+        "name": "a.png",
+        "size": 9,
+        "isInline": True,
+        **members,
+    }
+
+
+async def test_content_ids_come_with_the_list(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """Where Graph takes the cast, one call tells everything but the bytes."""
+    wire.then(200, {"value": [listed(contentId="logo"), listed(isInline=False)]})
+    found = await mail.files(ann, ID)
+    assert [one.content_id for one in found] == ["logo", None]
+    assert len(wire.requests) == 1
+    assert select(wire.last) == {
+        "id",
+        "name",
+        "contentType",
+        "size",
+        "isInline",
+        "microsoft.graph.fileAttachment/contentId",
+    }
+
+
+async def test_a_refused_cast_is_not_tried_again(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """Where Graph does not take the cast, inline files are looked at one by one, and nobody asks again."""
+    wire.then(400, {"error": {"code": "RequestBroker--ParseUri"}})
+    wire.then(200, {"value": [listed()]}).then(200, listed(contentId="logo", contentBytes="AAAA"))
+    wire.then(200, {"value": []})
+    assert [one.content_id for one in await mail.files(ann, ID)] == ["logo"]
+    await mail.files(ann, ID)
+    list_path = f"GET /me/messages/{ID}/attachments"
+    assert wire.calls() == [list_path, list_path, f"{list_path}/f", list_path]
+    assert select(wire.last) == {"id", "name", "contentType", "size", "isInline"}
+
+
+async def test_large_pictures_are_not_read_for_a_name(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """A huge inline file is listed without its Content-ID rather than read twice."""
+    wire.then(200, {"value": [listed(size=50_000_000)]})
+    assert (await mail.files(ann, ID))[0].content_id is None
+    assert len(wire.requests) == 1
+
+
+async def test_lists_of_files_go_on(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """Every page of a list is read; a list that goes in circles is not."""
+    link = f"{BASE}/me/messages/{ID}/attachments?$skip=10"
+    wire.then(200, {"value": [listed(isInline=False)], "@odata.nextLink": link}).then(
+        200, {"value": [listed(isInline=False)]}
+    )
+    assert len(await mail.files(ann, ID)) == 2
+    wire.answers.clear()
+    wire.then(200, {"value": [], "@odata.nextLink": link})
+    with pytest.raises(errors.UpstreamSurprise):
+        await mail.files(ann, ID)
+
+
+FOLDERS = {"drafts": "drafts-id", "deleteditems": "deleted-id", "outbox": "outbox-id"}
+
+
+def mailbox(wire: Wire, *, is_draft: bool, folder: str | None) -> None:
+    """Answers for one message in a folder and for the folders' ids."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "/mailFolders/" in request.url.path:
+            return httpx.Response(200, json={"id": FOLDERS[request.url.path.rpartition("/")[2]]})
+        return httpx.Response(200, json={"id": ID, "isDraft": is_draft, "parentFolderId": folder})
+
+    wire.answers.append(answer)
+
+
+@pytest.mark.parametrize(
+    ("is_draft", "folder", "whereabouts"),
+    [
+        (True, "drafts-id", Whereabouts.DRAFT), (True, "archive-id", Whereabouts.DRAFT),
+        (True, None, Whereabouts.DRAFT),
+        (True, "deleted-id", Whereabouts.DELETED_DRAFT), (False, "outbox-id", Whereabouts.OUTBOX),
+        (False, "sent-id", Whereabouts.SENT),
+        (False, "deleted-id", Whereabouts.SENT), (False, None, Whereabouts.SENT),
+    ],
+)  # fmt: skip
+async def test_whereabouts(
+    wire: Wire, mail: GraphMail, ann: Tokens, *, is_draft: bool, folder: str | None, whereabouts: Whereabouts
+) -> None:
+    """Draft or not, and the folder's id, tell where a message stands; sent mail that was deleted was sent."""
+    mailbox(wire, is_draft=is_draft, folder=folder)
+    assert (await mail.locate(ann, ID)).whereabouts is whereabouts
+
+
+async def test_folders_are_asked_for_once(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """A folder's id never changes, so it is remembered per mailbox."""
+    mailbox(wire, is_draft=True, folder="drafts-id")
+    for _ in range(3):
+        await mail.locate(ann, ID)
+    await mail.locate(Tokens("mbx_bob"), ID)
+    assert sum("/mailFolders/" in one.url.path for one in wire.requests) == 2
+
+
+async def test_a_mailbox_without_an_outbox_has_nothing_in_it(
+    wire: Wire, mail: GraphMail, ann: Tokens
+) -> None:
+    """A missing well-known folder holds no message, not even one whose folder is unknown."""
+    wire.then(200, {"id": ID, "isDraft": False}).then(404, {"error": {"code": "ErrorItemNotFound"}})
+    assert (await mail.locate(ann, ID)).whereabouts is Whereabouts.SENT
+
+
+async def test_the_key_finds_every_copy(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """Look-up by extended property, as its page shows it, over all pages."""
+    link = f"{BASE}/me/messages?$skip=10"
+    sent = {"id": "sent", "isDraft": False, "parentFolderId": "x"}
+    wire.then(200, {"value": [sent], "@odata.nextLink": link}).then(
+        200, {"value": [{**sent, "id": "copy"}]}
+    ).then(200, {"id": "outbox-id"})
+    found = await mail.find_by_key(ann, KEY)
+    assert [one.outline.graph_message_id for one in found] == ["sent", "copy"]
+    expected = f"singleValueExtendedProperties/Any(ep: ep/id eq '{CRM_KEY}' and ep/value eq '{KEY}')"
+    assert query(wire.requests[0])["$filter"] == expected
+    assert "$orderby" not in query(wire.requests[0])
+
+
+@pytest.mark.parametrize(
+    ("filtered", "resource"), [(True, "me/messages?$filter=isDraft eq false"), (False, "me/messages")]
+)
+async def test_a_subscription_is_asked_for(
+    wire: Wire, mail: GraphMail, ann: Tokens, *, filtered: bool, resource: str
+) -> None:
+    """The body is the documented one; the time has seven digits."""
+    wire.then(201, {"id": "sub", "expirationDateTime": "2026-03-09T09:00:00.0000000Z"})
+    await subscribed(mail, ann, filtered=filtered)
+    assert wire.calls() == ["POST /subscriptions"]
+    assert wire.sent() == {
+        "changeType": "created", "notificationUrl": "https://app.example/n",
+        "lifecycleNotificationUrl": "https://app.example/l",
+        "resource": resource, "expirationDateTime": "2026-03-02T09:30:00.0000000Z", "clientState": "v1.x",
+        "latestSupportedTlsVersion": "v1_2",
+    }  # fmt: skip
+
+
+async def test_granted_counts(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """What Graph returns is kept, not what was asked for."""
+    wire.then(
+        200,
+        {"id": "sub", "expirationDateTime": "2026-03-05T10:00:00.0000000Z", "resource": "Users/u/messages"},
+    )
+    granted = await mail.renew(ann, "sub", NOW)
+    assert wire.calls() == ["PATCH /subscriptions/sub"]
+    assert granted.expires_at == datetime.fromisoformat("2026-03-05T10:00:00+00:00")
+    assert granted.resource == "Users/u/messages"
