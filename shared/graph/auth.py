@@ -94,7 +94,10 @@ class EntraSignIn:
         cache = _fresh_cache(None)
 
         def exchange(app: Any) -> Any:
-            return app.acquire_token_by_auth_code_flow(dict(flow), dict(response), scopes=list(SCOPES))
+            try:
+                return app.acquire_token_by_auth_code_flow(dict(flow), dict(response), scopes=list(SCOPES))
+            except RuntimeError as err:
+                raise SignInFailed("identity_unproven") from err  # MSAL's own look at the nonce
 
         try:
             result = await self._with_app(exchange, cache)
@@ -150,10 +153,9 @@ class EntraSignIn:
 
     async def refresh(self, cache: str, *, claims: str | None = None) -> Refreshed:
         """A fresh access token."""
-        try:
-            held = _fresh_cache(cache)
-        except ValueError as err:
-            raise GrantDead from err  # without its refresh token nobody but the user can help
+        if not _json_object(cache):
+            raise GrantDead  # without a refresh token nobody but the user can help
+        held = _fresh_cache(cache)
 
         def renew(app: Any) -> dict[str, Any] | None:
             accounts = app.get_accounts()

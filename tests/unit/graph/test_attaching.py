@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import msgspec
@@ -22,7 +23,7 @@ SESSION = "https://outlook.office.com/api/v2.0/Users('u')/AttachmentSessions('s'
 FULL = 3_145_728
 
 
-def file(size: int, **changes: object) -> OutgoingFile:
+def file(size: int, **changes: Any) -> OutgoingFile:
     return replace(OutgoingFile("a.zip", "application/zip", b"x" * size), **changes)
 
 

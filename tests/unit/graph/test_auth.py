@@ -1,0 +1,483 @@
+"""Sign-in and refresh: what is believed, and whose fault an error is. Entra itself is scripted here."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain import errors
+from shared.graph.auth import SCOPES, EntraSignIn, failed
+from shared.transport import Transport
+from tests.builders import NOW, StillClock
+
+TID, OID = "5f0c3a52-7d4e-4f0b-9a51-2f3c1f0a7e11", "0b9d1d7c-6c3a-4b55-8f0e-7a3d2c1b0a99"
+CLIENT = "6f3a5c1e-1111-4222-8333-944455556666"
+SECRET = "the-secret-of-the-app"
+REDIRECT = "https://app.example/api/oauth/callback"
+AUTHORITY = "https://login.example/common"
+ISSUER = "https://login.example/{tenantid}/v2.0"
+
+
+def b64(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+@dataclass(slots=True)
+class Entra:
+    """Answers the OpenID configuration and the token endpoint; `claims` and `answer` override what is good."""
+
+    claims: dict[str, Any] = field(default_factory=dict)
+    answer: dict[str, Any] = field(default_factory=dict)
+    raw: httpx.Response | Exception | None = None
+    issuer: str | None = ISSUER
+    nonce: str = ""
+    requests: list[httpx.Request] = field(default_factory=list)
+    clock: StillClock = field(default_factory=StillClock)
+
+    def serve(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if request.method == "GET":
+            return self._configuration()
+        if isinstance(self.raw, Exception):
+            raise self.raw
+        return self.raw or httpx.Response(200, json=self._tokens())
+
+    def _configuration(self) -> httpx.Response:
+        base = "https://login.example/common/oauth2/v2.0"
+        found = {"authorization_endpoint": f"{base}/authorize", "token_endpoint": f"{base}/token"}
+        return httpx.Response(200, json={**found, **({"issuer": self.issuer} if self.issuer else {})})
+
+    def _tokens(self) -> dict[str, Any]:
+        now = int(self.clock.now().timestamp())
+        claims = {
+            "aud": CLIENT,
+            "iss": ISSUER.replace("{tenantid}", TID),
+            "tid": TID,
+            "oid": OID,
+            "sub": "s",
+            "iat": now,
+            "nbf": now,
+            "exp": now + 3600,
+            "nonce": self.nonce,
+            "preferred_username": "ann@x",
+        }
+        claims = {name: value for name, value in {**claims, **self.claims}.items() if value is not None}
+        good = {
+            "token_type": "Bearer",
+            "scope": " ".join(SCOPES),
+            "expires_in": 3599,
+            "access_token": "access-1",
+            "refresh_token": "refresh-1",
+            "id_token": f"{b64({'alg': 'RS256'})}.{b64(claims)}.signature",
+            "client_info": b64({"uid": OID, "utid": TID}),
+        }
+        return {name: value for name, value in {**good, **self.answer}.items() if value is not None}
+
+    def form(self) -> dict[str, str]:
+        return {name: values[0] for name, values in parse_qs(self.requests[-1].content.decode()).items()}
+
+    def calls(self) -> list[str]:
+        return [one.method for one in self.requests]
+
+
+@pytest.fixture
+def entra() -> Entra:
+    return Entra()
+
+
+@pytest.fixture
+def sign_in(entra: Entra) -> EntraSignIn:
+    return EntraSignIn(
+        Transport(inner=httpx.MockTransport(entra.serve)),
+        client_id=CLIENT,
+        client_credential=SECRET,
+        authority=AUTHORITY,
+        redirect_uri=REDIRECT,
+        instance_discovery=False,
+        clock=entra.clock,
+    )
+
+
+async def begun(sign_in: EntraSignIn, entra: Entra) -> dict[str, Any]:
+    """A flow whose nonce Entra knows, kept as it is kept between two requests."""
+    url, flow = await sign_in.begin(state="state-1")
+    entra.nonce = parse_qs(urlsplit(url).query)["nonce"][0]
+    kept: dict[str, Any] = json.loads(json.dumps(flow))
+    return kept
+
+
+GOOD = {"code": "code-1", "state": "state-1"}
+
+
+async def test_the_sign_in_asks_as_it_should(sign_in: EntraSignIn) -> None:
+    """PKCE by S256, form_post, an account to pick, our own state, exactly the scopes (O-1, O-5, O-8)."""
+    url, flow = await sign_in.begin(state="state-1", login_hint="ann@x")
+    query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+    assert query["code_challenge_method"] == "S256"
+    verifier = hashlib.sha256(flow["code_verifier"].encode()).digest()
+    assert query["code_challenge"] == base64.urlsafe_b64encode(verifier).decode().rstrip("=")
+    assert (query["response_mode"], query["prompt"], query["state"]) == (
+        "form_post",
+        "select_account",
+        "state-1",
+    )
+    assert (query["redirect_uri"], query["login_hint"]) == (REDIRECT, "ann@x")
+    assert set(query["scope"].split()) == {*SCOPES, "openid", "profile", "offline_access"}
+    assert query["nonce"] != flow["nonce"]
+
+
+async def test_a_code_becomes_a_grant(sign_in: EntraSignIn, entra: Entra) -> None:
+    """Who it is, until when, with what, and the cache that holds the refresh token; nothing of it shows in a repr."""
+    grant = await sign_in.redeem(await begun(sign_in, entra), GOOD)
+    assert (grant.tid, grant.oid, grant.username, grant.access_token) == (TID, OID, "ann@x", "access-1")
+    assert grant.expires_at == NOW + timedelta(seconds=3599)
+    assert set(grant.scopes) == set(SCOPES)
+    assert "refresh-1" in grant.cache
+    assert "access-1" not in repr(grant)
+    assert entra.form()["code_verifier"]
+    assert entra.form()["client_secret"] == SECRET
+
+
+async def test_discovery_is_read_once(sign_in: EntraSignIn, entra: Entra) -> None:
+    """A fresh MSAL application per call does not mean a fresh look at a document that never changes."""
+    grant = await sign_in.redeem(await begun(sign_in, entra), GOOD)
+    await sign_in.refresh(grant.cache)
+    await sign_in.begin(state="another")
+    assert entra.calls() == ["GET", "POST", "POST"]
+
+
+@pytest.mark.parametrize("state", ["another", "", None])
+async def test_another_state_is_believed_nothing(
+    sign_in: EntraSignIn, entra: Entra, state: str | None
+) -> None:
+    """Neither a code nor an error counts before the state is right."""
+    flow = await begun(sign_in, entra)
+    for answer in ({"code": "c"}, {"error": "access_denied"}):
+        with pytest.raises(errors.SignInFailed) as caught:
+            await sign_in.redeem(flow, {**answer, **({} if state is None else {"state": state})})
+        assert caught.value.reason == "state_mismatch"
+    assert "POST" not in entra.calls()
+
+
+async def test_an_answer_without_a_code_fails(sign_in: EntraSignIn, entra: Entra) -> None:
+    """The right state alone is nothing."""
+    with pytest.raises(errors.SignInFailed) as caught:
+        await sign_in.redeem(await begun(sign_in, entra), {"state": "state-1"})
+    assert caught.value.reason == "failed"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "another-app"},
+        {"aud": None},
+        {"iss": "https://login.example/another/v2.0"},
+        {"iss": None},
+        {"tid": None},
+        {"iss": f"https://evil.example/{TID}/v2.0"},
+        {"tid": "not-a-guid", "iss": "https://login.example/not-a-guid/v2.0"},
+        {"oid": None},
+        {"oid": ""},
+        {"oid": 7},
+        {"nonce": "another"},
+        {"nonce": None},
+        {"exp": 1_700_000_000},
+        {"exp": None},
+        {"exp": "soon"},
+        {"tid": "0f0c3a52-7d4e-4f0b-9a51-2f3c1f0a7e11"},
+    ],
+)
+async def test_an_unproven_identity_is_none(
+    sign_in: EntraSignIn, entra: Entra, claims: dict[str, Any]
+) -> None:
+    """Audience, issuer of that very tenant, nonce and time must be right, and both ids be there (O-6)."""
+    entra.claims = claims
+    with pytest.raises(errors.SignInFailed) as caught:
+        await sign_in.redeem(await begun(sign_in, entra), GOOD)
+    assert caught.value.reason == "identity_unproven"
+
+
+async def test_the_issuer_beside_the_code_must_agree(sign_in: EntraSignIn, entra: Entra) -> None:
+    """A mixed-up authorisation server is noticed (RFC 9207)."""
+    flow = await begun(sign_in, entra)
+    with pytest.raises(errors.SignInFailed):
+        await sign_in.redeem(flow, {**GOOD, "iss": f"https://login.example/{OID}/v2.0"})
+    await sign_in.redeem(flow, {**GOOD, "iss": f"https://login.example/{TID}/v2.0"})
+
+
+async def test_no_issuer_no_identity(sign_in: EntraSignIn, entra: Entra) -> None:
+    """Where the configuration names no issuer nobody is believed."""
+    entra.issuer = None
+    with pytest.raises(errors.SignInFailed):
+        await sign_in.redeem(await begun(sign_in, entra), GOOD)
+
+
+@pytest.mark.parametrize("left_out", SCOPES)
+async def test_every_scope_must_be_granted(sign_in: EntraSignIn, entra: Entra, left_out: str) -> None:
+    """A mailbox that cannot be read or sent from is not connected (O-8)."""
+    entra.answer = {
+        "scope": " ".join(f"https://graph.microsoft.com/{one}" for one in SCOPES if one != left_out)
+    }
+    with pytest.raises(errors.SignInFailed) as caught:
+        await sign_in.redeem(await begun(sign_in, entra), GOOD)
+    assert caught.value.reason == "scopes_missing"
+
+
+async def test_scopes_come_in_either_form(sign_in: EntraSignIn, entra: Entra) -> None:
+    """Granted scopes may carry Graph's address and another case."""
+    entra.answer = {"scope": " ".join(f"https://graph.microsoft.com/{one.lower()}" for one in SCOPES)}
+    assert await sign_in.redeem(await begun(sign_in, entra), GOOD)
+
+
+REASONS = [
+    ("access_denied", "AADSTS65004: User declined to consent.", "declined"),
+    ("access_denied", "", "declined"),
+    ("access_denied", "AADSTS90094: Admin consent is required.", "admin_consent_required"),
+    ("consent_required", "AADSTS65001: no consent", "admin_consent_required"),
+    ("access_denied", "AADSTS90095: request workflow", "admin_consent_required"),
+    ("interaction_required", "AADSTS50076", "interaction_required"),
+    ("login_required", "AADSTS50058", "interaction_required"),
+    ("invalid_grant", "AADSTS54005", "interaction_required"),
+    ("unauthorized_client", "AADSTS700016", "operator_error"),
+    ("invalid_client", "AADSTS7000215", "operator_error"),
+    ("invalid_scope", "AADSTS70011", "operator_error"),
+    ("invalid_request", "AADSTS90002", "operator_error"),
+    ("unheard_of", "AADSTSx AADSTS1", "failed"),
+    ("", "", "failed"),
+]
+
+
+@pytest.mark.parametrize(("error", "description", "reason"), REASONS)
+async def test_refusals_on_the_way(
+    sign_in: EntraSignIn, entra: Entra, error: str, description: str, reason: str
+) -> None:
+    """What the browser brings back becomes a reason of ours; the description is repeated nowhere (O-9)."""
+    answer = {"state": "state-1", "error": error, "error_description": description}
+    with pytest.raises(errors.SignInFailed) as caught:
+        await sign_in.redeem(await begun(sign_in, entra), answer)
+    assert caught.value.reason == reason
+    assert not description or description not in f"{caught.value} {vars(caught.value)}"
+
+
+@pytest.mark.parametrize(
+    ("error", "number"),
+    [
+        ("temporarily_unavailable", 0),
+        ("server_error", 0),
+        ("invalid_request", 90024),
+        ("invalid_grant", 90033),
+        ("x", 90006),
+        ("x", 90055),
+    ],
+)
+def test_transient_errors_are_nobodys_fault(error: str, number: int) -> None:
+    """Their bad moment is told as one."""
+    assert isinstance(failed({"error": error, "error_codes": [number]}), errors.ProviderUnavailable)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["error", "error_codes", "suberror"]),
+        st.none() | st.text() | st.lists(st.integers() | st.text()),
+    )
+)
+def test_every_refusal_has_a_reason(result: dict[str, Any]) -> None:
+    """Whatever the token endpoint says is one of our errors."""
+    found = failed(result)
+    assert isinstance(found, errors.ProviderUnavailable) or found.reason
+
+
+async def kept_cache(sign_in: EntraSignIn, entra: Entra) -> str:
+    return (await sign_in.redeem(await begun(sign_in, entra), GOOD)).cache
+
+
+def refusal(error: str, status: int = 400, *codes: int) -> httpx.Response:
+    body = {"error": error, "error_description": "AADSTS1: canary@secret.example", "error_codes": codes}
+    return httpx.Response(status, json=body)
+
+
+async def test_a_refresh_asks_every_time(sign_in: EntraSignIn, entra: Entra) -> None:
+    """The token in the cache may be the one that Graph refused, so it is not taken from there."""
+    cache = await kept_cache(sign_in, entra)
+    entra.answer = {"access_token": "access-2", "refresh_token": "refresh-2", "id_token": None}
+    fresh = await sign_in.refresh(cache)
+    assert (fresh.access_token, fresh.expires_at) == ("access-2", NOW + timedelta(seconds=3599))
+    assert entra.form()["refresh_token"] == "refresh-1"
+    assert "refresh-2" in fresh.cache
+    await sign_in.refresh(fresh.cache)
+    assert entra.form()["refresh_token"] == "refresh-2"
+
+
+async def test_claims_are_passed_on(sign_in: EntraSignIn, entra: Entra) -> None:
+    """What a claims challenge of Graph asks for reaches the token endpoint as it is."""
+    cache = await kept_cache(sign_in, entra)
+    claims = '{"access_token":{"nbf":{"essential":true}}}'
+    await sign_in.refresh(cache, claims=claims)
+    assert json.loads(entra.form()["claims"]) == json.loads(claims)
+
+
+@pytest.mark.parametrize(
+    "error", ["invalid_grant", "interaction_required", "consent_required", "login_required"]
+)
+async def test_a_dead_grant(sign_in: EntraSignIn, entra: Entra, error: str) -> None:
+    """Only these say that the user must come back."""
+    cache = await kept_cache(sign_in, entra)
+    entra.raw = refusal(error, 400, 700082)
+    with pytest.raises(errors.GrantDead):
+        await sign_in.refresh(cache)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal("invalid_client", 401, 7000215),
+        refusal("invalid_client", 401, 7000222),
+        refusal("unauthorized_client", 400, 700016),
+        refusal("invalid_scope", 400, 70011),
+        refusal("invalid_request", 400, 90002),
+        refusal("temporarily_unavailable", 400, 90033),
+        refusal("unheard_of"),
+        httpx.Response(500),
+        httpx.Response(503),
+        httpx.Response(400, content=b"<html>"),
+        httpx.Response(200, content=b"[]"),
+        httpx.Response(200, content=b""),
+        httpx.Response(302, headers={"Location": "https://evil.example"}),
+        httpx.ReadTimeout(""),
+        httpx.ConnectError(""),
+    ],
+    ids=str,
+)
+async def test_others_faults_kill_no_grant(
+    sign_in: EntraSignIn, entra: Entra, answer: httpx.Response | Exception
+) -> None:
+    """An expired secret, an outage, a gateway's page: nobody is asked to reconnect for it."""
+    cache = await kept_cache(sign_in, entra)
+    entra.raw = answer
+    with pytest.raises(errors.ProviderUnavailable) as caught:
+        await sign_in.refresh(cache)
+    assert "canary" not in f"{caught.value} {vars(caught.value)} {getattr(caught.value, '__notes__', '')}"
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "seconds"), [(429, "7", 7.0), (429, None, 10.0), (503, "2.5", 2.5)]
+)
+async def test_throttling(
+    sign_in: EntraSignIn, entra: Entra, status: int, header: str | None, seconds: float
+) -> None:
+    """Entra's own pause is kept."""
+    cache = await kept_cache(sign_in, entra)
+    entra.raw = httpx.Response(status, headers={"Retry-After": header} if header else {})
+    with pytest.raises(errors.Throttled) as caught:
+        await sign_in.refresh(cache)
+    assert caught.value.retry_after_seconds == seconds
+
+
+async def test_a_refusal_is_not_remembered(sign_in: EntraSignIn, entra: Entra) -> None:
+    """MSAL answers a repeated bad request from memory for a minute; after a repair that must not happen."""
+    cache = await kept_cache(sign_in, entra)
+    entra.raw = refusal("invalid_grant")
+    with pytest.raises(errors.GrantDead):
+        await sign_in.refresh(cache)
+    entra.raw = None
+    assert (await sign_in.refresh(cache)).access_token == "access-1"
+
+
+@pytest.mark.parametrize("cache", ["", "{}", "not json", "[]", '{"Account": {}}'])
+async def test_a_cache_without_a_refresh_token_is_dead(sign_in: EntraSignIn, cache: str) -> None:
+    """Without it nobody but the user can help."""
+    with pytest.raises(errors.GrantDead):
+        await sign_in.refresh(cache)
+
+
+async def test_a_grant_may_lack_offline_access(sign_in: EntraSignIn, entra: Entra) -> None:
+    """Without a refresh token the grant ends with its first hour, and is dead then, not broken."""
+    entra.answer = {"refresh_token": None}
+    cache = await kept_cache(sign_in, entra)
+    with pytest.raises(errors.GrantDead):
+        await sign_in.refresh(cache)
+
+
+def other(transport: Transport, **changes: Any) -> EntraSignIn:
+    given = {
+        "client_id": CLIENT,
+        "client_credential": SECRET,
+        "authority": AUTHORITY,
+        "redirect_uri": REDIRECT,
+        "instance_discovery": False,
+        "clock": StillClock(),
+    }
+    return EntraSignIn(transport, **{**given, **changes})
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_a_wrong_authority_is_the_operators(status: int) -> None:
+    """A tenant that does not exist is a setting to mend; no user is blamed for it."""
+    broken = other(
+        Transport(
+            inner=httpx.MockTransport(lambda _: httpx.Response(status, json={"error": "invalid_tenant"}))
+        )
+    )
+    with pytest.raises(errors.SignInFailed) as caught:
+        await broken.begin(state="s")
+    assert caught.value.reason == "operator_error"
+
+
+async def test_a_plain_authority_is_the_operators(entra: Entra) -> None:
+    """MSAL refuses an authority without TLS."""
+    plain = other(Transport(inner=httpx.MockTransport(entra.serve)), authority="http://login.example/common")
+    with pytest.raises(errors.SignInFailed) as caught:
+        await plain.begin(state="s")
+    assert caught.value.reason == "operator_error"
+
+
+async def test_entra_may_be_away() -> None:
+    """Without an answer to discovery the person may try again."""
+
+    def away(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("")
+
+    with pytest.raises(errors.ProviderUnavailable):
+        await other(Transport(inner=httpx.MockTransport(away))).begin(state="s")
+
+
+async def test_an_assertion_instead_of_a_secret(entra: Entra) -> None:
+    """A federated identity proves the app by a fresh assertion for each request (K-6)."""
+    made: list[str] = []
+
+    def assertion() -> str:
+        made.append("assertion")
+        return f"assertion-{len(made)}"
+
+    federated = other(
+        Transport(inner=httpx.MockTransport(entra.serve)),
+        client_credential={"client_assertion": assertion},
+        clock=entra.clock,
+    )
+    cache = await kept_cache(federated, entra)
+    await federated.refresh(cache)
+    form = entra.form()
+    assert form["client_assertion"] == "assertion-2"
+    assert form["client_assertion_type"].endswith("jwt-bearer")
+    assert "client_secret" not in form
+
+
+async def test_both_calls_are_counted(entra: Entra) -> None:
+    """MSAL's requests pass the one transport like all others (T-1)."""
+    seen: list[tuple[str, str]] = []
+    counted = other(
+        Transport(inner=httpx.MockTransport(entra.serve), observe=lambda *call: seen.append(call)),
+        clock=entra.clock,
+    )
+    await kept_cache(counted, entra)
+    assert seen == [("entra", "discover"), ("entra", "token")]
