@@ -15,6 +15,7 @@ from typing import Final
 import httpx
 
 CONNECT_SECONDS: Final = 5.0
+ERROR_BYTES: Final = 65_536
 # Describe the body as it came over the wire, and are no longer true of one that was read.
 _OF_THE_WIRE: Final = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
@@ -73,7 +74,8 @@ class Transport:
         """One request, one answer of whatever status. Raises NeverSent, NoAnswer or TooMuch.
 
         `timeout_seconds` is the budget of the whole call, reading the body included; with `stream` the body is left
-        to the caller, who closes the response. `limit_bytes` bounds the body as decoded.
+        to the caller, who closes the response. `limit_bytes` bounds the body as decoded; what is no success may
+        always explain itself in 64 KiB.
         """
         self._observe(port, operation)
         self._before(port, operation, request)
@@ -134,12 +136,13 @@ _OUTCOMES: Final[dict[type[Exception], str]] = {
 
 async def _read(answer: httpx.Response, limit_bytes: int) -> httpx.Response:
     """The same answer with its body in memory, or TooMuch as soon as it is known to be too long."""
+    limit = limit_bytes if answer.is_success else max(limit_bytes, ERROR_BYTES)
     pieces: list[bytes] = []
     size = 0
     try:
         async for piece in answer.aiter_bytes():
             size += len(piece)
-            if size > limit_bytes:
+            if size > limit:
                 raise TooMuch
             pieces.append(piece)
     finally:

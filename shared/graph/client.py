@@ -140,7 +140,7 @@ class GraphClient:
             except NoAnswer as err:
                 raise (Ambiguous if operation in UNSAFE else ProviderUnavailable) from err
             except TooMuch as err:
-                raise TooLarge from err
+                raise (TooLarge if operation == "file_content" else UpstreamSurprise) from err
 
     def _limit(self, mailbox_id: str) -> asyncio.Semaphore:
         """The mailbox's semaphore; it is forgotten when nobody holds or awaits it."""

@@ -204,6 +204,13 @@ async def test_files_are_read_to_their_bound(wire: Wire, mail: GraphMail, ann: T
         await mail.file_content(ann, ID, "f=", 4)
 
 
+async def test_an_endless_answer_is_a_surprise(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """JSON beyond all measure is not kept in memory, and is nothing that a file's limit explains."""
+    wire.then(200, b'{"id":"' + b"x" * (33 * 1024 * 1024) + b'"}')
+    with pytest.raises(errors.UpstreamSurprise):
+        await mail.outline(ann, ID)
+
+
 def listed(**members: object) -> dict[str, object]:
     return {
         "@odata.type": "#microsoft.graph.fileAttachment",

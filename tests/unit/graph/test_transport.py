@@ -82,6 +82,15 @@ async def test_a_body_within_its_bound_is_whole() -> None:
     assert (answer.status_code, answer.headers["etag"], answer.content) == (206, "one", b"0" * 100_000)
 
 
+async def test_an_error_may_explain_itself() -> None:
+    """However little was to be read, an error's own body is read, up to a bound of its own."""
+    long = httpx.Response(404, content=b"e" * 65_536)
+    assert len((await over(lambda _: long).send("graph", "x", request(), limit_bytes=1)).content) == 65_536
+    longer = httpx.Response(404, content=b"e" * 65_537)
+    with pytest.raises(TooMuch):
+        await over(lambda _: longer).send("graph", "x", request(), limit_bytes=1)
+
+
 async def test_redirects_are_answers() -> None:
     """No redirect is followed: the token of the first address would go to the second."""
     seen: list[str] = []

@@ -1,0 +1,133 @@
+"""Outline, people, whole mails, files and sweeps."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain import errors
+from shared.domain.model import Address
+from shared.graph.provider import GraphMail
+from tests.contract.graph.conftest import ANN, BEA, Office, SignedIn, encoded
+
+PARENT = "<parent@northwind.example>"
+EARLIER = "<earlier@northwind.example>"
+
+
+@pytest.mark.parametrize("tags", ["both", "in_reply_to", "references", "none"])
+async def test_an_outline(office: Office, mail: GraphMail, ann: SignedIn, tags: str) -> None:
+    """Threading tags as far as the mailbox has them; and not a word of the mail is asked for."""
+    await office.knobs(received_reply_tags=tags)
+    graph_id = await office.arrives(in_reply_to=PARENT, references=[EARLIER, PARENT])
+    await office.watch()
+    outline = await mail.outline(ann, graph_id)
+    assert outline.graph_message_id == graph_id
+    assert outline.in_reply_to == (PARENT if tags in {"both", "in_reply_to"} else None)
+    assert outline.references == ((EARLIER, PARENT) if tags in {"both", "references"} else ())
+    assert (outline.is_draft, outline.key) == (False, None)
+    assert outline.received_at is not None
+    (request,) = await office.requests()
+    assert (request["reads_body"], request["reads_attachments"], request["status"]) == (False, False, 200)
+
+
+async def test_people(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """Who is on a mail, without a word of it."""
+    graph_id = await office.arrives(cc=["cal@contoso.example"])
+    await office.watch()
+    people = await mail.people(ann, graph_id)
+    assert people.sender == Address(BEA, "Bea")
+    assert [one.address for one in people.everyone()] == [BEA, ANN, "cal@contoso.example"]
+    assert not any(one["reads_body"] for one in await office.requests())
+
+
+async def test_a_whole_mail(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """Body, people, headers and tags in one call."""
+    graph_id = await office.arrives(
+        headers={"Auto-Submitted": "auto-replied"}, attachments=[encoded("a.pdf", b"%PDF-1")]
+    )
+    await office.watch()
+    message = await mail.fetch(ann, graph_id)
+    assert (message.subject, message.has_attachments) == ("Your offer", True)
+    assert "<p>Yes.</p>" in (message.html or "")
+    assert message.sender is not None
+    assert message.sender.address == BEA
+    assert ("Auto-Submitted", "auto-replied") in message.headers
+    assert len(await office.requests()) == 1
+
+
+async def test_files(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """Metadata of every kind, Content-IDs of inline pictures, and bytes only when they are asked for."""
+    content = b"%PDF-" + b"x" * 1_000
+    graph_id = await office.arrives(
+        attachments=[
+            encoded("offer.pdf", content),
+            encoded("logo.png", b"\x89PNG", inline=True, content_id="logo", content_type="image/png"),
+            {"name": "Forwarded", "kind": "item", "content_base64": ""},
+            {"name": "Cloud", "kind": "reference", "content_base64": ""},
+        ]
+    )
+    found = await mail.files(ann, graph_id)
+    assert [(one.name, one.kind, one.inline, one.content_id) for one in found] == [
+        ("offer.pdf", "file", False, None),
+        ("logo.png", "file", True, "logo"),
+        ("Forwarded", "item", False, None),
+        ("Cloud", "reference", False, None),
+    ]
+    assert found[0].size_bytes >= len(content)
+    assert await mail.file_content(ann, graph_id, found[0].remote_id, len(content)) == content
+    with pytest.raises(errors.TooLarge):
+        await mail.file_content(ann, graph_id, found[0].remote_id, len(content) - 1)
+    with pytest.raises(errors.UpstreamSurprise):
+        await mail.file_content(ann, graph_id, found[3].remote_id, 10)
+
+
+async def test_listing_files_reads_none(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """A mail whose files are not inline is judged without a byte of them."""
+    graph_id = await office.arrives(attachments=[encoded("a.pdf", b"%PDF-"), encoded("b.exe", b"MZ")])
+    await office.watch()
+    assert len(await mail.files(ann, graph_id)) == 2
+    assert not any(one["reads_attachments"] for one in await office.requests())
+
+
+@pytest.mark.parametrize("call", ["outline", "people", "fetch", "files", "locate", "send"])
+async def test_gone(office: Office, mail: GraphMail, ann: SignedIn, call: str) -> None:
+    """A mail that is not there any more, and one that never could be, are gone in the same way."""
+    graph_id = await office.arrives()
+    await office.control("POST", f"mailboxes/{ANN}/messages/{graph_id}/delete")
+    await office.control("POST", f"mailboxes/{ANN}/messages/{graph_id}/delete")
+    for one in (graph_id, "nonsense", "AAMk-%2F..=="):
+        with pytest.raises(errors.ItemGone):
+            await getattr(mail, call)(ann, one)
+
+
+async def test_a_mailbox_without_rest(office: Office, mail: GraphMail) -> None:
+    """An account without a mailbox that programs may use is told as such."""
+    await office.control("POST", "users", {"address": "old@northwind.example", "no_mailbox": True})
+    old = await office.signed_in("old@northwind.example")
+    with pytest.raises(errors.MailboxUnusable):
+        await mail.sweep(old, office.clock.now())
+
+
+async def test_a_sweep_finds_everything_once(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """All folders, oldest change first, page by page, ids and tags alone."""
+    since = office.clock.now()
+    for number in range(60):
+        await office.control(
+            "POST", f"outside/{BEA}/compose", {"to": [ANN], "subject": str(number), "html": "x"}
+        )
+        await office.pass_time(5)
+    graph_id = await office.arrives(subject="moved")
+    await office.control("POST", f"mailboxes/{ANN}/messages/{graph_id}/move", {"folder": "archive"})
+    await office.watch()
+    first = await mail.sweep(ann, since - timedelta(minutes=10))
+    assert (len(first.outlines), first.next_link is not None) == (50, True)
+    second = await mail.sweep(ann, since, first.next_link)
+    assert second.next_link is None
+    outlines = (*first.outlines, *second.outlines)
+    assert {one.graph_message_id for one in outlines} == {one["id"] for one in await office.mailbox()}
+    assert len(outlines) == 61
+    times = [one.last_modified_at for one in outlines if one.last_modified_at]
+    assert times == sorted(times)
+    assert not any(one["reads_body"] for one in await office.requests())
+    assert await mail.sweep(ann, office.clock.now() + timedelta(days=1)) == type(first)((), None)

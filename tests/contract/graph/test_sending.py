@@ -1,0 +1,252 @@
+"""Drafts, replies, files, sends, and where they stand afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.domain import errors
+from shared.domain.model import Address, Draft, DraftContent, OutgoingFile, Whereabouts
+from shared.graph.provider import GraphMail
+from tests.builders import KEY
+from tests.contract.graph.conftest import ANN, BEA, Office, SignedIn
+
+PDF = OutgoingFile("offer.pdf", "application/pdf", b"%PDF-" + b"x" * 50_000)
+LARGE = OutgoingFile("plan.zip", "application/zip", b"PK\x03\x04" + b"z" * 3_145_724)
+
+
+def content(*files: OutgoingFile, **changes: Any) -> DraftContent:
+    given: dict[str, Any] = {
+        "to": (Address(BEA),),
+        "cc": (),
+        "bcc": (),
+        "subject": "Your offer",
+        "html": "<p>Hello</p>",
+    }
+    return DraftContent(KEY, **{**given, **changes}, files=files)
+
+
+async def sent(office: Office, mail: GraphMail, ann: SignedIn, *files: OutgoingFile) -> Draft:
+    draft = await mail.create_draft(ann, content(*files))
+    await mail.send(ann, draft.graph_message_id)
+    return draft
+
+
+async def test_a_new_mail_takes_two_calls(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """Small files ride inside the draft: create and send, nothing else; the contact gets all of it."""
+    await office.watch()
+    await sent(office, mail, ann, PDF)
+    assert await office.operations() == ["message.create", "message.send"]
+    await office.pass_time()
+    (got,) = await office.outside()
+    assert (got["from"], got["to"], got["subject"]) == (ANN, [BEA], "Your offer")
+    assert [(one["name"], one["size_bytes"]) for one in got["attachments"]] == [
+        ("offer.pdf", len(PDF.content))
+    ]
+    assert "<p>Hello</p>" in got["html"]
+    assert not any(name.lower().startswith("x-") for name in got["headers"])
+
+
+@pytest.mark.parametrize("recipients", ["added", "replace"])
+@pytest.mark.parametrize("status", ["200", "201"])
+async def test_a_reply_takes_three_calls(
+    office: Office, mail: GraphMail, ann: SignedIn, recipients: str, status: str
+) -> None:
+    """CreateReply, one PATCH, send: threading headers, the quoted text, and our recipients whoever Graph added."""
+    await office.knobs(reply_recipients=recipients, create_reply_status=status)
+    parent = await office.arrives(cc=["cal@contoso.example"])
+    original = next(one for one in await office.mailbox() if one["id"] == parent)
+    wanted = content(to=(Address("dan@contoso.example"),))
+    await office.watch()
+    draft = await mail.create_reply(ann, parent, wanted)
+    await mail.fill_reply(ann, draft.graph_message_id, wanted, f"<p>Hello</p>{draft.html}")
+    await mail.send(ann, draft.graph_message_id)
+    assert await office.operations() == ["message.createReply", "message.update", "message.send"]
+    await office.pass_time()
+    (got,) = await office.outside("dan@contoso.example")
+    assert (got["to"], got["cc"]) == (["dan@contoso.example"], [])
+    assert got["in_reply_to"] == original["internet_message_id"]
+    assert original["internet_message_id"] in got["references"]
+    assert got["subject"].upper().startswith("RE:")
+    assert "<p>Yes.</p>" in got["html"]
+    assert got["html"].index("Hello") < got["html"].index("Yes.")
+    assert len(await office.outside("cal@contoso.example")) == 1, "the original, and no answer"
+
+
+async def test_the_original_may_be_gone(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """A reply to a mail that is not there says so, and makes nothing."""
+    parent = await office.arrives()
+    for _ in range(2):
+        await office.control("POST", f"mailboxes/{ANN}/messages/{parent}/delete")
+    with pytest.raises(errors.ItemGone):
+        await mail.create_reply(ann, parent, content())
+    assert not any(one["is_draft"] for one in await office.mailbox())
+
+
+async def test_large_files_arrive_whole(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """Files beyond one request: attached one by one, the largest by upload session, every byte of them."""
+    await office.watch()
+    draft = await sent(office, mail, ann, LARGE, PDF)
+    operations = await office.operations()
+    assert operations == [
+        "message.create", "attachment.createUploadSession", "upload.put", "attachment.create", "message.send",
+    ]  # fmt: skip
+    assert draft.conversation_id is not None
+    await office.pass_time()
+    (got,) = await office.outside()
+    assert {(one["name"], one["size_bytes"]) for one in got["attachments"]} == {
+        ("plan.zip", len(LARGE.content)), ("offer.pdf", len(PDF.content)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("size", "minimum"),
+    [
+        *(
+            (size, minimum)
+            for size in (2_899_999, 2_900_000, 3_000_000, 3_145_600)
+            for minimum in (0, 3_000_000, 4_000_000)
+        ),
+        *((3_145_728, minimum) for minimum in (0, 3_000_000, 3_145_728)),
+    ],
+)
+async def test_every_size_finds_its_way(
+    office: Office, mail: GraphMail, ann: SignedIn, size: int, minimum: int
+) -> None:
+    """Wherever Graph draws the line between the two ways, a file gets through, and once (F-9).
+
+    Only where a session's least size is 3 MiB do 128 bytes below it fit neither way: base64 makes them 4 MiB.
+    """
+    await office.knobs(upload_session_minimum_bytes=minimum)
+    draft = await mail.create_draft(ann, content())
+    file = OutgoingFile("a.zip", "application/zip", b"z" * size)
+    await mail.attach(ann, draft.graph_message_id, file)
+    (found,) = await mail.files(ann, draft.graph_message_id)
+    assert found.size_bytes >= size
+
+
+async def test_no_way_for_a_file(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """A file that neither way takes ends the send with a reason."""
+    await office.knobs(upload_session_minimum_bytes=5_000_000)
+    draft = await mail.create_draft(ann, content())
+    with pytest.raises(errors.MessageRefused) as caught:
+        await mail.attach(ann, draft.graph_message_id, LARGE)
+    assert caught.value.reason == "message_too_large"
+
+
+async def test_a_pictures_place_is_kept(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """An inline picture keeps its Content-ID by either way."""
+    for size in (100, 3_145_728):
+        draft = await mail.create_draft(ann, content())
+        picture = OutgoingFile(
+            "logo.png", "image/png", b"\x89PNG" + b"p" * (size - 4), inline=True, content_id="logo"
+        )
+        await mail.attach(ann, draft.graph_message_id, picture)
+        (found,) = await mail.files(ann, draft.graph_message_id)
+        assert (found.inline, found.content_id) == (True, "logo")
+
+
+@pytest.mark.parametrize("gap", ["missing", "draft"])
+@pytest.mark.parametrize("copy_id", ["kept", "changed"])
+async def test_where_a_send_stands(
+    office: Office, mail: GraphMail, ann: SignedIn, gap: str, copy_id: str
+) -> None:
+    """From draft to sent, by id as far as it holds and by our key always (E-12)."""
+    await office.knobs(sent_copy_gap=gap, sent_copy_id=copy_id, sent_copy_delay_seconds=30)
+    draft = await mail.create_draft(ann, content())
+    assert (await mail.locate(ann, draft.graph_message_id)).whereabouts is Whereabouts.DRAFT
+    assert (await mail.locate(ann, draft.graph_message_id)).outline.key == KEY
+    await mail.send(ann, draft.graph_message_id)
+    if gap == "missing":
+        with pytest.raises(errors.ItemGone):
+            await mail.locate(ann, draft.graph_message_id)
+    await office.pass_time()
+    (found,) = await mail.find_by_key(ann, KEY)
+    assert found.whereabouts is Whereabouts.SENT
+    assert (found.outline.graph_message_id == draft.graph_message_id) is (copy_id == "kept")
+    if copy_id == "kept":
+        assert (await mail.locate(ann, draft.graph_message_id)).whereabouts is Whereabouts.SENT
+
+
+async def test_a_draft_thrown_away(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """A draft that its user deleted is known from one that waits, by id and by key."""
+    draft = await mail.create_draft(ann, content())
+    await office.control("POST", f"mailboxes/{ANN}/messages/{draft.graph_message_id}/delete")
+    assert (await mail.locate(ann, draft.graph_message_id)).whereabouts is Whereabouts.DELETED_DRAFT
+    assert [one.whereabouts for one in await mail.find_by_key(ann, KEY)] == [Whereabouts.DELETED_DRAFT]
+
+
+@pytest.mark.parametrize("gap", ["missing", "draft"])
+@pytest.mark.parametrize("copy_id", ["kept", "changed"])
+async def test_a_second_send_sends_nothing(
+    office: Office, mail: GraphMail, ann: SignedIn, gap: str, copy_id: str
+) -> None:
+    """Sending what was sent is an error that never reads as a refusal, and no second mail (E-14)."""
+    await office.knobs(sent_copy_gap=gap, sent_copy_id=copy_id)
+    draft = await sent(office, mail, ann)
+    for _ in range(2):
+        with pytest.raises((errors.ItemGone, errors.Ambiguous, errors.ProviderUnavailable)):
+            await mail.send(ann, draft.graph_message_id)
+        await office.pass_time()
+    assert len(await office.outside()) == 1
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "commit_late", "status"])
+async def test_a_send_without_an_answer(office: Office, mail: GraphMail, ann: SignedIn, kind: str) -> None:
+    """Whatever became of it, the caller learns that nobody knows, and nothing repeats it."""
+    draft = await mail.create_draft(ann, content())
+    await office.fault("message.send", kind, **({"seconds": 20} if kind == "commit_late" else {}))
+    await office.watch()
+    with pytest.raises(errors.Ambiguous):
+        await mail.send(ann, draft.graph_message_id)
+    assert await office.operations() == ["message.send"]
+    await office.pass_time(120)
+    assert len(await office.outside()) == (1 if kind in {"drop_after", "commit_late"} else 0)
+
+
+@pytest.mark.parametrize("operation", ["message.create", "message.createReply", "attachment.create"])
+async def test_a_draft_without_an_answer(
+    office: Office, mail: GraphMail, ann: SignedIn, operation: str
+) -> None:
+    """A draft or a file whose making was not answered may be there: another draft, never the same call again."""
+    parent = await office.arrives()
+    draft = await mail.create_draft(ann, content())
+    calls = {
+        "message.create": lambda: mail.create_draft(ann, content()),
+        "message.createReply": lambda: mail.create_reply(ann, parent, content()),
+        "attachment.create": lambda: mail.attach(ann, draft.graph_message_id, PDF),
+    }
+    for kind in ("drop_after", "commit_late"):
+        await office.fault(operation, kind)
+        with pytest.raises(errors.Ambiguous):
+            await calls[operation]()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [
+        (400, "ErrorInvalidRecipients", "invalid_recipient"),
+        (403, "ErrorSendAsDenied", "send_denied"),
+        (413, "ErrorMessageSizeExceeded", "message_too_large"),
+        (507, "ErrorQuotaExceeded", "mailbox_full"),
+        (403, "ErrorMessageSubmissionBlocked", "sending_blocked"),
+    ],
+)
+async def test_refused_for_good(
+    office: Office, mail: GraphMail, ann: SignedIn, status: int, code: str, reason: str
+) -> None:
+    """Each documented refusal has its own reason."""
+    draft = await mail.create_draft(ann, content())
+    await office.fault("message.send", "status", status=status, code=code)
+    with pytest.raises(errors.MessageRefused) as caught:
+        await mail.send(ann, draft.graph_message_id)
+    assert caught.value.reason == reason
+
+
+async def test_nobody_to_send_to(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """Graph's own refusal of a mail without recipients is a reason that people can read."""
+    draft = await mail.create_draft(ann, content(to=()))
+    with pytest.raises(errors.MessageRefused) as caught:
+        await mail.send(ann, draft.graph_message_id)
+    assert caught.value.reason == "invalid_recipient"

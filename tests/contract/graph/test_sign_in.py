@@ -1,0 +1,138 @@
+"""Sign-in and refresh through MSAL."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sandbox.graphsim.config import HOME_TENANT_ID, PERSONAL_TENANT_ID
+from shared.domain import errors
+from shared.domain.model import Profile
+from shared.graph.auth import SCOPES
+from shared.graph.provider import GraphMail
+from tests.contract.graph.conftest import ANN, Office, SignedIn
+
+
+async def refused(office: Office, reason: str, **changes: str) -> None:
+    sign_in = office.sign_in()
+    flow, fields = await office.approved(sign_in)
+    with pytest.raises(errors.SignInFailed) as caught:
+        await office.sign_in(**changes).redeem(flow, fields)
+    assert caught.value.reason == reason
+
+
+async def test_a_person_connects(office: Office, mail: GraphMail) -> None:
+    """From the sign-in page to the mailbox's name: identity, scopes, times, and one look at discovery."""
+    ann = await office.signed_in()
+    assert (ann.grant.tid, ann.grant.username) == (HOME_TENANT_ID, ANN)
+    assert set(ann.grant.scopes) == set(SCOPES)
+    assert timedelta(minutes=60) <= ann.grant.expires_at - office.clock.now() <= timedelta(minutes=90)
+    assert await mail.profile(ann) == Profile(ANN, "Ann Archer")
+
+
+async def test_a_personal_account(office: Office, mail: GraphMail) -> None:
+    """An Outlook.com mailbox has the tenant of all personal accounts, and maybe no `mail`."""
+    await office.control(
+        "POST", "users", {"address": "pat@outlook.example", "personal": True, "no_mail": True}
+    )
+    pat = await office.signed_in("pat@outlook.example")
+    assert pat.grant.tid == PERSONAL_TENANT_ID
+    assert (await mail.profile(pat)).address == "pat@outlook.example"
+
+
+async def test_somebody_says_no(office: Office) -> None:
+    """Declining is a reason of its own, and nothing was exchanged."""
+    sign_in = office.sign_in()
+    with pytest.raises(errors.SignInFailed) as caught:
+        await sign_in.redeem(*await office.approved(sign_in, decision="decline"))
+    assert caught.value.reason == "declined"
+    assert "entra.token" not in await office.operations()
+
+
+async def test_a_code_works_once(office: Office) -> None:
+    """A second arrival of the same answer gets nothing."""
+    sign_in = office.sign_in()
+    flow, fields = await office.approved(sign_in)
+    await sign_in.redeem(flow, fields)
+    with pytest.raises(errors.SignInFailed) as caught:
+        await sign_in.redeem(flow, fields)
+    assert caught.value.reason == "interaction_required"
+
+
+async def test_a_code_grows_old(office: Office) -> None:
+    """After ten minutes the person starts again."""
+    sign_in = office.sign_in()
+    flow, fields = await office.approved(sign_in)
+    office.clock.advance(601)
+    with pytest.raises(errors.SignInFailed) as caught:
+        await sign_in.redeem(flow, fields)
+    assert caught.value.reason == "interaction_required"
+
+
+async def test_anothers_verifier_is_no_use(office: Office) -> None:
+    """A stolen code without its PKCE verifier is worth nothing."""
+    sign_in = office.sign_in()
+    flow, fields = await office.approved(sign_in)
+    with pytest.raises(errors.SignInFailed):
+        await sign_in.redeem({**flow, "code_verifier": "x" * 43}, fields)
+
+
+async def test_a_wrong_secret_is_the_operators(office: Office, ann: SignedIn) -> None:
+    """Nobody is disconnected because the app's secret expired."""
+    await refused(office, "operator_error", client_credential="wrong")
+    with pytest.raises(errors.ProviderUnavailable):
+        await office.sign_in(client_credential="wrong").refresh(ann.cache)
+
+
+async def test_an_unknown_app_is_the_operators(office: Office, ann: SignedIn) -> None:
+    """Neither is anybody because the registration was removed."""
+    await office.control(
+        "POST", "applications", {"client_id": "other", "client_secret": "s", "redirect_uris": []}
+    )
+    await refused(office, "operator_error", client_id="unknown")
+
+
+async def test_entra_has_a_bad_moment(office: Office, ann: SignedIn) -> None:
+    """A transient error is waited out, for the person and for the workers."""
+    sign_in = office.sign_in()
+    flow, fields = await office.approved(sign_in)
+    for status in (400, 503):
+        await office.fault("entra.token", "status", status=status, count=2)
+        with pytest.raises(errors.ProviderUnavailable):
+            await sign_in.redeem(flow, fields)
+        with pytest.raises(errors.ProviderUnavailable):
+            await sign_in.refresh(ann.cache)
+    assert (await sign_in.redeem(flow, fields)).tid == HOME_TENANT_ID
+
+
+async def test_refreshes_go_on_for_ever(office: Office, ann: SignedIn) -> None:
+    """A cache that is kept after every refresh outlives the 90 days of a single refresh token."""
+    cache = ann.cache
+    for _ in range(4):
+        office.clock.advance(80 * 86_400)
+        cache = (await ann.sign_in.refresh(cache)).cache
+    office.clock.advance(91 * 86_400)
+    with pytest.raises(errors.GrantDead):
+        await ann.sign_in.refresh(cache)
+
+
+async def test_revoked_sessions_end_the_grant(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """Graph says 401, the refresh says that it is over, and signing in again repairs it."""
+    await office.control("POST", f"users/{ANN}/revoke")
+    with pytest.raises(errors.GrantDead):
+        await mail.profile(ann)
+    assert await mail.profile(await office.signed_in())
+
+
+async def test_an_old_token_is_replaced_in_passing(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """An expired access token costs one refresh and one repeat; the caller notices nothing."""
+    office.clock.advance(2 * 3600)
+    await office.watch()
+    assert await mail.profile(ann)
+    assert [(one["operation"], one["status"]) for one in await office.requests()] == [
+        ("me.get", 401),
+        ("entra.token", 200),
+        ("me.get", 200),
+    ]
+    assert ann.refreshes == 1
