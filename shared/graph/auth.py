@@ -14,20 +14,14 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
 
-import httpx
-import msgspec
-
-from shared.domain.errors import GrantDead, ProviderUnavailable, SignInFailed, Throttled, UpstreamSurprise
+from shared.domain.errors import GrantDead, ProviderUnavailable, SignInFailed, UpstreamSurprise
 from shared.domain.model import Grant, Refreshed
-from shared.graph.errors import pause_seconds
+from shared.graph.msal_http import TIMEOUT_SECONDS, Answer, MsalHttp, json_object
 from shared.ports import Clock
-from shared.transport import NeverSent, NoAnswer, TooMuch, Transport
+from shared.transport import Transport
 
 SCOPES: Final = ("User.Read", "Mail.Read", "Mail.ReadWrite", "Mail.Send")
-TIMEOUT_SECONDS: Final = 15.0
-MOST_BYTES: Final = 1024 * 1024
 SKEW: Final = timedelta(minutes=5)
 
 # Only these say that the user must come back; an operator's mistake marks nobody (Entra, "Error codes").
@@ -66,7 +60,7 @@ class EntraSignIn:
         self._redirect_uri = redirect_uri
         self._instance_discovery = instance_discovery
         self._clock = clock
-        self._discovered: dict[str, _Answer] = {}
+        self._discovered: dict[str, Answer] = {}
 
     async def begin(self, *, state: str, login_hint: str | None = None) -> tuple[str, dict[str, Any]]:
         """Where to send the browser, and the flow to keep."""
@@ -96,8 +90,8 @@ class EntraSignIn:
         def exchange(app: Any) -> Any:
             try:
                 return app.acquire_token_by_auth_code_flow(dict(flow), dict(response), scopes=list(SCOPES))
-            except RuntimeError as err:
-                raise SignInFailed("identity_unproven") from err  # MSAL's own look at the nonce
+            except RuntimeError:
+                raise SignInFailed("identity_unproven") from None  # MSAL looked at the nonce, and quotes it
 
         try:
             result = await self._with_app(exchange, cache)
@@ -146,14 +140,14 @@ class EntraSignIn:
     def _issuer_of(self, tid: str) -> str | None:
         """Who speaks for a tenant: the OpenID configuration says, with a placeholder where many tenants share it."""
         for answer in self._discovered.values():
-            issuer = _json_object(answer.text).get("issuer")
+            issuer = json_object(answer.text).get("issuer")
             if isinstance(issuer, str):
                 return issuer.replace("{tenantid}", tid)
         return None
 
     async def refresh(self, cache: str, *, claims: str | None = None) -> Refreshed:
         """A fresh access token."""
-        if not _json_object(cache):
+        if not json_object(cache):
             raise GrantDead  # without a refresh token nobody but the user can help
         held = _fresh_cache(cache)
 
@@ -183,7 +177,7 @@ class EntraSignIn:
         setting, an answer that it cannot read.
         """
         loop = asyncio.get_running_loop()
-        client = _HttpClient(self._transport, loop, self._discovered)
+        client = MsalHttp(self._transport, loop, self._discovered)
         try:
             return await asyncio.wait_for(
                 asyncio.to_thread(self._use, use, cache, client), TIMEOUT_SECONDS * 2
@@ -193,7 +187,7 @@ class EntraSignIn:
         except (ValueError, KeyError, RuntimeError) as err:
             raise UpstreamSurprise from err
 
-    def _use(self, use: Callable[[Any], Any], cache: Any, client: _HttpClient) -> Any:
+    def _use(self, use: Callable[[Any], Any], cache: Any, client: MsalHttp) -> Any:
         import msal
 
         app = msal.ConfidentialClientApplication(
@@ -205,80 +199,6 @@ class EntraSignIn:
             instance_discovery=None if self._instance_discovery else False,
         )
         return use(app)
-
-
-class _Answer:
-    """A response in the shape MSAL reads."""
-
-    def __init__(self, status_code: int, text: str, headers: Mapping[str, str]) -> None:
-        self.status_code = status_code
-        self.text = text
-        self.headers = dict(headers)
-
-    def raise_for_status(self) -> None:
-        """MSAL calls this on discovery."""
-        if self.status_code >= 400:  # noqa: PLR2004 - errors
-            raise ProviderUnavailable
-
-
-class _HttpClient:
-    """What MSAL calls in its thread; the request itself runs on our loop."""
-
-    def __init__(
-        self, transport: Transport, loop: asyncio.AbstractEventLoop, discovered: dict[str, _Answer]
-    ) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._discovered = discovered
-
-    def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> _Answer:
-        """Discovery documents; each is fetched once a process."""
-        whole = f"{url}?{urlencode(params)}" if params else url
-        if whole not in self._discovered:
-            answer = self._run("discover", httpx.Request("GET", whole, headers=headers or {}))
-            if answer.status_code != httpx.codes.OK:
-                return answer
-            self._discovered[whole] = answer
-        return self._discovered[whole]
-
-    def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> _Answer:
-        """The token endpoint."""
-        return self._run("token", httpx.Request("POST", url, params=params, data=data, headers=headers or {}))
-
-    def close(self) -> None:
-        """The transport stays open."""
-
-    def _run(self, operation: str, request: httpx.Request) -> _Answer:
-        sending = self._transport.send(
-            "entra", operation, request, timeout_seconds=TIMEOUT_SECONDS, limit_bytes=MOST_BYTES
-        )
-        future = asyncio.run_coroutine_threadsafe(sending, self._loop)
-        try:
-            answer = future.result(TIMEOUT_SECONDS * 2)
-        except (NeverSent, NoAnswer, TooMuch) as err:
-            raise ProviderUnavailable from err
-        except TimeoutError as err:
-            future.cancel()
-            raise ProviderUnavailable from err
-        return _judged(operation, answer)
-
-
-def _judged(operation: str, answer: httpx.Response) -> _Answer:
-    """What MSAL may see. It would log the text of a token answer that is no JSON, so such a one stays here."""
-    status, retry_after = answer.status_code, answer.headers.get("retry-after")
-    if status == httpx.codes.TOO_MANY_REQUESTS or (status >= 500 and retry_after):  # noqa: PLR2004 - their side
-        raise Throttled(pause_seconds(retry_after, answer.headers.get("date")))
-    if status >= 500 or (operation == "token" and not _json_object(answer.text)):  # noqa: PLR2004 - as above
-        raise ProviderUnavailable
-    return _Answer(status, answer.text, answer.headers)
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    """A JSON object, or an empty one for anything else."""
-    try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
-        return {}
 
 
 def _fresh_cache(serialized: str | None) -> Any:
