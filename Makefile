@@ -40,7 +40,7 @@ demo: setup ## Start the local world and play the story's beginning: Ctrl-C ends
 up: demo ## The same as demo
 
 story: setup ## Play the whole story on processes; SABOTAGE=lose|double|peek must make it fail
-	@SABOTAGE=$(SABOTAGE) $(STEP) "Story on processes" $(PY) -m sandbox story
+	@$(STEP) "Story on processes" $(PY) -m sandbox story --sabotage "$(SABOTAGE)"
 
 test: setup browser ## Everything: fast, contract, sim, host, story, simulate, e2e, worker
 	@$(STEP) --begin

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from http.cookies import SimpleCookie
 from string import Template
 from typing import Final
 from urllib.parse import parse_qs
@@ -291,6 +290,9 @@ def _cookie(value: str, max_age_seconds: int) -> str:
 
 
 def _cookie_of(req: func.HttpRequest) -> str | None:
-    cookies: SimpleCookie = SimpleCookie()
-    cookies.load((req.headers.get("cookie") or "").replace(",", ";"))
-    return cookies[COOKIE].value if COOKIE in cookies else None
+    """Our own cookie, whatever else programs of this host have set; the platform joins several headers by commas."""
+    for pair in (req.headers.get("cookie") or "").replace(",", ";").split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return None

@@ -114,8 +114,10 @@ class MailProvider(Protocol):
         """A reply draft with key and recipients; its `html` is the quoted original. Body and files are not set yet."""
         ...
 
-    async def replace_body(self, access: Access, graph_message_id: str, html: str) -> None:
-        """Set a draft's whole body."""
+    async def fill_reply(
+        self, access: Access, graph_message_id: str, content: DraftContent, html: str
+    ) -> None:
+        """Set a reply draft's whole body and its recipients, whoever createReply put there."""
         ...
 
     async def attach(self, access: Access, graph_message_id: str, file: OutgoingFile) -> None:

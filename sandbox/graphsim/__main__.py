@@ -23,7 +23,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.graphsim", description=__doc__)
     parser.add_argument("--http-port", type=int, default=7444)
     parser.add_argument("--https-port", type=int, default=7443)
-    parser.add_argument("--tls-dir", type=Path, required=True, help="where ca.pem is written; made when missing")
+    parser.add_argument(
+        "--tls-dir", type=Path, required=True, help="where ca.pem is written; made when missing"
+    )
     parser.add_argument("--clock-file", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--public-http-url")
@@ -70,7 +72,7 @@ class _Quiet(uvicorn.Server):
     """Signals are ours."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - as in uvicorn
+    def capture_signals(self):  # type: ignore[no-untyped-def]
         yield
 
 

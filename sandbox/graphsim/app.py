@@ -63,13 +63,15 @@ class Simulator:
         return self.world.schedule.next_at()
 
 
-def build_simulator(config: SimulatorConfig, clock: Clock, http: httpx.AsyncClient | None = None) -> Simulator:
+def build_simulator(
+    config: SimulatorConfig, clock: Clock, http: httpx.AsyncClient | None = None
+) -> Simulator:
     """Wire a simulator. `http` delivers its notifications."""
     knobs = Knobs()
     for name, value in config.knobs.items():
         knobs.set(name, value)
     ids = IdMaker(config.seed, knobs.text("ids_differ_by_case") == "yes")
-    dice = random.Random(config.seed + 1)  # noqa: S311 - repeatable chances
+    dice = random.Random(config.seed + 1)
     store = Store()
     world = World(
         config=config, clock=clock, http=http, random=dice, knobs=knobs, ids=ids, store=store, schedule=Schedule(),

@@ -50,7 +50,9 @@ async def get_content(call: Call) -> Reply:
     if attachment.kind == "reference":
         raise GraphError(405, "ErrorInvalidRequest", "The content of a reference attachment cannot be read.")
     call.entry.reads_attachments = True
-    media = (attachment.content_type or "application/octet-stream") if attachment.kind == "file" else "text/plain"
+    media = (
+        (attachment.content_type or "application/octet-stream") if attachment.kind == "file" else "text/plain"
+    )
     return Reply(200, content=attachment.content, media_type=media)
 
 
@@ -85,4 +87,6 @@ async def create_upload_session(call: Call) -> Reply:
     if not message.is_draft:
         raise read_only("attachments")
     session = call.world.uploads.open(call.world, call.mailbox, message, item)
-    return Reply(201, {"@odata.context": call.context("microsoft.graph.uploadSession"), **session.as_json(call.world)})
+    return Reply(
+        201, {"@odata.context": call.context("microsoft.graph.uploadSession"), **session.as_json(call.world)}
+    )

@@ -75,7 +75,9 @@ class Call:
             user = self.grant.user
             if not user.mailbox_enabled:
                 raise GraphError(
-                    404, "MailboxNotEnabledForRESTAPI", "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
+                    404,
+                    "MailboxNotEnabledForRESTAPI",
+                    "The mailbox is either inactive, soft-deleted, or is hosted on-premise.",
                 )
             self._mailbox = self.world.store.mailboxes[user.address.lower()]
         return self._mailbox
@@ -94,7 +96,9 @@ class Call:
             return {}
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
-            raise GraphError(415, "BadRequest", "Write requests must contain the Content-Type header 'application/json'.")
+            raise GraphError(
+                415, "BadRequest", "Write requests must contain the Content-Type header 'application/json'."
+            )
         try:
             value = json.loads(self.body)
         except ValueError as error:
@@ -112,7 +116,9 @@ class Call:
         for key, value in self.json_body(optional=True).items():
             name = names.get(key.lower())
             if name is None:
-                raise bad_body(f"The parameter '{key}' in the request payload is not a valid parameter for the operation.")
+                raise bad_body(
+                    f"The parameter '{key}' in the request payload is not a valid parameter for the operation."
+                )
             if value is not None and (problem := schema.check(declared[name], value, request=True)):
                 raise bad_body(problem)
             out[name] = value
@@ -174,7 +180,9 @@ def parse_query(raw: str, allowed: tuple[str, ...]) -> dict[str, str]:
     out: dict[str, str] = {}
     for name, value in parse_qsl(raw, keep_blank_values=True):
         if name in out:
-            raise bad_query(f"Query option '{name}' was specified more than once, but it must be specified at most once.")
+            raise bad_query(
+                f"Query option '{name}' was specified more than once, but it must be specified at most once."
+            )
         if name not in allowed:
             raise bad_query(f"The query parameter '{name}' is not supported by this operation.")
         if not value.strip():
@@ -195,7 +203,9 @@ def parse_prefer(values: list[str]) -> tuple[Style, str | None]:
             raise bad_request(f"The preference '{part.strip()}' is not supported.")
         permitted = _KNOWN_PREFERENCES[name]
         if permitted is not None and match[2] not in permitted:
-            raise bad_request(f"The value of the preference '{part.strip()}' is not supported.", "ErrorInvalidRequest")
+            raise bad_request(
+                f"The value of the preference '{part.strip()}' is not supported.", "ErrorInvalidRequest"
+            )
         found[name] = match[2]
     kind = found.get("outlook.body-content-type")
     style = Style("idtype" in found, kind == "text", "outlook.allow-unsafe-html" in found)

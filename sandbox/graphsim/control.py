@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Handler = Callable[["World", "Request", dict[str, Any]], "Any | Awaitable[Any]"]
 
 
-class Refused(ValueError):  # noqa: N818 - reads as what happened
+class Refused(ValueError):
     """A control call that cannot be done."""
 
 
@@ -77,7 +77,10 @@ def applications(world: World, _request: Request, body: dict[str, Any]) -> Any:
     """Register an application."""
     world.entra.register(
         Application(
-            body["client_id"], body["client_secret"], tuple(body["redirect_uris"]), body.get("display_name", "Postbraid")
+            body["client_id"],
+            body["client_secret"],
+            tuple(body["redirect_uris"]),
+            body.get("display_name", "Postbraid"),
         )
     )
 
@@ -105,7 +108,9 @@ def add_user(world: World, _request: Request, body: dict[str, Any]) -> Any:
 def list_users(world: World, _request: Request, _body: dict[str, Any]) -> Any:
     """Accounts and people outside."""
     users = [{"address": one.address, "display_name": one.display_name} for one in world.store.users.values()]
-    outside = [{"address": one.address.address, "name": one.address.name} for one in world.store.outsiders.values()]
+    outside = [
+        {"address": one.address.address, "name": one.address.name} for one in world.store.outsiders.values()
+    ]
     return {"users": users, "outside": outside}
 
 
@@ -177,7 +182,11 @@ def authorize(world: World, _request: Request, body: dict[str, Any]) -> Any:
         raise Refused(str(error)) from error
     user = world.store.user(body["address"])
     fields = login.outcome(world, query, user, body.get("decision", "accept"))
-    return {"action": query["redirect_uri"], "fields": fields, "response_mode": query.get("response_mode", "query")}
+    return {
+        "action": query["redirect_uri"],
+        "fields": fields,
+        "response_mode": query.get("response_mode", "query"),
+    }
 
 
 def requests(world: World, request: Request, _body: dict[str, Any]) -> Any:
@@ -252,7 +261,9 @@ async def notifications(world: World, _request: Request, body: dict[str, Any]) -
         case "drop" | "double":
             address = body.get("address")
             world.notifier.controls.append(
-                Control(action, int(body.get("count", 1)), address and address.lower(), body.get("change_type"))
+                Control(
+                    action, int(body.get("count", 1)), address and address.lower(), body.get("change_type")
+                )
             )
         case _:
             raise Refused("action is drop, double, pause or resume")
@@ -262,7 +273,12 @@ async def notifications(world: World, _request: Request, body: dict[str, Any]) -
 def show_notifications(world: World, _request: Request, _body: dict[str, Any]) -> Any:
     """What waits and what was lost."""
     waiting = sum(len(items) for items in world.notifier.waiting.values())
-    return {"waiting": waiting, "posted": world.notifier.posted, "dropped": world.notifier.dropped, "paused": world.notifier.paused}
+    return {
+        "waiting": waiting,
+        "posted": world.notifier.posted,
+        "dropped": world.notifier.dropped,
+        "paused": world.notifier.paused,
+    }
 
 
 def list_subscriptions(world: World, _request: Request, _body: dict[str, Any]) -> Any:

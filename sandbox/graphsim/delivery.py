@@ -183,5 +183,3 @@ def _bounce(world: World, failed: Mail, recipient: Address) -> None:
         content_type="multipart/report; report-type=delivery-status; boundary=report",
     )  # fmt: skip
     receive(world, told, report)
-
-

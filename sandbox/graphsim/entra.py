@@ -133,11 +133,23 @@ class Entra:
         if code is None or code.client_id != form["client_id"]:
             raise EntraError("invalid_grant", 9002313, "Invalid request. Request is malformed or invalid.")
         if code.used:
-            raise EntraError("invalid_grant", 54005, "OAuth2 Authorization code was already redeemed, please retry with a new valid code.")
+            raise EntraError(
+                "invalid_grant",
+                54005,
+                "OAuth2 Authorization code was already redeemed, please retry with a new valid code.",
+            )
         if code.expires_at <= self.world.now():
-            raise EntraError("invalid_grant", 70008, "The provided authorization code or refresh token has expired due to inactivity.")
+            raise EntraError(
+                "invalid_grant",
+                70008,
+                "The provided authorization code or refresh token has expired due to inactivity.",
+            )
         if form.get("redirect_uri") != code.redirect_uri:
-            raise EntraError("invalid_grant", 500112, "The reply address does not match the reply address provided when requesting Authorization code.")
+            raise EntraError(
+                "invalid_grant",
+                500112,
+                "The reply address does not match the reply address provided when requesting Authorization code.",
+            )
         self._check_verifier(code, form.get("code_verifier"))
         code.used = True
         return self._tokens(code.user, code.client_id, form.get("scope") or code.scope, code.nonce)
@@ -147,7 +159,11 @@ class Entra:
             return
         digest = hashlib.sha256((verifier or "").encode()).digest()
         if _b64(digest) != code.challenge:
-            raise EntraError("invalid_grant", 501481, "The Code_Verifier does not match the code_challenge supplied in the authorization request.")
+            raise EntraError(
+                "invalid_grant",
+                501481,
+                "The Code_Verifier does not match the code_challenge supplied in the authorization request.",
+            )
 
     def redeem_refresh_token(self, form: dict[str, str]) -> dict[str, Any]:
         """grant_type=refresh_token."""
@@ -155,10 +171,19 @@ class Entra:
         if token is None or token.client_id != form["client_id"]:
             raise EntraError("invalid_grant", 9002313, "Invalid request. Request is malformed or invalid.")
         if token.revoked:
-            raise EntraError("invalid_grant", 50173, "The provided grant has expired due to it being revoked, a fresh auth token is needed.")
+            raise EntraError(
+                "invalid_grant",
+                50173,
+                "The provided grant has expired due to it being revoked, a fresh auth token is needed.",
+            )
         idle = timedelta(days=self.world.knobs.number("refresh_token_days"))
         if self.world.now() - token.used_at > idle:
-            raise EntraError("invalid_grant", 700082, "The refresh token has expired due to inactivity.", suberror="token_expired")
+            raise EntraError(
+                "invalid_grant",
+                700082,
+                "The refresh token has expired due to inactivity.",
+                suberror="token_expired",
+            )
         token.used_at = self.world.now()
         return self._tokens(token.user, token.client_id, form.get("scope") or token.scope, None)
 
@@ -178,9 +203,15 @@ class Entra:
         names = [one.removeprefix(GRAPH_PREFIX) for one in scope.split()]
         unknown = [one for one in names if one not in GRAPH_SCOPES | OIDC_SCOPES and one != ".default"]
         if unknown:
-            raise EntraError("invalid_scope", 70011, f"The provided value for the input parameter 'scope' is not valid: {unknown[0]}.")
+            raise EntraError(
+                "invalid_scope",
+                70011,
+                f"The provided value for the input parameter 'scope' is not valid: {unknown[0]}.",
+            )
         granted = [one for one in names if one in GRAPH_SCOPES]
-        seconds = int(self.world.knobs.number("access_token_seconds")) or self.world.random.randint(3600, 5400)
+        seconds = int(self.world.knobs.number("access_token_seconds")) or self.world.random.randint(
+            3600, 5400
+        )
         token = self.world.ids.opaque("EwB", 80)
         expires_at = self.world.now() + timedelta(seconds=seconds)
         self.grants[token] = Grant(user, client_id, frozenset(granted), expires_at, token)

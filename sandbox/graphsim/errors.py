@@ -36,7 +36,9 @@ def access_denied() -> GraphError:
 
 def invalid_token(message: str) -> GraphError:
     """No, unknown or expired access token."""
-    challenge = 'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
+    challenge = (
+        'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
+    )
     return GraphError(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": challenge})
 
 
@@ -57,9 +59,13 @@ def bad_request(message: str, code: str = "BadRequest") -> GraphError:
 
 def read_only(name: str) -> GraphError:
     """A property that cannot be set, or cannot be set any more."""
-    return GraphError(400, "ErrorInvalidPropertySet", f"The property '{name}' is read-only or cannot be set on this item.")
+    return GraphError(
+        400, "ErrorInvalidPropertySet", f"The property '{name}' is read-only or cannot be set on this item."
+    )
 
 
 def not_simulated(what: str) -> GraphError:
     """Real Graph can do this; the simulator does not pretend to."""
-    return GraphError(501, "SimulatorNotImplemented", f"The simulator does not imitate {what}; see docs/simulator.md.")
+    return GraphError(
+        501, "SimulatorNotImplemented", f"The simulator does not imitate {what}; see docs/simulator.md."
+    )

@@ -56,7 +56,7 @@ class Faults:
     plan: list[Fault] = field(default_factory=list)
     _count: int = 0
 
-    def add(self, **members: Any) -> Fault:  # noqa: ANN401 - members as the control API gives them
+    def add(self, **members: Any) -> Fault:
         """Add a fault; without count and probability it happens once."""
         self._count += 1
         if members.get("count") is None and members.get("probability") is None:

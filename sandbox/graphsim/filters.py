@@ -197,8 +197,12 @@ class _Parser:
         ids = [c for what, c in conditions if what == "id" and isinstance(c, str)]
         values = [c for what, c in conditions if what == "value" and not isinstance(c, str)]
         if len(ids) != 1:
-            raise GraphError(400, "ErrorInvalidUrlQueryFilter", "The filter must name one extended property by id.")
-        return lambda m: (found := value_of(m, ids[0])) is not None and all(test(found.lower()) for test in values)
+            raise GraphError(
+                400, "ErrorInvalidUrlQueryFilter", "The filter must name one extended property by id."
+            )
+        return lambda m: (
+            (found := value_of(m, ids[0])) is not None and all(test(found.lower()) for test in values)
+        )
 
     def property_condition(self, variable: str) -> tuple[str, str | Callable[[str], bool]]:
         word = self.take("word").lower()

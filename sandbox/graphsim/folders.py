@@ -23,7 +23,9 @@ def _selected(call: Call, type_name: str, body: dict[str, Any]) -> dict[str, Any
     names = [part.strip() for part in text.split(",")]
     for name in names:
         if name not in schema.properties_of(type_name):
-            raise bad_query(f"Could not find a property named '{name}' on type 'microsoft.graph.{type_name}'.")
+            raise bad_query(
+                f"Could not find a property named '{name}' on type 'microsoft.graph.{type_name}'."
+            )
     call.entry.fields = names
     return {name: body.get(name) for name in ["id", *(n for n in names if n != "id")]}
 
@@ -63,7 +65,9 @@ def _folders(call: Call, parent_id: str) -> Reply:
     value = [_selected(call, "mailFolder", render.folder(box, f)) for f in found[skip : skip + int(top)]]
     body: dict[str, Any] = {"@odata.context": call.mailbox_context("mailFolders"), "value": value}
     if skip + int(top) < len(found):
-        body["@odata.nextLink"] = f"{call.base_url}/v1.0/{'/'.join(call.segments)}?$top={top}&$skip={skip + int(top)}"
+        body["@odata.nextLink"] = (
+            f"{call.base_url}/v1.0/{'/'.join(call.segments)}?$top={top}&$skip={skip + int(top)}"
+        )
     return Reply(200, body)
 
 
@@ -93,7 +97,9 @@ async def create_folder(call: Call) -> Reply:
 async def list_folder_messages(call: Call) -> Reply:
     """GET the messages directly in one folder."""
     folder = find_folder(call)
-    return messages.listing(call, call.mailbox.in_folder(folder.folder_id), f"mailFolders('{folder.folder_id}')/messages")
+    return messages.listing(
+        call, call.mailbox.in_folder(folder.folder_id), f"mailFolders('{folder.folder_id}')/messages"
+    )
 
 
 async def get_folder_message(call: Call) -> Reply:
@@ -103,5 +109,3 @@ async def get_folder_message(call: Call) -> Reply:
         raise item_not_found()
     call.entry.internet_message_ids.clear()
     return await messages.get_message(call)
-
-

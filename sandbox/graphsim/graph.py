@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from sandbox.graphsim.world import World
 
 PREFIX = "/v1.0"
-_MISSING = {"$batch": "JSON batching", "delta": "delta queries", "translateexchangeids": "translateExchangeIds"}
+_MISSING = {
+    "$batch": "JSON batching",
+    "delta": "delta queries",
+    "translateexchangeids": "translateExchangeIds",
+}
 
 
 class ConnectionCut(httpx.RemoteProtocolError):
@@ -75,7 +79,9 @@ async def _carry_out(call: Call, operation: Operation, request: Request) -> Repl
     with world.throttle.slot((grant.client_id, grant.user.address.lower()), world.now(), len(call.body)):
         await asyncio.sleep(world.knobs.number("service_seconds"))
         if len(call.body) > calls.MAX_REQUEST_BYTES:
-            raise GraphError(413, "RequestEntityTooLarge", "The request body exceeds the maximum size of 4 MB.")
+            raise GraphError(
+                413, "RequestEntityTooLarge", "The request body exceeds the maximum size of 4 MB."
+            )
         if operation.scopes and not grant.scopes & set(operation.scopes):
             raise access_denied()
         if operation.name.startswith("user.foreign"):
@@ -88,7 +94,7 @@ async def _carry_out(call: Call, operation: Operation, request: Request) -> Repl
 
 def _own_alias(world: World, request: Request, segments: list[str]) -> list[str]:
     """`users/{the caller}/...` means `me/...`; another person's stays as it is."""
-    if len(segments) < 2 or segments[0].lower() != "users":  # noqa: PLR2004 - users and an id
+    if len(segments) < 2 or segments[0].lower() != "users":
         return segments
     grant = world.entra.peek(request.headers.get("authorization"))
     names = {grant.user.user_id.lower(), grant.user.address.lower()} if grant else set()
@@ -113,7 +119,7 @@ def _find(method: str, segments: list[str]) -> tuple[Operation, dict[str, str]]:
     raise bad_request(f"Resource not found for the segment '{segments[-1]}'.")
 
 
-def _call(  # noqa: PLR0913 - the pieces of a request
+def _call(
     world: World, request: Request, entry: Entry, body: bytes, segments: list[str], ids: dict[str, str]
 ) -> Call:
     entry.message_id = ids.get("message")
@@ -185,5 +191,7 @@ def _error_response(world: World, request: Request, error: GraphError) -> Respon
         "request-id": headers["request-id"],
         "client-request-id": headers["client-request-id"],
     }
-    body = {"error": {"code": error.code, "message": error.message, world.knobs.text("inner_error_name"): inner}}
+    body = {
+        "error": {"code": error.code, "message": error.message, world.knobs.text("inner_error_name"): inner}
+    }
     return Response(json.dumps(body).encode(), error.status, headers | error.headers, "application/json")

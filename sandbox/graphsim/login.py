@@ -39,7 +39,11 @@ def discovery(world: World, tenant: str) -> JSONResponse:
     return JSONResponse(
         {
             "token_endpoint": f"{secure}/{tenant}/oauth2/v2.0/token",
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
+            "token_endpoint_auth_methods_supported": [
+                "client_secret_post",
+                "private_key_jwt",
+                "client_secret_basic",
+            ],
             "jwks_uri": f"{secure}/{tenant}/discovery/v2.0/keys",
             "response_modes_supported": ["query", "fragment", "form_post"],
             "subject_types_supported": ["pairwise"],
@@ -52,7 +56,18 @@ def discovery(world: World, tenant: str) -> JSONResponse:
             "authorization_endpoint": f"{plain}/{tenant}/oauth2/v2.0/authorize",
             "device_authorization_endpoint": f"{secure}/{tenant}/oauth2/v2.0/devicecode",
             "end_session_endpoint": f"{plain}/{tenant}/oauth2/v2.0/logout",
-            "claims_supported": ["sub", "iss", "aud", "exp", "iat", "nonce", "oid", "tid", "preferred_username", "name"],
+            "claims_supported": [
+                "sub",
+                "iss",
+                "aud",
+                "exp",
+                "iat",
+                "nonce",
+                "oid",
+                "tid",
+                "preferred_username",
+                "name",
+            ],
             "tenant_region_scope": None,
             "cloud_instance_name": "microsoftonline.com",
             "msgraph_host": "graph.microsoft.com",
@@ -62,7 +77,7 @@ def discovery(world: World, tenant: str) -> JSONResponse:
 
 def instance_discovery(world: World, authorization_endpoint: str) -> JSONResponse:
     """Which hosts are one cloud."""
-    tenant = authorization_endpoint.split("/")[3] if authorization_endpoint.count("/") > 3 else "common"  # noqa: PLR2004 - scheme and host
+    tenant = authorization_endpoint.split("/")[3] if authorization_endpoint.count("/") > 3 else "common"
     address = f"{world.config.public_https_url}/{tenant}/v2.0/.well-known/openid-configuration"
     host = world.config.public_https_url.removeprefix("https://").split(":")[0]
     metadata = [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}]
@@ -75,7 +90,9 @@ def check_authorize(world: World, query: dict[str, str]) -> None:
     if application is None:
         raise AuthorizePageError("AADSTS700016: Application was not found in the directory.")
     if query.get("redirect_uri") not in application.redirect_uris:
-        raise AuthorizePageError("AADSTS50011: The redirect URI specified in the request does not match the redirect URIs configured for the application.")
+        raise AuthorizePageError(
+            "AADSTS50011: The redirect URI specified in the request does not match the redirect URIs configured for the application."
+        )
     missing = [name for name in REQUIRED if not query.get(name)]
     if missing:
         raise AuthorizePageError(f"AADSTS900144: The request must contain the parameter '{missing[0]}'.")
@@ -85,7 +102,11 @@ def outcome(world: World, query: dict[str, str], user: User | None, decision: st
     """The fields that go back to the application."""
     state = {"state": query["state"]} if "state" in query else {}
     if query.get("response_type") != "code":
-        return {"error": "unsupported_response_type", "error_description": "AADSTS700054: response_type is not enabled.", **state}
+        return {
+            "error": "unsupported_response_type",
+            "error_description": "AADSTS700054: response_type is not enabled.",
+            **state,
+        }
     if user is None or decision != "accept":
         text = "AADSTS65004: User declined to consent to access the app."
         return {"error": "access_denied", "error_subcode": "cancel", "error_description": text, **state}
@@ -102,7 +123,8 @@ def send_back(query: dict[str, str], fields: dict[str, str]) -> Response:
         sign = "&" if "?" in target else "?"
         return RedirectResponse(f"{target}{sign}{urlencode(fields)}", 302)
     inputs = "".join(
-        f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">' for name, value in fields.items()
+        f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
+        for name, value in fields.items()
     )
     form = (
         f'<form method="post" action="{html.escape(target)}" id="back">{inputs}'
@@ -115,7 +137,9 @@ def send_back(query: dict[str, str], fields: dict[str, str]) -> Response:
 def account_page(world: World, query: dict[str, str]) -> HTMLResponse:
     """Who are you? Nobody has a password here."""
     hint = query.get("login_hint", "").lower()
-    users = sorted(world.store.users.values(), key=lambda one: (one.address.lower() != hint, one.display_name))
+    users = sorted(
+        world.store.users.values(), key=lambda one: (one.address.lower() != hint, one.display_name)
+    )
     rows = "".join(
         f'<li><a class="account" data-testid="account-{html.escape(one.address)}" '
         f'href="?{html.escape(urlencode({**query, "account": one.address}))}">'
@@ -129,7 +153,11 @@ def account_page(world: World, query: dict[str, str]) -> HTMLResponse:
 def consent_page(world: World, query: dict[str, str], user: User) -> HTMLResponse:
     """May the application do these things?"""
     application = world.entra.applications[query["client_id"]]
-    asked = [text for name, text in ASKS.items() if name in query["scope"].replace("https://graph.microsoft.com/", "").split()]
+    asked = [
+        text
+        for name, text in ASKS.items()
+        if name in query["scope"].replace("https://graph.microsoft.com/", "").split()
+    ]
     items = "".join(f"<li>{html.escape(text)}</li>" for text in asked)
     body = (
         f"<h1>Permissions requested</h1><p><strong>{html.escape(application.display_name)}</strong> would like to, "
@@ -163,12 +191,19 @@ async def authorize(world: World, request: Request) -> Response:
     try:
         check_authorize(world, query)
     except AuthorizePageError as error:
-        return HTMLResponse(page("Sorry", f"<h1>We couldn't sign you in</h1><p>{html.escape(str(error))}</p>", narrow=True), 400)
+        return HTMLResponse(
+            page("Sorry", f"<h1>We couldn't sign you in</h1><p>{html.escape(str(error))}</p>", narrow=True),
+            400,
+        )
     user = world.store.user(query.pop("account", ""))
     if form:
         return send_back(query, outcome(world, query, user, form.get("decision", "")))
     if query.get("prompt") == "none":
-        fields = {"error": "login_required", "error_description": "AADSTS50058: Session information is not sufficient for single sign-on.", "state": query.get("state", "")}
+        fields = {
+            "error": "login_required",
+            "error_description": "AADSTS50058: Session information is not sufficient for single sign-on.",
+            "state": query.get("state", ""),
+        }
         return send_back(query, fields)
     if user is None:
         return account_page(world, query)
@@ -183,7 +218,12 @@ async def token(world: World, request: Request) -> JSONResponse:
     fault = world.faults.hit("entra.token", "POST", None)
     try:
         if fault and fault.status:
-            raise EntraError("temporarily_unavailable", 90033, "A transient error has occurred. Please try again.", fault.status)
+            raise EntraError(
+                "temporarily_unavailable",
+                90033,
+                "A transient error has occurred. Please try again.",
+                fault.status,
+            )
         answer = _tokens(world, form, _basic(request))
         entry.status = 200
         return JSONResponse(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
@@ -200,13 +240,17 @@ def _tokens(world: World, form: dict[str, str], basic: tuple[str, str] | None) -
         case "refresh_token":
             return world.entra.redeem_refresh_token(form)
         case other:
-            raise EntraError("unsupported_grant_type", 70003, f"The app requested an unsupported grant type '{other}'.")
+            raise EntraError(
+                "unsupported_grant_type", 70003, f"The app requested an unsupported grant type '{other}'."
+            )
 
 
 def error_body(world: World, error: EntraError) -> dict[str, Any]:
     """The error JSON with trace ids and the AADSTS text."""
     trace, correlation, now = world.ids.guid(), world.ids.guid(), world.now().strftime("%Y-%m-%d %H:%M:%SZ")
-    text = f"AADSTS{error.number}: {error.text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}"
+    text = (
+        f"AADSTS{error.number}: {error.text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}"
+    )
     body: dict[str, Any] = {
         "error": error.error,
         "error_description": text,

@@ -25,10 +25,16 @@ def own_address(mailbox: Mailbox) -> Address:
     return Address(mailbox.user.display_name, mailbox.user.address)
 
 
-def blank(world: World, mailbox: Mailbox, *, folder: str, subject: str = "", parent_index: bytes | None = None) -> Message:
+def blank(
+    world: World, mailbox: Mailbox, *, folder: str, subject: str = "", parent_index: bytes | None = None
+) -> Message:
     """A message with fresh ids and the conversation that its subject and parent give it; not yet in the mailbox."""
     now = world.now()
-    index = conversations.child_index(world, parent_index) if parent_index else conversations.new_index(world, now)
+    index = (
+        conversations.child_index(world, parent_index)
+        if parent_index
+        else conversations.new_index(world, now)
+    )
     return Message(
         immutable_id=world.ids.item(id_forms.IMMUTABLE, mailbox.id_part),
         ordinary_id=world.ids.item(id_forms.ORDINARY, mailbox.id_part),
@@ -45,7 +51,9 @@ def blank(world: World, mailbox: Mailbox, *, folder: str, subject: str = "", par
     )
 
 
-def new_draft(world: World, mailbox: Mailbox, *, subject: str = "", parent_index: bytes | None = None) -> Message:
+def new_draft(
+    world: World, mailbox: Mailbox, *, subject: str = "", parent_index: bytes | None = None
+) -> Message:
     """A blank in Drafts; `place` it once it is filled."""
     draft = blank(world, mailbox, folder="drafts", subject=subject, parent_index=parent_index)
     draft.is_draft = True
@@ -72,7 +80,9 @@ def touch(world: World, mailbox: Mailbox, message: Message) -> None:
 def set_subject(world: World, mailbox: Mailbox, message: Message, subject: str) -> None:
     """A new subject, and with it maybe a new conversation."""
     message.subject = subject
-    message.conversation_id = conversations.conversation_id(world, mailbox, message.conversation_index, subject)
+    message.conversation_id = conversations.conversation_id(
+        world, mailbox, message.conversation_index, subject
+    )
 
 
 def move(world: World, mailbox: Mailbox, message: Message, folder: Folder) -> None:
@@ -86,7 +96,7 @@ def move(world: World, mailbox: Mailbox, message: Message, folder: Folder) -> No
     message.modified_at = world.now()
     both = [gone, _change("created", mailbox, message)]
     order = world.knobs.text("move_notifications")
-    if order == "created_first" or (order == "shuffled" and world.random.random() < 0.5):  # noqa: PLR2004 - a coin
+    if order == "created_first" or (order == "shuffled" and world.random.random() < 0.5):
         both.reverse()
     for change in both:
         world.publish(change)
@@ -128,9 +138,15 @@ def renewed(world: World, mailbox: Mailbox, attachment: Attachment) -> Attachmen
     return twin
 
 
-def new_attachment(  # noqa: PLR0913 - the members of an attachment
-    world: World, mailbox: Mailbox, *, name: str, content: bytes,
-    content_type: str | None, inline: bool = False, content_id: str | None = None,
+def new_attachment(
+    world: World,
+    mailbox: Mailbox,
+    *,
+    name: str,
+    content: bytes,
+    content_type: str | None,
+    inline: bool = False,
+    content_id: str | None = None,
 ) -> Attachment:
     """A file attachment with an id of this mailbox."""
     return Attachment(

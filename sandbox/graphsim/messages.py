@@ -99,7 +99,9 @@ async def create_message(call: Call) -> Reply:
     mail.place(call.world, call.mailbox, draft)
     call.entry.internet_message_ids.append(draft.internet_message_id)
     reply = _whole(call, draft, 201)
-    reply.headers["Location"] = f"{call.base_url}/v1.0/me/messages/{quote(render.message_id(draft, call.style))}"
+    reply.headers["Location"] = (
+        f"{call.base_url}/v1.0/me/messages/{quote(render.message_id(draft, call.style))}"
+    )
     return reply
 
 
@@ -114,7 +116,9 @@ async def update_message(call: Call) -> Reply:
     expected = call.headers.get("if-match", "*")
     if expected not in {"*", f'W/"{message.change_key}"'}:
         raise GraphError(
-            412, "ErrorIrresolvableConflict", "The send or update operation could not be performed because the change key passed in the request does not match the current change key for the item."
+            412,
+            "ErrorIrresolvableConflict",
+            "The send or update operation could not be performed because the change key passed in the request does not match the current change key for the item.",
         )
     writing.update(call.world, call.mailbox, message, call.json_body())
     return _whole(call, message, 200)
@@ -135,7 +139,11 @@ async def permanent_delete(call: Call) -> Reply:
 async def send(call: Call) -> Reply:
     """POST send: no body, and Content-Length must say so; 202 only means that transport was told."""
     if call.headers.get("content-length") != "0" or call.body:
-        raise GraphError(411 if not call.body else 400, "ErrorInvalidRequest", "The send action takes no body; Content-Length must be 0.")
+        raise GraphError(
+            411 if not call.body else 400,
+            "ErrorInvalidRequest",
+            "The send action takes no body; Content-Length must be 0.",
+        )
     message = find(call)
     if message.immutable_id in call.mailbox.awaiting_filing:
         raise GraphError(409, "ErrorIrresolvableConflict", "The message has already been submitted.")
@@ -189,7 +197,11 @@ create_forward = _answering("forward")
 
 async def send_mail(call: Call) -> Reply:
     """POST sendMail: draft and send in one, with nothing to know the mail by afterwards."""
-    given = call.parameters({"Message": "message", "SaveToSentItems": "string"} if _says_word(call) else {"Message": "message", "SaveToSentItems": "bool"})
+    given = call.parameters(
+        {"Message": "message", "SaveToSentItems": "string"}
+        if _says_word(call)
+        else {"Message": "message", "SaveToSentItems": "bool"}
+    )
     value = given.get("Message")
     if value is None:
         raise bad_request("The parameter 'Message' is required.", "ErrorInvalidRequest")

@@ -24,7 +24,10 @@ def received_headers(mail: Mail, recipient: str, received_at: datetime) -> list[
     when = format_datetime(received_at)
     headers = [
         ("Received", f"from mail.relay.example (192.0.2.10) by simulated.outlook.example with SMTP; {when}"),
-        ("Received", f"from client.example (192.0.2.77) by mail.relay.example with ESMTPS for <{recipient}>; {when}"),
+        (
+            "Received",
+            f"from client.example (192.0.2.77) by mail.relay.example with ESMTPS for <{recipient}>; {when}",
+        ),
         ("From", _people((mail.sender,))),
         ("To", _people(mail.to)),
         ("Cc", _people(mail.cc)),

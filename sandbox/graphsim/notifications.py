@@ -72,12 +72,15 @@ class Notifier:
         token = f"Validation: Testing client application reachability for subscription Request-Id: {self.world.ids.guid()}"
         try:
             answer = await self._client().post(
-                url, params={"validationToken": token}, headers={"Content-Type": "text/plain; charset=utf-8"}, timeout=10.0
+                url,
+                params={"validationToken": token},
+                headers={"Content-Type": "text/plain; charset=utf-8"},
+                timeout=10.0,
             )
         except httpx.HTTPError as error:
             raise GraphError(400, "InvalidRequest", "Subscription validation request timed out.") from error
         kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if answer.status_code != 200 or kind != "text/plain" or answer.text != token:  # noqa: PLR2004 - the one status
+        if answer.status_code != 200 or kind != "text/plain" or answer.text != token:
             text = f"Subscription validation request failed. HTTP status code is '{answer.status_code}'."
             raise GraphError(400, "ValidationError", text)
 
@@ -93,18 +96,26 @@ class Notifier:
         if control == "drop":
             self.dropped += 1
             return
-        item = Item(subscription.notification_url, self._change_body(subscription, change), subscription, self.world.now())
+        item = Item(
+            subscription.notification_url,
+            self._change_body(subscription, change),
+            subscription,
+            self.world.now(),
+        )
         copies = 2 if control == "double" or self._doubled() else 1
         for number in range(copies):
             self._enqueue(item if number == 0 else Item(item.url, dict(item.body), subscription, item.since))
 
     def _doubled(self) -> bool:
         word = self.world.knobs.text("notification_duplicates")
-        return word == "always" or (word == "sometimes" and self.world.random.random() < 0.2)  # noqa: PLR2004 - one in five
+        return word == "always" or (word == "sometimes" and self.world.random.random() < 0.2)
 
     def _control(self, subscription: Subscription, kind: str) -> str | None:
         for one in self.controls:
-            fits = one.address in {None, subscription.user.address.lower()} and one.change_type in {None, kind}
+            fits = one.address in {None, subscription.user.address.lower()} and one.change_type in {
+                None,
+                kind,
+            }
             if one.left > 0 and fits:
                 one.left -= 1
                 return one.action
@@ -152,7 +163,7 @@ class Notifier:
         }
 
     def _time(self, at: datetime) -> str:
-        if self.world.knobs.text("notification_times") == "mixed" and self.world.random.random() < 0.5:  # noqa: PLR2004 - a coin
+        if self.world.knobs.text("notification_times") == "mixed" and self.world.random.random() < 0.5:
             return (at + timedelta(hours=5, minutes=30)).strftime("%Y-%m-%dT%H:%M:%S+05:30")
         return fine_time(at)
 
@@ -160,7 +171,11 @@ class Notifier:
         """Post what waits for an address, in batches; what is paused waits on."""
         if self.paused:
             return
-        ready = [one for one in self.waiting.get(url, []) if not self.world.subscriptions.paused(one.subscription) or one.lifecycle]
+        ready = [
+            one
+            for one in self.waiting.get(url, [])
+            if not self.world.subscriptions.paused(one.subscription) or one.lifecycle
+        ]
         held = [one for one in self.waiting.pop(url, []) if one not in ready]
         for one in held:
             self._later(one)
@@ -181,7 +196,9 @@ class Notifier:
     async def _post(self, items: list[Item]) -> None:
         timeout = RETRY_SECONDS if items[0].attempts else FIRST_SECONDS
         try:
-            answer = await self._client().post(items[0].url, json={"value": [one.body for one in items]}, timeout=timeout)
+            answer = await self._client().post(
+                items[0].url, json={"value": [one.body for one in items]}, timeout=timeout
+            )
             delivered = answer.is_success
         except httpx.HTTPError:
             delivered = False

@@ -39,19 +39,43 @@ OPERATIONS: tuple[Operation, ...] = (
     _operation("me.sendMail", "POST me/sendMail", messages.send_mail, _SEND),
     _operation("message.list", "GET me/messages", messages.list_messages, _READ, messages.LIST_OPTIONS),
     _operation("message.create", "POST me/messages", messages.create_message, _WRITE),
-    _operation("message.get", "GET me/messages/{message}", messages.get_message, _READ, messages.READ_OPTIONS),
+    _operation(
+        "message.get", "GET me/messages/{message}", messages.get_message, _READ, messages.READ_OPTIONS
+    ),
     _operation("message.update", "PATCH me/messages/{message}", messages.update_message, _WRITE),
     _operation("message.delete", "DELETE me/messages/{message}", messages.delete_message, _WRITE),
     _operation("message.value", "GET me/messages/{message}/$value", messages.get_mime, _READ),
-    _operation("message.createReply", "POST me/messages/{message}/createReply", messages.create_reply, _WRITE),
-    _operation("message.createReplyAll", "POST me/messages/{message}/createReplyAll", messages.create_reply_all, _WRITE),
-    _operation("message.createForward", "POST me/messages/{message}/createForward", messages.create_forward, _WRITE),
+    _operation(
+        "message.createReply", "POST me/messages/{message}/createReply", messages.create_reply, _WRITE
+    ),
+    _operation(
+        "message.createReplyAll",
+        "POST me/messages/{message}/createReplyAll",
+        messages.create_reply_all,
+        _WRITE,
+    ),
+    _operation(
+        "message.createForward", "POST me/messages/{message}/createForward", messages.create_forward, _WRITE
+    ),
     _operation("message.send", "POST me/messages/{message}/send", messages.send, _SEND),
     _operation("message.move", "POST me/messages/{message}/move", messages.move, _WRITE),
     _operation("message.copy", "POST me/messages/{message}/copy", messages.copy, _WRITE),
-    _operation("message.permanentDelete", "POST me/messages/{message}/permanentDelete", messages.permanent_delete, _WRITE),
-    _operation("attachment.list", "GET me/messages/{message}/attachments", attachments.list_attachments, _READ, ("$select",)),
-    _operation("attachment.create", "POST me/messages/{message}/attachments", attachments.add_attachment, _WRITE),
+    _operation(
+        "message.permanentDelete",
+        "POST me/messages/{message}/permanentDelete",
+        messages.permanent_delete,
+        _WRITE,
+    ),
+    _operation(
+        "attachment.list",
+        "GET me/messages/{message}/attachments",
+        attachments.list_attachments,
+        _READ,
+        ("$select",),
+    ),
+    _operation(
+        "attachment.create", "POST me/messages/{message}/attachments", attachments.add_attachment, _WRITE
+    ),
     _operation(
         "attachment.createUploadSession",
         "POST me/messages/{message}/attachments/createUploadSession",
@@ -59,18 +83,34 @@ OPERATIONS: tuple[Operation, ...] = (
         _WRITE,
     ),
     _operation(
-        "attachment.get", "GET me/messages/{message}/attachments/{attachment}", attachments.get_attachment, _READ, ("$select",)
+        "attachment.get",
+        "GET me/messages/{message}/attachments/{attachment}",
+        attachments.get_attachment,
+        _READ,
+        ("$select",),
     ),
     _operation(
-        "attachment.delete", "DELETE me/messages/{message}/attachments/{attachment}", attachments.delete_attachment, _WRITE
+        "attachment.delete",
+        "DELETE me/messages/{message}/attachments/{attachment}",
+        attachments.delete_attachment,
+        _WRITE,
     ),
     _operation(
-        "attachment.value", "GET me/messages/{message}/attachments/{attachment}/$value", attachments.get_content, _READ
+        "attachment.value",
+        "GET me/messages/{message}/attachments/{attachment}/$value",
+        attachments.get_content,
+        _READ,
     ),
     _operation("folder.list", "GET me/mailFolders", folders.list_folders, _READ, _PAGED),
     _operation("folder.create", "POST me/mailFolders", folders.create_folder, _WRITE),
     _operation("folder.get", "GET me/mailFolders/{folder}", folders.get_folder, _READ, ("$select",)),
-    _operation("folder.children", "GET me/mailFolders/{folder}/childFolders", folders.list_child_folders, _READ, _PAGED),
+    _operation(
+        "folder.children",
+        "GET me/mailFolders/{folder}/childFolders",
+        folders.list_child_folders,
+        _READ,
+        _PAGED,
+    ),
     _operation(
         "folder.messages",
         "GET me/mailFolders/{folder}/messages",
@@ -88,9 +128,15 @@ OPERATIONS: tuple[Operation, ...] = (
     _operation("subscription.list", "GET subscriptions", subscription_api.list_subscriptions),
     _operation("subscription.create", "POST subscriptions", subscription_api.create_subscription),
     _operation("subscription.get", "GET subscriptions/{subscription}", subscription_api.get_subscription),
-    _operation("subscription.update", "PATCH subscriptions/{subscription}", subscription_api.update_subscription),
-    _operation("subscription.delete", "DELETE subscriptions/{subscription}", subscription_api.delete_subscription),
     _operation(
-        "subscription.reauthorize", "POST subscriptions/{subscription}/reauthorize", subscription_api.reauthorize
+        "subscription.update", "PATCH subscriptions/{subscription}", subscription_api.update_subscription
+    ),
+    _operation(
+        "subscription.delete", "DELETE subscriptions/{subscription}", subscription_api.delete_subscription
+    ),
+    _operation(
+        "subscription.reauthorize",
+        "POST subscriptions/{subscription}/reauthorize",
+        subscription_api.reauthorize,
     ),
 )

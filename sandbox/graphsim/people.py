@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-class NotPossible(ValueError):  # noqa: N818 - reads as what happened
+class NotPossible(ValueError):
     """There is no such mail, or it is of the wrong kind."""
 
 
@@ -62,7 +62,11 @@ def outsider_replies(world: World, address: str, wanted: Json) -> str:
         raise NotPossible("this person never saw that mail")
     own = original in person.written
     to = list(original.to) if own else list(original.reply_to or (original.sender,))
-    cc = [one for one in (*original.to, *original.cc) if one.key not in {person.address.key, *(p.key for p in to)}]
+    cc = [
+        one
+        for one in (*original.to, *original.cc)
+        if one.key not in {person.address.key, *(p.key for p in to)}
+    ]
     subject = wanted.get("subject") or (
         original.subject if original.subject.lower().startswith("re:") else f"Re: {original.subject}"
     )
@@ -122,7 +126,9 @@ def user_acts(world: World, mailbox: Mailbox, reference: str, action: str, wante
         case "delete":
             mail.delete(world, mailbox, message)
         case "copy":
-            mail.duplicate(world, mailbox, message, mailbox.folder(wanted["folder"]) or mailbox.well_known("archive"))
+            mail.duplicate(
+                world, mailbox, message, mailbox.folder(wanted["folder"]) or mailbox.well_known("archive")
+            )
         case "read":
             message.is_read = wanted.get("is_read", True)
             mail.touch(world, mailbox, message)
@@ -215,7 +221,12 @@ def shown_message(mailbox: Mailbox, one: Message) -> Json:
 
 
 def _shown_file(file: Attachment) -> Json:
-    return {"name": file.name, "content_type": file.content_type, "size_bytes": len(file.content), "inline": file.inline}
+    return {
+        "name": file.name,
+        "content_type": file.content_type,
+        "size_bytes": len(file.content),
+        "inline": file.inline,
+    }
 
 
 __all__ = [

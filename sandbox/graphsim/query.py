@@ -128,14 +128,18 @@ def _property_ids(inside: str | None) -> list[tuple[str, str]]:
     """(id as written, normal id) of `($filter=id eq '...' or id eq '...')`; there is no way to list all."""
     name, _, value = (inside or "").partition("=")
     if name.strip() != "$filter":
-        raise GraphError(400, "ErrorInvalidUrlQueryFilter", "Expanding extended properties needs a $filter on their id.")
+        raise GraphError(
+            400, "ErrorInvalidUrlQueryFilter", "Expanding extended properties needs a $filter on their id."
+        )
     ids = []
     for part in re.split(r"\s+or\s+", value):
         found = _PROPERTY_FILTER.match(part)
         text = found[1].replace("''", "'") if found else ""
         normal = normal_property_id(text)
         if normal is None:
-            raise GraphError(400, "ErrorInvalidUrlQueryFilter", f"'{part}' does not name an extended property.")
+            raise GraphError(
+                400, "ErrorInvalidUrlQueryFilter", f"'{part}' does not name an extended property."
+            )
         ids.append((text, normal))
     return ids
 
@@ -188,7 +192,9 @@ def _parse_order(text: str | None) -> tuple[tuple[str, bool], ...]:
     for part in (text or "").split(",") if text is not None else []:
         words = part.split()
         if not words or words[0].lower() not in PROPERTIES or words[1:] not in ([], ["asc"], ["desc"]):
-            raise bad_query(f"Could not find a property named '{part.strip()}' on type 'microsoft.graph.message'.")
+            raise bad_query(
+                f"Could not find a property named '{part.strip()}' on type 'microsoft.graph.message'."
+            )
         order.append((words[0].lower(), words[1:] == ["desc"]))
     return tuple(order)
 
@@ -198,7 +204,9 @@ def arrange(messages: Iterable[Message], page: Page, *, arbitrary: bool) -> list
     found = [m for m in messages if page.filter is None or page.filter.matches(m)]
     if page.order:
         for name, descending in reversed(page.order):
-            found.sort(key=lambda m, read=PROPERTIES[name]: (read(m) is not None, read(m)), reverse=descending)  # type: ignore[misc,call-arg] # a default binds the loop's value
+            found.sort(
+                key=lambda m, read=PROPERTIES[name]: (read(m) is not None, read(m)), reverse=descending
+            )  # type: ignore[misc,call-arg] # a default binds the loop's value
         return found
     if page.filter and arbitrary:
         return sorted(found, key=lambda m: hashlib.sha256(m.immutable_id.encode()).digest())

@@ -109,10 +109,14 @@ def message(world: World, item: Message, shape: Shape, style: Style) -> Json:
     expansion = shape.expansion
     if expansion.attachments:
         out["attachments"] = [attachment(world, a, expansion.attachment_select) for a in item.attachments]
-    single = [{"id": text, "value": v} for text, name in expansion.single if (v := value_of(item, name)) is not None]
+    single = [
+        {"id": text, "value": v} for text, name in expansion.single if (v := value_of(item, name)) is not None
+    ]
     if single:
         out["singleValueExtendedProperties"] = single
-    multi = [{"id": text, "value": v} for text, name in expansion.multi if (v := item.extended_lists.get(name))]
+    multi = [
+        {"id": text, "value": v} for text, name in expansion.multi if (v := item.extended_lists.get(name))
+    ]
     if multi:
         out["multiValueExtendedProperties"] = multi
     return out
@@ -152,7 +156,9 @@ def folder(mailbox: Mailbox, item: Folder) -> Json:
         "id": item.folder_id,
         "displayName": item.display_name,
         "parentFolderId": item.parent_id,
-        "childFolderCount": sum(f.parent_id == item.folder_id != f.folder_id for f in mailbox.folders.values()),
+        "childFolderCount": sum(
+            f.parent_id == item.folder_id != f.folder_id for f in mailbox.folders.values()
+        ),
         "unreadItemCount": sum(not m.is_read for m in inside),
         "totalItemCount": len(inside),
         "sizeInBytes": sum(len(m.body) for m in inside),

@@ -21,13 +21,19 @@ Action = Literal["reply", "reply_all", "forward"]
 _PREFIXES = {"reply": "RE:", "reply_all": "RE:", "forward": "FW:"}
 
 
-def create(world: World, mailbox: Mailbox, original: Message, action: Action, parameters: dict[str, Any]) -> Message:
+def create(
+    world: World, mailbox: Mailbox, original: Message, action: Action, parameters: dict[str, Any]
+) -> Message:
     """Make the draft and put it into Drafts. `parameters`: comment, message, toRecipients."""
     given = parameters.get("message") or {}
     comment = parameters.get("comment")
     if comment and given.get("body"):
-        raise bad_request("Specify either a comment or the body of the message, not both.", "ErrorInvalidRequest")
-    draft = mail.new_draft(world, mailbox, subject=_subject(original, action), parent_index=original.conversation_index)
+        raise bad_request(
+            "Specify either a comment or the body of the message, not both.", "ErrorInvalidRequest"
+        )
+    draft = mail.new_draft(
+        world, mailbox, subject=_subject(original, action), parent_index=original.conversation_index
+    )
     _thread(world, draft, original)
     _address(mailbox, draft, original, action)
     quote = _quoted(original)
@@ -56,7 +62,10 @@ def _subject(original: Message, action: Action) -> str:
 def _thread(world: World, draft: Message, original: Message) -> None:
     draft.in_reply_to = original.internet_message_id
     earlier = original.references or ((original.in_reply_to,) if original.in_reply_to else ())
-    draft.references = (*(r for r in earlier if r != original.internet_message_id), original.internet_message_id)
+    draft.references = (
+        *(r for r in earlier if r != original.internet_message_id),
+        original.internet_message_id,
+    )
     if world.knobs.text("sent_items_reply_tags") == "present":
         draft.reply_tags = frozenset({"in_reply_to", "references"})
 
@@ -82,7 +91,9 @@ def _quoted(original: Message) -> str:
     """The original below a line and its header, as mail programs of this family write it."""
     sender = html.escape(f"{original.from_.name} <{original.from_.address}>") if original.from_ else ""
     to = html.escape("; ".join(f"{a.name} <{a.address}>" for a in original.to))
-    content = inner(original.body) if original.body_type == "html" else f"<pre>{html.escape(original.body)}</pre>"
+    content = (
+        inner(original.body) if original.body_type == "html" else f"<pre>{html.escape(original.body)}</pre>"
+    )
     return (
         '<hr tabindex="-1" style="display:inline-block; width:98%"><div id="divRplyFwdMsg" dir="ltr">'
         f"<b>From:</b> {sender}<br><b>Sent:</b> {original.sent_at:%A, %B %d, %Y %H:%M}<br><b>To:</b> {to}<br>"

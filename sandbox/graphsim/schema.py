@@ -203,7 +203,10 @@ def _object_problems(kind: str, value: object, name: str, *, request: bool) -> I
         return
     actual = kind
     if kind == "attachment":
-        actual = str(value.get("@odata.type", "")).removeprefix("#").removeprefix("microsoft.graph.") or "attachment"
+        actual = (
+            str(value.get("@odata.type", "")).removeprefix("#").removeprefix("microsoft.graph.")
+            or "attachment"
+        )
         if request and actual not in {"fileAttachment", "itemAttachment", "referenceAttachment"}:
             yield "The type of an attachment must be given by '@odata.type'."
             return
@@ -215,9 +218,11 @@ def _object_problems(kind: str, value: object, name: str, *, request: bool) -> I
             yield from _problems(declared[key], item, key, request=request)
 
 
-def _fits(kind: str, value: Any, *, request: bool) -> bool:  # noqa: ANN401 - whatever JSON held
+def _fits(kind: str, value: Any, *, request: bool) -> bool:
     if kind in ENUMS:
-        return isinstance(value, str) and any(value == v or (request and value.lower() == v.lower()) for v in ENUMS[kind])
+        return isinstance(value, str) and any(
+            value == v or (request and value.lower() == v.lower()) for v in ENUMS[kind]
+        )
     match kind:
         case "string":
             return isinstance(value, str)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sandbox.graphsim.calls import Reply
-from sandbox.graphsim.errors import GraphError, access_denied, bad_body, bad_request, not_simulated
+from sandbox.graphsim.errors import GraphError, bad_body, bad_request, not_simulated
 from sandbox.graphsim.subscriptions import QUOTA, Subscription, extension_error, parse_resource
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def _time(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
-        raise bad_body(f"Cannot convert the literal '{text}' to the expected type 'Edm.DateTimeOffset'.") from error
+        raise bad_body(
+            f"Cannot convert the literal '{text}' to the expected type 'Edm.DateTimeOffset'."
+        ) from error
     if at.tzinfo is None:
         raise bad_body(f"Cannot convert the literal '{text}' to the expected type 'Edm.DateTimeOffset'.")
     return at.astimezone(UTC)
@@ -107,7 +109,9 @@ def _check_duplicate(call: Call, wanted: Subscription) -> None:
     if call.world.knobs.text("duplicate_subscription") != "conflict":
         return
     for one in mine:
-        if one.resource.lower() == wanted.resource.lower() and set(one.change_types) == set(wanted.change_types):
+        if one.resource.lower() == wanted.resource.lower() and set(one.change_types) == set(
+            wanted.change_types
+        ):
             text = f"Subscription Id {one.subscription_id} already exists for the requested combination"
             raise GraphError(409, "ObjectIdentifierInUse", text)
 

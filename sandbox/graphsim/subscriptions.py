@@ -26,7 +26,8 @@ RAISED_TO = timedelta(minutes=45)
 QUOTA = 1000
 Lifecycle = Literal["reauthorizationRequired", "subscriptionRemoved", "missed"]
 _RESOURCE = re.compile(
-    r"^/?(?P<owner>me|users/[^/]+)(?:/mailfolders(?:\('(?P<named>[^']+)'\)|/(?P<folder>[^/]+)))?/messages$", re.IGNORECASE
+    r"^/?(?P<owner>me|users/[^/]+)(?:/mailfolders(?:\('(?P<named>[^']+)'\)|/(?P<folder>[^/]+)))?/messages$",
+    re.IGNORECASE,
 )
 DRAFT_FILTER = "isdraft eq false"
 
@@ -98,16 +99,22 @@ def _filtered(world: World, query: str) -> bool:
     options = dict(part.partition("=")[::2] for part in query.split("&") if part)
     for name in options:
         if name not in {"$filter", "$select"}:
-            raise extension_error("Create", "BadRequest", f"Query option '{name}' is not supported in the resource.")
+            raise extension_error(
+                "Create", "BadRequest", f"Query option '{name}' is not supported in the resource."
+            )
     if "body" in options.get("$select", "").lower():
         raise extension_error("Create", "BadRequest", "Selecting the body is not supported.")
     condition = options.get("$filter")
     if condition is None:
         return False
     if condition.strip().lower() != DRAFT_FILTER:
-        raise GraphError(501, "SimulatorNotImplemented", "The simulator knows no other filter than isDraft eq false.")
+        raise GraphError(
+            501, "SimulatorNotImplemented", "The simulator knows no other filter than isDraft eq false."
+        )
     if world.knobs.text("subscription_is_draft_filter") == "refused":
-        raise extension_error("Create", "BadRequest", "The filter on the property 'isDraft' is not supported.")
+        raise extension_error(
+            "Create", "BadRequest", "The filter on the property 'isDraft' is not supported."
+        )
     return True
 
 
@@ -133,7 +140,9 @@ class Subscriptions:
 
     def of(self, grant: Grant) -> list[Subscription]:
         """The ones of this app and user."""
-        return [one for one in self.items.values() if one.user is grant.user and one.client_id == grant.client_id]
+        return [
+            one for one in self.items.values() if one.user is grant.user and one.client_id == grant.client_id
+        ]
 
     def find(self, grant: Grant, subscription_id: str) -> Subscription:
         """One of them; raises the 404 of a gone id."""
@@ -149,7 +158,9 @@ class Subscriptions:
             raise GraphError(400, "InvalidRequest", "Subscription expiration must be in the future.")
         if wanted > now + MAXIMUM + timedelta(seconds=1):
             if self.world.knobs.text("expiration_over_maximum") == "reject":
-                raise GraphError(400, "InvalidRequest", "Subscription expiration can only be 10080 minutes in the future.")
+                raise GraphError(
+                    400, "InvalidRequest", "Subscription expiration can only be 10080 minutes in the future."
+                )
             wanted = now + MAXIMUM
         return max(wanted, now + RAISED_TO)
 

@@ -66,11 +66,15 @@ class Uploads:
         size = int(item.get("size") or 0)
         if size < world.knobs.number("upload_session_minimum_bytes"):
             raise GraphError(
-                400, "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize", "The attachment size should not be less than the minimum size for an upload session."
+                400,
+                "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize",
+                "The attachment size should not be less than the minimum size for an upload session.",
             )
         if size > MAX_FILE_BYTES:
             raise GraphError(413, "ErrorAttachmentSizeLimitExceeded", "The attachment is larger than 150 MB.")
-        session = Session(world.ids.opaque("", 32), mailbox, message, item, size, world.now() + timedelta(hours=1))
+        session = Session(
+            world.ids.opaque("", 32), mailbox, message, item, size, world.now() + timedelta(hours=1)
+        )
         self.sessions[session.token] = session
         return session
 
@@ -92,7 +96,9 @@ async def serve_upload(world: World, request: Request) -> Response:
 
 def _serve(world: World, request: Request, session: Session | None, body: bytes) -> Response:
     if "authorization" in request.headers:
-        return _refusal(401, "InvalidAuthenticationToken", "The upload URL must be used without an Authorization header.")
+        return _refusal(
+            401, "InvalidAuthenticationToken", "The upload URL must be used without an Authorization header."
+        )
     if session is None or session.expires_at <= world.now():
         return _refusal(404, "ErrorItemNotFound", "The upload session was not found.")
     if request.method == "DELETE":
@@ -106,7 +112,9 @@ def _serve(world: World, request: Request, session: Session | None, body: bytes)
 def _take(world: World, session: Session, content_range: str, body: bytes) -> Response:
     found = _RANGE.match(content_range)
     if not found or int(found[3]) != session.size or int(found[2]) - int(found[1]) + 1 != len(body):
-        return _refusal(400, "ErrorInvalidRequest", "The Content-Range header does not fit the session or the body.")
+        return _refusal(
+            400, "ErrorInvalidRequest", "The Content-Range header does not fit the session or the body."
+        )
     if len(body) >= MAX_CHUNK_BYTES:
         return _refusal(413, "RequestEntityTooLarge", "A range must be below 4 MB.")
     if int(found[1]) != len(session.received):
@@ -132,9 +140,16 @@ def _finish(world: World, session: Session) -> Response:
 
 
 def _progress(session: Session) -> Response:
-    body = {"ExpirationDateTime": render.fine_time(session.expires_at), "NextExpectedRanges": [str(len(session.received))]}
+    body = {
+        "ExpirationDateTime": render.fine_time(session.expires_at),
+        "NextExpectedRanges": [str(len(session.received))],
+    }
     return Response(json.dumps(body).encode(), 200, media_type="application/json")
 
 
 def _refusal(status: int, code: str, message: str) -> Response:
-    return Response(json.dumps({"error": {"code": code, "message": message}}).encode(), status, media_type="application/json")
+    return Response(
+        json.dumps({"error": {"code": code, "message": message}}).encode(),
+        status,
+        media_type="application/json",
+    )

@@ -80,7 +80,7 @@ def _apply(world: World, mailbox: Mailbox, message: Message, value: Json, *, add
             mail.set_subject(world, mailbox, message, item or "")
         elif name in _SETTERS:
             _SETTERS[name](message, item)
-    if "from" in value and value["from"]:
+    if value.get("from"):
         _check_sender(mailbox, message)
 
 
@@ -103,7 +103,9 @@ def _check_sender(mailbox: Mailbox, message: Message) -> None:
     user = mailbox.user
     if message.from_ and message.from_.key not in {user.address.lower(), *user.aliases}:
         raise GraphError(
-            403, "ErrorSendAsDenied", "The user account which was used to submit this request does not have the right to send mail on behalf of the specified sending account."
+            403,
+            "ErrorSendAsDenied",
+            "The user account which was used to submit this request does not have the right to send mail on behalf of the specified sending account.",
         )
 
 
@@ -137,7 +139,9 @@ def _set_multi(message: Message, items: list[Json] | None) -> None:
 def _own_property(item: Json) -> str:
     normal = normal_property_id(str(item.get("id") or ""))
     if normal is None:
-        raise bad_request(f"Extended property id '{item.get('id')}' is not valid.", "ErrorInvalidExtendedProperty")
+        raise bad_request(
+            f"Extended property id '{item.get('id')}' is not valid.", "ErrorInvalidExtendedProperty"
+        )
     if is_tag(normal):
         raise read_only(str(item.get("id")))
     return normal
@@ -157,7 +161,9 @@ _SETTERS: dict[str, Callable[[Message, Any], None]] = {
     "categories": lambda m, v: setattr(m, "categories", tuple(v or ())),
     "flag": lambda m, v: setattr(m, "flag", _spelled("followupFlagStatus", (v or {}).get("flagStatus"))),
     "importance": lambda m, v: setattr(m, "importance", _spelled("importance", v or "normal")),
-    "inferenceClassification": lambda m, v: setattr(m, "inference", _spelled("inferenceClassificationType", v)),
+    "inferenceClassification": lambda m, v: setattr(
+        m, "inference", _spelled("inferenceClassificationType", v)
+    ),
     "isDeliveryReceiptRequested": lambda m, v: m.receipts.update(isDeliveryReceiptRequested=bool(v)),
     "isReadReceiptRequested": lambda m, v: m.receipts.update(isReadReceiptRequested=bool(v)),
     "singleValueExtendedProperties": _set_single,
@@ -168,13 +174,15 @@ _SETTERS: dict[str, Callable[[Message, Any], None]] = {
 def _add_headers(draft: Message, items: list[Json]) -> None:
     if len(items) > MAX_HEADERS:
         raise bad_request(
-            "Maximum number of headers in one message should be less than or equal to 5.", "InvalidInternetMessageHeaderCollection"
+            "Maximum number of headers in one message should be less than or equal to 5.",
+            "InvalidInternetMessageHeaderCollection",
         )
     for item in items:
         name, value = str(item.get("name") or ""), str(item.get("value") or "")
         if not name.lower().startswith("x-"):
             raise bad_request(
-                f"The internet message header name '{name}' should start with 'x-' or 'X-'.", "InvalidInternetMessageHeader"
+                f"The internet message header name '{name}' should start with 'x-' or 'X-'.",
+                "InvalidInternetMessageHeader",
             )
         draft.custom_headers.append((name, value))
 
@@ -192,7 +200,11 @@ def attachment_from(world: World, mailbox: Mailbox, value: Json) -> Attachment:
             raise read_only(name)
     content = decode_base64(value.get("contentBytes") or "")
     if len(content) > MAX_JSON_ATTACHMENT_BYTES:
-        raise GraphError(413, "ErrorAttachmentSizeLimitExceeded", "The attachment is larger than 3 MB; use an upload session.")
+        raise GraphError(
+            413,
+            "ErrorAttachmentSizeLimitExceeded",
+            "The attachment is larger than 3 MB; use an upload session.",
+        )
     return mail.new_attachment(
         world, mailbox, name=value["name"], content=content, content_type=value.get("contentType") or "application/octet-stream",
         inline=bool(value.get("isInline")), content_id=value.get("contentId"),

@@ -119,7 +119,7 @@ class World:
         return {
             "simulator": f"{self.sim_http_url}/__control/health",
             "devhost": f"{self.app_url}/admin/host/ping",
-            "crm": f"{self.crm_url}/",
+            "crm": f"{self.crm_url}/conversations",
         }[name]
 
     def dead(self) -> list[Process]:

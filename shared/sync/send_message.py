@@ -208,7 +208,8 @@ async def _reply_draft(work: _Sending, parent: str, content: DraftContent) -> Dr
         draft = await mail.create_reply(access, parent, content)
     except ItemGone:
         return await mail.create_draft(access, content)
-    await mail.replace_body(access, draft.graph_message_id, prepend_html(content.html, draft.html))
+    html = prepend_html(content.html, draft.html)
+    await mail.fill_reply(access, draft.graph_message_id, content, html)
     for file in content.files:
         await mail.attach(access, draft.graph_message_id, file)
     if content.files and not await _all_there(work, draft, content.files):

@@ -40,7 +40,9 @@ def routes(world: World) -> list[Route]:
         return _program(world, request.path_params["address"], outside=True)
 
     async def content(request: Request) -> Response:
-        return JSONResponse(_content(world, request.path_params["address"], outside=request.path_params["kind"] == "outside"))
+        return JSONResponse(
+            _content(world, request.path_params["address"], outside=request.path_params["kind"] == "outside")
+        )
 
     async def static(request: Request) -> Response:
         return FileResponse(STATIC / Path(request.path_params["name"]).name)
@@ -74,12 +76,25 @@ def _content(world: World, address: str, *, outside: bool) -> dict[str, Any]:
         written = [{**people.shown_mail(one.sent_at, one), "folder": "sentitems"} for one in person.written]
         for one in (*received, *written):
             one["id"] = f"{one['folder']}:{one['internet_message_id']}"
-        return {"version": world.store.version, "name": person.address.name or address, "folders": ["inbox", "sentitems"], "messages": [*received, *written]}
+        return {
+            "version": world.store.version,
+            "name": person.address.name or address,
+            "folders": ["inbox", "sentitems"],
+            "messages": [*received, *written],
+        }
     mailbox = world.store.mailbox(address)
     if mailbox is None:
         return {"version": world.store.version, "name": address, "folders": [], "messages": []}
-    shown = [{**people.shown_message(mailbox, one), "at": when(one.received_at)} for one in mailbox.messages.values()]
-    return {"version": world.store.version, "name": mailbox.user.display_name, "folders": list(FOLDERS), "messages": shown}
+    shown = [
+        {**people.shown_message(mailbox, one), "at": when(one.received_at)}
+        for one in mailbox.messages.values()
+    ]
+    return {
+        "version": world.store.version,
+        "name": mailbox.user.display_name,
+        "folders": list(FOLDERS),
+        "messages": shown,
+    }
 
 
 def _link(address: str, name: str, *, outside: bool) -> str:
@@ -92,7 +107,9 @@ def _link(address: str, name: str, *, outside: bool) -> str:
 
 def _chooser(world: World) -> str:
     users = "".join(_link(one.address, one.display_name, outside=False) for one in world.store.users.values())
-    others = "".join(_link(one.address.address, one.address.name, outside=True) for one in world.store.outsiders.values())
+    others = "".join(
+        _link(one.address.address, one.address.name, outside=True) for one in world.store.outsiders.values()
+    )
     return (
         '<main><div class="card"><h1>Whose mail?</h1><h2>Mailboxes at Microsoft 365</h2>'
         f'<ul class="accounts">{users}</ul><h2>People elsewhere</h2><ul class="accounts">{others}</ul></div></main>'
