@@ -1,0 +1,128 @@
+"""Who is connected to what: tenants, users, mailboxes, the gate, and what a sign-in gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.domain.model.words import ConnectionStatus, GateState, SubscriptionState
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One CRM account: its name, its webhook endpoint and the origins that may frame our page."""
+
+    tenant_id: str
+    name: str
+    webhook_url: str
+    frame_origins: tuple[str, ...] = ()
+    allowed_tids: tuple[str, ...] = ()
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A tenant's key as stored: a keyed hash, never the key (A-1)."""
+
+    key_id: str
+    tenant_id: str
+    secret_hash: str
+    scopes: tuple[str, ...]
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSecret:
+    """The endpoint's signing secrets, sealed; two during rotation (C-7)."""
+
+    sealed: str
+    previous_sealed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CrmUser:
+    """A user of the CRM as its server names them; `addresses` are the ones the CRM knows of."""
+
+    user_id: str
+    display_name: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRef:
+    """Where a mailbox's state lives. `mailbox_id` is ours: opaque, and the same for the same (tid, oid) in a tenant."""
+
+    tenant_id: str
+    mailbox_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One CRM user's consent to sync one mailbox. (tid, oid) is its identity, the address only a label (O-6)."""
+
+    connection_id: str
+    user: CrmUser
+    mailbox_id: str
+    tid: str
+    oid: str
+    address: str
+    display_name: str
+    generation: int
+    status: ConnectionStatus
+    connected_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The row that says whether a mailbox lets anything in or out, and for which generation.
+
+    Every write that lets something pass merges this row under If-Match; so a closed gate stops even a worker
+    that read it while it stood open. Subscription and sweep state live here because they change with it.
+    """
+
+    connection_id: str
+    user_id: str
+    address: str
+    generation: int
+    state: GateState
+    aliases: tuple[str, ...] = ()
+    paused_until: datetime | None = None
+    subscription: SubscriptionState = SubscriptionState.NONE
+    subscription_id: str | None = None
+    subscription_expires_at: datetime | None = None
+    subscription_filtered: bool = True
+    renew_at: datetime | None = None
+    sweep_cursor: datetime | None = None
+    sweep_at: datetime | None = None
+    last_thread_activity_at: datetime | None = None
+    late_sweeps: int = 0
+    degraded: bool = False
+    grant_dead: bool = False
+
+    @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """Every address that means this mailbox's user."""
+        return (self.address, *self.aliases)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a completed sign-in gives. `cache` is MSAL's serialised cache and holds the refresh token."""
+
+    tid: str
+    oid: str
+    username: str
+    cache: str = field(repr=False)
+    access_token: str = field(repr=False)
+    expires_at: datetime
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A fresh access token, with the cache as it stands after."""
+
+    cache: str = field(repr=False)
+    access_token: str = field(repr=False)
+    expires_at: datetime

@@ -1,0 +1,159 @@
+"""Mail as a provider shows and takes it: what is read before and after admission, and what a draft is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.model.words import Whereabouts
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One person on a mail, as written."""
+
+    address: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """All that is read of a mail before it is known to belong to a thread: ids and threading tags, never words."""
+
+    graph_message_id: str
+    internet_message_id: str | None
+    conversation_id: str | None
+    is_draft: bool
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+    key: str | None = None
+    last_modified_at: datetime | None = None
+    received_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutlinePage:
+    """One page of a sweep."""
+
+    outlines: tuple[Outline, ...]
+    next_link: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who is on a mail; read only when its conversation_id is known."""
+
+    sender: Address | None
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+
+    def everyone(self) -> tuple[Address, ...]:
+        """Sender and recipients."""
+        return ((self.sender,) if self.sender else ()) + self.to + self.cc
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file as Graph lists it: metadata only. `kind` is `file`, `item`, `reference` or `unknown`."""
+
+    remote_id: str
+    name: str
+    content_type: str | None
+    size_bytes: int
+    inline: bool
+    kind: str
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedMessage:
+    """A mail of a thread, read whole except its files."""
+
+    outline: Outline
+    sender: Address | None
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
+    reply_to: tuple[Address, ...]
+    subject: str
+    html: str | None
+    text: str | None
+    sent_at: datetime | None
+    received_at: datetime | None
+    has_attachments: bool
+    headers: tuple[tuple[str, str], ...] = ()
+    odata_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingFile:
+    """A file to attach to a draft, with its bytes."""
+
+    name: str
+    content_type: str
+    content: bytes
+    inline: bool = False
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DraftContent:
+    """What a draft is made of. `key` marks it as ours (E-17)."""
+
+    key: str
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
+    subject: str
+    html: str
+    files: tuple[OutgoingFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A draft as Graph made it. `html` is filled for a reply: the quoted original."""
+
+    graph_message_id: str
+    internet_message_id: str | None
+    conversation_id: str | None
+    html: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A message found by id or by key."""
+
+    outline: Outline
+    whereabouts: Whereabouts
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Graph's registration as granted: what it returned, not what was asked."""
+
+    subscription_id: str
+    expires_at: datetime
+    resource: str
+    client_state: str | None = None
+    notification_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The signed-in mailbox."""
+
+    address: str
+    display_name: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeHint:
+    """One item of a change or lifecycle notification after its clientState proved right (G-5)."""
+
+    mailbox_key: str
+    generation: int
+    subscription_id: str
+    graph_message_id: str | None = None
+    change_type: str | None = None
+    lifecycle_event: str | None = None

@@ -1,0 +1,121 @@
+"""What is recorded of threads and messages: the rows that make later mail find its thread and people find reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shared.domain.model.sends import StagedFile
+from shared.domain.model.words import Direction, Origin, Reason, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A conversation begun by the CRM (R2). `newest_*` name its newest synced message: a CRM reply answers it (R7)."""
+
+    thread_id: str
+    connection_id: str
+    generation: int
+    active_from: datetime
+    crm_thread_id: str | None = None
+    participants: tuple[str, ...] = ()
+    conversation_ids: tuple[str, ...] = ()
+    crm_context: str = "{}"
+    contact_ids: tuple[str, ...] = ()
+    newest_graph_message_id: str | None = None
+    newest_internet_message_id: str | None = None
+    newest_at: datetime | None = None
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationLink:
+    """Graph's conversation_id, in this mailbox, leads to this thread; two threads may share one."""
+
+    conversation_id: str
+    thread_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageIndex:
+    """A Message-ID of a thread, also of messages that did not sync (R7). `at` tells a copy from a reuse (E-15)."""
+
+    internet_message_id: str
+    thread_id: str
+    message_id: str
+    synced: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A mail of a thread that was decided on; inserted only together with its event (E-16)."""
+
+    graph_message_id: str
+    message_id: str
+    thread_id: str
+    reason: Reason | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """A message by its id: one of the mailbox with what was told of it, or with `key` the way to a CRM send."""
+
+    message_id: str
+    thread_id: str
+    direction: Direction
+    origin: Origin
+    status: str
+    event_ref: str | None
+    created_at: datetime
+    reason: Reason | None = None
+    detail: str | None = None
+    files: tuple[StagedFile, ...] = ()
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something the CRM is told, rendered once (C-7). The body is here, or in staging under `body_blob` when large."""
+
+    event_id: str
+    type: str
+    at: datetime
+    message_id: str | None
+    body: str | None
+    body_blob: str | None
+    due_at: datetime | None
+    attempts: int = 0
+    delivered_at: datetime | None = None
+    parked: bool = False
+    equal_refusals: int = 0
+    last_status: int | None = None
+
+    @property
+    def ref(self) -> str:
+        """What finds the event again: its time, which sorts, and its id."""
+        return f"{self.at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}|{self.event_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One line of the activity list: what happened to which message, and why."""
+
+    activity_id: str
+    at: datetime
+    kind: str
+    thread_id: str | None = None
+    message_id: str | None = None
+    reason: Reason | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """Work that is due at a time. The row is the truth, a queue message only its doorbell (E-1)."""
+
+    due_at: datetime
+    work: Work
+    ref: str
+    attempts: int = 0

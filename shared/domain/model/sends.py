@@ -1,0 +1,94 @@
+"""A send of the CRM: as it was asked for, and as the outbox holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.model.mail import Address
+from shared.domain.model.words import Phase, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A file whose bytes lie in staging. `blob` is a random name; `problem` says why it is left out."""
+
+    attachment_id: str
+    name: str
+    content_type: str
+    size_bytes: int
+    blob: str | None = None
+    inline: bool = False
+    content_id: str | None = None
+    omitted: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file the CRM uploaded ahead of a send."""
+
+    file_id: str
+    file: StagedFile
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """A send as the CRM asked for it, already read from JSON but not yet judged."""
+
+    crm_message_id: str
+    user_id: str
+    to: tuple[Address, ...]
+    subject: str
+    html: str | None = None
+    text: str | None = None
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    thread_id: str | None = None
+    crm_thread_id: str | None = None
+    file_ids: tuple[str, ...] = ()
+    inline_files: tuple[tuple[str, str, bytes], ...] = ()
+    linked_files: tuple[tuple[str, str], ...] = ()
+    crm_context: str = "{}"
+    contact_ids: tuple[str, ...] = ()
+    body_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """A send the CRM was told is accepted. `key` is K of E-10: lower-case hex SHA-256 of (tenant, crm_message_id)."""
+
+    key: str
+    crm_message_id: str
+    message_id: str
+    thread_id: str
+    reply: bool
+    crm_thread_id: str | None
+    generation: int
+    user_id: str
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
+    subject: str
+    body_blob: str
+    files: tuple[StagedFile, ...]
+    crm_context: str
+    contact_ids: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    phase: Phase = Phase.NEW
+    build: int = 0
+    attempts: int = 0
+    due_at: datetime | None = None
+    lease_until: datetime | None = None
+    draft_graph_message_id: str | None = None
+    draft_internet_message_id: str | None = None
+    in_reply_to: str | None = None
+    send_started_at: datetime | None = None
+    send_tried_at: datetime | None = None
+    sent_at: datetime | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+    event_ref: str | None = None
+    unconfirmed_told: bool = False

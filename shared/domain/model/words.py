@@ -1,0 +1,122 @@
+"""The words of the model: states a person sees, stages the machine is in, reasons, evidence, kinds of work."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ConnectionStatus(StrEnum):
+    """What a person sees of a connection."""
+
+    NOT_CONNECTED = "not_connected"
+    CONNECTED = "connected"
+    DEGRADED = "degraded"
+    RECONNECT_REQUIRED = "reconnect_required"
+    DISCONNECTED = "disconnected"
+
+
+class GateState(StrEnum):
+    """Whether a mailbox lets anything in or out."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class SubscriptionState(StrEnum):
+    """Where the mailbox's subscription stands; `pending` is written before it is created (E-27)."""
+
+    NONE = "none"
+    PENDING = "pending"
+    ACTIVE = "active"
+
+
+class Direction(StrEnum):
+    """Which way a message went, always seen from the CRM."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class Origin(StrEnum):
+    """Where a message was written."""
+
+    CRM = "crm"
+    MAILBOX = "mailbox"
+
+
+class Phase(StrEnum):
+    """How far a CRM send is (the table of `shared.domain.outbound`)."""
+
+    NEW = "new"
+    BUILDING = "building"
+    SENDING = "sending"
+    SUBMITTED = "submitted"
+    NEEDS_ATTENTION = "needs_attention"
+    SENT = "sent"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen to the send by itself."""
+        return self in (Phase.SENT, Phase.FAILED)
+
+
+class Evidence(StrEnum):
+    """Why a message is held to be in a thread, strongest first."""
+
+    KEY = "key"
+    IN_REPLY_TO = "in_reply_to"
+    REFERENCES = "references"
+    CONVERSATION = "conversation"
+
+
+class Reason(StrEnum):
+    """Why something did not sync or was not sent; shown to people, documented in docs/problems.md."""
+
+    ATTACHMENT_TOO_LARGE = "attachment_too_large"
+    ATTACHMENT_TYPE = "attachment_type_not_supported"
+    ATTACHMENT_MISMATCH = "attachment_content_mismatch"
+    ATTACHMENT_EMPTY = "attachment_empty"
+    ATTACHMENT_UNREADABLE = "attachment_unreadable"
+    TOO_MANY_ATTACHMENTS = "too_many_attachments"
+    ATTACHMENTS_TOO_LARGE_TOGETHER = "attachments_too_large_together"
+    ATTACHMENT_NOT_FETCHED = "attachment_not_fetched"
+    FOREIGN = "foreign_thread"
+    DRAFT = "draft"
+    ALREADY_SEEN = "already_seen"
+    COPY = "copy"
+    ECHO = "echo"
+    VANISHED = "vanished"
+    THREAD_STOPPED = "thread_stopped"
+    STALE = "stale_notification"
+    DISCONNECTED = "disconnected"
+    MAILBOX_CHANGED = "mailbox_changed"
+    INVALID_RECIPIENT = "invalid_recipient"
+    SEND_DENIED = "send_denied"
+    MESSAGE_TOO_LARGE = "message_too_large"
+    MAILBOX_FULL = "mailbox_full"
+    SENDING_BLOCKED = "sending_blocked"
+    MAILBOX_UNUSABLE = "mailbox_unusable"
+    REFUSED_BY_PROVIDER = "refused_by_provider"
+    CANCELLED_IN_MAILBOX = "cancelled_in_mailbox"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    GAVE_UP = "gave_up"
+
+
+class Work(StrEnum):
+    """What a `todo` row asks for."""
+
+    SEND = "send"
+    DELIVER = "deliver"
+    SWEEP = "sweep"
+    RENEW = "renew"
+    RETRY_IMPORT = "retry_import"
+
+
+class Whereabouts(StrEnum):
+    """Where a message with a known id or key stands."""
+
+    DRAFT = "draft"
+    DELETED_DRAFT = "deleted_draft"
+    OUTBOX = "outbox"
+    SENT = "sent"
