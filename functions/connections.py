@@ -8,13 +8,15 @@ from typing import Final
 from urllib.parse import parse_qs
 
 import azure.functions as func
+import msgspec
 
 from functions.boundary import KIB, SECURITY_HEADERS, Caller, json_answer, page, public, session, tenant_key
 from functions.pages import asset, template
-from functions.wire import SessionIn, SessionLinkIn
+from functions.wire import SessionIn, SessionLinkIn, UserId
 from shared.bootstrap import services
 from shared.domain.errors import (
     Conflict,
+    FieldError,
     GrantDead,
     InvalidRequest,
     LinkUnusable,
@@ -75,14 +77,22 @@ async def create_session_link(req: func.HttpRequest, caller: Caller) -> func.Htt
 @tenant_key("read")
 async def show_connection(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """The connection of one user, for the CRM's server."""
-    user_id = req.route_params["user_id"]
+    user_id = _user_id(req.route_params["user_id"])
     return json_answer(await show_one_connection(services(), caller.tenant.tenant_id, user_id))
+
+
+def _user_id(text: str) -> str:
+    """An id that a user may have. Raises InvalidRequest, since "not connected" would hide a mistake of the caller's."""
+    try:
+        return msgspec.convert(text, UserId)
+    except msgspec.ValidationError as err:
+        raise InvalidRequest("No user has such an id.", (FieldError("/user_id", str(err)),)) from err
 
 
 @bp.route(route="settings", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @public("open")
 async def show_settings_page(req: func.HttpRequest) -> func.HttpResponse:
-    """The settings page: without data until its link's token is exchanged. Only registered origins may frame it (W-4)."""
+    """The settings page: no data until its link's token is exchanged. Only registered origins may frame it (W-4)."""
     origins = await frame_origins(services(), req.params.get("tenant"))
     return page(template("settings.html"), FRAMED + (" ".join(origins) or "'none'"))
 
@@ -285,7 +295,7 @@ def _form(req: func.HttpRequest) -> dict[str, str]:
 
 
 def _cookie(value: str, max_age_seconds: int) -> str:
-    """The cookie that binds a browser to its sign-in; SameSite=None because the callback is a cross-site form_post (O-3)."""
+    """Binds a browser to its sign-in; SameSite=None because the callback is a cross-site form_post (O-3)."""
     return f"{COOKIE}={value}; Path=/; Max-Age={max_age_seconds}; Secure; HttpOnly; SameSite=None"
 
 

@@ -1,4 +1,4 @@
-"""Errors as problem documents (RFC 9457): one table from class to type, title and status; docs/problems.md explains each."""
+"""Errors as problem documents (RFC 9457): one table from class to type, title and status (docs/problems.md)."""
 
 from __future__ import annotations
 
@@ -33,8 +33,11 @@ TABLE: Final[tuple[tuple[type[errors.PostbraidError], str, str, int], ...]] = (
     (errors.Unavailable, "unavailable", "A service this one needs does not answer", 503),
     (errors.Ambiguous, "unavailable", "A service this one needs does not answer", 503),
 )
+UNAVAILABLE: Final = 503
 UNEXPECTED: Final = ("unexpected", "Something went wrong here", 500)
 RETRY_AFTER_SECONDS: Final = 5
+# Said instead of the error's own words, which may name hosts and libraries of the inside (X-5).
+TRY_AGAIN: Final = "Repeat the same request after the time in Retry-After."
 
 
 class _Field(msgspec.Struct):
@@ -55,7 +58,8 @@ def problem_for(error: Exception, instance: str | None) -> tuple[int, dict[str, 
     """Status, headers and body for an error; an unknown one tells nothing of its inside (X-5)."""
     for kind, slug, title, status in TABLE:
         if isinstance(error, kind):
-            return _rendered(slug, title, status, error.detail, instance, error)
+            detail = TRY_AGAIN if status == UNAVAILABLE else error.detail
+            return _rendered(slug, title, status, detail, instance, error)
     slug, title, status = UNEXPECTED
     return _rendered(slug, title, status, "It was noted. Try again later.", instance, error)
 
@@ -75,7 +79,7 @@ def _rendered(
 def _headers(status: int, error: Exception) -> dict[str, str]:
     if isinstance(error, errors.NotAuthenticated):
         return {"WWW-Authenticate": "Bearer"}
-    if status in (429, 503):
+    if status in (429, UNAVAILABLE):
         asked = getattr(error, "retry_after_seconds", None)
         return {"Retry-After": str(int((asked or RETRY_AFTER_SECONDS) + 0.999))}
     return {}

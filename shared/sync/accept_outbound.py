@@ -47,6 +47,7 @@ from shared.sync.staging import Body, stage, stage_body
 MAY_SEND = (ConnectionStatus.CONNECTED, ConnectionStatus.DEGRADED, ConnectionStatus.RECONNECT_REQUIRED)
 MAX_SUBJECT_CHARACTERS = 998
 MAX_BODY_BYTES = 1_048_576
+MAX_CONTEXT_BYTES = 16_384  # it lies in the rows of the send and of its thread, which hold 1 MiB of UTF-16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class Accepted:
 async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> Accepted:
     """Accept a send durably, or say why not; nothing leaves in here.
 
-    Raises InvalidRequest, AttachmentRefused, NoActiveConnection, CrmMessageIdReused, NotFound (thread), StoreUnavailable.
+    Raises InvalidRequest, AttachmentRefused, NoActiveConnection, CrmMessageIdReused, NotFound (thread) and
+    StoreUnavailable.
     """
     _validate(request)
     key = ids.crm_key(tenant_id, request.crm_message_id)
@@ -90,6 +92,8 @@ def _validate(request: SendRequest) -> None:
         errors.append(FieldError("/body", "html or text is needed"))
     if max(len((request.html or "").encode()), len((request.text or "").encode())) > MAX_BODY_BYTES:
         errors.append(FieldError("/body", "at most 1 MiB"))
+    if len(request.crm_context.encode()) > MAX_CONTEXT_BYTES:
+        errors.append(FieldError("/crm_context", "at most 16 KiB"))
     if errors:
         raise InvalidRequest("The message cannot be sent as it is.", tuple(errors))
 
@@ -138,7 +142,7 @@ async def _stage_files(s: Services, tenant_id: str, request: SendRequest) -> tup
         *_content_problems(judged),
     ]
     if problems:
-        raise refused(problems)
+        raise refused(list(dict.fromkeys(problems)))  # name and content may have said the same
     inline = [await stage_file(s, tenant_id, name, content) for name, _, content in judged]
     linked = tuple(
         StagedFile(f"att_{number}", clean_name(name), canonical_type(clean_name(name)), 0, url=url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.attachments import FileProblem, clean_name, judge_content, judge_outbound
+from shared.domain.attachments import FileProblem, clean_name, judge_content
 from shared.services import Services
 from shared.state.sessions import Upload
 from shared.sync.accept_outbound import refused, stage_file
@@ -17,12 +17,8 @@ async def keep_upload(s: Services, tenant_id: str, name: str, content: bytes) ->
     """Judge and keep one file; returns its id and description. Raises AttachmentRefused."""
     cleaned = clean_name(name)
     reason = judge_content(cleaned, content)
-    problems = [
-        *judge_outbound([(cleaned, len(content))]),
-        *([FileProblem(cleaned, reason)] if reason else []),
-    ]
-    if problems:
-        raise refused(problems)
+    if reason is not None:
+        raise refused([FileProblem(cleaned, reason)])
     file_id = f"fil_{s.chance.token(18)}"
     upload = Upload(await stage_file(s, tenant_id, cleaned, content), s.clock.now() + UPLOAD_FOR)
     await s.sessions.keep_upload(tenant_id, file_id, upload)
