@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
-import function_app
 from functions import wire
 from functions.boundary import POLICIES
 from shared.problem import TABLE, TYPE_BASE, UNEXPECTED
 from shared.sync import announce
 from tests.functions.contract import DOCUMENT, check, operations, resolved
+from tests.functions.host import routes
 
 # Pages for people, Microsoft's way in, and what Graph calls: not for CRMs, as the document's own description says.
 NOT_FOR_CRMS = ("settings", "assets/", "oauth/", "graph/")
@@ -23,13 +23,9 @@ SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
 def _routes() -> set[tuple[str, str, str]]:
     found = set()
-    for one in function_app.app.get_functions():
-        trigger = one.get_trigger().get_dict_repr()
-        if trigger["type"] == "httpTrigger" and not trigger["route"].startswith(NOT_FOR_CRMS):
-            found |= {
-                (f"/{trigger['route']}", method.value.lower(), one.get_function_name())
-                for method in trigger["methods"]
-            }
+    for one in routes():
+        if not one.template.startswith(NOT_FOR_CRMS):
+            found |= {(f"/{one.template}", method.lower(), one.name) for method in one.methods}
     return found
 
 

@@ -1,0 +1,190 @@
+"""The function app as the platform calls it, and the world around it in memory."""
+
+from __future__ import annotations
+
+import json as json_module
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import azure.functions as func
+
+from shared.ops import CreatedTenant
+from shared.services import Services
+from shared.state import keys
+from shared.storage.memory import Call, MemoryBlobs, MemoryQueues, MemoryTables
+from tests.builders import StillClock
+from tests.functions.answers import COOKIE, Answer, judged
+from tests.functions.fakes import FakeCrm, FakeFetcher, FakeMail, FakeSignIn
+from tests.functions.host import Out, TimerRequest, find_route, timers, workers
+
+
+@dataclass(slots=True)
+class App:
+    """The app over the twins."""
+
+    services: Services
+    clock: StillClock
+    tables: MemoryTables
+    blobs: MemoryBlobs
+    queues: MemoryQueues
+    mail: FakeMail
+    sign_in: FakeSignIn
+    crm: FakeCrm
+    fetcher: FakeFetcher
+    tenant: CreatedTenant
+    other: CreatedTenant
+    make_key: Callable[..., Awaitable[str]]
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        key: str | None = None,
+        json: Any = None,
+        body: bytes = b"",
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        cookie: str | None = None,
+    ) -> Answer:
+        """Route, call and answer as the host does; what an output binding was given goes to its queue."""
+        route, given = find_route(method, path)
+        if json is not None:
+            body = json_module.dumps(json).encode()
+        if form is not None:
+            body = urlencode(form).encode()
+        sent = dict(headers or {})
+        if key:
+            sent["Authorization"] = f"Bearer {key}"
+        if cookie is not None:
+            sent["Cookie"] = f"{COOKIE}={cookie}"
+        url = f"http://localhost:7071/api{path}"
+        request = func.HttpRequest(
+            method, url, headers=sent, params=params or {}, route_params=given, body=body
+        )
+        out = Out()
+        more = {route.output: out} if route.output else {}
+        response = await route.handler(request, **more)
+        for text in out.texts:
+            await self.queues.put(keys.CHANGES, text)
+        return judged(route.name, response)
+
+    async def v1(self, method: str, path: str, **more: Any) -> Answer:
+        """As the CRM's server, with its key."""
+        return await self.call(method, f"/v1/{path}", key=self.tenant.api_key, **more)
+
+    async def pump(self, *queues: str) -> int:
+        """Let the workers take every visible message, as the host does; returns how many there were."""
+        done = 0
+        for queue in queues or keys.QUEUES:
+            while taken := await self.queues.receive(queue, 32):
+                for message in taken:
+                    await workers()[queue](msg=func.QueueMessage(id=message.id, body=message.text))
+                    await self.queues.delete(queue, message)
+                    done += 1
+        return done
+
+    def store_down(self, error: Exception) -> None:
+        """Every call of every store fails with this."""
+
+        def fail(_: Call) -> None:
+            raise error
+
+        for store in (self.tables, self.blobs, self.queues):
+            store.before = fail
+
+    # ---- ways through the product
+
+    async def page_session(
+        self, user_id: str = "u_ann", key: str | None = None, address: str | None = None
+    ) -> str:
+        """A session of the settings page of that user."""
+        user = {
+            "id": user_id,
+            "display_name": user_id.removeprefix("u_").title(),
+            "addresses": [address or ANN_ADDRESS],
+        }
+        link = await self.call(
+            "POST", "/v1/session-links", key=key or self.tenant.api_key, json={"user": user}
+        )
+        opened = await self.call("POST", "/session", json={"token": link.json()["url"].split("#")[1]})
+        return str(opened.json()["session_token"])
+
+    async def signed_in(self, session: str, mailbox: str = "ann") -> str:
+        """Through Microsoft and back; the cookie with which the confirm page is asked for."""
+        ticket = await self.call("POST", "/session/start-tickets", key=session)
+        opening = await self.call("POST", "/oauth/start", form=ticket.json())
+        state = opening.text.split("state=")[1].split("&")[0]
+        back = await self.call(
+            "POST", "/oauth/callback", form={"code": mailbox, "state": state}, cookie=opening.cookie
+        )
+        assert back.status == 303, back.text
+        return back.cookie
+
+    async def confirmed(self, cookie: str) -> Answer:
+        """The person says yes on the confirm page."""
+        shown = await self.call("GET", "/oauth/confirm", cookie=cookie)
+        token = re.search(r'name="csrf_token" value="([^"]*)"', shown.text)
+        assert token, shown.text
+        return await self.call("POST", "/oauth/confirm", form={"csrf_token": token[1]}, cookie=cookie)
+
+    async def connect(self, user_id: str = "u_ann", mailbox: str = "ann", key: str | None = None) -> None:
+        """Connect a mailbox the way people do."""
+        answer = await self.confirmed(await self.signed_in(await self.page_session(user_id, key), mailbox))
+        assert answer.status == 200, answer.text
+
+    async def tick(self, name: str = "ring_due_work", *, past_due: bool = False) -> None:
+        """A timer of ours ticks."""
+        await timers()[name](timer=TimerRequest(past_due=past_due))
+
+    async def sent(self, crm_message_id: str = "m-1", **changes: Any) -> dict[str, Any]:
+        """A CRM send that left and was seen in Sent Items; the accepting answer."""
+        accepted = await self.v1("POST", "messages", json=send_body(crm_message_id, **changes))
+        assert accepted.status == 202, accepted.text
+        await self.pump()
+        self.clock.forward(seconds=61)
+        await self.pump()
+        return dict(accepted.json())
+
+    async def notify(self, *graph_message_ids: str, **changes: Any) -> Answer:
+        """Graph says that something was created."""
+        items = [
+            {
+                "subscriptionId": "sub-1",
+                "clientState": self.mail.client_states[-1],
+                "changeType": "created",
+                "resource": f"Users/x/Messages/{one}",
+                "resourceData": {"id": one, "@odata.type": "#Microsoft.Graph.Message"},
+                "tenantId": "t",
+                **changes,
+            }
+            for one in graph_message_ids
+        ]
+        return await self.call("POST", notifications_path(), json={"value": items})
+
+
+ANN_ADDRESS = "ann@northwind.example"
+WEBHOOK_SECRET = "graph-path-secret-of-enough-characters"
+
+
+def notifications_path(secret: str = WEBHOOK_SECRET) -> str:
+    return f"/graph/notifications/{secret}"
+
+
+def send_body(crm_message_id: str = "m-1", **changes: Any) -> dict[str, Any]:
+    """A send that is accepted; None takes a member away."""
+    body = {
+        "crm_message_id": crm_message_id,
+        "user_id": "u_ann",
+        "to": [{"address": "bea@fabrikam.example", "name": "Bea"}],
+        "subject": "Your offer",
+        "body": {"html": "<p>Here it is.</p>"},
+        "crm_thread_id": "c-7",
+        "crm_context": {"deal": "d-42"},
+        "contact_ids": ["k-9"],
+    }
+    return {name: value for name, value in {**body, **changes}.items() if value is not None}

@@ -1,0 +1,89 @@
+"""The functions of the app as the host finds them, and how it calls them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
+
+import azure.functions as func
+
+import function_app
+from sandbox.devhost.functions import IndexedFunction
+from sandbox.devhost.indexing import index_app
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One HTTP function."""
+
+    name: str
+    template: str
+    methods: frozenset[str]
+    handler: Callable[..., Awaitable[func.HttpResponse]]
+    output: str | None
+
+    def match(self, path: str) -> dict[str, str] | None:
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(f"/{self.template}"))
+        found = re.fullmatch(pattern, path)
+        return found.groupdict() if found else None
+
+
+class Out:
+    """The host's output binding."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def set(self, texts: list[str]) -> None:
+        self.texts = texts
+
+
+class TimerRequest(func.TimerRequest):
+    """A tick."""
+
+    def __init__(self, *, past_due: bool = False) -> None:
+        self._past_due = past_due
+
+    @property
+    def past_due(self) -> bool:
+        return self._past_due
+
+
+@cache
+def routes() -> tuple[Route, ...]:
+    """Every HTTP function."""
+    return tuple(_route(one) for one in _functions() if one.is_http)
+
+
+def _route(one: IndexedFunction) -> Route:
+    outputs = [binding.name for binding in one.bindings if binding.type == "queue"]
+    methods = frozenset(str(method) for method in one.trigger.raw["methods"])
+    return Route(one.name, one.trigger.text("route"), methods, one.call, outputs[0] if outputs else None)
+
+
+def find_route(method: str, path: str) -> tuple[Route, dict[str, str]]:
+    """The function that the host would call."""
+    for route in routes():
+        found = route.match(path)
+        if found is not None and method in route.methods:
+            return route, found
+    raise LookupError(f"{method} {path}")
+
+
+@cache
+def workers() -> dict[str, Callable[..., Awaitable[None]]]:
+    """Queue functions by queue."""
+    return {one.trigger.text("queueName"): one.call for one in _functions() if one.is_queue}
+
+
+@cache
+def timers() -> dict[str, Callable[..., Awaitable[None]]]:
+    """Timer functions by name."""
+    return {one.name: one.call for one in _functions() if one.is_timer}
+
+
+def _functions() -> list[IndexedFunction]:
+    """Found by the development host, since an app may be asked for its functions once only."""
+    return index_app(function_app.app)

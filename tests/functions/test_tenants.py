@@ -1,0 +1,174 @@
+"""One tenant never sees, moves or guesses anything of another (A-3, A-4)."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from functions.boundary import POLICIES
+from shared.state import keys
+from tests.functions.answers import Answer, problem
+from tests.functions.app import App, send_body
+from tests.functions.host import routes
+
+
+@dataclass(slots=True)
+class Two:
+    """Northwind has a mailbox, a thread, messages and a file; Contoso knows their ids."""
+
+    app: App
+    message_id: str
+    inbound_id: str
+    thread_id: str
+    file_id: str
+
+    async def as_other(self, method: str, path: str, **more: Any) -> Answer:
+        return await self.app.call(method, f"/v1/{path}", key=self.app.other.api_key, **more)
+
+
+@pytest.fixture
+async def two(app: App) -> Two:
+    await app.connect()
+    accepted = await app.sent()
+    outline = app.mail.sent_outline(next(iter(app.mail.sent)))
+    app.mail.receive("bea@fabrikam.example", in_reply_to=outline.internet_message_id)
+    await app.notify(*app.mail.mails)
+    await app.pump()
+    uploaded = await app.v1(
+        "POST", "files", body=b"hello", headers={"Content-Disposition": 'attachment; filename="a.txt"'}
+    )
+    received = app.crm.told[-1]["data"]
+    assert received["direction"] == "inbound"
+    return Two(app, accepted["id"], received["id"], accepted["thread_id"], uploaded.json()["id"])
+
+
+def test_the_walk_below_meets_every_route_that_takes_an_id() -> None:
+    """A new route with an id in its path or body needs a case here."""
+    takes_ids = {
+        one.name
+        for one in routes()
+        if POLICIES.get(one.name, "").startswith("tenant_key") and "{" in one.template
+    }
+    assert takes_ids == {"show_connection", "show_message"}
+
+
+@pytest.mark.parametrize("which", ["message_id", "inbound_id"])
+async def test_messages_of_another_tenant_are_not_there(two: Two, which: str) -> None:
+    """The answer is the very same as for an id that nobody has (X-5)."""
+    foreign = getattr(two, which)
+    assert (await two.app.v1("GET", f"messages/{foreign}")).status == 200
+    nobodys = foreign[:-4] + "aaaa"
+    answers = [await two.as_other("GET", f"messages/{one}") for one in (foreign, nobodys)]
+    assert problem(answers[0], 404, "not-found") == problem(answers[1], 404, "not-found")
+
+
+async def test_users_of_another_tenant_are_users_of_ones_own(two: Two) -> None:
+    """The same user id is another user, who is not connected."""
+    shown = await two.as_other("GET", "users/u_ann/connection")
+    assert shown.json() == {
+        "user_id": "u_ann",
+        "status": "not_connected",
+        "mailbox": None,
+        "connected_at": None,
+    }
+
+
+async def test_nobody_sends_through_another_tenants_mailbox(two: Two) -> None:
+    """Neither in a new thread nor in the other's."""
+    for changes in ({}, {"thread_id": two.thread_id}):
+        answer = await two.as_other("POST", "messages", json=send_body("m-9", **changes))
+        problem(answer, 409, "no-active-connection")
+    assert await two.app.queues.count(keys.OUTBOX) == 0
+
+
+async def test_nobody_answers_in_another_tenants_thread(two: Two) -> None:
+    """Also with a mailbox of one's own: the thread is not there."""
+    await two.app.connect("u_cat", "cat", two.app.other.api_key)
+    body = send_body("m-9", user_id="u_cat", thread_id=two.thread_id)
+    problem(await two.as_other("POST", "messages", json=body), 404, "not-found")
+
+
+async def test_nobody_attaches_another_tenants_file(two: Two) -> None:
+    """The file is unknown, as if it never was."""
+    await two.app.connect("u_cat", "cat", two.app.other.api_key)
+    body = send_body("m-9", user_id="u_cat", attachments=[{"file_id": two.file_id}])
+    document = problem(await two.as_other("POST", "messages", json=body), 422, "invalid-request")
+    assert document["errors"][0]["pointer"] == "/attachments"
+
+
+async def test_the_same_crm_message_id_is_free_for_every_tenant(two: Two) -> None:
+    """No conflict, and no answer, of another tenant's send."""
+    await two.app.connect("u_cat", "cat", two.app.other.api_key)
+    accepted = await two.as_other("POST", "messages", json=send_body("m-1", user_id="u_cat"))
+    assert accepted.status == 202
+    assert accepted.json()["id"] != two.message_id
+
+
+async def test_events_of_another_tenant_are_not_listed(two: Two) -> None:
+    """Nor are they reached with a cursor that was given to another."""
+    ours = (await two.app.v1("GET", "events")).json()
+    assert {one["type"] for one in ours["events"]} == {
+        "connection.connected",
+        "message.sent",
+        "message.received",
+    }
+    for params in ({}, {"after": ours["events"][0]["id"]}, {"after": ours["next"]}):
+        theirs = (await two.as_other("GET", "events", params=params)).json()
+        assert (theirs["events"], theirs["has_more"]) == ([], False)
+
+
+async def test_a_page_shows_its_own_tenant_only(two: Two) -> None:
+    """A link of Contoso's for a user of the same id opens Contoso's user."""
+    session = await two.app.page_session("u_ann", two.app.other.api_key)
+    shown = (await two.app.call("GET", "/session/connection", key=session)).json()
+    assert (shown["status"], shown["tenant"]) == ("not_connected", {"name": "Contoso"})
+
+
+async def test_a_link_to_a_file_is_for_one_file(two: Two) -> None:
+    """Whoever changes a part of it has no link."""
+    content = base64.b64encode(b"hello").decode()
+    files = [{"name": "a.txt", "content_base64": content}]
+    await two.app.sent("m-2", attachments=files)
+    url = next(one for one in two.app.crm.told if one["data"].get("crm_message_id") == "m-2")["data"][
+        "attachments"
+    ][0]["url"]
+    token = url.rsplit("/", 1)[1]
+    assert (await two.app.call("GET", f"/files/{token}")).body == b"hello"
+    for changed in (
+        token.replace(two.app.tenant.tenant_id, two.app.other.tenant_id),
+        token[:-1],
+        f"{token}A",
+        token.upper(),
+    ):
+        problem(await two.app.call("GET", f"/files/{changed}"), 404, "not-found")
+    two.app.clock.forward(days=7)
+    problem(await two.app.call("GET", f"/files/{token}"), 404, "not-found")
+
+
+@pytest.mark.parametrize("path", ["messages/{}", "users/{}/connection"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "..",
+        "msg_",
+        "a|b",
+        "%2F..%2F",
+        "\x00",
+        "'; drop",
+        "é" * 50,
+        "x" * 2000,
+        "msg_" + "a" * 26 + "_" + "b" * 26,
+    ],
+)
+async def test_any_text_for_an_id_is_at_worst_unknown(app: App, path: str, text: str) -> None:
+    """No character of it reaches a key as it is, and nothing crashes."""
+    answer = await app.v1("GET", path.format(text))
+    if path.startswith("messages"):
+        problem(answer, 404, "not-found")
+    elif answer.status == 200:
+        assert answer.json()["status"] == "not_connected"
+    else:
+        assert problem(answer, 422, "invalid-request")["errors"][0]["pointer"] == "/user_id"
