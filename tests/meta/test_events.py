@@ -1,0 +1,29 @@
+"""docs/events.md says what the CRM is told, and when it is told again."""
+
+from __future__ import annotations
+
+from shared.domain.retries import CRM_JITTER, CRM_SCHEDULE_SECONDS
+from shared.sync import announce
+from tests.meta.tables import rows, section
+
+DOCUMENT = "docs/events.md"
+
+
+def _in_words(seconds: float) -> str:
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"
+
+
+def test_every_event_is_explained() -> None:
+    """Each type that can be recorded has a row, and no other does."""
+    told = {announce.SENT, announce.RECEIVED, announce.NOT_SYNCED, announce.FAILED, announce.UNCONFIRMED}
+    assert set(rows(DOCUMENT, "## Types")) == told | set(announce.CONNECTION_TYPES.values())
+
+
+def test_the_schedule_is_the_one_in_force() -> None:
+    """The waits between attempts, and how far each is spread."""
+    text = section(DOCUMENT, "## Answering")
+    assert ", ".join(_in_words(one) for one in CRM_SCHEDULE_SECONDS) in text
+    assert f"{CRM_JITTER:.0%}".replace("%", " %") in text

@@ -1,0 +1,37 @@
+"""docs/problems.md explains every problem and every reason, and nothing that is not there."""
+
+from __future__ import annotations
+
+import re
+
+from shared.domain.model import Reason
+from shared.problem import TABLE, TYPE_BASE, UNEXPECTED
+from tests.meta.sources import ROOT
+from tests.meta.tables import rows, section
+
+DOCUMENT = "docs/problems.md"
+
+
+def test_every_problem_is_explained() -> None:
+    """Each type that an answer may name stands in the table with its status, and no other does."""
+    listed = {name: int(cells[0]) for name, cells in rows(DOCUMENT, "## Problems").items()}
+    assert listed == {slug: status for _, slug, _, status in (*TABLE, (None, *UNEXPECTED))}
+    assert f"`{TYPE_BASE}`" in section(DOCUMENT, "## Problems")
+
+
+def test_every_reason_is_explained() -> None:
+    """Each reason has exactly one row that says what it means and what to do, and no other does."""
+    listed = rows(DOCUMENT, "## Reasons")
+    assert set(listed) == {reason.value for reason in Reason}
+    assert [name for name, cells in listed.items() if len(cells) != 2 or not all(cells)] == []
+
+
+def test_reasons_of_files_are_named_where_mails_are_explained() -> None:
+    """What keeps a mail of the mailbox from syncing is complete: the files' reasons are repeated there by name."""
+    text = section(DOCUMENT, "### Of a mail that does not sync")
+    named = set(re.findall(r"`(attachment_\w+|too_many_attachments)`", text))
+    source = (ROOT / "shared/domain/attachments.py").read_text(encoding="utf-8")
+    importing = (ROOT / "shared/sync/import_message.py").read_text(encoding="utf-8")
+    inbound = source.replace("ATTACHMENTS_TOO_LARGE_TOGETHER", "")  # of sends alone
+    used = re.findall(r"Reason\.((?:ATTACHMENT|TOO_MANY)\w+)", inbound + importing)
+    assert named == {Reason[one].value for one in used}
