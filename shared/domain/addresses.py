@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -16,6 +17,9 @@ MAX_LOCAL_OCTETS: Final = 64
 # RFC 5322, 3.2.3 (dot-atom) with RFC 6531's letters beyond ASCII; quoted local parts are not taken.
 _LOCAL: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*")
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+# Names keep the spaces and joiners of their scripts; these end a line, are half a character, or turn the direction.
+_CONTROLS: Final = ("Cc", "Cs", "Zl", "Zp")
+_TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def comparable_address(address: str) -> str:
@@ -56,7 +60,7 @@ def _bad(name: str, people: Sequence[Address]) -> Iterator[FieldError]:
     for number, person in enumerate(people):
         if not is_address(person.address):
             yield FieldError(f"/{name}/{number}/address", "not an email address")
-        if any(not one.isprintable() for one in person.name):
+        if any(unicodedata.category(one) in _CONTROLS or one in _TURNING for one in person.name):
             yield FieldError(f"/{name}/{number}/name", "no line breaks or other controls")
 
 
