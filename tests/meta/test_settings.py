@@ -4,38 +4,69 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from typing import Any
 
-import pytest
-
+from shared.settings import MIN_SECRET_CHARACTERS, ON_AZURE
 from tests.meta.sources import ROOT
+from tests.meta.tables import rows, section
 
-DOCUMENT = ROOT / "docs/settings.md"
+DOCUMENT = "docs/settings.md"
 READ = re.compile(r'reader\.\w+\(\s*"(\w+)"')
+ONLY_LOCAL = re.compile(r'^            "([A-Z_]+)": settings\.', re.MULTILINE)
 # What the Functions host reads, not the app.
 OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"}
 
 
+def code() -> str:
+    """The source that reads the settings."""
+    return (ROOT / "shared/settings.py").read_text(encoding="utf-8")
+
+
 def settings() -> set[str]:
     """Names of the environment variables that the product reads."""
-    found = set(READ.findall((ROOT / "shared/settings.py").read_text(encoding="utf-8")))
+    found = set(READ.findall(code()))
     assert "PROFILE" in found
     return found
 
 
-@pytest.mark.skipif(not DOCUMENT.exists(), reason="docs/settings.md is not written yet")
+def values(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Every value of host.json with its dotted name."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from values(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value if isinstance(value, str) else json.dumps(value)
+
+
 def test_every_setting_is_explained() -> None:
-    """docs/settings.md names each setting in a row of its own."""
-    explained = set(re.findall(r"^\| `(\w+)`", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE))
-    assert settings() - explained == set()
+    """docs/settings.md has a row for each setting, and none for what nobody reads."""
+    assert set(rows(DOCUMENT, "## Settings of the app")) == settings()
 
 
-@pytest.mark.skipif(not DOCUMENT.exists(), reason="docs/settings.md is not written yet")
+def test_settings_for_one_s_own_machine_are_marked() -> None:
+    """What is refused with PROFILE=azure is marked `local`, and nothing else is."""
+    marked = {name for name, cells in rows(DOCUMENT, "## Settings of the app").items() if cells[0] == "local"}
+    assert marked == set(ONLY_LOCAL.findall(code()))
+
+
+def test_limits_are_told_as_they_are() -> None:
+    """The least length of a secret, and what tells Azure from one's own machine."""
+    assert f"at least {MIN_SECRET_CHARACTERS} characters" in section(DOCUMENT)
+    assert all(f"`{name}`" in section(DOCUMENT, "## PROFILE=local") for name in ON_AZURE)
+
+
+def test_settings_of_the_host_are_explained() -> None:
+    """The few that only the host reads have their own table."""
+    assert set(rows(DOCUMENT, "## Settings of the host")) == OF_THE_HOST
+
+
 def test_every_host_value_is_explained() -> None:
-    """host.json cannot hold comments: docs/settings.md says why each value is what it is."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    values = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
-    queues = values["extensions"]["queues"]
-    assert [name for name in ["functionTimeout", *queues] if f"`{name}`" not in text] == []
+    """host.json cannot hold comments: docs/settings.md has each value as it is, and a reason."""
+    listed = rows(DOCUMENT, "## host.json")
+    tree = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
+    assert {name: cells[0].strip("`") for name, cells in listed.items()} == dict(values(tree))
+    assert [name for name, cells in listed.items() if not cells[1]] == []
 
 
 def test_the_example_is_complete() -> None:
