@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 ARGS = [
@@ -20,9 +20,13 @@ ARGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",  # nobody outside is ever called
 ]
 PICTURES = Path(__file__).parents[2] / ".sandbox" / "pictures"
 FAILED = pytest.StashKey[bool]()
+PATIENCE_MS = 20_000  # a cold host on a busy machine
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -39,7 +43,7 @@ async def person(chromium: Browser, request: pytest.FixtureRequest) -> AsyncIter
     context = await chromium.new_context(
         viewport={"width": 1280, "height": 800}, timezone_id="UTC", locale="en-GB"
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     if request.node.stash.get(FAILED, False):
         PICTURES.mkdir(parents=True, exist_ok=True)
