@@ -23,7 +23,7 @@ class OffsetClock:
     def offset_seconds(self) -> float:
         """The offset now in force, read again only when the file changed."""
         try:
-            status = os.stat(self.path)
+            status = self.path.stat()
         except FileNotFoundError:
             return 0.0
         stamp = (status.st_mtime_ns, status.st_ino)

@@ -148,7 +148,7 @@ class MailProvider(Protocol):
     ) -> Subscription:
         """Register for `created` on the whole mailbox (drafts filtered out when `filtered`).
 
-        Raises MessageRefused(reason="filter_refused") where the filter is not accepted; adopts an existing equal one on 409.
+        Raises MessageRefused(reason="filter_refused") where the filter is not accepted; adopts an equal one on 409.
         """
         ...
 
@@ -213,7 +213,10 @@ class Crm(Protocol):
     async def deliver(
         self, url: str, event_id: str, body: bytes, secrets: Sequence[bytes], at: datetime
     ) -> CrmAnswer:
-        """One signed attempt (Standard Webhooks). Raises CrmUnavailable when no answer came, InvalidRequest for an address that may not be called."""
+        """One signed attempt (Standard Webhooks).
+
+        Raises CrmUnavailable when no answer came, InvalidRequest for an address that may not be called.
+        """
         ...
 
 

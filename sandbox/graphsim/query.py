@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sandbox.graphsim import schema
 from sandbox.graphsim.errors import GraphError, bad_query, not_simulated
@@ -186,8 +187,14 @@ def _number(query: Mapping[str, str], name: str, default: int, low: int, high: i
     return int(text)
 
 
+def _rank(name: str, message: Message) -> tuple[bool, Any]:
+    """Where a message stands by one property; a missing value comes first."""
+    value = PROPERTIES[name](message)
+    return value is not None, value
+
+
 def _parse_order(text: str | None) -> tuple[tuple[str, bool], ...]:
-    """((property, descending), ...)"""
+    """Pairs of property and whether it descends."""
     order = []
     for part in (text or "").split(",") if text is not None else []:
         words = part.split()
@@ -204,9 +211,7 @@ def arrange(messages: Iterable[Message], page: Page, *, arbitrary: bool) -> list
     found = [m for m in messages if page.filter is None or page.filter.matches(m)]
     if page.order:
         for name, descending in reversed(page.order):
-            found.sort(
-                key=lambda m, read=PROPERTIES[name]: (read(m) is not None, read(m)), reverse=descending
-            )  # type: ignore[misc,call-arg] # a default binds the loop's value
+            found.sort(key=partial(_rank, name), reverse=descending)
         return found
     if page.filter and arbitrary:
         return sorted(found, key=lambda m: hashlib.sha256(m.immutable_id.encode()).digest())

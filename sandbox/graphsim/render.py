@@ -115,7 +115,9 @@ def message(world: World, item: Message, shape: Shape, style: Style) -> Json:
     if single:
         out["singleValueExtendedProperties"] = single
     multi = [
-        {"id": text, "value": v} for text, name in expansion.multi if (v := item.extended_lists.get(name))
+        {"id": text, "value": values}
+        for text, name in expansion.multi
+        if (values := item.extended_lists.get(name))
     ]
     if multi:
         out["multiValueExtendedProperties"] = multi
@@ -161,7 +163,6 @@ def folder(mailbox: Mailbox, item: Folder) -> Json:
         ),
         "unreadItemCount": sum(not m.is_read for m in inside),
         "totalItemCount": len(inside),
-        "sizeInBytes": sum(len(m.body) for m in inside),
         "isHidden": False,
     }
 

@@ -34,7 +34,7 @@ async def seed(stage: Stage) -> None:
 
 
 async def connecting(stage: Stage, told: Told) -> None:
-    """connect: settings page, Microsoft, confirm page, status"""
+    """connect: settings page, Microsoft, confirm page, status."""
     del told
     declined = await connect(stage, decision="decline")
     expect("saying no connects nothing", "Nothing was connected" in declined)
@@ -53,7 +53,7 @@ async def connecting(stage: Stage, told: Told) -> None:
 
 
 async def sending(stage: Stage, told: Told) -> None:
-    """The CRM sends: the mail leaves through the mailbox and opens a thread"""
+    """The CRM sends: the mail leaves through the mailbox and opens a thread."""
     sent = await stage.of_crm(
         "POST",
         "/api/messages",
@@ -80,7 +80,7 @@ async def sending(stage: Stage, told: Told) -> None:
 
 
 async def contact_replies(stage: Stage, told: Told) -> None:
-    """The contact replies with a picture: it appears in the CRM"""
+    """The contact replies with a picture: it appears in the CRM."""
     await _outside_reply(
         stage, told, "<p>Thank you, one question.</p>", [_file("plan.png", "image/png", PNG)]
     )
@@ -93,7 +93,7 @@ async def contact_replies(stage: Stage, told: Told) -> None:
 
 
 async def user_replies(stage: Stage, told: Told) -> None:
-    """The user answers in Outlook, from a draft begun earlier: it appears in the CRM"""
+    """The user answers in Outlook, from a draft begun earlier: it appears in the CRM."""
     inbox = [one for one in await stage.mailbox() if one["folder"] == "inbox"]
     draft = await stage.control(
         "POST",
@@ -113,7 +113,7 @@ async def user_replies(stage: Stage, told: Told) -> None:
 
 
 async def crm_replies(stage: Stage, told: Told) -> None:
-    """The CRM replies: it leaves threaded, and the quoted text stays"""
+    """The CRM replies: it leaves threaded, and the quoted text stays."""
     before = len(await stage.outside(CARLA))
     sent = await stage.of_crm(
         "POST",
@@ -141,7 +141,7 @@ async def crm_replies(stage: Stage, told: Told) -> None:
 
 
 async def foreign_mail(stage: Stage, told: Told) -> None:
-    """Foreign mail, a foreign thread and a stranger with the same subject stay unread"""
+    """Foreign mail, a foreign thread and a stranger with the same subject stay unread."""
     since, _ = await stage.requests()
     before = len(await stage.crm_messages())
     await _compose(stage, STRANGER, "Offer for spring", "<p>Cheap watches.</p>")
@@ -180,7 +180,7 @@ async def foreign_mail(stage: Stage, told: Told) -> None:
 
 
 async def attachments(stage: Stage, told: Told) -> None:
-    """Too large or of an unlisted type: the message does not sync, and says why"""
+    """Too large or of an unlisted type: the message does not sync, and says why."""
     base = told.newest_outside
     await _outside_reply(
         stage, told, "<p>A big one.</p>", [_file("big.pdf", "application/pdf", PDF + b"\0" * THREE_MB)]
@@ -208,7 +208,7 @@ async def attachments(stage: Stage, told: Told) -> None:
 
 
 async def renewal(stage: Stage, told: Told) -> None:
-    """Six days later the subscription is renewed, not replaced"""
+    """Six days later the subscription is renewed, not replaced."""
     del told
     before = (await stage.control("GET", "subscriptions"))["subscriptions"][0]
     for _ in range(6):
@@ -223,7 +223,7 @@ async def renewal(stage: Stage, told: Told) -> None:
 
 
 async def dropped_notification(stage: Stage, told: Told) -> None:
-    """A notification is lost: the sweep finds the mail"""
+    """A notification is lost: the sweep finds the mail."""
     await stage.control("POST", "notifications", action="drop", count=1)
     await _outside_reply(stage, told, "<p>Lost on the way.</p>")
     await stage.quiet()
@@ -233,7 +233,7 @@ async def dropped_notification(stage: Stage, told: Told) -> None:
 
 
 async def doubled_notification(stage: Stage, told: Told) -> None:
-    """A notification comes twice: one message"""
+    """A notification comes twice: one message."""
     await stage.control("POST", "notifications", action="double", count=1)
     await _outside_reply(stage, told, "<p>Said once.</p>")
     await _in_crm(stage, told, "Said once")
@@ -245,7 +245,7 @@ async def doubled_notification(stage: Stage, told: Told) -> None:
 
 
 async def nothing_lost_nothing_double(stage: Stage, told: Told) -> None:
-    """In the end: every mail of the thread is in the CRM exactly once, and every event is in the feed"""
+    """In the end: every mail of the thread is in the CRM exactly once, and every event is in the feed."""
     thread = [one for one in await stage.crm_messages() if one["thread_id"] == told.thread_id]
     numbers = [one["internet_message_id"] for one in thread if one["internet_message_id"]]
     expect("no mail is shown twice", len(numbers) == len(set(numbers)))

@@ -31,13 +31,13 @@ async def play(stage: Stage) -> int:
     told = acts.Told()
     begun = time.monotonic()
     for number, act in enumerate(acts.STORY, 1):
-        started = time.monotonic()
+        started, title = time.monotonic(), (act.__doc__ or "").rstrip(".")
         try:
             await act(stage, told)
         except (Lie, KeyError, IndexError, httpx.HTTPError) as err:
-            print(f"{number:2}. {act.__doc__} … LIE: {err!r}", flush=True)
+            print(f"{number:2}. {title} … LIE: {err!r}", flush=True)
             return 1
-        print(f"{number:2}. {act.__doc__} … ok ({time.monotonic() - started:.1f} s)", flush=True)
+        print(f"{number:2}. {title} … ok ({time.monotonic() - started:.1f} s)", flush=True)
     print(f"{len(acts.STORY)} passed, 0 failed", flush=True)
     print(f"the story took {time.monotonic() - begun:.0f} s", file=sys.stderr)
     return 0
@@ -71,6 +71,6 @@ async def staged(world: World) -> AsyncIterator[Stage]:
 async def poll(check: Check, seconds: float) -> Any:
     """Ask until the answer is truthy or the time is over; the last answer is returned."""
     until = time.monotonic() + seconds
-    while not (found := await check()) and time.monotonic() < until:
+    while not (found := await check()) and time.monotonic() < until:  # noqa: ASYNC110 - other programs tell nobody
         await asyncio.sleep(POLL_SECONDS)
     return found

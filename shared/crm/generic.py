@@ -37,7 +37,7 @@ class GenericCrm:
     async def deliver(
         self, url: str, event_id: str, body: bytes, secrets: Sequence[bytes], at: datetime
     ) -> CrmAnswer:
-        """One attempt. Raises CrmUnavailable when no answer came, InvalidRequest for an address that may not be called."""
+        """One attempt. Raises CrmUnavailable when no answer came, InvalidRequest for a forbidden address."""
         target = await self._guard.judge(url)
         headers = {
             "Host": target.host_header,

@@ -78,20 +78,19 @@ class InboundFiles:
 
 
 def clean_name(raw: str) -> str:
-    """A name that is safe to show and to store: NFC, no controls, no paths, no tricks with direction (F-4)."""
-    text = unicodedata.normalize("NFC", raw)
-    text = "".join(
-        one for one in text if unicodedata.category(one)[0] != "C" and one not in BIDI_AND_ZERO_WIDTH
-    )
-    text = text.replace("\\", "/").rsplit("/", 1)[-1].strip(". ")
-    stem, dot, extension = text.rpartition(".")
-    if not dot:
-        stem, extension = text, ""
-    if stem.split(".")[0].lower() in DEVICE_NAMES or (not dot and text.lower() in DEVICE_NAMES):
+    """A name that is safe to show and to store (F-4); a second pass changes nothing.
+
+    NFC, no controls, no paths, no tricks with direction, no dots or spaces at the ends, no name of a device.
+    """
+    shown = (one for one in raw if unicodedata.category(one)[0] != "C" and one not in BIDI_AND_ZERO_WIDTH)
+    text = unicodedata.normalize("NFC", "".join(shown))
+    text = text.replace("\\", "/").rsplit("/", 1)[-1].rstrip(". ")
+    stem, _, extension = text.rpartition(".") if "." in text else (text, "", "")
+    ending = f".{extension}"[: MAX_NAME_CHARACTERS // 2].rstrip(". ") if extension else ""
+    stem = stem.lstrip(". ")
+    if stem.split(".")[0].strip().lower() in DEVICE_NAMES:
         stem = f"_{stem}"
-    stem = stem.strip(". ") or "attachment"
-    ending = f".{extension}" if extension else ""
-    return stem[: MAX_NAME_CHARACTERS - len(ending)] + ending[:MAX_NAME_CHARACTERS]
+    return (stem[: MAX_NAME_CHARACTERS - len(ending)].rstrip(". ") or "attachment") + ending
 
 
 def extension_of(name: str) -> str:
@@ -164,7 +163,7 @@ def _never_counts(file: RemoteFile) -> bool:
 
 
 def _shown(file: RemoteFile, html_cids: frozenset[str]) -> bool:
-    """Shown by the HTML; where Graph does not tell the Content-ID, an inline file of a mail with pictures is taken for one."""
+    """Shown by the HTML; where Graph tells no Content-ID, an inline file of a mail with pictures is taken for one."""
     if not file.inline:
         return False
     return file.content_id in html_cids if file.content_id else bool(html_cids)

@@ -87,7 +87,7 @@ def by_outline(outline: Outline) -> Skip | Echo | Trace:
 
 
 def is_copy(outline: Outline, index: MessageIndex | None) -> bool:
-    """The same Message-ID at nearly the same time is the same mail again (E-15): a copy, or the user's own cc to himself.
+    """The same Message-ID at nearly the same time is the same mail (E-15): a copy, or the user's own cc to himself.
 
     The same Message-ID at another time is another mail: some programs use one Message-ID for everything.
     """

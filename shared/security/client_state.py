@@ -1,4 +1,4 @@
-"""clientState: `v1.<mailbox key>.<generation>.<nonce>.<HMAC-SHA256>`, so that a forgery is refused without any I/O (G-2)."""
+"""clientState: `v1.<mailbox key>.<generation>.<nonce>.<HMAC-SHA256>`, so a forgery is refused without any I/O (G-2)."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Guard:
         self._resolve = resolve
 
     async def judge(self, url: str) -> Target:
-        """The target of a URL. Raises InvalidRequest when it may not be called, CrmUnavailable when it has no address."""
+        """The target of a URL. Raises InvalidRequest for a forbidden one, CrmUnavailable when it has no address."""
         parts = urlsplit(url) if len(url) <= MAX_URL_CHARACTERS and url.isprintable() else urlsplit("")
         host = (parts.hostname or "").lower()
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

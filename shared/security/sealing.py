@@ -1,4 +1,4 @@
-"""Encryption at rest (K-1 to K-5): AES-256-GCM under a data key per tenant, data keys wrapped by one key-encryption key.
+"""Encryption at rest (K-1 to K-5): AES-256-GCM under a data key per tenant, wrapped by one key-encryption key.
 
 A sealed value is `v1.<kek id>.<data key id>.<base64url of nonce and ciphertext>`. The place it lies in (table,
 partition, row, field) and the version are authenticated with it, so a value moved elsewhere does not open.
@@ -103,7 +103,7 @@ class EnvelopeSealer:
         return ".".join((VERSION, self._wrapper.kek_id, key_id, _text(nonce + sealed)))
 
     async def unseal(self, tenant_id: str, place: Sequence[str], sealed: str) -> bytes:
-        """Open what was sealed for exactly this place. Raises SealBroken; an unknown version or key never falls back."""
+        """Open what was sealed for exactly this place. Raises SealBroken, also for an unknown version or key."""
         parts = sealed.split(".")
         if len(parts) != 4 or parts[0] != VERSION or parts[1] != self._wrapper.kek_id:  # noqa: PLR2004 - the format's parts
             raise SealBroken

@@ -1,4 +1,4 @@
-"""Standard Webhooks 1.0: the signature is HMAC-SHA256 over `{id}.{timestamp}.{body}`; several secrets while one is rotated."""
+"""Standard Webhooks 1.0: HMAC-SHA256 over `{id}.{timestamp}.{body}`; several secrets while one is rotated."""
 
 from __future__ import annotations
 

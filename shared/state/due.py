@@ -52,7 +52,7 @@ class Due:
         await self.promise_at(mailbox, lane_of(todo.work), todo.due_at)
 
     async def promise_at(self, mailbox: MailboxRef, lane: str, at: datetime) -> None:
-        """Note the mailbox for a time. A note of this process is not written twice: present buckets are never erased."""
+        """Note the mailbox for a time. This process writes a note only once: present buckets are never erased."""
         bucket = max(keys.bucket_of(at), keys.bucket_of(self._clock.now()))
         place = (keys.due_partition(lane, bucket, keys.shard_of(mailbox)), keys.mailbox_partition(mailbox))
         if place in self._promised:

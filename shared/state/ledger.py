@@ -43,7 +43,7 @@ class Ledger:
         return await self.find(mailbox, Gate, "")
 
     async def find(self, mailbox: MailboxRef, kind: type[R], identity: str) -> Stored[R] | None:
-        """One record by its natural id: thread_id, internet_message_id, graph_message_id, key, event ref or message_id."""
+        """One record by its natural id: thread_id, Message-ID, graph_message_id, key, event ref or message_id."""
         row = await self._tables.get(
             keys.MAILBOX, keys.mailbox_partition(mailbox), keys.row_by_identity(kind, identity)
         )

@@ -1,4 +1,4 @@
-"""Queue messages: small, without secrets, and never the truth (E-1). `{"v":1,"job":{…}}` keeps clear of the host's names."""
+"""Queue messages: small, without secrets, never the truth (E-1). `{"v":1,"job":{…}}` avoids the host's names."""
 
 from __future__ import annotations
 

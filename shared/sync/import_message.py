@@ -86,7 +86,7 @@ Decision = inbound.Skip | inbound.Wait | inbound.Import
 async def import_message(s: Services, mailbox: MailboxRef, found: Found) -> Decision:
     """Decide on one mail and carry the decision out.
 
-    Raises Throttled, Unavailable, GrantDead, MailboxUnusable, StoreUnavailable: nothing was recorded, and it may be repeated.
+    Raises Throttled, Unavailable, GrantDead, MailboxUnusable, StoreUnavailable: nothing was recorded, try again.
     """
     stored = await s.ledger.gate(mailbox)
     seen = await s.ledger.find(mailbox, Seen, found.graph_message_id)

@@ -22,7 +22,7 @@ SETTLED: Final = timedelta(seconds=60)
 
 
 async def list_events(s: Services, tenant_id: str, after: str, limit: int) -> dict[str, Any]:
-    """Events behind the cursor `after` ("" for all), oldest first. Raises InvalidRequest for a cursor that is not ours."""
+    """Events behind the cursor `after` ("" for all), oldest first. Raises InvalidRequest for a foreign cursor."""
     if len(after) > 100 or not all(one.isalnum() or one in "|._TZ" for one in after):  # noqa: PLR2004 - a cursor is shorter
         raise InvalidRequest("The cursor is not one of ours.")
     pages = []

@@ -110,7 +110,7 @@ async def event_data(s: Services, event: Event) -> dict[str, Any]:
 
 
 async def open_file(s: Services, token: str) -> tuple[StagedFile, bytes]:
-    """A staged file by its signed link. Raises NotFound for a link that is not ours or too old, ItemGone when its time is over."""
+    """A staged file by its signed link. Raises NotFound for a foreign or old link, ItemGone for a lost file."""
     parts = s.file_links.verify(token, s.clock.now())
     if parts is None or len(parts) != 3:  # noqa: PLR2004 - tenant, message, file
         raise NotFound

@@ -41,7 +41,7 @@ async def create_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> G
     granted, filtered = await _subscribe(s, mailbox, access, gate)
     if interrupted:
         await _remove_spares(s, access, granted)
-    return await _record(s, mailbox, gate, granted, filtered)
+    return await _record(s, mailbox, gate, granted, filtered=filtered)
 
 
 async def _subscribe(
@@ -74,7 +74,7 @@ async def _remove_spares(s: Services, access: Access, granted: Subscription) -> 
 
 
 async def _record(
-    s: Services, mailbox: MailboxRef, gate: Gate, granted: Subscription, filtered: bool
+    s: Services, mailbox: MailboxRef, gate: Gate, granted: Subscription, *, filtered: bool
 ) -> Gate:
     now = s.clock.now()
     renew = renewals.renew_at(granted.expires_at, now, s.chance.fraction())

@@ -32,7 +32,8 @@ from shared.sync.doorbells import WorkJob, ring
 from shared.sync.gatekeeping import pause, through_gate
 from shared.sync.import_message import Found, import_later, import_message
 from shared.sync.reconcile_mailbox import reconcile_mailbox
-from shared.sync.send_message import postpone, send_message
+from shared.sync.send_message import send_message
+from shared.sync.send_row import postpone
 from shared.sync.subscriptions import renew_subscription
 
 PROBE_GRANT_EVERY: Final = timedelta(days=1)

@@ -1,0 +1,102 @@
+"""A send in the hands of one worker: its row as last written, and the ways it is moved, put off and ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.domain.errors import MessageRefused, RowChanged
+from shared.domain.model import Gate, MailboxRef, OutboxItem, Phase, Reason, Todo, Work
+from shared.domain.retries import transient_delay_seconds
+from shared.ports import Access
+from shared.services import Services
+from shared.state.codec import Stored
+from shared.state.ledger import Change, Erase, new
+from shared.sync.access import access_for
+from shared.sync.announce import failed_event
+from shared.sync.deliver_event import deliver_soon
+from shared.sync.doorbells import ring
+
+
+@dataclass(slots=True)
+class Sending:
+    """One worker's hold on one send: the row as it last wrote it."""
+
+    s: Services
+    mailbox: MailboxRef
+    stored: Stored[OutboxItem]
+    gate: Gate
+
+    @property
+    def item(self) -> OutboxItem:
+        """The row as this worker last wrote or read it."""
+        return self.stored.value
+
+    def access(self) -> Access:
+        """What every call for this mailbox needs."""
+        return access_for(self.s, self.mailbox, self.gate)
+
+
+async def save(work: Sending, item: OutboxItem, *changes: Change) -> bool:
+    """Write the row under its ETag and hold the new one; False when another worker was faster."""
+    try:
+        etags = await work.s.ledger.write(work.mailbox, work.stored.changed(item), *changes)
+    except RowChanged:
+        return False
+    work.stored = replace(work.stored, value=item, etag=etags[0])
+    return True
+
+
+def moved_send(old: OutboxItem, due_at: datetime | None) -> list[Change]:
+    """The todo of a send moves with the row that names its time."""
+    if old.due_at == due_at:
+        return []
+    erase: list[Change] = [Erase(Todo(old.due_at, Work.SEND, old.key))] if old.due_at else []
+    return erase + ([new(Todo(due_at, Work.SEND, old.key))] if due_at else [])
+
+
+async def build_later(work: Sending) -> None:
+    """An unknown outcome before `sending`: the draft is left alone, another is made later."""
+    seconds = transient_delay_seconds(work.item.attempts, work.s.chance.fraction())
+    await postpone(
+        work.s, work.mailbox, work.stored, work.s.clock.now() + timedelta(seconds=max(5.0, seconds))
+    )
+
+
+async def postpone(s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem], until: datetime) -> None:
+    """Move the send's todo; no attempt is counted."""
+    item = replace(stored.value, due_at=until, lease_until=None, updated_at=s.clock.now())
+    try:
+        await s.ledger.write(mailbox, stored.changed(item), *moved_send(stored.value, until))
+    except RowChanged:
+        return
+    await ring(s, mailbox, Todo(until, Work.SEND, item.key))
+
+
+async def fail(
+    s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem], reason: Reason, detail: str = ""
+) -> None:
+    """End a send that will never leave, and tell the CRM why (E-13)."""
+    item = replace(
+        stored.value,
+        phase=Phase.FAILED,
+        reason=reason,
+        detail=detail,
+        due_at=None,
+        lease_until=None,
+        updated_at=s.clock.now(),
+    )
+    recorded = failed_event(s, mailbox, item)
+    item = replace(item, event_ref=recorded.ref)
+    try:
+        await s.ledger.write(
+            mailbox, stored.changed(item), *moved_send(stored.value, None), *recorded.changes
+        )
+    except RowChanged:
+        return
+    await deliver_soon(s, mailbox, recorded)
+
+
+def refusal_reason(err: MessageRefused) -> Reason:
+    """The reason people are shown for a refusal; one without a name of its own is a plain refusal."""
+    return Reason(err.reason) if err.reason in set(Reason) else Reason.REFUSED_BY_PROVIDER

@@ -1,0 +1,72 @@
+"""The fenced step to `sending`, and the one call that lets a mail leave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shared.domain import outbound
+from shared.domain.errors import (
+    Ambiguous,
+    GateShut,
+    ItemGone,
+    MessageRefused,
+    RowChanged,
+    Throttled,
+    Unavailable,
+)
+from shared.domain.model import Draft, Gate, OutboxItem, Phase, Todo, Work
+from shared.state.ledger import Change
+from shared.sync.doorbells import ring
+from shared.sync.gatekeeping import through_gate
+from shared.sync.open_thread import thread_changes
+from shared.sync.send_row import Sending, fail, moved_send, refusal_reason, save
+
+
+async def to_sending(work: Sending, draft: Draft) -> bool:
+    """The fenced step: the draft to send, the thread and its index rows in one transaction, before the mail leaves."""
+    s, now = work.s, work.s.clock.now()
+    check_at = now + outbound.ASK_AGAIN_AFTER
+    item = replace(
+        work.item,
+        phase=Phase.SENDING,
+        draft_graph_message_id=draft.graph_message_id,
+        draft_internet_message_id=draft.internet_message_id,
+        send_started_at=now,
+        send_tried_at=now,
+        due_at=check_at,
+        updated_at=now,
+    )
+
+    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]]:
+        changes = [work.stored.changed(item), *moved_send(work.item, check_at)]
+        changes += await thread_changes(s, work.mailbox, gate, item, draft)
+        return replace(gate, last_thread_activity_at=now), changes
+
+    try:
+        await through_gate(s, work.mailbox, item.generation, make)
+    except (GateShut, RowChanged):
+        return False
+    fresh = await s.ledger.find(work.mailbox, OutboxItem, item.key)
+    if fresh is None or fresh.value != item:
+        return False
+    work.stored = fresh
+    return True
+
+
+async def submit(work: Sending) -> None:
+    """Send the recorded draft; whatever is not a plain yes is asked about in five minutes."""
+    s, item = work.s, work.item
+    try:
+        await s.mail.send(work.access(), item.draft_graph_message_id or "")
+    except MessageRefused as err:
+        await fail(s, work.mailbox, work.stored, refusal_reason(err), err.detail)
+        return
+    except (Ambiguous, ItemGone, Unavailable, Throttled):
+        return
+    confirm_at = s.clock.now() + outbound.CONFIRM_AFTER
+    done = replace(
+        item, phase=Phase.SUBMITTED, due_at=confirm_at, lease_until=None, attempts=0, updated_at=s.clock.now()
+    )
+    if await save(work, done, *moved_send(item, confirm_at)):
+        await ring(s, work.mailbox, Todo(confirm_at, Work.SEND, item.key))
