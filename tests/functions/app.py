@@ -6,19 +6,27 @@ import json as json_module
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import azure.functions as func
 
+from shared.domain.errors import PostbraidError
 from shared.ops import CreatedTenant
 from shared.services import Services
 from shared.state import keys
 from shared.storage.memory import Call, MemoryBlobs, MemoryQueues, MemoryTables
+from shared.storage.memory.calls import no_hook
 from tests.builders import StillClock
 from tests.functions.answers import COOKIE, Answer, judged
-from tests.functions.fakes import FakeCrm, FakeFetcher, FakeMail, FakeSignIn
+from tests.functions.fake_mail import FakeMail
+from tests.functions.fakes import FakeCrm, FakeFetcher, FakeSignIn
 from tests.functions.host import Out, TimerRequest, find_route, timers, workers
+
+ANN_ADDRESS = "ann@northwind.example"
+WEBHOOK_SECRET = "graph-path-secret-of-enough-characters"
+BEA_ADDRESS = "bea@fabrikam.example"
 
 
 @dataclass(slots=True)
@@ -69,8 +77,11 @@ class App:
         out = Out()
         more = {route.output: out} if route.output else {}
         response = await route.handler(request, **more)
-        for text in out.texts:
-            await self.queues.put(keys.CHANGES, text)
+        try:
+            for text in out.texts:
+                await self.queues.put(keys.CHANGES, text)
+        except PostbraidError:
+            return Answer(500, {"x-answered-by": "host"}, b"")
         return judged(route.name, response)
 
     async def v1(self, method: str, path: str, **more: Any) -> Answer:
@@ -80,22 +91,37 @@ class App:
     async def pump(self, *queues: str) -> int:
         """Let the workers take every visible message, as the host does; returns how many there were."""
         done = 0
-        for queue in queues or keys.QUEUES:
-            while taken := await self.queues.receive(queue, 32):
-                for message in taken:
-                    await workers()[queue](msg=func.QueueMessage(id=message.id, body=message.text))
-                    await self.queues.delete(queue, message)
-                    done += 1
+        while visible := [
+            (queue, one) for queue in queues or keys.QUEUES for one in await self.queues.receive(queue, 32)
+        ]:
+            for queue, message in visible:
+                await workers()[queue](msg=func.QueueMessage(id=message.id, body=message.text))
+                await self.queues.delete(queue, message)
+                done += 1
         return done
 
+    async def later(self, **span: float) -> None:
+        """Time passes minute by minute, with the timers and workers of each."""
+        end = self.clock.now() + timedelta(**span)
+        while self.clock.now() < end:
+            self.clock.forward(minutes=1)
+            await self.tick()
+            if self.clock.now().minute % 15 == 0:
+                await self.tick("renew_subscriptions")
+            await self.pump()
+
     def store_down(self, error: Exception) -> None:
-        """Every call of every store fails with this."""
+        """Every call of every store fails with this, until `store_up`."""
 
         def fail(_: Call) -> None:
             raise error
 
         for store in (self.tables, self.blobs, self.queues):
             store.before = fail
+
+    def store_up(self) -> None:
+        for store in (self.tables, self.blobs, self.queues):
+            store.before = no_hook
 
     # ---- ways through the product
 
@@ -166,9 +192,16 @@ class App:
         ]
         return await self.call("POST", notifications_path(), json={"value": items})
 
+    async def arrives(self, *graph_message_ids: str) -> None:
+        """Graph says so, and the workers look."""
+        assert (await self.notify(*graph_message_ids)).status == 202
+        await self.pump()
 
-ANN_ADDRESS = "ann@northwind.example"
-WEBHOOK_SECRET = "graph-path-secret-of-enough-characters"
+    async def answered(self, sender: str = BEA_ADDRESS, **more: Any) -> dict[str, Any]:
+        """A mail that answers the newest send arrives; returns what the CRM was told of it."""
+        number = self.mail.receive(sender, in_reply_to=self.mail.last_sent.internet_message_id, **more)
+        await self.arrives(number)
+        return self.crm.last
 
 
 def notifications_path(secret: str = WEBHOOK_SECRET) -> str:
@@ -180,7 +213,7 @@ def send_body(crm_message_id: str = "m-1", **changes: Any) -> dict[str, Any]:
     body = {
         "crm_message_id": crm_message_id,
         "user_id": "u_ann",
-        "to": [{"address": "bea@fabrikam.example", "name": "Bea"}],
+        "to": [{"address": BEA_ADDRESS, "name": "Bea"}],
         "subject": "Your offer",
         "body": {"html": "<p>Here it is.</p>"},
         "crm_thread_id": "c-7",

@@ -21,8 +21,10 @@ from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
 from shared.storage.stores import Stores
 from tests.builders import SeededChance, StillClock
 from tests.functions.app import WEBHOOK_SECRET, App
-from tests.functions.fakes import FakeCrm, FakeFetcher, FakeMail, FakeSignIn
+from tests.functions.fake_mail import FakeMail
+from tests.functions.fakes import FakeCrm, FakeFetcher, FakeSignIn
 
+OLD_CLIENT_STATE_KEY = "client-state-key-of-before-the-rotation"
 PEPPER = "pepper-of-more-than-enough-characters"
 
 
@@ -41,7 +43,7 @@ def _settings(folder: Path) -> Settings:
             "GRAPH_BASE_URL": "https://localhost:7443/v1.0",
             "SEALING_KEY_FILE": str(key),
             "GRAPH_WEBHOOK_SECRET": WEBHOOK_SECRET,
-            "CLIENT_STATE_KEYS": "client-state-key-of-enough-characters",
+            "CLIENT_STATE_KEYS": f"client-state-key-of-enough-characters,{OLD_CLIENT_STATE_KEY}",
             "API_KEY_PEPPER": PEPPER,
             "LINK_SIGNING_KEYS": "link-signing-key-of-enough-characters",
         }
@@ -81,3 +83,17 @@ async def app(tmp_path: Path) -> AsyncIterator[App]:
     other = await create_tenant(services, keyring, "Contoso", "https://other.example/hooks", [])
     with bootstrap.replaced(services):
         yield App(services, clock, tables, blobs, queues, mail, sign_in, crm, fetcher, one, other, make_key)
+
+
+@pytest.fixture
+async def ready(app: App) -> App:
+    """Ann is connected."""
+    await app.connect()
+    return app
+
+
+@pytest.fixture
+async def begun(ready: App) -> App:
+    """And she began a thread with Bea from the CRM."""
+    await ready.sent()
+    return ready

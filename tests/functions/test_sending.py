@@ -15,13 +15,6 @@ from tests.functions.answers import problem
 from tests.functions.app import App, send_body
 
 
-@pytest.fixture
-async def ready(app: App) -> App:
-    """Ann is connected."""
-    await app.connect()
-    return app
-
-
 async def test_a_send_is_accepted_durably(ready: App) -> None:
     """202 with the status address, a row, an alarm and a doorbell; nothing has left yet (A-7)."""
     answer = await ready.v1("POST", "messages", json=send_body())

@@ -1,0 +1,237 @@
+"""A mailbox, as little of it as the functions need. The simulator is the place for Graph's behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from shared.domain.errors import ItemGone
+from shared.domain.model import (
+    Address,
+    Draft,
+    DraftContent,
+    FetchedMessage,
+    Located,
+    OutgoingFile,
+    Outline,
+    OutlinePage,
+    People,
+    Profile,
+    RemoteFile,
+    Subscription,
+    Whereabouts,
+)
+from shared.ports import Access, Clock
+from tests.functions.fakes import DOMAIN, Failing
+
+LOOKS = ("outline", "people", "fetch", "files", "file_content")
+
+
+@dataclass(slots=True)
+class FakeMail(Failing):
+    """One mailbox per access token; ids are counted, and a sent draft keeps its id (immutable ids)."""
+
+    clock: Clock | None = None
+    mails: dict[str, FetchedMessage] = field(default_factory=dict)
+    files_of: dict[str, list[tuple[RemoteFile, bytes]]] = field(default_factory=dict)
+    drafts: dict[str, DraftContent] = field(default_factory=dict)
+    sent: dict[str, DraftContent] = field(default_factory=dict)
+    deleted: dict[str, DraftContent] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+    client_states: list[str] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        assert self.clock is not None
+        return self.clock.now()
+
+    # ---- what happens in the mailbox
+
+    def receive(
+        self,
+        sender: str,
+        in_reply_to: str | None = None,
+        files: Sequence[tuple[str, bytes]] = (),
+        tags: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> str:
+        """A mail arrives, or the user's own is seen in Sent Items; returns its id. `tags` change its outline."""
+        number = f"AAMk-{len(self.mails) + 1}"
+        outline = Outline(number, f"<{number}@fabrikam.example>", f"conv-{number}", is_draft=False,
+                          in_reply_to=in_reply_to, received_at=self.now(), last_modified_at=self.now())  # fmt: skip
+        outline = replace(outline, **(tags or {}))
+        mail = FetchedMessage(
+            outline=outline, sender=Address(sender), to=(Address(f"ann@{DOMAIN}"),), cc=(), bcc=(), reply_to=(),
+            subject="Re: Your offer", html="<p>Yes.</p>", text="Yes.", sent_at=self.now(), received_at=self.now(),
+            has_attachments=bool(files),
+        )  # fmt: skip
+        self.mails[number] = replace(mail, **changes)
+        self.files_of[number] = [
+            (RemoteFile(f"f{n}", name, None, len(content), inline=False, kind="file"), content)
+            for n, (name, content) in enumerate(files)
+        ]
+        return number
+
+    def delete_drafts(self) -> None:
+        """The user throws all drafts away."""
+        self.deleted |= self.drafts
+        self.drafts.clear()
+
+    def send_drafts(self) -> None:
+        """They leave, whether anybody was told or not."""
+        self.sent |= self.drafts
+        self.drafts.clear()
+
+    def sent_outline(self, graph_message_id: str) -> Outline:
+        """How a sent draft looks in Sent Items."""
+        key = self.sent[graph_message_id].key
+        return replace(self._draft_outline(graph_message_id), is_draft=False, key=key)
+
+    @property
+    def last_sent(self) -> Outline:
+        """The newest of them."""
+        return self.sent_outline(list(self.sent)[-1])
+
+    def looks(self) -> list[str]:
+        """Every look into a mail, in order."""
+        return [one for one in self.calls if one in LOOKS]
+
+    # ---- the port
+
+    async def profile(self, access: Access) -> Profile:
+        self.called("profile")
+        name = (await access.token()).removeprefix("access-")
+        return Profile(f"{name}@{DOMAIN}", name.title())
+
+    async def outline(self, access: Access, graph_message_id: str) -> Outline:
+        await access.token()
+        self.called("outline")
+        if graph_message_id in self.sent:
+            return self.sent_outline(graph_message_id)
+        if graph_message_id in self.drafts:
+            return self._draft_outline(graph_message_id)
+        return self._mail(graph_message_id).outline
+
+    async def people(self, access: Access, graph_message_id: str) -> People:
+        self.called("people")
+        mail = self._mail(graph_message_id)
+        return People(mail.sender, mail.to, mail.cc)
+
+    async def fetch(self, access: Access, graph_message_id: str) -> FetchedMessage:
+        self.called("fetch")
+        return self._mail(graph_message_id)
+
+    async def files(self, access: Access, graph_message_id: str) -> tuple[RemoteFile, ...]:
+        self.called("files")
+        return tuple(one for one, _ in self.files_of.get(graph_message_id, ()))
+
+    async def file_content(
+        self, access: Access, graph_message_id: str, remote_id: str, limit_bytes: int
+    ) -> bytes:
+        self.called("file_content")
+        return next(content for one, content in self.files_of[graph_message_id] if one.remote_id == remote_id)
+
+    async def sweep(
+        self, access: Access, since: datetime, next_link: str | None = None, *, sent_items_only: bool = False
+    ) -> OutlinePage:
+        await access.token()
+        self.called("sweep")
+        found = [one.outline for one in self.mails.values()] + [self.sent_outline(one) for one in self.sent]
+        return OutlinePage(tuple(one for one in found if (one.last_modified_at or since) >= since), None)
+
+    async def create_draft(self, access: Access, content: DraftContent) -> Draft:
+        await access.token()
+        self.called("create_draft")
+        return self._draft(content)
+
+    async def create_reply(self, access: Access, to_graph_message_id: str, content: DraftContent) -> Draft:
+        await access.token()
+        self.called("create_reply")
+        draft = self._draft(content)
+        self.parents[draft.graph_message_id] = to_graph_message_id
+        return draft
+
+    async def fill_reply(
+        self, access: Access, graph_message_id: str, content: DraftContent, html: str
+    ) -> None:
+        self.called("fill_reply")
+
+    async def attach(self, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
+        self.called("attach")
+        remote = RemoteFile(
+            file.name, file.name, file.content_type, len(file.content), inline=False, kind="file"
+        )
+        self.files_of.setdefault(graph_message_id, []).append((remote, file.content))
+
+    async def send(self, access: Access, graph_message_id: str) -> None:
+        await access.token()
+        self.called("send")
+        if graph_message_id not in self.drafts:
+            raise ItemGone
+        self.sent[graph_message_id] = self.drafts.pop(graph_message_id)
+
+    async def locate(self, access: Access, graph_message_id: str) -> Located:
+        await access.token()
+        self.called("locate")
+        for place, whereabouts in self._places():
+            if graph_message_id in place:
+                return self._located(graph_message_id, whereabouts)
+        raise ItemGone
+
+    async def find_by_key(self, access: Access, key: str) -> tuple[Located, ...]:
+        self.called("find_by_key")
+        return tuple(
+            self._located(one, whereabouts)
+            for place, whereabouts in self._places()
+            for one, content in place.items()
+            if content.key == key
+        )
+
+    async def subscribe(
+        self, access: Access, *, client_state: str, expires_at: datetime, **_: Any
+    ) -> Subscription:
+        await access.token()
+        self.called("subscribe")
+        self.client_states.append(client_state)
+        return Subscription(f"sub-{len(self.client_states)}", expires_at, "me/messages", client_state)
+
+    async def renew(self, access: Access, subscription_id: str, expires_at: datetime) -> Subscription:
+        await access.token()
+        self.called("renew")
+        return Subscription(subscription_id, expires_at, "me/messages")
+
+    async def unsubscribe(self, access: Access, subscription_id: str) -> None:
+        self.called("unsubscribe")
+
+    async def subscriptions(self, access: Access) -> tuple[Subscription, ...]:
+        self.called("subscriptions")
+        return ()
+
+    # ---- inside
+
+    def _draft(self, content: DraftContent) -> Draft:
+        number = f"draft-{len(self.drafts) + len(self.sent) + len(self.deleted) + 1}"
+        self.drafts[number] = content
+        outline = self._draft_outline(number)
+        return Draft(number, outline.internet_message_id, outline.conversation_id, "<p>Quoted.</p>")
+
+    def _draft_outline(self, number: str) -> Outline:
+        return Outline(number, f"<{number}@{DOMAIN}>", f"conv-{number}", is_draft=True, received_at=self.now(),
+                       last_modified_at=self.now())  # fmt: skip
+
+    def _places(self) -> tuple[tuple[dict[str, DraftContent], Whereabouts], ...]:
+        return (
+            (self.sent, Whereabouts.SENT),
+            (self.drafts, Whereabouts.DRAFT),
+            (self.deleted, Whereabouts.DELETED_DRAFT),
+        )
+
+    def _located(self, number: str, whereabouts: Whereabouts) -> Located:
+        sent = whereabouts is Whereabouts.SENT
+        return Located(self.sent_outline(number) if sent else self._draft_outline(number), whereabouts)
+
+    def _mail(self, graph_message_id: str) -> FetchedMessage:
+        if graph_message_id not in self.mails:
+            raise ItemGone
+        return self.mails[graph_message_id]

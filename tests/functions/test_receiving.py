@@ -1,0 +1,246 @@
+"""What Graph posts: the handshake, and notifications judged without touching any store (G-1 to G-8)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import StoreUnavailable
+from shared.security.client_state import ClientStateSigner
+from shared.state import keys
+from shared.storage.memory import Call
+from shared.sync.doorbells import Changes, decode_job
+from shared.sync.subscriptions import mailbox_key
+from tests.builders import MAILBOX
+from tests.functions.answers import problem
+from tests.functions.app import WEBHOOK_SECRET, App, notifications_path
+from tests.functions.conftest import OLD_CLIENT_STATE_KEY
+
+GOOD = notifications_path()
+LIFECYCLE = f"/graph/lifecycle/{WEBHOOK_SECRET}"
+both = pytest.mark.parametrize("path", [GOOD, LIFECYCLE], ids=["changes", "lifecycle"])
+
+
+@pytest.fixture
+def state(app: App) -> str:
+    """A clientState of ours; whether its mailbox exists is the worker's question."""
+    return app.services.client_states.mint(mailbox_key(MAILBOX), 1, "nonce")
+
+
+def item(state: str, **changes: Any) -> dict[str, Any]:
+    """One change notification as Graph writes it."""
+    return {
+        "subscriptionId": "sub-1",
+        "subscriptionExpirationDateTime": "2026-03-09T09:15:00.0000000Z",
+        "changeType": "created",
+        "resource": "Users/oid/Messages/AAMk-1",
+        "resourceData": {"@odata.type": "#Microsoft.Graph.Message", "id": "AAMk-1"},
+        "clientState": state,
+        "tenantId": "tid-1",
+        **changes,
+    }
+
+
+async def hints(app: App) -> list[str]:
+    """What lies in the queue, in short."""
+    found = [decode_job(Changes, text) for text in await app.queues.peek(keys.CHANGES, 32)]
+    return [one.graph_message_id or one.lifecycle_event or "" for job in found for one in job.hints]
+
+
+# ---- the handshake
+
+TOKENS = {
+    "as Graph writes it": "Validation: Testing client application reachability for subscription Request-Id: 1-a",
+    "encoded twice": "%56alidation%3A%20Testing",
+    "a plus": "a+b=c&d",
+    "markup": "<script>alert(1)</script>",
+    "other letters": "Prüfung \u2713",
+    "the longest": "x" * 2048,
+}
+
+
+@both
+@pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
+async def test_the_handshake_gives_the_token_back(app: App, path: str, token: str) -> None:
+    """Exactly the text that the platform decoded once, as plain text that no browser interprets."""
+    answer = await app.call("POST", path, params={"validationToken": token})
+    assert (answer.status, answer.text) == (200, token)
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+NO_TOKENS = {"empty": "", "long": "x" * 2049, "bytes": "é" * 1025, "lines": "a\r\nX: y", "nul": "\x00"}
+
+
+@both
+@pytest.mark.parametrize("token", NO_TOKENS.values(), ids=NO_TOKENS)
+async def test_what_is_no_token_is_not_given_back(app: App, path: str, token: str) -> None:
+    """Too long, or not printable: 400, and nothing of it."""
+    answer = await app.call("POST", path, params={"validationToken": token})
+    assert (answer.status, answer.body) == (400, b"")
+
+
+@pytest.mark.parametrize(
+    "secret", ["wrong", WEBHOOK_SECRET[:-1], f"{WEBHOOK_SECRET}x", "é", WEBHOOK_SECRET.upper()]
+)
+@pytest.mark.parametrize("kind", ["notifications", "lifecycle"])
+async def test_another_path_is_not_there(app: App, state: str, kind: str, secret: str) -> None:
+    """Neither the handshake nor a good notification is answered without the secret of the path."""
+    path = f"/graph/{kind}/{secret}"
+    problem(await app.call("POST", path, params={"validationToken": "x"}), 404, "not-found")
+    problem(await app.call("POST", path, json={"value": [item(state)]}), 404, "not-found")
+    assert await hints(app) == []
+
+
+# ---- notifications
+
+LIFECYCLE_EVENTS = ["reauthorizationRequired", "subscriptionRemoved", "missed"]
+
+
+async def test_a_change_becomes_a_hint(app: App, state: str) -> None:
+    """202 with an empty body, and one message in the queue."""
+    answer = await app.call("POST", GOOD, json={"value": [item(state)]})
+    assert (answer.status, answer.body) == (202, b"")
+    assert await hints(app) == ["AAMk-1"]
+
+
+@pytest.mark.parametrize("event", LIFECYCLE_EVENTS)
+async def test_a_lifecycle_event_becomes_a_hint(app: App, state: str, event: str) -> None:
+    """At its own address; such an item has neither a change nor a message."""
+    members = {"lifecycleEvent": event, "changeType": None, "resourceData": None}
+    assert (await app.call("POST", LIFECYCLE, json={"value": [item(state, **members)]})).status == 202
+    assert await hints(app) == [event]
+
+
+def forged(state: str) -> dict[str, Any]:
+    head, _, mac = state.rpartition(".")
+    version, mailbox, generation, nonce = head.split(".")
+    return {
+        "none": None,
+        "empty": "",
+        "cut": state[:-1],
+        "longer": f"{state}A",
+        "another generation": f"{version}.{mailbox}.{int(generation) + 1}.{nonce}.{mac}",
+        "another mailbox": f"{version}.{mailbox[::-1]}.{generation}.{nonce}.{mac}",
+        "another version": f"v2.{mailbox}.{generation}.{nonce}.{mac}",
+        "another key": ClientStateSigner(["a-key-of-somebody-else-altogether"]).mint(mailbox, 1, nonce),
+        "a number": 7,
+        "a list": [state],
+        "very long": "v1." + "x" * 10_000,
+    }
+
+
+@both
+@pytest.mark.parametrize("kind", forged("v1.m.1.n.mac"))
+async def test_a_forged_item_is_dropped_in_silence(app: App, state: str, path: str, kind: str) -> None:
+    """202 all the same, so that nobody learns anything; nothing is kept (G-3)."""
+    answer = await app.call("POST", path, json={"value": [item(forged(state)[kind])]})
+    assert (answer.status, answer.body) == (202, b"")
+    assert await hints(app) == []
+
+
+async def test_the_key_of_before_the_rotation_is_good(app: App) -> None:
+    """Subscriptions live for a week: what was minted with the old key is accepted until they are renewed (G-2)."""
+    old = ClientStateSigner([OLD_CLIENT_STATE_KEY]).mint(mailbox_key(MAILBOX), 1, "nonce")
+    assert (await app.call("POST", GOOD, json={"value": [item(old)]})).status == 202
+    assert await hints(app) == ["AAMk-1"]
+
+
+BAD_ITEMS: dict[str, Any] = {
+    "no object": 7,
+    "null": None,
+    "a text": "x",
+    "no ids": {},
+    "a path for an id": {"resourceData": {"id": "../../users/boss/messages/1"}},
+    "an id of another type": {"resourceData": {"id": 7}},
+    "no message": {"resourceData": None},
+    "deleted": {"changeType": "deleted"},
+    "a subscription with spaces": {"subscriptionId": "a b"},
+    "an unknown lifecycle event": {"lifecycleEvent": "tomorrow"},
+}
+
+
+@pytest.mark.parametrize("bad", BAD_ITEMS.values(), ids=BAD_ITEMS)
+async def test_every_item_is_judged_by_itself(app: App, state: str, bad: Any) -> None:
+    """A bad one between two good ones takes nobody with it."""
+    second = item(state, resourceData={"id": "AAMk-2"})
+    middle = item(state, **bad) if isinstance(bad, dict) and bad else bad
+    answer = await app.call("POST", GOOD, json={"value": [item(state), middle, second]})
+    assert answer.status == 202
+    assert await hints(app) == ["AAMk-1", "AAMk-2"]
+
+
+async def test_many_items_are_one_message(app: App, state: str) -> None:
+    """One message for a POST while it fits; a POST over 64 KiB of hints becomes few, and loses none (G-7)."""
+    few = [item(state, resourceData={"id": f"AAMk-{n}"}) for n in range(50)]
+    assert (await app.call("POST", GOOD, json={"value": few})).status == 202
+    assert await app.queues.count(keys.CHANGES) == 1
+    many = [item(state, resourceData={"id": f"{n}-{'x' * 300}"}) for n in range(500)]
+    assert (await app.call("POST", GOOD, json={"value": many})).status == 202
+    assert await app.queues.count(keys.CHANGES) < 12
+    assert len(await hints(app)) == 550
+
+
+MALFORMED = {
+    "nothing": b"",
+    "no JSON": b"value=1",
+    "cut": b'{"value": [{}',
+    "bytes": b"\xff\xfe\x00",
+    "another encoding": b'{"value": ["\xe9"]}',
+    "a list": b"[]",
+    "no value": b"{}",
+    "a value of another type": b'{"value": {}}',
+    "null": b'{"value": null}',
+    "too many items": json.dumps({"value": [{}] * 1001}).encode(),
+    "deeper than any stack": b'{"value": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
+
+@both
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
+async def test_what_is_no_notification_is_a_400(app: App, path: str, body: bytes) -> None:
+    """A problem document, and nothing is kept (G-4)."""
+    problem(await app.call("POST", path, body=body), 400, "malformed-body")
+    assert await hints(app) == []
+
+
+@both
+async def test_more_than_a_mebibyte_is_a_413(app: App, state: str, path: str) -> None:
+    """Judged before it is parsed; exactly one is read."""
+    body = json.dumps({"value": [item(state)]}).encode()
+    room = b" " * (2**20 - len(body))
+    problem(await app.call("POST", path, body=body + room + b" "), 413, "body-too-large")
+    assert await hints(app) == []
+    assert (await app.call("POST", path, body=body + room)).status == 202
+
+
+# ---- stores
+
+
+async def test_no_store_is_touched_on_this_path(app: App, state: str) -> None:
+    """Handshake, good and forged items and nonsense: the answer depends on nothing (G-2, G-7)."""
+    used: list[str] = []
+
+    def note(call: Call) -> None:
+        used.append(f"{call.port} {call.operation}")
+
+    for store in (app.tables, app.blobs, app.queues):
+        store.before = note
+    await app.call("POST", GOOD, params={"validationToken": "x"})
+    await app.call("POST", GOOD, json={"value": [item("forged")]})
+    await app.call("POST", GOOD, body=b"x")
+    assert used == []
+    await app.call("POST", GOOD, json={"value": [item(state)]})
+    assert used == ["queue put"]  # the host's own output binding
+
+
+async def test_a_queue_that_is_down_is_the_hosts_5xx(app: App, state: str) -> None:
+    """Graph is not told 202 for what nobody keeps, and repeats; no answer of ours says 500."""
+    app.store_down(StoreUnavailable())
+    answer = await app.call("POST", GOOD, json={"value": [item(state)]})
+    assert (answer.status, answer.headers) == (500, {"x-answered-by": "host"})
+    app.store_up()
+    assert (await app.call("POST", GOOD, json={"value": [item(state)]})).status == 202
+    assert await hints(app) == ["AAMk-1"]
