@@ -1,7 +1,7 @@
 """Entra: applications, sign-ins, codes and tokens.
 
-Sources: Microsoft identity platform, "OAuth 2.0 authorization code flow", "Refresh tokens", "ID token claims reference",
-"Microsoft Entra authentication and authorization error codes".
+Sources: Microsoft identity platform, "OAuth 2.0 authorization code flow", "Refresh tokens", "ID token claims
+reference", "Microsoft Entra authentication and authorization error codes".
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Code:
     redirect_uri: str
     scope: str
     challenge: str | None
+    challenge_method: str
     nonce: str | None
     expires_at: datetime
     used: bool = False
@@ -89,10 +90,15 @@ class Entra:
     codes: dict[str, Code] = field(default_factory=dict)
     refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
-    consents: set[tuple[str, str]] = field(default_factory=set)
-    key: rsa.RSAPrivateKey = field(
-        default_factory=lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    )
+    consents: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    _key: rsa.RSAPrivateKey | None = None
+
+    @property
+    def key(self) -> rsa.RSAPrivateKey:
+        """What ID tokens are signed with; made at its first use, because that takes a while."""
+        if self._key is None:
+            self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return self._key
 
     def register(self, application: Application) -> None:
         """Make an application known, or change it."""
@@ -116,10 +122,13 @@ class Entra:
     def issue_code(self, user: User, query: dict[str, str]) -> str:
         """A code for a sign-in that was approved."""
         code = self.world.ids.opaque("0.A", 60)
-        self.consents.add((user.user_id, query["client_id"]))
+        self.consents.setdefault((user.user_id, query["client_id"]), set()).update(
+            _names(query.get("scope", ""))
+        )
         self.codes[code] = Code(
             user, query["client_id"], query["redirect_uri"], query.get("scope", ""),
-            query.get("code_challenge"), query.get("nonce"), self.world.now() + CODE_LIFE,
+            query.get("code_challenge"), query.get("code_challenge_method", "plain"), query.get("nonce"),
+            self.world.now() + CODE_LIFE,
         )  # fmt: skip
         return code
 
@@ -157,8 +166,10 @@ class Entra:
     def _check_verifier(self, code: Code, verifier: str | None) -> None:
         if code.challenge is None:
             return
-        digest = hashlib.sha256((verifier or "").encode()).digest()
-        if _b64(digest) != code.challenge:
+        shown = verifier or ""
+        if code.challenge_method == "S256":
+            shown = _b64(hashlib.sha256(shown.encode()).digest())
+        if shown != code.challenge:
             raise EntraError(
                 "invalid_grant",
                 501481,
@@ -200,7 +211,7 @@ class Entra:
             raise EntraError("invalid_client", 7000215, "Invalid client secret provided.", 401)
 
     def _tokens(self, user: User, client_id: str, scope: str, nonce: str | None) -> dict[str, Any]:
-        names = [one.removeprefix(GRAPH_PREFIX) for one in scope.split()]
+        names = _names(scope)
         unknown = [one for one in names if one not in GRAPH_SCOPES | OIDC_SCOPES and one != ".default"]
         if unknown:
             raise EntraError(
@@ -208,7 +219,15 @@ class Entra:
                 70011,
                 f"The provided value for the input parameter 'scope' is not valid: {unknown[0]}.",
             )
-        granted = [one for one in names if one in GRAPH_SCOPES]
+        consented = self.consents.get((user.user_id, client_id), set())
+        granted = sorted(GRAPH_SCOPES & (consented if ".default" in names else set(names)))
+        if not set(granted) <= consented:
+            raise EntraError(
+                "invalid_grant",
+                65001,
+                f"The user or administrator has not consented to use the application with ID '{client_id}'.",
+                suberror="consent_required",
+            )
         seconds = int(self.world.knobs.number("access_token_seconds")) or self.world.random.randint(
             3600, 5400
         )
@@ -217,7 +236,7 @@ class Entra:
         self.grants[token] = Grant(user, client_id, frozenset(granted), expires_at, token)
         answer: dict[str, Any] = {
             "token_type": "Bearer",
-            "scope": " ".join(sorted(granted)),
+            "scope": " ".join(granted),
             "expires_in": seconds,
             "ext_expires_in": seconds,
             "access_token": token,
@@ -273,6 +292,11 @@ class Entra:
         if self.world.knobs.text("revoked_access_tokens") == "refused":
             self.grants = {text: one for text, one in self.grants.items() if one.user is not user}
         self.world.subscriptions.sessions_revoked(user)
+
+
+def _names(scope: str) -> list[str]:
+    """The single scopes, those of Graph without its address."""
+    return [one.removeprefix(GRAPH_PREFIX) for one in scope.split()]
 
 
 def _b64(raw: bytes) -> str:

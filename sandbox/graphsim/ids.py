@@ -29,14 +29,14 @@ def looks_like_id(text: str) -> bool:
 class IdMaker:
     """All ids of one simulator, from one seed.
 
-    `case_twins`: every second item id differs from the one before only in the case of a letter, as happens with
-    Exchange's counting base64 ids.
+    `case_twins`: of each kind of item, every second id differs from the one before only in the case of a letter, as
+    happens with Exchange's counting base64 ids.
     """
 
     seed: int
     case_twins: bool = True
     _random: random.Random = field(init=False)
-    _twin: str = ""
+    _twins: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -59,14 +59,13 @@ class IdMaker:
 
     def item(self, prefix: str, mailbox_part: str) -> str:
         """An id for a message, folder, conversation or attachment of that mailbox."""
-        return f"{prefix}{mailbox_part}{self._tail()}A="
+        return f"{prefix}{mailbox_part}{self._tail(prefix + mailbox_part)}A="
 
-    def _tail(self) -> str:
-        if self.case_twins and self._twin:
-            tail, self._twin = self._twin, ""
-            return tail
+    def _tail(self, kind: str) -> str:
+        if self.case_twins and (twin := self._twins.pop(kind, "")):
+            return twin
         tail = self.opaque("", 12) + self._random.choice("abcdefghijklmnopqrstuvwxyz")
-        self._twin = tail[:-1] + tail[-1].upper()
+        self._twins[kind] = tail[:-1] + tail[-1].upper()
         return tail
 
     def change_key(self) -> str:

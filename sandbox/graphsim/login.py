@@ -15,6 +15,7 @@ from sandbox.graphsim.pages.layout import page
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from sandbox.graphsim.faults import Fault
     from sandbox.graphsim.store import User
     from sandbox.graphsim.world import World
 
@@ -91,7 +92,8 @@ def check_authorize(world: World, query: dict[str, str]) -> None:
         raise AuthorizePageError("AADSTS700016: Application was not found in the directory.")
     if query.get("redirect_uri") not in application.redirect_uris:
         raise AuthorizePageError(
-            "AADSTS50011: The redirect URI specified in the request does not match the redirect URIs configured for the application."
+            "AADSTS50011: The redirect URI specified in the request does not match the redirect URIs configured "
+            "for the application."
         )
     missing = [name for name in REQUIRED if not query.get(name)]
     if missing:
@@ -119,8 +121,9 @@ def outcome(world: World, query: dict[str, str], user: User | None, decision: st
 def send_back(query: dict[str, str], fields: dict[str, str]) -> Response:
     """By redirect or by a form that posts itself, as response_mode says."""
     target = query["redirect_uri"]
-    if query.get("response_mode", "query") != "form_post":
-        sign = "&" if "?" in target else "?"
+    mode = query.get("response_mode", "query")
+    if mode != "form_post":
+        sign = "#" if mode == "fragment" else "&" if "?" in target else "?"
         return RedirectResponse(f"{target}{sign}{urlencode(fields)}", 302)
     inputs = "".join(
         f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
@@ -131,7 +134,7 @@ def send_back(query: dict[str, str], fields: dict[str, str]) -> Response:
         '<p>Going back to the application…</p><button data-testid="continue">Continue</button></form>'
         '<script>document.getElementById("back").submit()</script>'
     )
-    return HTMLResponse(page("Working…", form))
+    return HTMLResponse(page("Working…", form, narrow=True))
 
 
 def account_page(world: World, query: dict[str, str]) -> HTMLResponse:
@@ -146,12 +149,13 @@ def account_page(world: World, query: dict[str, str]) -> HTMLResponse:
         f"<strong>{html.escape(one.display_name)}</strong><span>{html.escape(one.address)}</span></a></li>"
         for one in users
     )
-    body = f'<h1>Pick an account</h1><ul class="accounts">{rows}</ul>{_decline(query, "")}'
+    note = '<p class="dim">This imitates Microsoft\'s sign-in: nobody has a password here.</p>'
+    body = f'<h1>Pick an account</h1>{note}<ul class="accounts">{rows}</ul>{_decline(query, "")}'
     return HTMLResponse(page("Sign in (simulated)", body, narrow=True))
 
 
 def consent_page(world: World, query: dict[str, str], user: User) -> HTMLResponse:
-    """May the application do these things?"""
+    """Ask whether the application may do these things."""
     application = world.entra.applications[query["client_id"]]
     asked = [
         text
@@ -217,19 +221,19 @@ async def token(world: World, request: Request) -> JSONResponse:
     form = {name: str(value) for name, value in (await request.form()).items()}
     fault = world.faults.hit("entra.token", "POST", None)
     try:
-        if fault and fault.status:
-            raise EntraError(
-                "temporarily_unavailable",
-                90033,
-                "A transient error has occurred. Please try again.",
-                fault.status,
-            )
+        _strike(fault)
         answer = _tokens(world, form, _basic(request))
         entry.status = 200
         return JSONResponse(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
     except EntraError as error:
         entry.status, entry.error = error.status, error.error
         return JSONResponse(error_body(world, error), error.status)
+
+
+def _strike(fault: Fault | None) -> None:
+    if fault and fault.status:
+        text = "A transient error has occurred. Please try again."
+        raise EntraError("temporarily_unavailable", 90033, text, fault.status)
 
 
 def _tokens(world: World, form: dict[str, str], basic: tuple[str, str] | None) -> dict[str, Any]:

@@ -110,7 +110,6 @@ TYPES: dict[str, dict[str, str]] = {
         "unreadItemCount": "int?",
         "totalItemCount": "int?",
         "isHidden": "bool?",
-        "sizeInBytes": "int?",
     },
     "user": _ENTITY
     | {

@@ -1,0 +1,289 @@
+"""Reading messages: properties, pages, filters, orders, bodies, ids."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.graphsim.conftest import ANN, CAT, IMMUTABLE, MARK, App, Lab, at, draft, file, where
+
+RECENT = "receivedDateTime ge 2026-01-01T00:00:00Z"
+
+
+async def subjects(app: App, query: str = "", path: str = "me/messages") -> list[str]:
+    listed = await app.ok("GET", f"{path}?{query}" if query else path)
+    return [one["subject"] for one in listed["value"]]
+
+
+async def test_a_whole_message(lab: Lab, app: App) -> None:
+    """Without $select everything comes but the two properties that must be asked for, times in whole seconds of UTC."""
+    mail = await lab.arrives(subject="Quote", cc=["dan@fabrikam.example"])
+    found = await app.ok("GET", at(mail["ordinary_id"]))
+    assert (found["subject"], found["isRead"], found["isDraft"]) == ("Quote", False, False)
+    assert found["from"] == {"emailAddress": {"name": "Cat Clark", "address": CAT}}
+    assert found["ccRecipients"][0]["emailAddress"]["address"] == "dan@fabrikam.example"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found["receivedDateTime"])
+    assert found["@odata.etag"] == f'W/"{found["changeKey"]}"'
+    assert "internetMessageHeaders" not in found
+    assert "uniqueBody" not in found
+
+
+async def test_select(lab: Lab, app: App) -> None:
+    """$select gives what it names, and the id; property names are taken in any case."""
+    mail = await lab.arrives()
+    found = await app.ok("GET", f"{at(mail['id'])}?{where(select='Subject,uniqueBody')}")
+    assert {name for name in found if "@" not in name} == {"id", "subject", "uniqueBody"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        where(select="subject,colour"), where(select="attachments"), where(expand="sender"), where(top="0"),
+        where(top="1001"), where(skip="-1"), where(orderby="colour"), where(filter="colour eq 'red'"),
+        where(filter="isRead eq 'no'"), where(filter="isRead eq false and"), where(filter="receivedDateTime ge 'x'"),
+        where(filter="subject like 'x'"), where(filter="(isRead eq true"), where(count="maybe"), "$levels=2",
+        "colour=red", "$top=1&$top=2", "$select=", where(expand="attachments($levels=1)"),
+        where(expand="attachments($select=contentBytes)"),
+    ],
+)  # fmt: skip
+async def test_wrong_queries(app: App, query: str) -> None:
+    """An option, property or value that Graph does not know is refused while it parses the address."""
+    assert await app.refused("GET", f"me/messages?{query}") == (400, "RequestBroker--ParseUri")
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        (where(expand="singleValueExtendedProperties"), "ErrorInvalidUrlQueryFilter"),
+        (where(expand="singleValueExtendedProperties($filter=id eq 'nonsense')"), "ErrorInvalidUrlQueryFilter"),
+        (where(filter="singleValueExtendedProperties/Any(ep: ep/value eq 'x')"), "ErrorInvalidUrlQueryFilter"),
+        (where(filter="singleValueExtendedProperties/Any(ep: ep/id eq 'x')"), "ErrorInvalidProperty"),
+        (where(filter="isRead eq false", orderby="receivedDateTime desc"), "InefficientFilter"),
+        (where(filter=f"isRead eq false and {RECENT}", orderby="receivedDateTime"), "InefficientFilter"),
+    ],
+)  # fmt: skip
+async def test_queries_that_outlook_refuses(app: App, query: str, code: str) -> None:
+    """There is no listing of extended properties, and what is sorted by comes first in the filter."""
+    assert await app.refused("GET", f"me/messages?{query}") == (400, code)
+
+
+async def test_pages(lab: Lab, app: App) -> None:
+    """Ten to a page unless $top says otherwise; following the next link as it stands visits each message once."""
+    for number in range(12):
+        await lab.arrives(subject=f"mail {number}")
+    first = await app.ok("GET", "me/messages")
+    assert len(first["value"]) == 10
+    seen, link = (
+        [],
+        f"{first['@odata.context'].partition('/$metadata')[0]}/me/messages?$top=5&$select=subject",
+    )
+    while link:
+        page = await app.ok("GET", link.partition("/v1.0/")[2])
+        seen += [one["subject"] for one in page["value"]]
+        link = page.get("@odata.nextLink", "")
+    assert sorted(seen) == sorted(f"mail {number}" for number in range(12))
+    counted = await app.ok("GET", f"me/messages?{where(count='true', top='1')}")
+    assert (counted["@odata.count"], len(counted["value"])) == (12, 1)
+
+
+async def test_filters(lab: Lab, app: App) -> None:
+    """Comparisons, functions, and/or/not, and brackets pick the messages that they say."""
+    await lab.arrives(subject="Red")
+    await lab.pass_time(3600)
+    late = await lab.arrives(subject="Blue")
+    await lab.control("POST", f"mailboxes/{ANN}/messages/{late['id']}/read", {})
+    for text, expected in {
+        "isRead eq true": ["Blue"],
+        "not (isRead eq true)": ["Red"],
+        "subject eq 'RED'": ["Red"],
+        "startswith(subject,'bl')": ["Blue"],
+        "contains(subject,'e')": ["Blue", "Red"],
+        "isRead eq true and subject eq 'red'": [],
+        "isRead eq true or subject eq 'red'": ["Blue", "Red"],
+        f"from/emailAddress/address eq '{CAT.upper()}'": ["Blue", "Red"],
+        f"receivedDateTime ge {late['received_at']}": ["Blue"],
+        f"lastModifiedDateTime lt {late['received_at']}": ["Red"],
+        f"internetMessageId eq '{late['internet_message_id']}'": ["Blue"],
+        f"conversationId eq '{late['conversation_id']}'": ["Blue"],
+        f"conversationId eq '{late['conversation_id'].upper()}'": [],
+    }.items():
+        assert sorted(await subjects(app, where(filter=text))) == expected, text
+
+
+async def test_orders(lab: Lab, app: App) -> None:
+    """$orderby sorts either way; with a filter its properties stand first there too."""
+    for name in ("B", "C", "A"):
+        await lab.arrives(subject=name)
+    assert await subjects(app) == ["A", "C", "B"]
+    assert await subjects(app, where(orderby="subject desc")) == ["C", "B", "A"]
+    query = where(filter=RECENT, orderby="receivedDateTime asc", top="2")
+    assert await subjects(app, query) == ["B", "C"]
+
+
+async def test_a_filtered_list_has_no_order_of_its_own(lab: Lab, app: App) -> None:
+    """Without $orderby a filtered list comes in any order; the knob gives the newest first."""
+    for number in range(8):
+        await lab.arrives(subject=f"{number}")
+    newest_first = [f"{number}" for number in range(7, -1, -1)]
+    assert await subjects(app, where(filter="isRead eq false")) != newest_first
+    await lab.knobs(unordered_list="newest_first")
+    assert await subjects(app, where(filter="isRead eq false")) == newest_first
+
+
+async def test_extended_properties_are_read_by_name_only(app: App) -> None:
+    """They are not echoed, come with $expand, and are found with Any: names by their case, values in any."""
+    made = await app.ok(
+        "POST", "me/messages", draft(singleValueExtendedProperties=[{"id": MARK, "value": "Key-1"}])
+    )
+    assert "singleValueExtendedProperties" not in made
+    expand = f"singleValueExtendedProperties($filter=id eq '{MARK}')"
+    found = await app.ok("GET", f"{at(made['id'])}?{where(expand=expand)}")
+    assert found["singleValueExtendedProperties"] == [{"id": MARK, "value": "Key-1"}]
+    for name, value, count in (
+        (MARK, "KEY-1", 1),
+        (MARK, "other", 0),
+        (MARK.replace("Mark", "mark"), "Key-1", 0),
+    ):
+        text = f"singleValueExtendedProperties/Any(ep: ep/id eq '{name}' and ep/value eq '{value}')"
+        listed = await app.ok("GET", f"me/messages?{where(filter=text)}")
+        assert len(listed["value"]) == count
+
+
+async def test_standard_tags(lab: Lab, app: App) -> None:
+    """Exchange's own tags give Message-ID, In-Reply-To and References without the header list."""
+    await lab.knobs(received_reply_tags="both")
+    mail = await lab.arrives(
+        in_reply_to="<one@x.example>", references=["<zero@x.example>", "<one@x.example>"]
+    )
+    tags = ["String 0x1035", "String 0x1042", "String 0x1039"]
+    named = " or ".join(f"id eq '{tag}'" for tag in tags)
+    expand = f"singleValueExtendedProperties($filter={named})"
+    found = await app.ok("GET", f"{at(mail['id'])}?{where(select='id', expand=expand)}")
+    assert {one["id"]: one["value"] for one in found["singleValueExtendedProperties"]} == dict(
+        zip(
+            tags,
+            [mail["internet_message_id"], "<one@x.example>", "<zero@x.example> <one@x.example>"],
+            strict=True,
+        )
+    )
+
+
+async def test_received_mail_may_lack_a_tag(lab: Lab, app: App) -> None:
+    """By default received mail carries one of the two reply tags or both, never none."""
+    seen = set()
+    expand = "singleValueExtendedProperties($filter=id eq 'String 0x1042' or id eq 'String 0x1039')"
+    for _ in range(12):
+        mail = await lab.arrives(in_reply_to="<a@x.example>", references=["<a@x.example>"])
+        found = await app.ok("GET", f"{at(mail['id'])}?{where(select='id', expand=expand)}")
+        seen.add(tuple(sorted(one["id"] for one in found["singleValueExtendedProperties"])))
+    assert seen == {("String 0x1042",), ("String 0x1039",), ("String 0x1039", "String 0x1042")}
+
+
+async def test_headers_of_received_mail(lab: Lab, app: App) -> None:
+    """Asked for by name, all headers come in order, repeated ones too; drafts of one's own have none."""
+    mail = await lab.arrives(headers={"Auto-Submitted": "auto-replied"}, in_reply_to="<a@x.example>")
+    found = await app.ok("GET", f"{at(mail['id'])}?{where(select='internetMessageHeaders')}")
+    names = [one["name"] for one in found["internetMessageHeaders"]]
+    assert names.count("Received") == 2
+    assert {"Message-ID", "In-Reply-To", "Auto-Submitted", "Date"} <= set(names)
+    made = await app.ok("POST", "me/messages", draft())
+    own = await app.ok("GET", f"{at(made['id'])}?{where(select='internetMessageHeaders')}")
+    assert "internetMessageHeaders" not in own
+
+
+async def test_bodies(lab: Lab, app: App) -> None:
+    """HTML comes without scripts unless asked for, as text on request; the preview has 255 characters."""
+    html = f'<p onclick="x()">Hi {"long " * 80}</p><script>steal()</script><img src="cid:logo">'
+    made = await app.ok("POST", "me/messages", draft(body={"contentType": "HTML", "content": html}))
+    assert made["body"]["contentType"] == "html"
+    assert made["body"]["content"].startswith("<html><head>")
+    assert not {"script", "onclick"} & set(re.findall(r"\w+", made["body"]["content"]))
+    assert len(made["bodyPreview"]) == 255
+    answer = await app("GET", at(made["id"]), Prefer='outlook.body-content-type="text"')
+    assert answer.headers["Preference-Applied"] == 'outlook.body-content-type="text"'
+    text = answer.json()["body"]
+    assert text["contentType"] == "text"
+    assert text["content"].endswith("[cid:logo]")
+
+
+async def test_the_part_above_the_quotation(lab: Lab, app: App) -> None:
+    """The property `uniqueBody` leaves out what a mail program quoted."""
+    mail = await lab.arrives(html="<p>Yes, gladly</p><blockquote>Shall we?</blockquote>")
+    found = await app.ok("GET", f"{at(mail['id'])}?{where(select='uniqueBody')}")
+    assert "gladly" in found["uniqueBody"]["content"]
+    assert "Shall we" not in found["uniqueBody"]["content"]
+
+
+async def test_mime(lab: Lab, app: App) -> None:
+    """$value is the message as RFC 5322 text."""
+    mail = await lab.arrives(subject="Quote")
+    answer = await app("GET", f"{at(mail['id'])}/$value")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert f"Message-ID: {mail['internet_message_id']}" in answer.text
+    assert "Subject: Quote" in answer.text
+
+
+async def test_both_kinds_of_id(lab: Lab, app: App) -> None:
+    """Prefer decides the format of ids in answers; either names the message, and a move changes the ordinary one."""
+    mail = await lab.arrives()
+    ordinary = await app.ok("GET", at(mail["id"]))
+    immutable = await app.ok("GET", at(mail["ordinary_id"]), **IMMUTABLE)
+    assert (ordinary["id"], immutable["id"]) == (mail["ordinary_id"], mail["id"])
+    await app.ok("POST", f"{at(ordinary['id'])}/move", {"DestinationId": "archive"})
+    assert await app.refused("GET", at(ordinary["id"])) == (404, "ErrorItemNotFound")
+    assert (await app.ok("GET", at(immutable["id"]), **IMMUTABLE))["id"] == immutable["id"]
+
+
+async def test_ids_are_case_sensitive(lab: Lab, app: App) -> None:
+    """Neighbours may differ by the case of one letter, and each names its own message."""
+    ids = [(await lab.arrives(subject=f"{number}"))["id"] for number in range(12)]
+    assert len({one.lower() for one in ids}) < len(ids)
+    for number, one in enumerate(ids):
+        assert (await app.ok("GET", at(one)))["subject"] == f"{number}"
+
+
+@pytest.mark.parametrize(
+    "prefer", ['IdType="Mutable"', 'outlook.body-content-type="pdf"', "outlook.colour=red"]
+)
+async def test_wrong_preferences(app: App, prefer: str) -> None:
+    """A preference that Graph does not know is refused here, lest a slip of the pen go unnoticed."""
+    status, _ = await app.refused("GET", "me/messages", Prefer=prefer)
+    assert status == 400
+
+
+async def test_several_preferences(lab: Lab, app: App) -> None:
+    """One header may hold several."""
+    mail = await lab.arrives()
+    found = await app.ok(
+        "GET", at(mail["id"]), Prefer='outlook.body-content-type="text", IdType="ImmutableId"'
+    )
+    assert (found["id"], found["body"]["contentType"]) == (mail["id"], "text")
+
+
+async def test_attachments_with_the_message(app: App) -> None:
+    """$expand=attachments brings the files; with $select inside only their outlines."""
+    made = await app.ok("POST", "me/messages", draft(attachments=[file()]))
+    whole = await app.ok("GET", f"{at(made['id'])}?{where(expand='attachments')}")
+    assert whole["attachments"][0]["contentBytes"] == "aGVsbG8="
+    outline = await app.ok("GET", f"{at(made['id'])}?{where(expand='attachments($select=name,size)')}")
+    assert {name for name in outline["attachments"][0] if "@" not in name} == {"id", "name", "size"}
+
+
+async def test_by_way_of_a_folder(lab: Lab, app: App) -> None:
+    """A folder lists its own messages only, by well-known name, by id and in brackets, and gives none of another's."""
+    mail = await lab.arrives(subject="In")
+    await app.ok("POST", "me/messages", draft(subject="Out"))
+    inbox = (await app.ok("GET", "me/mailFolders/inbox"))["id"]
+    for path in (
+        "me/mailFolders/inbox/messages",
+        "me/mailFolders('inbox')/messages",
+        f"me/mailFolders/{inbox}/messages",
+    ):
+        assert await subjects(app, path=path) == ["In"]
+    assert (await app.ok("GET", f"me/mailFolders/inbox/messages/{mail['id']}"))["subject"] == "In"
+    assert await app.refused("GET", f"me/mailFolders/drafts/messages/{mail['id']}") == (
+        404,
+        "ErrorItemNotFound",
+    )
+    assert await app.refused("GET", "me/mailFolders/nowhere/messages") == (400, "ErrorInvalidIdMalformed")
