@@ -19,12 +19,16 @@ MARGIN: Final = timedelta(minutes=5)
 
 @dataclass(slots=True)
 class MailboxAccess:
-    """Access for the length of one piece of work; it reads the stored token once."""
+    """Access for the length of one piece of work; it reads the stored token once.
+
+    `valid_for`: a stored token with less life left than this is refreshed.
+    """
 
     services: Services
     mailbox: MailboxRef
     user_id: str
     connection_id: str
+    valid_for: timedelta = MARGIN
     _token: str | None = None
 
     @property
@@ -41,7 +45,7 @@ class MailboxAccess:
     async def _stored(self, rejected: str | None) -> str | None:
         s = self.services
         kept = await s.connections.access_token(self.mailbox.tenant_id, self.user_id, self.connection_id)
-        good = kept is not None and kept[0] != rejected and kept[1] - MARGIN > s.clock.now()
+        good = kept is not None and kept[0] != rejected and kept[1] - self.valid_for > s.clock.now()
         return kept[0] if kept is not None and good else None
 
     async def _refreshed(self, claims: str | None) -> str:
@@ -66,9 +70,9 @@ class MailboxAccess:
         return fresh.access_token
 
 
-def access_for(s: Services, mailbox: MailboxRef, gate: Gate) -> MailboxAccess:
+def access_for(s: Services, mailbox: MailboxRef, gate: Gate, valid_for: timedelta = MARGIN) -> MailboxAccess:
     """Access through the connection that the gate names."""
-    return MailboxAccess(s, mailbox, gate.user_id, gate.connection_id)
+    return MailboxAccess(s, mailbox, gate.user_id, gate.connection_id, valid_for)
 
 
 async def mark_grant_dead(s: Services, mailbox: MailboxRef) -> None:

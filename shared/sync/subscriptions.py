@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from shared.domain import renewals
 from shared.domain.errors import MessageRefused, SubscriptionGone
@@ -15,6 +16,10 @@ from shared.state.ledger import Change, Erase, new
 from shared.state.letters import SubscriptionNote
 from shared.sync.access import access_for
 from shared.sync.gatekeeping import respect_pause, through_gate
+
+# Delivery pauses when the token behind a subscription expires, and Graph asks to re-authorise before: with the same
+# old token that would change nothing. Tokens live 60 to 90 minutes; a doubled request does not refresh twice.
+FRESH_TOKEN: Final = timedelta(minutes=55)
 
 
 async def ensure_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate:
@@ -120,7 +125,7 @@ async def renew_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
         return None
     gate, now = stored.value, s.clock.now()
     respect_pause(gate, now)
-    access = access_for(s, mailbox, gate)
+    access = access_for(s, mailbox, gate, FRESH_TOKEN)
     try:
         granted = await s.mail.renew(access, gate.subscription_id or "", renewals.wanted_expiry(now))
     except SubscriptionGone:
