@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MAXIMUM = timedelta(minutes=10_080)
 RAISED_TO = timedelta(minutes=45)
+# "Every few minutes to rarely" (lifecycle events): each answer makes a new plan, which never asks at once.
+ASKS_AGAIN_AFTER = timedelta(minutes=3)
 QUOTA = 1000
 Lifecycle = Literal["reauthorizationRequired", "subscriptionRemoved", "missed"]
 _RESOURCE = re.compile(
@@ -34,7 +36,10 @@ DRAFT_FILTER = "isdraft eq false"
 
 @dataclass(slots=True)
 class Subscription:
-    """One registration. `folder_id` None: the whole mailbox. `filtered`: drafts are outside the set."""
+    """One registration. `folder_id` None: the whole mailbox. `filtered`: drafts are outside the set.
+
+    `plan` counts the answers to reauthorizationRequired: what an earlier plan still had to ask is void.
+    """
 
     subscription_id: str
     user: User
@@ -49,6 +54,7 @@ class Subscription:
     immutable_ids: bool
     filtered: bool
     folder_id: str | None
+    plan: int = 0
 
     def shown(self) -> dict[str, Any]:
         """As Graph writes it; members that are unset come as null."""
@@ -188,12 +194,15 @@ class Subscriptions:
             "late": [end - timedelta(minutes=20), end - timedelta(minutes=5)],
             "formula": [now + (end - now) / 4, *(end - timedelta(minutes=left) for left in (45, 30, 15))],
         }.get(kind, [])
+        subscription.plan += 1
+        plan = subscription.plan
         for at in moments:
-            self.world.schedule.add(max(at, now), lambda: self._ask(subscription, end))
+            if at >= now + ASKS_AGAIN_AFTER:
+                self.world.schedule.add(at, lambda: self._ask(subscription, plan))
 
-    def _ask(self, subscription: Subscription, end: datetime) -> None:
+    def _ask(self, subscription: Subscription, plan: int) -> None:
         alive = self.items.get(subscription.subscription_id) is subscription
-        if alive and subscription.token_expires_at == end:
+        if alive and subscription.plan == plan:
             self.world.notifier.lifecycle(subscription, "reauthorizationRequired")
 
     def remove(self, subscription: Subscription, *, tell: bool) -> None:
