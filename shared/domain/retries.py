@@ -47,7 +47,8 @@ def judge_answer(
 ) -> Delivered | RetryAt | Park | EndpointOff:
     """What an attempt's answer means (C-8). `attempts` counts this one; `status` None means no answer came.
 
-    Only 2xx is a yes; a redirect is not followed and counts as any other failure (Standard Webhooks, 1.0).
+    Only 2xx is a yes; a redirect is not followed and counts as any other failure (Standard Webhooks, 1.0). A
+    Retry-After makes the wait longer, never shorter: one of 0 seconds would use up the whole schedule at once.
     """
     if status is not None and 200 <= status < 300:  # noqa: PLR2004 - the 2xx class
         return Delivered()
@@ -57,10 +58,10 @@ def judge_answer(
         return Park()
     if attempts > len(CRM_SCHEDULE_SECONDS):
         return Park()
+    planned = CRM_SCHEDULE_SECONDS[attempts - 1] * (1 + CRM_JITTER * (2 * fraction - 1))
     if status in THROTTLES and retry_after_seconds is not None:
-        return RetryAt(min(retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS))
-    spread = 1 + CRM_JITTER * (2 * fraction - 1)
-    return RetryAt(CRM_SCHEDULE_SECONDS[attempts - 1] * spread)
+        return RetryAt(max(planned, min(retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS)))
+    return RetryAt(planned)
 
 
 def transient_delay_seconds(attempts: int, fraction: float) -> float:

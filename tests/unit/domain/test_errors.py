@@ -1,0 +1,82 @@
+"""The tree of errors is the one that its file draws."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from shared.domain import errors
+from shared.domain.errors import FieldError, PostbraidError
+
+DRAWN = re.compile(r"^(?P<indent>[│ ]*)(?:[├└]── )(?P<names>[A-Z]\w+(?:, [A-Z]\w+)*)", re.MULTILINE)
+
+
+def drawn() -> dict[str, str]:
+    """Each class of the docstring's drawing with the one above it."""
+    path = ["PostbraidError"]
+    found: dict[str, str] = {}
+    for match in DRAWN.finditer(errors.__doc__ or ""):
+        depth = len(match["indent"]) // 4 + 1
+        path = path[:depth]
+        found |= dict.fromkeys(match["names"].split(", "), path[-1])
+        path.append(match["names"].split(", ")[-1])
+    return found
+
+
+def below(kind: type[PostbraidError]) -> Iterator[type[PostbraidError]]:
+    for one in kind.__subclasses__():
+        if one.__module__ == errors.__name__:
+            yield one
+            yield from below(one)
+
+
+ALL = [PostbraidError, *below(PostbraidError)]
+
+
+def test_the_drawing_is_the_tree() -> None:
+    """Whoever adds a class draws it, and whoever moves one moves it in the drawing."""
+    assert drawn() == {one.__name__: one.__mro__[1].__name__ for one in ALL[1:]}
+    assert len(ALL) > 30
+
+
+def test_all_errors_stand_in_the_tree() -> None:
+    """Nothing in the file is raised that `except PostbraidError` would miss."""
+    here = {one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, Exception)}
+    assert here == set(ALL)
+
+
+def made(kind: type[PostbraidError], **more: object) -> PostbraidError:
+    """An error of the class with whatever it must be given."""
+    needed = {
+        errors.SignInFailed: {"reason": "denied"},
+        errors.MessageRefused: {"reason": "send_denied"},
+        errors.Throttled: {"retry_after_seconds": 7.0},
+    }
+    return kind(**{**needed.get(kind, {}), **more})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_an_error_speaks_for_itself(kind: type[PostbraidError]) -> None:
+    """Without a detail it says its class's sentence; with one, that."""
+    sentence = kind.__doc__ or ""
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert made(kind).detail == str(made(kind)) == sentence
+    assert made(kind, detail="Just so.").detail == str(made(kind, detail="Just so.")) == "Just so."
+
+
+def test_errors_carry_what_their_handlers_need() -> None:
+    """Reasons, rows, waiting times and the fields to mend."""
+    field = FieldError("/to/0", "not an email address")
+    assert errors.InvalidRequest(errors=(field,)).errors == (field,)
+    assert errors.AttachmentRefused().errors == ()
+    assert errors.SignInFailed("denied").reason == "denied"
+    assert errors.MessageRefused("send_denied").reason == "send_denied"
+    assert errors.Throttled(12.5).retry_after_seconds == 12.5
+    assert errors.ProviderUnavailable(retry_after_seconds=3.0).retry_after_seconds == 3.0
+    assert errors.CrmUnavailable().retry_after_seconds is None
+    assert [kind("row-1").row for kind in (errors.RowExists, errors.RowChanged, errors.RowMissing)] == [
+        "row-1"
+    ] * 3

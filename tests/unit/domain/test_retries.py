@@ -1,0 +1,132 @@
+"""The numbers of all retrying, and what each answer of the CRM leads to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.retries import (
+    CRM_JITTER,
+    CRM_SCHEDULE_SECONDS,
+    LONGEST_RETRY_AFTER_SECONDS,
+    Delivered,
+    EndpointOff,
+    Park,
+    RetryAt,
+    judge_answer,
+    transient_delay_seconds,
+)
+
+MINUTE, HOUR = 60.0, 3600.0
+# What stands in the rules (C-8), in their words: 0, 5 s, 5 m, 30 m, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, each ± 20 %.
+AFTER_THE_FIRST = [5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR]
+MIDDLE = 0.5
+
+statuses = st.none() | st.integers(100, 599)
+fractions = st.floats(0, 1, exclude_max=True)
+
+
+def test_the_numbers_are_those_of_the_rules() -> None:
+    """The schedule of deliveries stands in one place, and this is it."""
+    assert list(CRM_SCHEDULE_SECONDS) == AFTER_THE_FIRST
+    assert CRM_JITTER == 0.2
+    assert LONGEST_RETRY_AFTER_SECONDS == 24 * HOUR
+
+
+@pytest.mark.parametrize(("attempts", "seconds"), list(enumerate(AFTER_THE_FIRST, start=1)))
+@pytest.mark.parametrize(
+    "status", [None, 500, 502, 504, 301, 302, 307, 308, 401, 403, 404, 429, 503, 100, 600, 0]
+)
+def test_every_failure_is_repeated_by_the_schedule(status: int | None, attempts: int, seconds: float) -> None:
+    """No answer, an error, a redirect and a no without reason: ten attempts over three days and a half."""
+    assert judge_answer(status, None, attempts, 1, MIDDLE) == RetryAt(seconds)
+    for fraction, share in ((0.0, 0.8), (0.25, 0.9), (0.75, 1.1)):
+        spread = judge_answer(status, None, attempts, 1, fraction)
+        assert isinstance(spread, RetryAt)
+        assert spread.seconds == pytest.approx(seconds * share)
+
+
+@pytest.mark.parametrize("status", [None, 500, 302, 404, 429, 503, 400])
+def test_after_the_tenth_attempt_an_event_is_parked(status: int | None) -> None:
+    """It waits for somebody, whatever the answer asks for."""
+    last = len(AFTER_THE_FIRST)
+    assert isinstance(judge_answer(status, 1.0, last, 1, MIDDLE), RetryAt)
+    assert judge_answer(status, 1.0, last + 1, 1, MIDDLE) == Park()
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_any_2xx_is_a_yes(status: int) -> None:
+    """Also at the last moment."""
+    for attempts in (1, 10, 11, 1000):
+        assert judge_answer(status, 60.0, attempts, 9, MIDDLE) == Delivered()
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 11])
+def test_410_switches_the_endpoint_off(attempts: int) -> None:
+    """At once, at any attempt."""
+    assert judge_answer(410, None, attempts, 1, MIDDLE) == EndpointOff()
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_the_third_equal_refusal_parks_an_event(status: int) -> None:
+    """An endpoint that keeps saying no to this event will not say yes later; the others go on."""
+    assert [judge_answer(status, None, number, number, MIDDLE) for number in (1, 2, 3)] == [
+        RetryAt(5.0), RetryAt(300.0), Park()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [None, 401, 404, 429, 500, 503])
+def test_other_failures_may_be_equal_for_long(status: int | None) -> None:
+    """A CRM that is down is no refusal."""
+    assert isinstance(judge_answer(status, None, 9, 9, MIDDLE), RetryAt)
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "attempts", "seconds"),
+    [
+        (429, 60.0, 1, 60.0),
+        (503, 60.0, 1, 60.0),
+        (503, 7.5, 1, 7.5),
+        (503, 10 * 24 * HOUR, 1, 24 * HOUR),
+        (503, float("inf"), 1, 24 * HOUR),
+        (429, 0.0, 1, 5.0),
+        (429, 2.0, 3, 30 * MINUTE),
+        (503, 0.0, 9, 24 * HOUR),
+        (500, 60.0, 1, 5.0),
+        (302, 60.0, 1, 5.0),
+        (400, 60.0, 1, 5.0),
+        (None, 60.0, 1, 5.0),
+    ],
+)
+def test_retry_after_makes_the_wait_longer(
+    status: int | None, asked: float, attempts: int, seconds: float
+) -> None:
+    """Of 429 and 503 alone, a day at most; and never shorter, or zeros would use up the schedule within a second."""
+    assert judge_answer(status, asked, attempts, 1, MIDDLE) == RetryAt(seconds)
+
+
+@given(statuses, st.none() | st.floats(0, 1e12), st.integers(1, 50), st.integers(1, 50), fractions)
+def test_every_answer_has_a_consequence(
+    status: int | None, asked: float | None, attempts: int, equal: int, fraction: float
+) -> None:
+    """Whatever comes, the event is delivered, parked, or tried again after at least 4 s and within 29 hours."""
+    verdict: Any = judge_answer(status, asked, attempts, equal, fraction)
+    assert isinstance(verdict, Delivered | RetryAt | Park | EndpointOff)
+    if isinstance(verdict, RetryAt):
+        assert 4 <= verdict.seconds <= 24 * HOUR * 1.2
+        assert attempts <= 9
+    assert isinstance(verdict, Delivered) == (status is not None and status // 100 == 2)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "ceiling"),
+    [(0, 0.5), (1, 1.0), (2, 2.0), (3, 4.0), (5, 16.0), (6, 30.0), (7, 30.0), (1000, 30.0), (10**9, 30.0)],
+)
+def test_passing_trouble_is_waited_out(attempts: int, ceiling: float) -> None:
+    """Half a second, doubled each time, 30 s at most, all of it jitter, so that nobody comes back in step."""
+    assert transient_delay_seconds(attempts, 0.0) == 0.0
+    assert transient_delay_seconds(attempts, 0.5) == ceiling / 2
+    assert ceiling * 0.99 < transient_delay_seconds(attempts, 0.999) < ceiling
