@@ -49,6 +49,11 @@ class Ledger:
         )
         return decode(kind, row.values, row.etag) if row else None
 
+    async def has(self, mailbox: MailboxRef, record: Any) -> bool:
+        """Whether there is a row where this record would lie."""
+        row = await self._tables.get(keys.MAILBOX, keys.mailbox_partition(mailbox), keys.row_of(record))
+        return row is not None
+
     async def threads_of_conversation(self, mailbox: MailboxRef, conversation_id: str) -> tuple[Thread, ...]:
         """The threads that a conversation_id of this mailbox leads to."""
         prefix = keys.conversation_prefix(conversation_id)

@@ -28,13 +28,16 @@ async def deliver_soon(s: Services, mailbox: MailboxRef, recorded: Recorded) -> 
     await deliver_event(s, mailbox, recorded.ref)
 
 
-async def deliver_event(s: Services, mailbox: MailboxRef, ref: str) -> None:
+async def deliver_event(s: Services, mailbox: MailboxRef, ref: str, due_at: datetime | None = None) -> None:
     """One attempt for one recorded event; whatever comes of it is written on its row.
 
-    Also after Disconnect: recorded events are still delivered (R5), so there is no fence here.
+    `due_at` is the time that was rung for: when the event has another by now, somebody was faster, and its own ring
+    comes. Also after Disconnect: recorded events are still delivered (R5), so there is no fence here.
     """
     stored = await s.ledger.find(mailbox, Event, ref)
     if stored is None or stored.value.delivered_at is not None or stored.value.parked:
+        return
+    if due_at is not None and due_at != stored.value.due_at:
         return
     status, retry_after = await _attempt(s, mailbox, stored.value)
     event = stored.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import assert_never
 
 from shared.domain import outbound
@@ -16,13 +17,15 @@ from shared.sync.submit_draft import submit, to_sending
 from shared.sync.subscriptions import ensure_subscription
 
 
-async def send_message(s: Services, mailbox: MailboxRef, key: str) -> None:
+async def send_message(s: Services, mailbox: MailboxRef, key: str, due_at: datetime | None = None) -> None:
     """Take the send one step further, as far as it goes without waiting.
 
+    `due_at` is the time that was rung for: when the row has another by now, somebody was faster, and its own ring
+    comes.
     Raises Throttled, Unavailable, GrantDead, StoreUnavailable: the row stays as it is, the caller moves its todo.
     """
     stored = await s.ledger.find(mailbox, OutboxItem, key)
-    if stored is None:
+    if stored is None or (due_at is not None and due_at != stored.value.due_at):
         return
     gate = await s.ledger.gate(mailbox)
     step = outbound.next_step(stored.value, gate.value if gate else None, s.clock.now())

@@ -17,6 +17,7 @@ from shared.domain.errors import (
     GrantDead,
     MailboxUnusable,
     RowChanged,
+    RowExists,
     RowMissing,
     StoreUnavailable,
     Throttled,
@@ -30,7 +31,7 @@ from shared.state.ledger import Change, Erase, new
 from shared.sync.deliver_event import deliver_event
 from shared.sync.doorbells import WorkJob, ring
 from shared.sync.gatekeeping import pause, through_gate
-from shared.sync.import_message import Found, import_later, import_message
+from shared.sync.import_message import Found, import_message
 from shared.sync.reconcile_mailbox import reconcile_mailbox
 from shared.sync.send_message import send_message
 from shared.sync.send_row import postpone
@@ -63,9 +64,9 @@ async def do_work(s: Services, job: WorkJob) -> None:
 async def _do(s: Services, job: WorkJob) -> None:
     match job.work:
         case Work.SEND:
-            await send_message(s, job.mailbox, job.ref)
+            await send_message(s, job.mailbox, job.ref, job.due_at)
         case Work.DELIVER:
-            await deliver_event(s, job.mailbox, job.ref)
+            await deliver_event(s, job.mailbox, job.ref, job.due_at)
         case Work.SWEEP:
             await do_due_sweep(s, job.mailbox)
         case Work.RENEW:
@@ -91,20 +92,25 @@ async def _renew(s: Services, mailbox: MailboxRef) -> None:
 
 async def _import_again(s: Services, job: WorkJob) -> None:
     """A second look at a mail; its todo goes when the look is done, or moves when there will be a third."""
+    if job.due_at is not None and not await s.ledger.has(job.mailbox, Todo(job.due_at, job.work, job.ref)):
+        return
     found = Found(job.ref, None, None, job.attempts)
     decision = await import_message(s, job.mailbox, found)
-    if isinstance(decision, inbound.Wait):
-        await ring(s, job.mailbox, await import_later(s, job.mailbox, found, decision.until))
-    await _erase_todo(s, job)
+    await _move_import(s, job, decision.until if isinstance(decision, inbound.Wait) else None)
 
 
-async def _erase_todo(s: Services, job: WorkJob) -> None:
-    if job.due_at is None:
+async def _move_import(s: Services, job: WorkJob, until: datetime | None) -> None:
+    """End or move the todo in one step: of two workers that were rung for it, one finds it gone and adds none."""
+    if job.due_at is None or job.due_at == until:
         return
+    gone = Erase(Todo(job.due_at, job.work, job.ref))
+    moved = Todo(until, job.work, job.ref, job.attempts + 1) if until is not None else None
     try:
-        await s.ledger.write(job.mailbox, Erase(Todo(job.due_at, job.work, job.ref)))
-    except RowMissing:
+        await s.ledger.write(job.mailbox, gone, *([new(moved)] if moved else []))
+    except (RowMissing, RowExists):
         return
+    if moved is not None:
+        await ring(s, job.mailbox, moved)
 
 
 async def _put_off(s: Services, job: WorkJob, wait: timedelta) -> None:
@@ -118,8 +124,7 @@ async def _put_off(s: Services, job: WorkJob, wait: timedelta) -> None:
         case Work.SWEEP | Work.RENEW:
             await _put_off_care(s, job, until)
         case Work.RETRY_IMPORT:
-            await import_later(s, job.mailbox, Found(job.ref, attempts=job.attempts), until)
-            await _erase_todo(s, job)
+            await _move_import(s, job, until)
         case Work.DELIVER:
             return
         case _:
