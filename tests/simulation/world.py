@@ -6,11 +6,9 @@ the simulator and the CRM are the programs of the sandbox, all reached through A
 
 from __future__ import annotations
 
-import random
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,111 +19,37 @@ import httpx
 from sandbox.clock import VirtualClock
 from sandbox.democrm.app import build_app
 from sandbox.democrm.crm import Config, build_crm
-from sandbox.devhost.build import build_host
-from sandbox.devhost.queues import MessageGone, Received
-from sandbox.graphsim.app import SimulatorConfig, build_simulator
+from sandbox.devhost.inprocess import Host, build_host
+from sandbox.devhost.twins import TwinQueues
+from sandbox.graphsim.app import Simulator, SimulatorConfig, build_simulator
 from sandbox.graphsim.config import Application
+from sandbox.graphsim.knobs import Value
 from sandbox.story.stage import Check, Stage
 from shared import bootstrap
 from shared.ops import create_storage, create_tenant
 from shared.security.api_keys import ApiKeyring
+from shared.services import Services
 from shared.settings import Settings
 from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
 from shared.storage.stores import Stores
+from tests.simulation.parts import APP, CRM, SECURE, SIM, Router, SeededChance
 
-STEP_SECONDS = 1.0
-MOST_STEPS = 400
-
-
-class SeededChance:
-    """Randomness that a seed repeats."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-
-    def token(self, size_bytes: int = 32) -> str:
-        """base64url without padding."""
-        return urlsafe_b64encode(self.data(size_bytes)).rstrip(b"=").decode()
-
-    def data(self, size_bytes: int) -> bytes:
-        """Bytes."""
-        return self._random.randbytes(size_bytes)
-
-    def fraction(self) -> float:
-        """A number in [0, 1)."""
-        return self._random.random()
-
-
-class Router(httpx.AsyncBaseTransport):
-    """Hands each request to the program that owns the address."""
-
-    def __init__(self) -> None:
-        self.hosts: dict[str, httpx.AsyncBaseTransport] = {}
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """By host and port."""
-        owner = self.hosts[request.url.netloc.decode()]
-        return await owner.handle_async_request(request)
-
-
-@dataclass(slots=True)
-class SharedQueues:
-    """The product's queues in memory as the host sees them: texts are base64, as host.json says."""
-
-    queues: MemoryQueues
-
-    async def receive(self, queue: str, count: int, visibility_seconds: float) -> list[Received]:
-        """Visible messages, hidden for a while."""
-        found = await self.queues.receive(queue, count, int(visibility_seconds))
-        now = self.queues.clock.now()
-        later = now + timedelta(days=7)
-        return [
-            Received(
-                one.id,
-                one.receipt,
-                b64encode(one.text.encode()).decode(),
-                one.dequeue_count,
-                one.inserted_at,
-                later,
-                now,
-            )
-            for one in found
-        ]
-
-    async def delete(self, queue: str, message_id: str, receipt: str) -> None:
-        """Finish with a message."""
-        self._held(queue, message_id, receipt)
-        del self.queues._queues[queue][message_id]
-
-    async def update(self, queue: str, message_id: str, receipt: str, visibility_seconds: float) -> str:
-        """Hide it for another while."""
-        waiting = self._held(queue, message_id, receipt)
-        waiting.visible_at = self.queues.clock.now() + timedelta(seconds=visibility_seconds)
-        return receipt
-
-    async def put(self, queue: str, text: str) -> None:
-        """An output binding or the poison rule sends an encoded text."""
-        await self.queues.ensure([queue])
-        self.queues.put_raw(queue, text)
-
-    async def close(self) -> None:
-        """Nothing to let go of."""
-
-    def _held(self, queue: str, message_id: str, receipt: str) -> Any:
-        waiting = self.queues._queues[queue].get(message_id)
-        if waiting is None or waiting.receipt != receipt:
-            raise MessageGone(message_id)
-        return waiting
+ROOT = Path(__file__).parents[2]
+MOST_LOOKS = 100
+PATIENCE_SECONDS = 900.0
+Wrap = Callable[[Services], Services]
 
 
 @dataclass(slots=True)
 class OneProcess:
-    """The running world."""
+    """The running world, and ways to let time pass in it."""
 
     clock: VirtualClock
-    host: Any
-    simulator: Any
-    stage: Any
+    host: Host
+    simulator: Simulator
+    router: Router
+    services: Services
+    stage: Stage = field(init=False)
 
     async def work(self) -> bool:
         """Do everything that can be done at this moment; True when something was."""
@@ -139,9 +63,9 @@ class OneProcess:
             pass
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass minute by minute, as the timers see it (at most 200 looks)."""
+        """Let time pass minute by minute, as the timers see it (in long spans at most MOST_LOOKS times)."""
         end = self.clock.now() + timedelta(seconds=seconds)
-        step = max(60.0, seconds / 200)
+        step = max(60.0, seconds / MOST_LOOKS)
         while self.clock.now() < end:
             self.clock.advance(min(step, (end - self.clock.now()).total_seconds()))
             await self.tick()
@@ -153,24 +77,16 @@ class OneProcess:
         await self.quiet()
 
     async def settle(self, check: Check, seconds: float) -> Any:
-        """Patience: work and let seconds pass until the check is satisfied."""
-        waited = 0.0
+        """Patience: work and let seconds pass, then minutes, until the check is satisfied."""
+        waited, most = 0.0, max(seconds, PATIENCE_SECONDS)
         while True:
             await self.quiet()
-            if (found := await check()) or waited > max(seconds, 900.0):
+            if (found := await check()) or waited > most:
                 return found
-            self.clock.advance(STEP_SECONDS if waited < 30 else 60.0)
-            waited += STEP_SECONDS if waited < 30 else 60.0
+            step = 1.0 if waited < 30 else 60.0
+            self.clock.advance(step)
+            waited += step
             await self.tick()
-
-
-APP, CRM, SIM, SECURE = (
-    "http://localhost:7071",
-    "http://127.0.0.1:7080",
-    "http://localhost:7444",
-    "https://localhost:7443",
-)
-ROOT = Path(__file__).parents[2]
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -197,34 +113,21 @@ def environment(folder: Path) -> dict[str, str]:
 
 @asynccontextmanager
 async def one_process(
-    folder: Path, *, seed: int = 1, knobs: dict[str, str | float | bool] | None = None
+    folder: Path, *, seed: int = 1, knobs: Mapping[str, Value] | None = None, wrap: Wrap | None = None
 ) -> AsyncIterator[OneProcess]:
-    """Build everything, run the block, let go. `knobs` are those of the simulator."""
-    clock, chance, router = VirtualClock(), SeededChance(seed), Router()
+    """Build everything, run the block, let go. `knobs` are the simulator's; `wrap` is how the product is sabotaged."""
+    clock, router = VirtualClock(), Router()
     settings = Settings.load(environment(folder))
-    queues = MemoryQueues(clock=clock)
-    stores = Stores(MemoryTables(), MemoryBlobs(clock=clock), queues)
-
-    async def no_sleep(_seconds: float) -> None:
-        return
-
-    services = bootstrap.build(
-        settings, bootstrap.Parts(clock=clock, chance=chance, sleep=no_sleep, stores=stores, http=router)
-    )
+    stores = Stores(MemoryTables(), MemoryBlobs(clock=clock), MemoryQueues(clock=clock))
+    services = _services(settings, stores, clock, router, SeededChance(seed), wrap)
     async with httpx.AsyncClient(transport=router) as wire:
         simulator = _simulator(settings, seed, knobs or {}, clock, wire)
         await create_storage(services)
-        tenant = await create_tenant(
-            services,
-            ApiKeyring(settings.api_key_pepper.reveal()),
-            "Northwind",
-            f"{CRM}/webhooks/postbraid",
-            [CRM],
-        )
+        keyring, hook = ApiKeyring(settings.api_key_pepper.reveal()), f"{CRM}/webhooks/postbraid"
+        tenant = await create_tenant(services, keyring, "Northwind", hook, [CRM])
         crm = build_crm(Config(tenant.api_key, tenant.webhook_secret), APP, clock, router)
-        host = build_host(
-            _app(), host_json=ROOT / "host.json", queues=SharedQueues(queues), clock=clock, environ={}
-        )
+        queues = TwinQueues(stores.queues)
+        host = build_host(_app(), host_json=ROOT / "host.json", queues=queues, clock=clock, environ={})
         for name, app in (
             ("localhost:7444", simulator.app),
             ("localhost:7443", simulator.app),
@@ -233,21 +136,35 @@ async def one_process(
         ):
             router.hosts[name] = httpx.ASGITransport(app=app)
         with bootstrap.replaced(services):
-            clients = [httpx.AsyncClient(base_url=base, transport=router) for base in (APP, SIM, CRM)]
-            world = OneProcess(clock, host, simulator, None)
-            world.stage = Stage(*clients, tenant.api_key, world.advance, world.settle, world.quiet)
-            yield world
-            for client in clients:
-                await client.aclose()
+            async with (
+                httpx.AsyncClient(base_url=APP, transport=router) as app_client,
+                httpx.AsyncClient(base_url=SIM, transport=router) as sim_client,
+                httpx.AsyncClient(base_url=CRM, transport=router) as crm_client,
+            ):
+                world = OneProcess(clock, host, simulator, router, services)
+                clients = (app_client, sim_client, crm_client)
+                world.stage = Stage(*clients, tenant.api_key, world.advance, world.settle, world.quiet)
+                yield world
+
+
+def _services(
+    settings: Settings,
+    stores: Stores,
+    clock: VirtualClock,
+    router: Router,
+    chance: SeededChance,
+    wrap: Wrap | None,
+) -> Services:
+    async def no_sleep(_seconds: float) -> None:
+        return
+
+    parts = bootstrap.Parts(clock=clock, chance=chance, sleep=no_sleep, stores=stores, http=router, wrap=wrap)
+    return bootstrap.build(settings, parts)
 
 
 def _simulator(
-    settings: Settings,
-    seed: int,
-    knobs: dict[str, str | float | bool],
-    clock: VirtualClock,
-    wire: httpx.AsyncClient,
-) -> Any:
+    settings: Settings, seed: int, knobs: Mapping[str, Value], clock: VirtualClock, wire: httpx.AsyncClient
+) -> Simulator:
     secret = settings.entra_client_secret
     application = Application(
         settings.entra_client_id,
