@@ -18,7 +18,7 @@ from shared.domain.errors import (
 from shared.domain.model import Draft, Gate, OutboxItem, Phase, Todo, Work
 from shared.state.ledger import Change
 from shared.sync.doorbells import ring
-from shared.sync.gatekeeping import through_gate
+from shared.sync.gatekeeping import pause, through_gate
 from shared.sync.open_thread import thread_changes
 from shared.sync.send_row import Sending, fail, moved_send, refusal_reason, save
 
@@ -62,7 +62,10 @@ async def submit(work: Sending) -> None:
     except MessageRefused as err:
         await fail(s, work.mailbox, work.stored, refusal_reason(err), err.detail)
         return
-    except (Ambiguous, ItemGone, Unavailable, Throttled):
+    except Throttled as err:
+        await pause(s, work.mailbox, err.retry_after_seconds)
+        return
+    except (Ambiguous, ItemGone, Unavailable):
         return
     confirm_at = s.clock.now() + outbound.CONFIRM_AFTER
     done = replace(

@@ -39,6 +39,7 @@ class FakeMail(Failing):
     drafts: dict[str, DraftContent] = field(default_factory=dict)
     sent: dict[str, DraftContent] = field(default_factory=dict)
     deleted: dict[str, DraftContent] = field(default_factory=dict)
+    lost: dict[str, DraftContent] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
     client_states: list[str] = field(default_factory=list)
 
