@@ -101,6 +101,8 @@ def _message(store: Store, event: Event) -> None:
     data = msgspec.convert(event.data, MessageData)
     message = _known(store, data.id, data.crm_message_id) or _new_message(store, data, event)
     _fill(message, data, event)
+    message.sender = _named(store, message.sender)
+    message.to, message.cc = ([_named(store, one) for one in people] for people in (message.to, message.cc))
     conversation = store.conversations[message.conversation_id]
     if conversation.threads.get(data.thread_id) != data.user_id:
         conversation.threads[data.thread_id] = data.user_id
@@ -165,6 +167,13 @@ def _conversation(store: Store, data: MessageData, event: Event) -> Conversation
     )
     store.put("conversations", fresh.id, fresh)
     return fresh
+
+
+def _named(store: Store, person: Person) -> Person:
+    """Under the name in our books when the mail gives none."""
+    if person.name and person.name != person.address:
+        return person
+    return Person(person.address, store.name_of(person.address))
 
 
 def ensure_contact(store: Store, person: Person) -> Contact:

@@ -87,6 +87,19 @@ class Store:
         folded = address.casefold()
         return next((one for one in self.contacts.values() if one.address.casefold() == folded), None)
 
+    def name_of(self, address: str) -> str | None:
+        """What a user or contact with this address, or a user with this mailbox, is called."""
+        folded = address.casefold()
+        owners = [
+            one.user_id
+            for one in self.connections.values()
+            if one.address and one.address.casefold() == folded
+        ]
+        people: list[User | Contact] = [*self.users.values(), *self.contacts.values()]
+        return next(
+            (one.name for one in people if one.address.casefold() == folded or one.id in owners), None
+        )
+
     def conversation_by_thread(self, thread_id: str) -> Conversation | None:
         """The conversation that one of Postbraid's threads belongs to."""
         return next((one for one in self.conversations.values() if thread_id in one.threads), None)

@@ -37,6 +37,18 @@ def test_a_message_is_handed_over_whole(browser: Browser, product: StandIn) -> N
     assert (message["status"], message["product_id"]) == ("sending", f"msg_{message['id']}")
 
 
+def test_people_without_a_name_are_shown_by_ours(browser: Browser, postman: Postman) -> None:
+    """Whom a mail names by address only is shown under the name in the CRM's books, whatever the address's case."""
+    mail = a_message(
+        **{"from": {"name": None, "address": "Carla@contoso-customer.example"}},
+        to=[{"name": "", "address": "ann@northwind.example"}],
+    )
+    postman.deliver("message.received", mail)
+    (message,) = conversation_of(browser)["messages"]
+    assert message["sender"]["name"] == "Carla Cliente"
+    assert message["to"][0]["name"] == "Ann Archer"
+
+
 def test_files_go_before_the_message(browser: Browser, product: StandIn) -> None:
     """Attachments are uploaded one by one with type and encoded name, and referred to by id."""
     file = {

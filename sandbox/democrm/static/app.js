@@ -10,6 +10,17 @@ function remember(element) {
   return sources.get(element);
 }
 
+// Who stands on a link or button of what is replaced stands on the same one afterwards; open details stay open.
+function keepPlace(old, node) {
+  const stops = (root) => [...root.querySelectorAll("a, button, summary")];
+  const place = stops(old).indexOf(document.activeElement);
+  const open = [...old.querySelectorAll("details")].map((one) => one.open);
+  return () => {
+    node.querySelectorAll("details").forEach((one, number) => { one.open = open[number]; });
+    if (place >= 0) stops(node)[place]?.focus({ preventScroll: true });
+  };
+}
+
 // Replace only children that changed, so that frames are not loaded again and open details stay open.
 function merge(live, fresh) {
   const kept = new Map([...live.children].map((child) => [child.dataset.key, child]));
@@ -21,10 +32,12 @@ function merge(live, fresh) {
       remember(node);
       fitFrames(node);
     }
-    if (old && node !== old && place === old) place = old.nextElementSibling;
-    if (old && node !== old) old.remove();
+    const restore = old && node !== old ? keepPlace(old, node) : null;
+    if (restore && place === old) place = old.nextElementSibling;
+    if (restore) old.remove();
     if (node === place) place = place.nextElementSibling;
     else live.insertBefore(node, place);
+    restore?.();
     kept.delete(candidate.dataset.key);
   }
   for (const gone of kept.values()) gone.remove();
@@ -83,25 +96,36 @@ function fitFrames(root) {
 }
 
 async function openSettings(button) {
+  if (button.ariaBusy === "true") return;
   const problem = document.getElementById("frame-problem");
+  const progress = document.getElementById("frame-progress");
   problem.hidden = true;
-  const response = await fetch(button.dataset.openSettings, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ user_id: button.dataset.userId }),
-  });
-  const answer = await response.json();
-  if (!response.ok) {
-    problem.textContent = answer.error || "The settings cannot be opened now.";
+  progress.textContent = "Opening the settings…";
+  button.ariaBusy = "true"; // not disabled: that would take the focus away
+  try {
+    const response = await fetch(button.dataset.openSettings, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ user_id: button.dataset.userId }),
+    });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.error);
+    showFrame(answer.url);
+    button.setAttribute("aria-expanded", "true");
+  } catch (refused) {
+    problem.textContent = refused.message || "The settings cannot be opened now.";
     problem.hidden = false;
-    return;
   }
+  progress.textContent = "";
+  button.ariaBusy = "false";
+}
+
+function showFrame(url) {
   const old = document.getElementById("settings-frame");
   const frame = old.cloneNode(); // a new frame: a link that differs only after the # would not be loaded again
-  frame.src = answer.url;
+  frame.src = url;
   old.replaceWith(frame);
   document.getElementById("frame-room").hidden = false;
-  button.setAttribute("aria-expanded", "true");
 }
 
 document.querySelectorAll("[data-live] > *").forEach(remember);
