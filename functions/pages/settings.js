@@ -40,10 +40,18 @@ async function call(method, path, body) {
 }
 
 function show(view) {
+  const left = document.activeElement.closest("[data-view]");
   document.body.dataset.state = view;
   for (const section of document.querySelectorAll("[data-view]")) {
     section.hidden = section.dataset.view !== view;
+    if (!section.hidden && left && left !== section) stepInto(section);
   }
+}
+
+// Whoever pressed a button that is hidden now goes on in what took its place, not at the top of the page.
+function stepInto(section) {
+  section.tabIndex = -1;
+  section.focus();
 }
 
 function fill(name, text) {
@@ -183,10 +191,10 @@ async function lookAgain() {
 const ACTIONS = { connect, again: open, stop: () => stop() };
 document.body.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-action]");
-  if (!button) return;
-  button.disabled = true;
+  if (!button || button.ariaBusy === "true") return;
+  button.ariaBusy = "true"; // not disabled: that would take the focus away
   const done = ACTIONS[button.dataset.action]();
-  setTimeout(() => { button.disabled = false; }, 800); // a double click is one click
+  setTimeout(() => { button.ariaBusy = "false"; }, 800); // a double click is one click
   await done;
 });
 document.addEventListener("visibilitychange", lookAgain);
