@@ -16,6 +16,9 @@ from sandbox.graphsim.render import when
 from sandbox.graphsim.store import Address
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from starlette.requests import Request
 
     from sandbox.graphsim.world import World
@@ -28,10 +31,10 @@ def routes(world: World) -> list[Route]:
     """Every page."""
 
     async def overview(_request: Request) -> Response:
-        return HTMLResponse(page("Simulated Microsoft 365", _overview(world)))
+        return HTMLResponse(page("Overview (simulated)", _overview(world)))
 
     async def chooser(_request: Request) -> Response:
-        return HTMLResponse(page("Mailboxes", _chooser(world)))
+        return HTMLResponse(page("Mailboxes (simulated)", _chooser(world), narrow=True))
 
     async def mailbox(request: Request) -> Response:
         return _program(world, request.path_params["address"], outside=False)
@@ -48,7 +51,8 @@ def routes(world: World) -> list[Route]:
         return FileResponse(STATIC / Path(request.path_params["name"]).name)
 
     return [
-        Route("/", overview),
+        Route("/", chooser),
+        Route("/overview", overview),
         Route("/outlook", chooser),
         Route("/outlook/static/{name}", static),
         Route("/outlook/content/{kind}/{address}", content),
@@ -59,11 +63,15 @@ def routes(world: World) -> list[Route]:
 
 def _program(world: World, address: str, *, outside: bool) -> Response:
     if not outside and world.store.mailbox(address) is None:
-        return HTMLResponse(page("Unknown", "<main><h1>There is no such mailbox</h1></main>"), 404)
+        words = '<h1>There is no such mailbox</h1><p><a href="/outlook">All mailboxes</a></p>'
+        return HTMLResponse(page("Unknown (simulated)", words, narrow=True), 404)
     if outside:
         world.store.outsider(Address("", address))
     settings = html.escape(json.dumps({"address": address, "outside": outside}))
-    head = '<link rel="stylesheet" href="/outlook/static/outlook.css"><script src="/outlook/static/outlook.js" defer></script>'
+    head = (
+        '<link rel="stylesheet" href="/outlook/static/outlook.css">'
+        '<script src="/outlook/static/outlook.js" defer></script>'
+    )
     body = (STATIC / "outlook.html").read_text(encoding="utf-8")
     return HTMLResponse(page(f"{address} (simulated)", body.replace("$settings", settings), head=head))
 
@@ -86,7 +94,11 @@ def _content(world: World, address: str, *, outside: bool) -> dict[str, Any]:
     if mailbox is None:
         return {"version": world.store.version, "name": address, "folders": [], "messages": []}
     shown = [
-        {**people.shown_message(mailbox, one), "at": when(one.received_at)}
+        {
+            **people.shown_message(mailbox, one),
+            "at": when(one.received_at),
+            "from_name": one.from_.name if one.from_ else "",
+        }
         for one in mailbox.messages.values()
     ]
     return {
@@ -98,38 +110,56 @@ def _content(world: World, address: str, *, outside: bool) -> dict[str, Any]:
 
 
 def _link(address: str, name: str, *, outside: bool) -> str:
-    kind = "outside/" if outside else ""
+    kind, shown = "outside/" if outside else "", html.escape(address)
     return (
-        f'<li><a class="account" href="/outlook/{kind}{html.escape(address)}" data-testid="open-{html.escape(address)}">'
-        f"<strong>{html.escape(name or address)}</strong><span>{html.escape(address)}</span></a></li>"
+        f'<li><a class="account" href="/outlook/{kind}{shown}" data-testid="open-{shown}">'
+        f"<strong>{html.escape(name or address)}</strong><span>{shown}</span></a></li>"
     )
 
 
 def _chooser(world: World) -> str:
+    none = '<li class="dim">Nobody yet.</li>'
     users = "".join(_link(one.address, one.display_name, outside=False) for one in world.store.users.values())
     others = "".join(
         _link(one.address.address, one.address.name, outside=True) for one in world.store.outsiders.values()
     )
     return (
-        '<main><div class="card"><h1>Whose mail?</h1><h2>Mailboxes at Microsoft 365</h2>'
-        f'<ul class="accounts">{users}</ul><h2>People elsewhere</h2><ul class="accounts">{others}</ul></div></main>'
+        "<h1>Whose mail?</h1>"
+        '<p class="dim">Nothing here is real: every mail stays on this machine, nobody has a password.</p>'
+        f'<h2>Mailboxes at Microsoft 365</h2><ul class="accounts">{users or none}</ul>'
+        f'<h2>People elsewhere</h2><ul class="accounts">{others or none}</ul>'
     )
 
 
 def _overview(world: World) -> str:
-    subscriptions = "".join(
-        f"<tr><td>{html.escape(one.user.address)}</td><td>{html.escape(one.resource)}</td><td>{when(one.expires_at)}</td></tr>"
+    subscriptions = [
+        (one.user.address, one.resource, _spoken(one.expires_at))
         for one in world.subscriptions.items.values()
-    )
-    requests = "".join(
-        f"<tr><td>{one.seq}</td><td>{html.escape(one.address or '')}</td><td>{html.escape(one.operation)}</td><td>{one.status}</td>"
-        f"<td>{'yes' if one.reads_body else ''}</td></tr>"
+    ]
+    requests = [
+        (str(one.seq), one.address or "", one.operation, str(one.status), "yes" if one.reads_body else "")
         for one in list(world.log.entries)[-40:][::-1]
-    )
+    ]
     return (
-        f'<main><div class="card"><h1>What happens in here</h1><p class="dim">The time is {when(world.now())}.</p>'
-        "<h2>Subscriptions</h2><table><tr><th>mailbox</th><th>resource</th><th>until</th></tr>"
-        f"{subscriptions or '<tr><td colspan=3>none</td></tr>'}</table>"
-        "<h2>Latest requests to Graph</h2><table><tr><th>#</th><th>mailbox</th><th>operation</th><th>status</th><th>reads a body</th></tr>"
-        f"{requests}</table></div></main>"
+        '<main><div class="card"><h1>What happens in here</h1>'
+        f'<p class="dim">The time is {_spoken(world.now())}.</p>'
+        f"{_table('Subscriptions', ('Mailbox', 'Resource', 'Until'), subscriptions)}"
+        f"{_table('Latest requests to Graph', ('#', 'Mailbox', 'Operation', 'Status', 'Reads a body'), requests)}"
+        "</div></main>"
     )
+
+
+def _table(title: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table that scrolls within itself where the screen is narrow."""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    none = f'<tr><td colspan="{len(names)}">None yet.</td></tr>'
+    return (
+        f'<h2>{title}</h2><div class="wide" tabindex="0" role="region" aria-label="{title}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body or none}</tbody></table></div>"
+    )
+
+
+def _spoken(moment: datetime) -> str:
+    """A time for people."""
+    return f"{moment:%-d %b %Y, %H:%M:%S} UTC"

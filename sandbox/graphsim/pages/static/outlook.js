@@ -6,6 +6,8 @@ const { address, outside } = JSON.parse(program.dataset.settings);
 const kind = outside ? "outside" : "mailbox";
 const TITLES = { inbox: "Inbox", drafts: "Drafts", sentitems: "Sent", deleteditems: "Deleted", archive: "Archive", junkemail: "Junk" };
 
+const PLAIN = "<style>body{font:15px/1.5 system-ui,sans-serif;color:#1d2733;overflow-wrap:anywhere}blockquote{margin:.7em 0 0;padding-left:.8em;border-left:3px solid #d9e0e7}</style>";
+
 let content = { version: -1, folders: [], messages: [] };
 let folder = "inbox";
 let chosen = null;
@@ -39,7 +41,19 @@ function words(markup) {
   return (new DOMParser().parseFromString(markup || "", "text/html").body.textContent || "").trim().replace(/\s+/g, " ");
 }
 
+// A time for people, in the simulated world's zone.
+function spoken(at) {
+  return new Date(at).toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+}
+
+// Drawn again while somebody stands on a button: they stay on it.
 function draw() {
+  const { testid, id } = document.activeElement.dataset;
+  redraw();
+  if (testid) document.querySelector(`[data-testid="${testid}"]${id ? `[data-id="${CSS.escape(id)}"]` : ""}`)?.focus();
+}
+
+function redraw() {
   $("name").textContent = content.name;
   $("address").textContent = address;
   $("folders").replaceChildren(...content.folders.map((name) => {
@@ -50,6 +64,7 @@ function draw() {
     return button;
   }));
   $("messages").replaceChildren(...inFolder(folder).map(row));
+  $("empty").hidden = inFolder(folder).length > 0;
   const still = content.messages.find((one) => one.id === chosen);
   if (!still) chosen = null;
   if ($("compose").hidden) read(still);
@@ -57,14 +72,24 @@ function draw() {
 
 function row(one) {
   const who = folder === "sentitems" || folder === "drafts" ? `To: ${one.to.join(", ")}` : one.from_name || one.from || "(no sender)";
-  const from = element("span", { className: "from" }, element("strong", { textContent: who }), element("span", { className: "dim", textContent: one.at.slice(5, 16).replace("T", " ") }));
+  const from = element("span", { className: "from" }, element("strong", { textContent: who }), element("span", { className: "dim", textContent: spoken(one.at) }));
   const button = element("button", {}, from, element("span", { className: "subject", textContent: one.subject || "(no subject)" }), element("span", { className: "preview", textContent: words(one.html).slice(0, 90) }));
   button.dataset.testid = "message";
+  button.dataset.id = one.id;
   button.setAttribute("aria-current", one.id === chosen);
-  button.onclick = () => { chosen = one.id; $("compose").hidden = true; markRead(one); draw(); };
+  button.onclick = () => { chosen = one.id; $("compose").hidden = true; say(""); markRead(one); draw(); bringIntoView("message"); };
   const item = element("li", {}, button);
   if (one.is_read === false) item.className = "unread";
   return item;
+}
+
+// On a narrow screen the text lies below the list.
+function bringIntoView(id) {
+  if (matchMedia("(max-width:52rem)").matches) $(id).scrollIntoView({ block: "start" });
+}
+
+function say(text) {
+  $("said").textContent = text;
 }
 
 function read(one) {
@@ -72,11 +97,12 @@ function read(one) {
   $("message").hidden = !one;
   if (!one) return;
   $("subject").textContent = one.subject || "(no subject)";
-  $("people").textContent = `From ${one.from || "?"} · To ${one.to.join(", ")}${one.cc.length ? ` · Cc ${one.cc.join(", ")}` : ""}`;
+  const from = one.from_name && one.from_name !== one.from ? `${one.from_name} <${one.from}>` : one.from || "?";
+  $("people").textContent = `From ${from} · To ${one.to.join(", ")}${one.cc.length ? ` · Cc ${one.cc.join(", ")}` : ""} · ${spoken(one.at)}`;
   $("files").replaceChildren(...one.attachments.map((file) => element("li", { textContent: `${file.name} (${Math.ceil(file.size_bytes / 1024)} kB)` })));
   if ($("body").dataset.shown !== one.id + one.html.length) {
     $("body").dataset.shown = one.id + one.html.length;
-    $("body").srcdoc = one.html;
+    $("body").srcdoc = `${PLAIN}${one.html}`;
   }
   const draft = one.is_draft === true;
   for (const button of document.querySelectorAll("#actions [data-act]")) {
@@ -88,6 +114,7 @@ function read(one) {
 
 function compose(action, one) {
   answering = { action, one };
+  say("");
   const form = $("compose");
   form.reset();
   $("failed").textContent = "";
@@ -132,6 +159,7 @@ async function submit(draftOnly) {
     else if (action === "new") await control(`mailboxes/${me}/compose`, { ...common, action, to, subject: form.elements.subject.value, draft_only: draftOnly });
     else await control(`mailboxes/${me}/compose`, { ...common, action, graph_message_id: one.id, draft_only: draftOnly, ...(action === "forward" ? { to } : {}) });
     form.hidden = true;
+    say(draftOnly ? "Kept in Drafts." : "Sent.");
     draw();
   } catch (problem) {
     $("failed").textContent = problem.message;
@@ -148,9 +176,14 @@ async function act(name) {
   if (!one) return;
   if (["reply", "reply_all", "forward"].includes(name)) { compose(name, one); return; }
   const path = `mailboxes/${encodeURIComponent(address)}/messages/${encodeURIComponent(one.id)}`;
-  if (name === "archive") await control(`${path}/move`, { folder: "archive" });
-  else await control(`${path}/${name}`, {});
-  chosen = null;
+  try {
+    if (name === "archive") await control(`${path}/move`, { folder: "archive" });
+    else await control(`${path}/${name}`, {});
+    chosen = null;
+    say({ archive: "Moved to Archive.", delete: "Deleted.", send: "Sent." }[name]);
+  } catch (problem) {
+    say(problem.message);
+  }
 }
 
 $("new").onclick = () => compose("new", null);
