@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -50,7 +49,7 @@ class GenericCrm:
             target.url,
             headers=headers,
             content=body,
-            extensions={"sni_hostname": urlsplit(url).hostname or ""},
+            extensions={"sni_hostname": target.host},
         )
         try:
             response = await self._transport.send(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import asyncio
+from typing import Final
 
 import httpx
 
@@ -10,15 +11,16 @@ from shared.domain.errors import CrmUnavailable, TooLarge
 from shared.security.guard import Guard
 from shared.transport import NeverSent, NoAnswer, Transport
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS: Final = 20.0
 
 
 class GuardedFetcher:
-    """The `Fetcher` port: no redirects, no credentials, a judged address, a bounded read."""
+    """The `Fetcher` port: no redirects, no credentials, a judged address, a read bounded in bytes and time."""
 
-    def __init__(self, transport: Transport, guard: Guard) -> None:
+    def __init__(self, transport: Transport, guard: Guard, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._transport = transport
         self._guard = guard
+        self._timeout_seconds = timeout_seconds
 
     async def fetch(self, url: str, limit_bytes: int) -> bytes:
         """The bytes. Raises TooLarge, InvalidRequest (address refused), CrmUnavailable."""
@@ -27,14 +29,18 @@ class GuardedFetcher:
             "GET",
             target.url,
             headers={"Host": target.host_header, "Accept-Encoding": "identity"},
-            extensions={"sni_hostname": urlsplit(url).hostname or target.host},
+            extensions={"sni_hostname": target.host},
         )
         try:
-            response = await self._transport.send(
-                "file", "fetch", request, timeout_seconds=TIMEOUT_SECONDS, stream=True
-            )
-        except (NeverSent, NoAnswer) as err:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self._read(request, limit_bytes)
+        except (NeverSent, NoAnswer, TimeoutError) as err:
             raise CrmUnavailable from err
+
+    async def _read(self, request: httpx.Request, limit_bytes: int) -> bytes:
+        response = await self._transport.send(
+            "file", "fetch", request, timeout_seconds=self._timeout_seconds, stream=True
+        )
         try:
             if response.status_code != httpx.codes.OK:
                 raise CrmUnavailable(f"The address answered {response.status_code}.")

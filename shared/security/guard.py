@@ -6,9 +6,9 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from shared.domain.errors import CrmUnavailable, InvalidRequest
 
@@ -17,19 +17,19 @@ HTTPS_PORT: Final = 443
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
+# IANA gives out global IPv6 addresses from here alone; Python calls most of the rest global too.
+GLOBAL_UNICAST: Final = ip_network("2000::/3")
 # Python calls these global, or they carry an address inside that is not.
 REFUSED_NETWORKS: Final = tuple(
     ip_network(one)
     for one in (
         "168.63.129.16/32",  # Azure's in-VM endpoint
         "192.0.0.0/24",
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "2002::/16",
-        "2001::/32",
-        "fec0::/10",
+        "192.88.99.0/24",  # 6to4 relays
         "224.0.0.0/4",
-        "ff00::/8",
+        "2002::/16",  # 6to4
+        "2001::/32",  # Teredo
+        "3fff::/20",  # documentation
     )
 )
 
@@ -73,13 +73,13 @@ class Guard:
         resolve: Resolve = system_resolve,
     ) -> None:
         self._local = frozenset(local_origins)
-        self._own = frozenset(host.lower() for host in own_hosts)
+        self._own = frozenset(_ascii(host) for host in own_hosts)
         self._resolve = resolve
 
     async def judge(self, url: str) -> Target:
         """The target of a URL. Raises InvalidRequest for a forbidden one, CrmUnavailable when it has no address."""
-        parts = urlsplit(url) if len(url) <= MAX_URL_CHARACTERS and url.isprintable() else urlsplit("")
-        host = (parts.hostname or "").lower()
+        parts = _parts(url)
+        host = _ascii(parts.hostname or "")
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if f"{parts.scheme}://{parts.netloc}" in self._local and parts.port is not None:
             return Target(parts.scheme, host, parts.port, "127.0.0.1" if host == "localhost" else host, path)
@@ -109,12 +109,26 @@ def is_public(address: str) -> bool:
     found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
-    refused = any(
-        found in network
-        for network in REFUSED_NETWORKS
-        if isinstance(network, IPv6Network) == (found.version == 6)  # noqa: PLR2004 - IP versions
-    )
-    return found.is_global and not found.is_multicast and not refused
+    outside = isinstance(found, IPv6Address) and found not in GLOBAL_UNICAST
+    refused = any(found in network for network in REFUSED_NETWORKS)
+    return found.is_global and not outside and not refused
+
+
+def _parts(url: str) -> SplitResult:
+    if len(url) > MAX_URL_CHARACTERS or not url.isprintable():
+        return urlsplit("")
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
+def _ascii(host: str) -> str:
+    """The name as it is resolved, compared and sent: A-labels (RFC 5890), no dot behind; "" when it is none."""
+    try:
+        return host.encode("idna").decode("ascii").lower().removesuffix(".")
+    except UnicodeError:
+        return ""
 
 
 def _is_ip(host: str) -> bool:

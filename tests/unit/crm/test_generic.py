@@ -1,0 +1,126 @@
+"""Deliveries to any CRM that takes Standard Webhooks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from standardwebhooks import Webhook
+
+from shared.crm.generic import GenericCrm
+from shared.domain.errors import CrmUnavailable, InvalidRequest
+from shared.security.webhooks import written_secret
+from tests.unit.security.outside import PUBLIC, Outside, Pieces
+
+URL = "https://crm.example/hooks/outlook?tenant=7"
+BODY = '{"type":"message.received","data":{"subject":"B\u00fccher"}}'.encode()
+NEW, OLD = b"n" * 32, b"o" * 32
+
+
+def crm(outside: Outside) -> GenericCrm:
+    return GenericCrm(outside.transport(), outside.guard())
+
+
+async def deliver(
+    outside: Outside, url: str = URL, secrets: tuple[bytes, ...] = (NEW,)
+) -> tuple[int, float | None]:
+    answer = await crm(outside).deliver(url, "evt_1", BODY, secrets, datetime.now(UTC))
+    return answer.status, answer.retry_after_seconds
+
+
+async def test_an_event_is_posted_to_the_judged_address() -> None:
+    """As JSON, byte for byte what was recorded, under the endpoint's name (C-2, C-7)."""
+    outside = Outside(httpx.Response(204))
+    assert await deliver(outside) == (204, None)
+    (request,) = outside.requests
+    assert (request.method, request.url.host, request.url.raw_path) == (
+        "POST",
+        PUBLIC,
+        b"/hooks/outlook?tenant=7",
+    )
+    assert request.content == BODY
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["host"] == request.extensions["sni_hostname"] == "crm.example"
+    assert not {"authorization", "cookie"} & set(request.headers)
+    assert outside.calls == [("crm", "deliver")]
+
+
+async def test_the_local_profile_may_deliver_to_this_machine() -> None:
+    """On its own port, in plain http."""
+    outside = Outside(httpx.Response(200))
+    await deliver(outside, "http://127.0.0.1:5001/hooks")
+    assert str(outside.requests[0].url) == "http://127.0.0.1:5001/hooks"
+    assert outside.requests[0].headers["host"] == "127.0.0.1:5001"
+
+
+async def test_the_receiver_can_check_what_came() -> None:
+    """The very request, by somebody else's library; during rotation with the new secret and with the old one."""
+    outside = Outside(httpx.Response(200))
+    await deliver(outside, secrets=(NEW, OLD))
+    (request,) = outside.requests
+    for secret in (NEW, OLD):
+        Webhook(written_secret(secret)).verify(request.content.decode(), dict(request.headers))
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 302, 307, 400, 404, 410, 413, 422, 429, 500, 503])
+async def test_every_answer_is_an_answer(status: int) -> None:
+    """What it means is decided elsewhere; a redirect is one, and is not followed."""
+    outside = Outside(httpx.Response(status, headers={"location": "https://other.example/"}))
+    assert await deliver(outside) == (status, None)
+    assert len(outside.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        ("1.5", 1.5),
+        ("0", 0.0),
+        ("-5", 0.0),
+        ("", None),
+        ("soon", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("nan", 0.0),
+        ("inf", float("inf")),
+    ],
+)
+async def test_retry_after_is_read_in_seconds(header: str, seconds: float | None) -> None:
+    """A date is left to the schedule, and nothing an endpoint writes there is an error."""
+    assert await deliver(Outside(httpx.Response(503, headers={"retry-after": header}))) == (503, seconds)
+
+
+async def test_an_answers_body_is_not_read() -> None:
+    """However long it is; the connection is let go of."""
+    endless = Pieces(b"x" * 1000, 1_000_000)
+    assert await deliver(Outside(httpx.Response(200, stream=endless))) == (200, None)
+    assert endless.taken == 0
+    assert endless.closed
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ConnectError(""), httpx.ReadTimeout(""), httpx.RemoteProtocolError("")]
+)
+async def test_no_answer_is_a_crm_that_is_away(error: Exception) -> None:
+    """Whether the event arrived or not: it goes out again under the same id."""
+    with pytest.raises(CrmUnavailable):
+        await deliver(Outside(error))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://crm.example/", "https://10.0.0.1/", "https://postbraid.example/", ""]
+)
+async def test_a_forbidden_endpoint_gets_nothing(url: str) -> None:
+    """Not even a connection."""
+    outside = Outside(httpx.Response(200))
+    with pytest.raises(InvalidRequest):
+        await deliver(outside, url)
+    assert outside.requests == []
+
+
+async def test_an_endpoint_that_turned_inside_gets_nothing() -> None:
+    """Its name is judged at every delivery."""
+    outside = Outside(httpx.Response(200), address="169.254.169.254")
+    with pytest.raises(InvalidRequest):
+        await deliver(outside)
+    assert outside.requests == []
