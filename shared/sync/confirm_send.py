@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
+from typing import Final
 
+from shared.domain import outbound
 from shared.domain.errors import GateShut, RowExists
 from shared.domain.inbound import Skip
 from shared.domain.model import (
@@ -27,6 +30,22 @@ from shared.sync.announce import Recorded, activity, sent_event
 from shared.sync.deliver_event import deliver_now
 from shared.sync.gatekeeping import through_gate
 from shared.sync.staging import unstage_body
+
+UNFINISHED_ARE_DUE_WITHIN: Final = timedelta(days=2)
+
+
+async def unfinished_send(s: Services, mailbox: MailboxRef, outline: Outline) -> str | None:
+    """The key of a send that has left and whose draft this mail was: by id, or by Message-ID.
+
+    For a sent copy that has lost our key (Outlook extended properties: nothing promises that they survive sending).
+    """
+    for todo in await s.ledger.todos(mailbox, s.clock.now() + UNFINISHED_ARE_DUE_WITHIN):
+        if todo.value.work is not Work.SEND:
+            continue
+        stored = await s.ledger.find(mailbox, OutboxItem, todo.value.ref)
+        if stored is not None and outbound.is_its_copy(stored.value, outline):
+            return stored.value.key
+    return None
 
 
 async def confirm_send(s: Services, mailbox: MailboxRef, key: str, outline: Outline) -> Skip:

@@ -47,7 +47,7 @@ from shared.services import Services
 from shared.state.ledger import Change, new
 from shared.sync.access import access_for
 from shared.sync.announce import Recorded, activity, not_synced_event, synced_event
-from shared.sync.confirm_send import confirm_send
+from shared.sync.confirm_send import confirm_send, unfinished_send
 from shared.sync.deliver_event import deliver_now
 from shared.sync.gatekeeping import through_gate
 from shared.sync.staging import stage
@@ -121,15 +121,15 @@ async def _looked_at(s: Services, mailbox: MailboxRef, gate: Gate, access: Acces
 async def _traced(s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline) -> Decision:
     own = await _index(s, mailbox, outline.internet_message_id)
     if inbound.is_copy(outline, own):
-        return inbound.Skip(Reason.COPY)
+        key = await unfinished_send(s, mailbox, outline)
+        return await confirm_send(s, mailbox, key, outline) if key else inbound.Skip(Reason.COPY)
     belongs = await _evidence(s, mailbox, gate, access, outline)
     if belongs is None:
         return inbound.Skip(Reason.FOREIGN)
     thread = await s.ledger.find(mailbox, Thread, belongs.thread_id)
     if thread is None or not admission.thread_is_active(thread.value, gate):
         return inbound.Skip(Reason.THREAD_STOPPED)
-    await _bring_in(s, mailbox, gate, access, outline, belongs)
-    return inbound.Import(belongs.thread_id, belongs.evidence)
+    return await _bring_in(s, mailbox, gate, access, outline, belongs)
 
 
 async def _index(s: Services, mailbox: MailboxRef, internet_message_id: str | None) -> MessageIndex | None:
@@ -158,8 +158,12 @@ async def _evidence(
 
 async def _bring_in(
     s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline, belongs: admission.Belongs
-) -> None:
+) -> Decision:
+    """The mail whole, its files, one transaction; the user's own may still turn out to be a send of ours."""
     message = await s.mail.fetch(access, outline.graph_message_id)
+    own = inbound.direction_of(message.sender, gate) is Direction.OUTBOUND
+    if own and (key := await unfinished_send(s, mailbox, outline)):
+        return await confirm_send(s, mailbox, key, outline)
     judged = await _judge_files(s, mailbox, access, message)
     recorded: Recorded | None = None
 
@@ -171,12 +175,14 @@ async def _bring_in(
         changes, recorded = made
         return replace(now_gate, last_thread_activity_at=s.clock.now()), changes
 
+    done = inbound.Import(belongs.thread_id, belongs.evidence)
     try:
         passed = await through_gate(s, mailbox, gate.generation, make)
     except RowExists:
-        return
+        return done
     if passed is not None and recorded is not None:
         await deliver_now(s, mailbox, recorded)
+    return done
 
 
 async def _judge_files(s: Services, mailbox: MailboxRef, access: Access, message: FetchedMessage) -> Judged:
