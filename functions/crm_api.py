@@ -6,8 +6,8 @@ import base64
 import binascii
 import hashlib
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from typing import Any
-from urllib.parse import unquote
 
 import azure.functions as func
 import msgspec
@@ -157,13 +157,14 @@ def file_name(header: str | None) -> str:
     """The file name of a Content-Disposition (RFC 6266: `filename*` wins). Raises InvalidRequest without one."""
     parsed = Message()
     parsed["Content-Disposition"] = header or ""
-    value = parsed.get_param("filename", header="content-disposition")
-    if isinstance(value, tuple):
-        return unquote(value[2], encoding=value[0] or "utf-8")
-    if not isinstance(value, str) or not value:
+    params: list[tuple[str, Any]] = list(parsed.get_params([], "content-disposition"))
+    found = [value for name, value in params if name.lower() == "filename"]
+    extended = [collapse_rfc2231_value(value) for value in found if isinstance(value, tuple)]
+    name = next(iter((*extended, *found)), "")
+    if not isinstance(name, str) or not name:
         detail = (FieldError("/headers/content-disposition", "attachment; filename*=UTF-8''name"),)
         raise InvalidRequest("A file needs a name.", detail)
-    return value
+    return name
 
 
 def content_disposition(name: str) -> str:

@@ -110,6 +110,10 @@ class App:
                 await self.tick("renew_subscriptions")
             await self.pump()
 
+    async def staged(self) -> list[str]:
+        """Names of all staged blobs."""
+        return [one.name for one in await self.blobs.list(keys.STAGING)]
+
     def store_down(self, error: Exception) -> None:
         """Every call of every store fails with this, until `store_up`."""
 

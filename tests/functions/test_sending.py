@@ -181,12 +181,12 @@ async def test_a_file_that_does_not_sync_stops_the_send(
     ready: App, name: str, content: bytes, reason: str
 ) -> None:
     """422 before anything leaves, naming the file and the reason; nothing is staged (R7)."""
-    staged = len(await ready.blobs.list(keys.STAGING))
+    staged = len(await ready.staged())
     files = [{"name": name, "content_base64": base64.b64encode(content).decode()}]
     answer = await ready.v1("POST", "messages", json=send_body(attachments=files))
     document = problem(answer, 422, "attachment-refused")
     assert document["errors"] == [{"pointer": "/attachments", "detail": f"{name}: {reason}"}]
-    assert len(await ready.blobs.list(keys.STAGING)) == staged
+    assert len(await ready.staged()) == staged
 
 
 async def test_a_send_takes_files_of_all_three_kinds(ready: App) -> None:

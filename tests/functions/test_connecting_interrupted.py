@@ -1,0 +1,24 @@
+"""A connection that a crash has left half made is completed by connecting again (R1, O-11)."""
+
+from __future__ import annotations
+
+from shared.domain.errors import StoreUnavailable
+from shared.state import keys
+from shared.storage.memory.calls import Call, no_hook
+from tests.functions.app import App
+
+
+async def test_a_gate_that_was_never_opened_is_opened_by_connecting_again(app: App) -> None:
+    """The connection was kept and the storage failed at the gate: the same person connects again, and may send."""
+    cookie = await app.signed_in(await app.page_session())
+
+    def fail_at_the_gate(call: Call) -> None:
+        if call.writes and keys.MAILBOX in call.place:
+            raise StoreUnavailable
+
+    app.tables.before = fail_at_the_gate
+    assert (await app.confirmed(cookie)).status == 503
+    app.tables.before = no_hook
+    await app.connect()
+    assert app.crm.types() == ["connection.connected"]
+    await app.sent()
