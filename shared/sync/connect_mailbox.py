@@ -240,7 +240,10 @@ async def _repair(
     )
     await s.connections.repair(mailbox.tenant_id, current.changed(value), grant.cache)
     stored = await s.ledger.gate(mailbox)
-    if stored is not None:
+    if stored is None or stored.value.generation < value.generation:
+        # A crash came between connection and gate: what it left undone is done now.
+        await deliver_soon(s, mailbox, await _open_gate(s, mailbox, stored, value, pending.aliases))
+    else:
         now = s.clock.now()
         recorded = connection_event(s, mailbox, value, stored.value)
         old = stored.value.sweep_at
