@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -72,7 +73,7 @@ class _Quiet(uvicorn.Server):
     """Signals are ours."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
@@ -97,7 +98,7 @@ async def _tick(simulator: Simulator) -> None:
 
 
 def make_certificates(folder: Path) -> Path:
-    """A local certificate authority (ca.pem) and a certificate for loopback names; returns key and chain in one file."""
+    """A local certificate authority (ca.pem) and a certificate for loopback names: key and chain in one file."""
     folder.mkdir(parents=True, exist_ok=True)
     leaf_file, ca_file, key_file = folder / "leaf.pem", folder / "ca.pem", folder / "ca-key.pem"
     if ca_file.exists() and key_file.exists():

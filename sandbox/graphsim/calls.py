@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from sandbox.graphsim import schema
-from sandbox.graphsim.errors import GraphError, bad_body, bad_query, bad_request
+from sandbox.graphsim.errors import GraphError, bad_body, bad_query, bad_request, not_simulated
 from sandbox.graphsim.render import Style
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class Call:
             value = json.loads(self.body)
         except ValueError as error:
             raise bad_request(
-                "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."
+                "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of "
+                "valid JSON format."
             ) from error
         if not isinstance(value, dict):
             raise bad_body("The request body must be a JSON object.")
@@ -138,7 +139,10 @@ Handler = "Callable[[Call], Awaitable[Reply]]"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One entry of the route table. `template` segments in braces are ids; `scopes`: any one of them suffices."""
+    """One entry of the route table. `template` segments in braces are ids; `scopes`: any one of them suffices.
+
+    `not_imitated`: query options that Graph would take here.
+    """
 
     name: str
     method: str
@@ -146,6 +150,7 @@ class Operation:
     handler: Callable[[Call], Awaitable[Reply]]
     scopes: tuple[str, ...]
     query: tuple[str, ...] = ()
+    not_imitated: frozenset[str] = frozenset()
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
         """The ids when the path fits; fixed segments match without regard to case."""
@@ -175,7 +180,7 @@ def segments_of(raw_path: bytes, prefix: str) -> list[str]:
     return out
 
 
-def parse_query(raw: str, allowed: tuple[str, ...]) -> dict[str, str]:
+def parse_query(raw: str, operation: Operation) -> dict[str, str]:
     """The options by name; refuses doubled ones and any that the operation does not take."""
     out: dict[str, str] = {}
     for name, value in parse_qsl(raw, keep_blank_values=True):
@@ -183,7 +188,9 @@ def parse_query(raw: str, allowed: tuple[str, ...]) -> dict[str, str]:
             raise bad_query(
                 f"Query option '{name}' was specified more than once, but it must be specified at most once."
             )
-        if name not in allowed:
+        if name in operation.not_imitated:
+            raise not_simulated(f"{name} of {operation.name}")
+        if name not in operation.query:
             raise bad_query(f"The query parameter '{name}' is not supported by this operation.")
         if not value.strip():
             raise bad_query(f"The query option '{name}' must have a value.")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # One work tenant for everybody who is not a personal account; any GUID would do.
 HOME_TENANT_ID = "5f0c3a52-7d4e-4f0b-9a51-2f3c1f0a7e11"
-# The tenant of personal accounts is the same for the whole world (Microsoft identity platform, "ID token claims reference").
+# The tenant of all personal accounts of the world (Microsoft identity platform, "ID token claims reference").
 PERSONAL_TENANT_ID = "9188040d-6c67-4c5b-b112-36a304b66dad"
 
 

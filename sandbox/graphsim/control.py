@@ -60,12 +60,15 @@ def health(world: World, _request: Request, _body: dict[str, Any]) -> Any:
 
 
 def reset(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """Forget mail, people, subscriptions, faults and knobs; applications stay."""
+    """Forget mail, people, sign-ins, subscriptions, faults, knobs and all that was to happen; applications stay."""
     world.store.users.clear()
     world.store.mailboxes.clear()
     world.store.outsiders.clear()
+    world.entra.forget()
     world.subscriptions.items.clear()
-    world.notifier.controls.clear()
+    world.notifier.forget()
+    world.schedule.clear()
+    world.uploads.sessions.clear()
     world.faults.clear()
     world.knobs.reset()
     world.throttle.reset()

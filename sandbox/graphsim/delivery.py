@@ -39,8 +39,8 @@ def check_sendable(message: Message) -> None:
         raise GraphError(413, "ErrorMessageSizeExceeded", "The message exceeds the maximum supported size.")
 
 
-def submit(world: World, mailbox: Mailbox, draft: Message) -> None:
-    """Hand a draft to transport. It leaves Drafts; its copy is filed and delivered later."""
+def submit(world: World, mailbox: Mailbox, draft: Message, *, save: bool = True) -> None:
+    """Hand a draft to transport. It leaves Drafts; its copy is filed (unless not to be saved) and delivered later."""
     check_sendable(draft)
     leaving_at = _departure(world, mailbox)
     if world.knobs.text("sent_message_id") == "changed":
@@ -49,11 +49,14 @@ def submit(world: World, mailbox: Mailbox, draft: Message) -> None:
         final_id = draft.internet_message_id
     outgoing = _outgoing(draft, mailbox, final_id, leaving_at)
     mailbox.awaiting_filing.add(draft.immutable_id)
-    if world.knobs.text("sent_copy_gap") == "missing":
+    if world.knobs.text("sent_copy_gap") == "missing" or not save:
         mail.remove(world, mailbox, draft)
+    transport(world, outgoing, leaving_at)
+    if not save:
+        mailbox.awaiting_filing.discard(draft.immutable_id)
+        return
     filing_at = leaving_at + timedelta(seconds=world.knobs.number("sent_copy_delay_seconds"))
     world.schedule.add(filing_at, lambda: file_sent_copy(world, mailbox, draft, outgoing))
-    transport(world, outgoing, leaving_at)
 
 
 def _departure(world: World, mailbox: Mailbox) -> datetime:
@@ -171,7 +174,8 @@ def _bounce(world: World, failed: Mail, recipient: Address) -> None:
     known = world.knobs.text("bounce_in_reply_to") == "present"
     text = (
         f"<p><b>Your message to {recipient.address} couldn't be delivered.</b></p>"
-        "<p>The address wasn't found at the recipient's mail system.</p><p>Remote server returned '550 5.1.1 user unknown'</p>"
+        "<p>The address wasn't found at the recipient's mail system.</p>"
+        "<p>Remote server returned '550 5.1.1 user unknown'</p>"
     )
     report = Mail(
         internet_message_id=world.ids.internet_message_id("postmaster.outlook.example"),

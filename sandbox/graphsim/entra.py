@@ -284,6 +284,11 @@ class Entra:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
 
+    def forget(self) -> None:
+        """No sign-in has ever happened."""
+        for kept in (self.codes, self.refresh_tokens, self.grants, self.consents):
+            kept.clear()
+
     def revoke(self, user: User) -> None:
         """An administrator or the user ends all sessions."""
         for token in self.refresh_tokens.values():

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import httpx
+
 
 @dataclass(slots=True)
 class GraphError(Exception):
@@ -17,6 +19,13 @@ class GraphError(Exception):
     code: str
     message: str
     headers: dict[str, str] = field(default_factory=dict)
+
+
+class ConnectionCut(httpx.RemoteProtocolError):
+    """Raised out of the app to cut a connection; in process it is what an httpx client sees."""
+
+    def __init__(self) -> None:
+        super().__init__("Server disconnected without sending a response.")
 
 
 def item_not_found() -> GraphError:

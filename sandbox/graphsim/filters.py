@@ -184,7 +184,7 @@ class _Parser:
         return lambda m: call(str(read(m) or ""), part)
 
     def any_property(self) -> Predicate:
-        """`Any(ep: ep/id eq '...' and ep/value eq '...')`, the two in either order; `ne`, `contains`, `startswith` too."""
+        """`Any(ep: ep/id eq '...' and ep/value eq '...')`, in either order; `ne`, `contains`, `startswith` too."""
         self.take(text="(")
         variable = self.take("word").lower()
         self.take(text=":")

@@ -61,7 +61,9 @@ def _folders(call: Call, parent_id: str) -> Reply:
     top = call.query.get("$top", str(PAGE))
     if not top.isdigit() or int(top) < 1:
         raise bad_query(f"Invalid value '{top}' for $top query option.")
-    skip = int(call.query.get("$skip", "0")) if call.query.get("$skip", "0").isdigit() else 0
+    if not (skipped := call.query.get("$skip", "0")).isdigit():
+        raise bad_query(f"Invalid value '{skipped}' for $skip query option.")
+    skip = int(skipped)
     value = [_selected(call, "mailFolder", render.folder(box, f)) for f in found[skip : skip + int(top)]]
     body: dict[str, Any] = {"@odata.context": call.mailbox_context("mailFolders"), "value": value}
     if skip + int(top) < len(found):

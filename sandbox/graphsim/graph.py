@@ -8,11 +8,10 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import httpx
 from starlette.responses import Response
 
 from sandbox.graphsim import calls
-from sandbox.graphsim.errors import GraphError, access_denied, bad_request, not_simulated
+from sandbox.graphsim.errors import ConnectionCut, GraphError, access_denied, bad_request, not_simulated
 from sandbox.graphsim.operations import OPERATIONS
 from sandbox.graphsim.render import when
 
@@ -25,18 +24,22 @@ if TYPE_CHECKING:
     from sandbox.graphsim.world import World
 
 PREFIX = "/v1.0"
+# What the real Graph has and this one does not pretend to: by the last segment of a path, and by method and path.
 _MISSING = {
     "$batch": "JSON batching",
     "delta": "delta queries",
     "translateexchangeids": "translateExchangeIds",
+    "mailboxsettings": "mailbox settings",
+    "reply": "reply in one call",
+    "replyall": "replyAll in one call",
+    "forward": "forward in one call",
 }
-
-
-class ConnectionCut(httpx.RemoteProtocolError):
-    """Raised out of the app to cut a connection; in process it is what an httpx client sees."""
-
-    def __init__(self) -> None:
-        super().__init__("Server disconnected without sending a response.")
+_MISSING_METHODS = {
+    ("PATCH", "folder.get"): "renaming folders",
+    ("DELETE", "folder.get"): "deleting folders",
+    ("POST", "folder.children"): "folders below folders",
+    ("POST", "folder.messages"): "drafts made in a folder",
+}
 
 
 async def serve_graph(world: World, request: Request) -> Response:
@@ -56,7 +59,11 @@ async def _answer(world: World, request: Request, entry: Entry) -> Response:
     body = await request.body()
     entry.request_bytes = len(body)
     segments = _own_alias(world, request, calls.segments_of(request.scope["raw_path"], PREFIX))
-    operation, ids = _find(request.method, segments)
+    try:
+        operation, ids = _find(request.method, segments)
+    except GraphError:
+        world.entra.authenticate(request.headers.get("authorization"))  # a stranger is not told what there is
+        raise
     entry.operation = operation.name
     call = _call(world, request, entry, body, segments, ids)
     entry.address = _address(world, call)
@@ -75,7 +82,7 @@ async def _carry_out(call: Call, operation: Operation, request: Request) -> Repl
     world = call.world
     grant = call.grant = world.entra.authenticate(call.headers.get("authorization"))
     call.style, applied = calls.parse_prefer(request.headers.getlist("prefer"))
-    call.query = calls.parse_query(call.raw_query, operation.query)
+    call.query = calls.parse_query(call.raw_query, operation)
     with world.throttle.slot((grant.client_id, grant.user.address.lower()), world.now(), len(call.body)):
         await asyncio.sleep(world.knobs.number("service_seconds"))
         if len(call.body) > calls.MAX_REQUEST_BYTES:
@@ -102,18 +109,16 @@ def _own_alias(world: World, request: Request, segments: list[str]) -> list[str]
 
 
 def _find(method: str, segments: list[str]) -> tuple[Operation, dict[str, str]]:
-    known = False
-    for operation in OPERATIONS:
-        ids = operation.match(segments)
-        if ids is not None:
-            if operation.method == method:
-                return operation, ids
-            known = True
+    if what := _MISSING.get(segments[-1].lower()):
+        raise not_simulated(what)
+    known = [(one, ids) for one in OPERATIONS if (ids := one.match(segments)) is not None]
+    for operation, ids in known:
+        if operation.method == method:
+            return operation, ids
+        if what := _MISSING_METHODS.get((method, operation.name)):
+            raise not_simulated(what)
     if known:
         raise GraphError(405, "BadRequest", f"The HTTP method '{method}' is not supported for this resource.")
-    for segment in segments:
-        if segment.lower() in _MISSING:
-            raise not_simulated(_MISSING[segment.lower()])
     if segments[0].lower() == "users":
         raise access_denied()
     raise bad_request(f"Resource not found for the segment '{segments[-1]}'.")
@@ -125,7 +130,8 @@ def _call(
     entry.message_id = ids.get("message")
     return calls.Call(
         world=world, method=request.method, segments=segments, ids=ids, raw_query=request.url.query, query={},
-        headers=calls.headers_of(request), body=body, base_url=f"{request.url.scheme}://{request.url.netloc}", entry=entry,
+        headers=calls.headers_of(request), body=body, base_url=f"{request.url.scheme}://{request.url.netloc}",
+        entry=entry,
     )  # fmt: skip
 
 
@@ -152,7 +158,7 @@ async def _strike_before(world: World, fault: Fault, call: Call, operation: Oper
 def _commit_later(world: World, fault: Fault, call: Call, operation: Operation) -> None:
     """Have the work done later, whatever the caller was told."""
     call.grant = world.entra.authenticate(call.headers.get("authorization"))
-    call.query = calls.parse_query(call.raw_query, operation.query)
+    call.query = calls.parse_query(call.raw_query, operation)
     call.style, _ = calls.parse_prefer([call.headers.get("prefer", "")])
 
     async def job() -> None:

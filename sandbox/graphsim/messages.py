@@ -118,7 +118,8 @@ async def update_message(call: Call) -> Reply:
         raise GraphError(
             412,
             "ErrorIrresolvableConflict",
-            "The send or update operation could not be performed because the change key passed in the request does not match the current change key for the item.",
+            "The send or update operation could not be performed because the change key passed in the request does not "
+            "match the current change key for the item.",
         )
     writing.update(call.world, call.mailbox, message, call.json_body())
     return _whole(call, message, 200)
@@ -209,7 +210,8 @@ async def send_mail(call: Call) -> Reply:
     writing.fill(call.world, call.mailbox, draft, value)
     delivery.check_sendable(draft)
     mail.place(call.world, call.mailbox, draft)
-    delivery.submit(call.world, call.mailbox, draft)
+    save = str(given.get("SaveToSentItems", True)).lower() != "false"
+    delivery.submit(call.world, call.mailbox, draft, save=save)
     return Reply(202)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FIRST_SECONDS = 3.0
 RETRY_SECONDS = 10.0
 GIVE_UP_AFTER = timedelta(hours=4)
+BEFORE_ANSWER = timedelta(minutes=1)
 PATHS = {
     "pascal": "Users/{user}/Messages/{id}",
     "lower": "users/{user}@{tenant}/messages/{id}",
@@ -69,7 +70,8 @@ class Notifier:
 
     async def validate(self, url: str) -> None:
         """The handshake; raises the documented 400 when it fails."""
-        token = f"Validation: Testing client application reachability for subscription Request-Id: {self.world.ids.guid()}"
+        about = "Testing client application reachability for subscription"
+        token = f"Validation: {about} Request-Id: {self.world.ids.guid()}"
         try:
             answer = await self._client().post(
                 url,
@@ -120,6 +122,15 @@ class Notifier:
                 one.left -= 1
                 return one.action
         return None
+
+    async def before_answer(self, subscription: Subscription, mailbox: Mailbox) -> None:
+        """Post the mail of the last minute at once, while the client still waits for its new subscription's id."""
+        since = self.world.now() - BEFORE_ANSWER
+        for one in [message for message in mailbox.messages.values() if message.received_at >= since]:
+            change = Change("created", mailbox, one, one.folder_id, one.ordinary_id, one.change_key)
+            if self.world.subscriptions.concerns(subscription, change):
+                body = self._change_body(subscription, change)
+                await self._post([Item(subscription.notification_url, body, subscription, self.world.now())])
 
     def _enqueue(self, item: Item) -> None:
         self.waiting.setdefault(item.url, []).append(item)
@@ -223,6 +234,13 @@ class Notifier:
             return self.flush(item.url)
 
         self.world.schedule.add(now + timedelta(seconds=wait), again)
+
+    def forget(self) -> None:
+        """Nothing waits, nothing is held back, nothing was ever posted."""
+        self.waiting.clear()
+        self.controls.clear()
+        self.paused = False
+        self.posted = self.dropped = 0
 
     async def resume(self) -> None:
         """After a pause by hand: everything that waits goes out."""

@@ -19,8 +19,13 @@ _PROFILE = ("User.Read", "User.ReadWrite")
 _READ = ("Mail.Read", "Mail.ReadWrite")
 _WRITE = ("Mail.ReadWrite",)
 _SEND = ("Mail.Send",)
-_ITEM = ("$select", "$expand")
 _PAGED = ("$select", "$top", "$skip")
+# What Graph takes of a query on a collection and on a single item; what of it is not imitated is said so.
+_OF_COLLECTIONS = ("$count", "$expand", "$filter", "$orderby", "$search", "$select", "$skip", "$top")
+_OF_ITEMS = ("$select", "$expand")
+_COLLECTIONS = {"message.list", "attachment.list", "folder.list", "folder.children", "folder.messages"}
+_ITEMS = {"me.get", "message.get", "attachment.get", "folder.get", "folder.message"}
+_OF_FOLDERS = {"folder.list", "folder.get", "folder.children"}
 
 
 def _operation(
@@ -31,11 +36,17 @@ def _operation(
     query: tuple[str, ...] = (),
 ) -> Operation:
     method, template = route.split(" ")
-    return Operation(name, method, template, handler, scopes, query)
+    return Operation(name, method, template, handler, scopes, query, _not_imitated(name, query))
+
+
+def _not_imitated(name: str, query: tuple[str, ...]) -> frozenset[str]:
+    taken = set(_OF_COLLECTIONS if name in _COLLECTIONS else _OF_ITEMS if name in _ITEMS else ())
+    hidden = {"includeHiddenFolders"} if name in _OF_FOLDERS else set()
+    return frozenset((taken | hidden) - set(query))
 
 
 OPERATIONS: tuple[Operation, ...] = (
-    _operation("me.get", "GET me", folders.get_me, _PROFILE, _ITEM),
+    _operation("me.get", "GET me", folders.get_me, _PROFILE, ("$select",)),
     _operation("me.sendMail", "POST me/sendMail", messages.send_mail, _SEND),
     _operation("message.list", "GET me/messages", messages.list_messages, _READ, messages.LIST_OPTIONS),
     _operation("message.create", "POST me/messages", messages.create_message, _WRITE),

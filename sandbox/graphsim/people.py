@@ -103,7 +103,8 @@ def user_writes(world: World, mailbox: Mailbox, wanted: Json) -> Json:
         draft.to = _people(world, wanted["to"])
     if wanted.get("cc"):
         draft.cc = _people(world, wanted["cc"])
-    draft.attachments += [_attachment(world, one) for one in wanted.get("attachments", ())]
+    files = (_attachment(world, one) for one in wanted.get("attachments", ()))
+    draft.attachments += [mail.renewed(world, mailbox, one) for one in files]
     mail.touch(world, mailbox, draft)
     if not wanted.get("draft_only"):
         delivery.submit(world, mailbox, draft)

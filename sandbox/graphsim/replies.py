@@ -1,7 +1,7 @@
 """Drafts that answer or forward a message, with the quoted original and the threading headers.
 
-Sources: Microsoft Graph, "message: createReply", "createReplyAll", "createForward" (`comment` or `message.body`, not both;
-a reply goes to `replyTo` where there is one); RFC 5322, 3.6.4 for In-Reply-To and References.
+Sources: Microsoft Graph, "message: createReply", "createReplyAll", "createForward" (`comment` or `message.body`, not
+both; a reply goes to `replyTo` where there is one); RFC 5322, 3.6.4 for In-Reply-To and References.
 """
 
 from __future__ import annotations

@@ -32,6 +32,10 @@ class Schedule:
         self._count += 1
         heapq.heappush(self._heap, _Entry(at, self._count, job))
 
+    def clear(self) -> None:
+        """Nothing is to happen any more."""
+        self._heap.clear()
+
     def pop_due(self, now: datetime) -> Job | None:
         """The earliest job whose time has come, taken out."""
         if self._heap and self._heap[0].at <= now:

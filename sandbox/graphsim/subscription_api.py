@@ -35,6 +35,8 @@ async def create_subscription(call: Call) -> Reply:
     if subscription.lifecycle_url:
         await call.world.notifier.validate(subscription.lifecycle_url)
     call.world.subscriptions.add(subscription)
+    if call.world.knobs.text("notification_before_answer") == "yes":
+        await call.world.notifier.before_answer(subscription, call.mailbox)
     return Reply(201, {"@odata.context": call.context("subscriptions/$entity"), **subscription.shown()})
 
 
@@ -104,7 +106,7 @@ def _check_url(call: Call, url: str) -> None:
 
 def _check_duplicate(call: Call, wanted: Subscription) -> None:
     mine = call.world.subscriptions.of(call.caller)
-    if len(mine) >= QUOTA:
+    if call.world.subscriptions.count(call.caller.user) >= QUOTA:
         raise GraphError(403, "Forbidden", "The subscription quota of 1000 for this mailbox is exceeded.")
     if call.world.knobs.text("duplicate_subscription") != "conflict":
         return
@@ -131,7 +133,9 @@ async def get_subscription(call: Call) -> Reply:
 async def update_subscription(call: Call) -> Reply:
     """PATCH: a new expiry; it also reauthorizes."""
     body = call.json_body()
-    _check_members(body, {"expirationDateTime", "@odata.type"})
+    _check_members(body, WRITABLE)
+    if others := set(body) - {"expirationDateTime", "@odata.type"}:
+        raise not_simulated(f"changing {min(others)} of a subscription")
     found = call.world.subscriptions.find(call.caller, call.ids["subscription"])
     if "expirationDateTime" not in body:
         raise bad_request("expirationDateTime is required.", "InvalidRequest")

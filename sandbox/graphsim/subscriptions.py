@@ -28,7 +28,7 @@ ASKS_AGAIN_AFTER = timedelta(minutes=3)
 QUOTA = 1000
 Lifecycle = Literal["reauthorizationRequired", "subscriptionRemoved", "missed"]
 _RESOURCE = re.compile(
-    r"^/?(?P<owner>me|users/[^/]+)(?:/mailfolders(?:\('(?P<named>[^']+)'\)|/(?P<folder>[^/]+)))?/messages$",
+    r"^/?(?P<owner>me|users/[^/]+|users\('[^/']+'\))(?:/mailfolders(?:\('(?P<named>[^']+)'\)|/(?P<folder>[^/]+)))?/messages$",
     re.IGNORECASE,
 )
 DRAFT_FILTER = "isdraft eq false"
@@ -92,6 +92,9 @@ def parse_resource(world: World, mailbox: Mailbox, resource: str) -> Watched:
     match = _RESOURCE.match(path)
     if match is None:
         raise extension_error("Create", "BadRequest", f"The resource '{path}' is not supported.")
+    owner = match["owner"].lower().removeprefix("users").strip("/(')")
+    if owner not in {"me", mailbox.user.user_id.lower(), mailbox.user.address.lower()}:
+        raise extension_error("Create", "Forbidden", "Access is denied. Check credentials and try again.")
     folder = None
     if name := match["named"] or match["folder"]:
         found = mailbox.folder(name)
@@ -149,6 +152,10 @@ class Subscriptions:
         return [
             one for one in self.items.values() if one.user is grant.user and one.client_id == grant.client_id
         ]
+
+    def count(self, user: User) -> int:
+        """How many watch this mailbox, of all apps together."""
+        return sum(one.user is user for one in self.items.values())
 
     def find(self, grant: Grant, subscription_id: str) -> Subscription:
         """One of them; raises the 404 of a gone id."""
@@ -227,10 +234,11 @@ class Subscriptions:
     def notice(self, change: Change) -> None:
         """Hand a change to everybody whom it concerns."""
         for one in list(self.items.values()):
-            if one.user is change.mailbox.user and self._concerns(one, change):
+            if one.user is change.mailbox.user and self.concerns(one, change):
                 self.world.notifier.change(one, change)
 
-    def _concerns(self, subscription: Subscription, change: Change) -> bool:
+    def concerns(self, subscription: Subscription, change: Change) -> bool:
+        """Whether a change is one of what the subscription watches."""
         inside = subscription.folder_id in {None, change.folder_id}
         in_set = not (subscription.filtered and change.message.is_draft)
         return inside and in_set and change.kind in subscription.change_types

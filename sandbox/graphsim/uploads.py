@@ -16,7 +16,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from sandbox.graphsim import mail, render
-from sandbox.graphsim.errors import GraphError
+from sandbox.graphsim.errors import ConnectionCut, GraphError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -43,8 +43,8 @@ class Session:
 
     def url(self, world: World) -> str:
         """Where to PUT."""
-        base = world.config.public_https_url
-        return f"{base}/api/v2.0/Users('{self.mailbox.user.user_id}')/AttachmentSessions('{self.token}')?authtoken={quote(self.token)}"
+        session = f"{_home(world, self.mailbox)}/AttachmentSessions('{self.token}')"
+        return f"{session}?authtoken={quote(self.token)}"
 
     def as_json(self, world: World) -> dict[str, Any]:
         """As createUploadSession answers it."""
@@ -79,6 +79,10 @@ class Uploads:
         return session
 
 
+def _home(world: World, mailbox: Mailbox) -> str:
+    return f"{world.config.public_https_url}/api/v2.0/Users('{mailbox.user.user_id}')"
+
+
 async def serve_upload(world: World, request: Request) -> Response:
     """PUT, GET and DELETE of an upload URL; a request that carries a Graph token is refused."""
     entry = world.log.start(render.when(world.now()), request.method, request.url.path, request.url.query)
@@ -89,7 +93,16 @@ async def serve_upload(world: World, request: Request) -> Response:
         entry.internet_message_ids.append(session.message.internet_message_id)
     body = await request.body()
     entry.request_bytes = len(body)
-    response = _serve(world, request, session, body)
+    fault = world.faults.hit(entry.operation, request.method, entry.address)
+    entry.fault = fault.kind if fault else None
+    if fault and fault.kind == "drop_before":
+        raise ConnectionCut
+    if fault and fault.kind == "status":
+        response = _refusal(fault.status or 503, fault.error_code(), "The simulator was told to answer this.")
+    else:
+        response = _serve(world, request, session, body)
+    if fault and fault.kind == "drop_after":
+        raise ConnectionCut
     entry.status = response.status_code
     return response
 
@@ -135,7 +148,7 @@ def _finish(world: World, session: Session) -> Response:
     session.message.attachments.append(attachment)
     mail.touch(world, session.mailbox, session.message)
     del world.uploads.sessions[session.token]
-    place = f"{world.config.public_https_url}/api/v2.0/Users('{session.mailbox.user.user_id}')/Attachments('{attachment.attachment_id}')"
+    place = f"{_home(world, session.mailbox)}/Attachments('{attachment.attachment_id}')"
     return Response(status_code=201, headers={"Location": place})
 
 

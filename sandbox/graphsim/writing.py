@@ -29,7 +29,8 @@ _ANY_TIME = frozenset({
     "isReadReceiptRequested", "singleValueExtendedProperties", "multiValueExtendedProperties",
 })  # fmt: skip
 _WHILE_DRAFT = frozenset({
-    "subject", "body", "internetMessageId", "replyTo", "toRecipients", "ccRecipients", "bccRecipients", "from", "sender",
+    "subject", "body", "internetMessageId", "replyTo", "toRecipients", "ccRecipients", "bccRecipients", "from",
+    "sender",
 })  # fmt: skip
 _AT_CREATION = frozenset({"internetMessageHeaders", "attachments"})
 
@@ -105,7 +106,8 @@ def _check_sender(mailbox: Mailbox, message: Message) -> None:
         raise GraphError(
             403,
             "ErrorSendAsDenied",
-            "The user account which was used to submit this request does not have the right to send mail on behalf of the specified sending account.",
+            "The user account which was used to submit this request does not have the right to send mail on behalf of "
+            "the specified sending account.",
         )
 
 
@@ -206,6 +208,7 @@ def attachment_from(world: World, mailbox: Mailbox, value: Json) -> Attachment:
             "The attachment is larger than 3 MB; use an upload session.",
         )
     return mail.new_attachment(
-        world, mailbox, name=value["name"], content=content, content_type=value.get("contentType") or "application/octet-stream",
+        world, mailbox, name=value["name"], content=content,
+        content_type=value.get("contentType") or "application/octet-stream",
         inline=bool(value.get("isInline")), content_id=value.get("contentId"),
     )  # fmt: skip

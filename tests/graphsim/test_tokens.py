@@ -22,7 +22,6 @@ from tests.graphsim.conftest import (
     VERIFIER,
     App,
     Lab,
-    authorize_query,
     challenge,
     code_form,
     refresh_form,
@@ -242,4 +241,3 @@ async def test_what_the_log_keeps(lab: Lab) -> None:
     (entry,) = [one for one in await lab.requests() if one["operation"] == "entra.token"]
     assert (entry["status"], entry["error"]) == (401, "invalid_client")
     assert not re.search("wrong|0\\.A", json.dumps(entry))
-    assert authorize_query()
