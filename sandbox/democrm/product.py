@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from sandbox.democrm.model import File, User
+from sandbox.democrm.words import field_words
 
 UNREACHABLE = {
     "title": "Postbraid cannot be reached",
@@ -36,7 +37,8 @@ class Refused(Exception):
     def detail(self) -> str:
         """What to tell the person, bad fields included."""
         fields = [
-            f"{one.get('pointer', '')}: {one.get('detail', '')}" for one in self.problem.get("errors", [])
+            f"{field_words(one.get('pointer', ''), one.get('detail', ''))}."
+            for one in self.problem.get("errors", [])
         ]
         return " ".join([str(self.problem.get("detail") or self.problem.get("title") or ""), *fields]).strip()
 

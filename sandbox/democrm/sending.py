@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.democrm.events import ensure_contact
-from sandbox.democrm.model import Conversation, File, Message, Person, Reason, User
+from sandbox.democrm.model import Conversation, File, Message, OffendingFile, Person, Reason, User
 from sandbox.democrm.product import Product, Refused
 from sandbox.democrm.store import Store
+
+TOO_LARGE = 413
 
 
 class Unusable(Exception):
@@ -48,11 +50,17 @@ async def send(store: Store, product: Product, order: Order, now: datetime) -> t
     if user is None:
         raise Unusable("There is no such user.")
     message = _write_down(store, user, order, now)
-    try:
-        ids = [await product.upload(one.name, one.content_type, one.content) for one in order.files]
-    except Refused as refused:
-        _failed(store, message, refused)
-        return message, refused
+    ids: list[str] = []
+    for file in order.files:
+        try:
+            ids.append(await product.upload(file.name, file.content_type, file.content))
+        except Refused as refused:
+            _failed(store, message, refused)
+            if refused.status == TOO_LARGE:  # the body was the file
+                offending = OffendingFile(file.name, len(file.content), "attachment_too_large")
+                message.reason = Reason("attachment_too_large", "Nothing was sent.", (offending,))
+                store.put("messages", message.id, message)
+            return message, refused
     message.request = _request(store, message, order, ids)
     store.put("messages", message.id, message)
     return message, await hand_over(store, product, message)

@@ -11,33 +11,8 @@ from urllib.parse import unquote
 
 from sandbox.democrm.model import Contact, Conversation, Message
 from sandbox.democrm.store import Store
+from sandbox.democrm.words import CONNECTION_WORDS, STATUS_WORDS, problem_words
 
-STATUS_WORDS = {
-    "sending": "Sending…",
-    "sent": "Sent",
-    "failed": "Not sent",
-    "unconfirmed": "Delivery not confirmed",
-    "received": "Received",
-    "not_synced": "Not synced",
-}
-CONNECTION_WORDS = {
-    "connected": "Connected",
-    "reconnect_required": "Sign-in needed",
-    "degraded": "Connected, with delays",
-    "disconnected": "Disconnected",
-    "not_connected": "Not connected",
-}
-OMITTED_WORDS = {
-    "attachment_too_large": "larger than 3 MB",
-    "attachment_type_not_supported": "type not supported",
-    "attachment_content_mismatch": "content does not fit its name",
-    "attachment_empty": "empty file",
-    "too_many_attachments": "too many files",
-    "too_large": "larger than 3 MB",
-    "type_not_supported": "type not supported",
-    "content_mismatch": "content does not fit its name",
-    "empty": "empty file",
-}
 _CID = re.compile(r"""(?<=["'(])cid:([^"')\s]+)""", re.IGNORECASE)
 
 
@@ -139,5 +114,5 @@ FILTERS: dict[str, Any] = {
     "pretty": pretty,
     "status_words": lambda status: STATUS_WORDS.get(status, status),
     "connection_words": lambda status: CONNECTION_WORDS.get(status, status),
-    "omitted_words": lambda code: OMITTED_WORDS.get(code, str(code).replace("_", " ")),
+    "omitted_words": problem_words,
 }

@@ -175,6 +175,36 @@ def test_a_refusal_is_shown_with_its_reason(browser: Browser, product: StandIn) 
     assert browser.post(f"/api/messages/{response.json()['message']['id']}/retry").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("pointer", "detail", "words"),
+    [
+        ("/attachments", "setup.exe: attachment_type_not_supported", "setup.exe: type not supported."),
+        ("/to/0/address", "not an email address", "to: not an email address."),
+        ("", "Odd.", "Odd."),
+    ],
+)
+def test_bad_fields_are_told_in_words(
+    browser: Browser, product: StandIn, pointer: str, detail: str, words: str
+) -> None:
+    """A person reads neither pointers nor codes when Postbraid refuses a field."""
+    problem = {"status": 422, "detail": "Nope.", "errors": [{"pointer": pointer, "detail": detail}]}
+    product.refuse_with = (422, problem)
+    assert send(browser).json()["message"]["reason"]["detail"] == f"Nope. {words}".replace("..", ".")
+
+
+def test_a_file_that_is_too_large_to_upload_is_named(browser: Browser, product: StandIn) -> None:
+    """When Postbraid does not take a file for its size, the message says which file it was."""
+    product.refuse_with = (
+        413,
+        {"status": 413, "title": "The body is too large", "detail": "at most 3 bytes"},
+    )
+    form = {"to": "dev@fabrikam-customer.example", "subject": "Plans", "text": "Here"}
+    page = browser.post("/conversations/new", data=form, files={"files": ("big.pdf", b"%PDF", "x/y")})
+    assert "big.pdf, 4 B: larger than 3 MB" in page.text
+    assert "at most" not in page.text
+    assert product.sent() == []
+
+
 def test_what_was_not_answered_goes_again_unchanged(browser: Browser, product: StandIn) -> None:
     """After no answer the same request can be handed over again under the same id."""
     product.unreachable = True
