@@ -112,7 +112,7 @@ def _bounded(handler: Callable[..., Any], policy: str, call: Answering) -> Answe
 def check_length(req: func.HttpRequest, limit_bytes: int) -> None:
     """The length is judged before anything is parsed (X-2)."""
     if len(req.get_body()) > limit_bytes:
-        raise BodyTooLarge(f"at most {limit_bytes} bytes")
+        raise BodyTooLarge(f"The body may have at most {limit_bytes} bytes.")
 
 
 async def _caller(s: Services, header: str | None, scope: str) -> Caller:

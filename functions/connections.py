@@ -240,13 +240,13 @@ RESULTS: Final[dict[str, tuple[int, str, str]]] = {
     "organisation_not_allowed": (
         409,
         "Not connected",
-        "Mailboxes of this organisation cannot be connected here.",
+        "Mailboxes of this organisation cannot be connected here. Nothing was changed.",
     ),
-    "taken": (409, "Not connected", "This mailbox cannot be connected here: $detail"),
+    "taken": (409, "Not connected", "$detail Nothing was changed. You can close this window."),
     "unusable": (
         409,
         "Not connected",
-        "Microsoft offers no mailbox for this account that a program may use.",
+        "Microsoft offers no mailbox for this account that a program may use. Nothing was changed.",
     ),
     "link_unusable": (
         410,

@@ -32,7 +32,7 @@ def read_json(body: bytes, limit_bytes: int, kind: type[T]) -> T:
     Raises BodyTooLarge, MalformedBody (not JSON as we read it), InvalidRequest with pointers (JSON of another shape).
     """
     if len(body) > limit_bytes:
-        raise BodyTooLarge(f"at most {limit_bytes} bytes")
+        raise BodyTooLarge(f"The body may have at most {limit_bytes} bytes.")
     content = _parse(body)
     try:
         return msgspec.convert(content, kind)
