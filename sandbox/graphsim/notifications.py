@@ -15,12 +15,14 @@ import httpx
 
 from sandbox.graphsim.errors import GraphError
 from sandbox.graphsim.render import fine_time
+from sandbox.graphsim.world import Change
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sandbox.graphsim.store import Mailbox
     from sandbox.graphsim.subscriptions import Lifecycle, Subscription
-    from sandbox.graphsim.world import Change, World
+    from sandbox.graphsim.world import World
 
 FIRST_SECONDS = 3.0
 RETRY_SECONDS = 10.0

@@ -6,7 +6,7 @@ import base64
 import html
 from typing import TYPE_CHECKING, Any
 
-from sandbox.graphsim import delivery, mail, replies
+from sandbox.graphsim import conversations, delivery, mail, replies
 from sandbox.graphsim.bodies import to_document
 from sandbox.graphsim.render import when
 from sandbox.graphsim.store import Address, Attachment, Mail
@@ -24,16 +24,16 @@ class NotPossible(ValueError):
     """There is no such mail, or it is of the wrong kind."""
 
 
-def outsider_writes(world: World, address: str, wanted: Json) -> str:
+def outsider_writes(world: World, address: str, wanted: Json, thread_index: bytes | None = None) -> str:
     """A new mail from outside; returns its Message-ID."""
     person = world.store.outsider(Address("", address))
-    sent = _outside_mail(world, person.address, wanted)
+    sent = _outside_mail(world, person.address, wanted, thread_index)
     person.written.append(sent)
     delivery.transport(world, sent, world.now())
     return sent.internet_message_id
 
 
-def _outside_mail(world: World, sender: Address, wanted: Json) -> Mail:
+def _outside_mail(world: World, sender: Address, wanted: Json, thread_index: bytes | None) -> Mail:
     body_type = "html" if "html" in wanted else "text"
     domain = sender.address.rpartition("@")[2]
     return Mail(
@@ -50,11 +50,12 @@ def _outside_mail(world: World, sender: Address, wanted: Json) -> Mail:
         references=tuple(wanted.get("references", ())),
         headers=tuple((wanted.get("headers") or {}).items()),
         attachments=tuple(_attachment(world, one) for one in wanted.get("attachments", ())),
+        thread_index=thread_index,
     )
 
 
 def outsider_replies(world: World, address: str, wanted: Json) -> str:
-    """An answer from outside, with In-Reply-To and References and without Thread-Index, as other programs write it."""
+    """An answer from outside, with In-Reply-To and References; a Thread-Index (knob) is written by few programs."""
     person = world.store.outsider(Address("", address))
     known = [one for _, one in person.received] + person.written
     original = next((one for one in known if one.internet_message_id == wanted["internet_message_id"]), None)
@@ -71,6 +72,7 @@ def outsider_replies(world: World, address: str, wanted: Json) -> str:
         original.subject if original.subject.lower().startswith("re:") else f"Re: {original.subject}"
     )
     quoted = f"<blockquote>{original.body}</blockquote>"
+    index = original.thread_index if world.knobs.text("contact_thread_index") == "present" else None
     return outsider_writes(
         world,
         address,
@@ -83,6 +85,7 @@ def outsider_replies(world: World, address: str, wanted: Json) -> str:
             "in_reply_to": original.internet_message_id,
             "references": [*original.references, original.internet_message_id],
         },
+        conversations.child_index(world, index) if index else None,
     )
 
 
