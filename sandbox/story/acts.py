@@ -66,7 +66,7 @@ async def sending(stage: Stage, told: Told) -> None:
     shown = await _sent(stage, sent["id"])
     told.conversation_id, told.thread_id = shown["conversation_id"], shown["thread_id"]
     told.first_message_id = shown["product_id"]
-    got = await stage.outside(CARLA)
+    got = await _reached(stage, 1)
     expect("Carla got the mail exactly once", len(got) == 1)
     expect("the file came along", [one["name"] for one in got[0]["attachments"]] == ["offer.pdf"])
     told.newest_outside = got[0]
@@ -106,10 +106,11 @@ async def user_replies(stage: Stage, told: Told) -> None:
     await stage.advance(3600.0)
     await stage.quiet()
     expect("a draft is nothing yet", not await _find(stage, told, "Answered from Outlook"))
+    before = len(await stage.outside(CARLA))
     await stage.control("POST", f"mailboxes/{ANN_ADDRESS}/messages/{_quoted(draft['id'])}/send")
     found = await _in_crm(stage, told, "Answered from Outlook")
     expect("it is shown as the user's own", (found["direction"], found["origin"]) == ("outbound", "mailbox"))
-    told.newest_outside = (await stage.outside(CARLA))[-1]
+    told.newest_outside = (await _reached(stage, before + 1))[-1]
 
 
 async def crm_replies(stage: Stage, told: Told) -> None:
@@ -126,7 +127,7 @@ async def crm_replies(stage: Stage, told: Told) -> None:
         thread_id=told.thread_id,
     )
     await _sent(stage, sent["id"])
-    got = await stage.outside(CARLA)
+    got = await _reached(stage, before + 1)
     expect("exactly one more mail left", len(got) == before + 1)
     expect(
         "it answers the newest message", got[-1]["in_reply_to"] == told.newest_outside["internet_message_id"]
@@ -275,6 +276,17 @@ async def _sent(stage: Stage, crm_message_id: str) -> dict[str, Any]:
     shown: dict[str, Any] = await stage.until("the CRM hears that its message was sent", done, 40.0)
     expect(f"the message is sent, not {shown['status']}", shown["status"] == "sent")
     return shown
+
+
+async def _reached(stage: Stage, count: int) -> list[dict[str, Any]]:
+    """Everything Carla has got, once it is at least so many: mail may arrive after its sender sees it as sent."""
+
+    async def arrived() -> object:
+        got = await stage.outside(CARLA)
+        return len(got) >= count and got
+
+    got: list[dict[str, Any]] = await stage.until("the mail reaches the contact", arrived)
+    return got
 
 
 async def _outside_reply(
