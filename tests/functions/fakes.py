@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from shared.domain.errors import SignInFailed
+from shared.domain.errors import GrantDead, SignInFailed
 from shared.domain.model import Grant, Refreshed
 from shared.ports import Clock
 from tests.functions import contract
@@ -36,9 +36,10 @@ class Failing:
 
 @dataclass(slots=True)
 class FakeSignIn(Failing):
-    """Whoever comes back with code `ann` is Ann."""
+    """Whoever comes back with code `ann` is Ann; while `dead`, nothing is refreshed."""
 
     clock: Clock | None = None
+    dead: bool = False
 
     async def begin(self, *, state: str, login_hint: str | None = None) -> tuple[str, dict[str, Any]]:
         self.called("begin")
@@ -55,6 +56,8 @@ class FakeSignIn(Failing):
 
     async def refresh(self, cache: str, *, claims: str | None = None) -> Refreshed:
         self.called("refresh")
+        if self.dead:
+            raise GrantDead
         assert self.clock is not None
         return Refreshed(cache, cache.replace("cache-", "access-"), self.clock.now() + timedelta(hours=1))
 
