@@ -12,6 +12,7 @@ from typing import Final
 
 KIND: Final = "file"
 _PART: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_TOKEN: Final = re.compile(r"([A-Za-z0-9_-]+~)+[0-9]+~[A-Za-z0-9_-]{43}")
 MAX_CHARACTERS: Final = 400
 
 
@@ -33,7 +34,7 @@ class LinkSigner:
         """The parts, or None when the token is not ours or too old."""
         signed, _, mac = token.rpartition("~")
         parts = signed.split("~")
-        if len(token) > MAX_CHARACTERS or len(parts) < 2 or not parts[-1].isdecimal():  # noqa: PLR2004 - a part and the expiry
+        if len(token) > MAX_CHARACTERS or _TOKEN.fullmatch(token) is None:
             return None
         good = [hmac.compare_digest(_mac(key, signed).encode(), mac.encode()) for key in self._keys]
         if not any(good) or int(parts[-1]) <= now.timestamp():

@@ -1,0 +1,295 @@
+"""Encryption at rest: a value opens where it was sealed, and nowhere else (K-1 to K-5)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.domain.errors import RowExists, SealBroken
+from shared.security.sealing import CACHED_FOR, EnvelopeSealer, LocalKeyWrapper
+from tests.builders import TENANT, SeededChance, StillClock
+
+PLACE = ("Connections", "ten|user", "tokens", "cache")
+SECRET = b"canary: a refresh token"
+
+
+@dataclass
+class Keys:
+    """Wrapped data keys in a dictionary; the newest is the last one made."""
+
+    kept: dict[tuple[str, str], str] = field(default_factory=dict)
+    loads: int = 0
+
+    async def load_data_key(self, tenant_id: str, key_id: str | None) -> tuple[str, str] | None:
+        self.loads += 1
+        of_tenant = [
+            (number, wrapped) for (owner, number), wrapped in self.kept.items() if owner == tenant_id
+        ]
+        found = [one for one in of_tenant if key_id in {None, one[0]}]
+        return found[-1] if found else None
+
+    async def create_data_key(self, tenant_id: str, key_id: str, wrapped: str) -> None:
+        if (tenant_id, key_id) in self.kept:
+            raise RowExists
+        self.kept[tenant_id, key_id] = wrapped
+
+
+class Counting(LocalKeyWrapper):
+    """Counts how often the key-encryption key is asked."""
+
+    unwrapped = 0
+
+    async def unwrap(self, wrapped: str) -> bytes:
+        self.unwrapped += 1
+        return await super().unwrap(wrapped)
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "key"
+    path.write_bytes(bytes(range(32)))
+    path.chmod(0o600)
+    return path
+
+
+@dataclass
+class Bench:
+    keys: Keys
+    clock: StillClock
+    wrapper: Counting
+    sealer: EnvelopeSealer
+
+    async def opened(self, sealed: str, place: Sequence[str] = PLACE, tenant_id: str = TENANT) -> bytes:
+        return await self.sealer.unseal(tenant_id, place, sealed)
+
+    def again(self) -> EnvelopeSealer:
+        """Another worker over the same keys."""
+        return EnvelopeSealer(self.wrapper, self.keys, self.clock, SeededChance())
+
+
+@pytest.fixture
+def bench(key_file: Path) -> Bench:
+    keys, clock, wrapper = Keys(), StillClock(), Counting(key_file)
+    return Bench(keys, clock, wrapper, EnvelopeSealer(wrapper, keys, clock, SeededChance()))
+
+
+async def test_what_was_sealed_opens(bench: Bench) -> None:
+    """In this worker and in another one; nothing of it is readable."""
+    sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
+    assert await bench.opened(sealed) == SECRET
+    assert await bench.again().unseal(TENANT, PLACE, sealed) == SECRET
+    assert re.fullmatch(r"v1\.local\.k1\.[A-Za-z0-9_-]+", sealed)
+    assert "canary" not in sealed
+    assert "canary" not in "".join(bench.keys.kept.values())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # more keys in the bench do no harm
+@given(st.binary(max_size=100), st.lists(st.text(max_size=8), min_size=1, max_size=5))
+async def test_any_value_opens_in_any_place(bench: Bench, plain: bytes, place: list[str]) -> None:
+    """Empty ones too, and whatever stands in keys."""
+    assert await bench.opened(await bench.sealer.seal(TENANT, place, plain), place) == plain
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        ("Claims", "ten|user", "tokens", "cache"),
+        ("Connections", "ten|eve", "tokens", "cache"),
+        ("Connections", "ten|user", "pending", "cache"),
+        ("Connections", "ten|user", "tokens", "access"),
+        ("Connections", "ten|user", "tokens"),
+        ("Connections", "ten|user", "tokens", "cache", ""),
+        ("Connections", "ten|user", "token", "scache"),
+        ("Connectionsten|user", "", "tokens", "cache"),
+        ("ten|user", "Connections", "tokens", "cache"),
+        (),
+    ],
+)
+async def test_a_value_moved_elsewhere_does_not_open(bench: Bench, moved: tuple[str, ...]) -> None:
+    """Another table, partition, row or field: whoever can write rows cannot hand one user another's tokens (K-3)."""
+    sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
+    with pytest.raises(SealBroken):
+        await bench.opened(sealed, moved)
+
+
+async def test_another_tenants_value_does_not_open(bench: Bench) -> None:
+    """Each tenant has a key of its own, so even the same place is another."""
+    sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
+    await bench.sealer.seal("ten_other", PLACE, SECRET)
+    with pytest.raises(SealBroken):
+        await bench.opened(sealed, tenant_id="ten_other")
+    with pytest.raises(SealBroken):
+        await bench.opened(sealed, tenant_id="ten_without_keys")
+
+
+async def test_a_changed_value_does_not_open(bench: Bench) -> None:
+    """Nonce, ciphertext and tag hold together, wherever a letter is changed."""
+    sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
+    body = sealed.rindex(".") + 1
+    for at in range(body, len(sealed) - 1):  # the last letter has bits that stand for nothing
+        changed = sealed[:at] + ("A" if sealed[at] != "A" else "B") + sealed[at + 1 :]
+        with pytest.raises(SealBroken):
+            await bench.opened(changed)
+
+
+async def test_a_cut_value_does_not_open(bench: Bench) -> None:
+    """Wherever it was cut."""
+    sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
+    for length in range(len(sealed)):
+        with pytest.raises(SealBroken):
+            await bench.opened(sealed[:length])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "v2.local.k1.{}",
+        "v0.local.k1.{}",
+        "V1.local.k1.{}",
+        ".local.k1.{}",
+        "v1.vault.k1.{}",
+        "v1..k1.{}",
+        "v1.local.k2.{}",
+        "v1.local..{}",
+        "v1.local.k1.{}.x",
+        "local.k1.{}",
+        "{}",
+    ],
+)
+async def test_an_unknown_version_or_key_never_falls_back(bench: Bench, form: str) -> None:
+    """A typed error, and no try with another key (K-2)."""
+    body = (await bench.sealer.seal(TENANT, PLACE, SECRET)).rpartition(".")[2]
+    with pytest.raises(SealBroken):
+        await bench.opened(form.format(body))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.text(st.characters(), max_size=60)
+    | st.text("Aa_-=.\u00fc\ud800", max_size=60).map("v1.local.k1.{}".format)
+)
+async def test_any_text_is_opened_or_refused(bench: Bench, text: str) -> None:
+    """A row that somebody else wrote breaks nothing but itself."""
+    await bench.sealer.seal(TENANT, PLACE, SECRET)
+    with pytest.raises(SealBroken):
+        await bench.opened(text)
+
+
+async def test_the_same_value_is_never_sealed_alike(bench: Bench) -> None:
+    """A fresh nonce per write (K-1)."""
+    made = {await bench.sealer.seal(TENANT, PLACE, SECRET) for _ in range(20)}
+    assert len({one[-len(SECRET) :] for one in made}) == len(made) == 20
+
+
+async def test_the_key_encryption_key_is_asked_once_in_ten_minutes(bench: Bench) -> None:
+    """The vault has limits; and a key that was taken away is not used much longer (K-1)."""
+    first = await bench.sealer.seal(TENANT, PLACE, SECRET)
+    for _ in range(10):
+        await bench.opened(await bench.sealer.seal(TENANT, PLACE, SECRET))
+    asked, loads = bench.wrapper.unwrapped, bench.keys.loads
+    assert asked == 2  # the newest key to seal with, and the named one to open with
+    bench.clock.at += CACHED_FOR
+    await bench.opened(first)
+    assert (bench.wrapper.unwrapped, bench.keys.loads) == (asked + 1, loads + 1)
+    assert CACHED_FOR.total_seconds() <= 600
+
+
+async def test_a_new_data_key_takes_over_and_the_old_one_still_opens(bench: Bench) -> None:
+    """Rotation needs no pause: within ten minutes every worker seals with the new one (K-4)."""
+    old = await bench.sealer.seal(TENANT, PLACE, SECRET)
+    await bench.keys.create_data_key(TENANT, "k2", await bench.wrapper.wrap(b"2" * 32))
+    assert (await bench.sealer.seal(TENANT, PLACE, SECRET)).startswith("v1.local.k1.")
+    bench.clock.at += CACHED_FOR
+    new = await bench.sealer.seal(TENANT, PLACE, SECRET)
+    assert new.startswith("v1.local.k2.")
+    for sealed in (old, new):
+        assert await bench.opened(sealed) == SECRET
+        assert await bench.again().unseal(TENANT, PLACE, sealed) == SECRET
+    with pytest.raises(SealBroken):
+        await bench.opened(old.replace(".k1.", ".k2."))
+
+
+async def test_a_destroyed_data_key_takes_its_values_along(bench: Bench) -> None:
+    """That is how a tenant is erased (D-2)."""
+    sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
+    bench.keys.kept.clear()
+    with pytest.raises(SealBroken):
+        await bench.again().unseal(TENANT, PLACE, sealed)
+
+
+async def test_of_two_first_data_keys_the_first_stays(bench: Bench) -> None:
+    """Two workers seal a tenant's first value at once: both use the key that was kept."""
+
+    class Late(Keys):
+        async def load_data_key(self, tenant_id: str, key_id: str | None) -> tuple[str, str] | None:
+            found = await bench.keys.load_data_key(tenant_id, key_id)
+            self.loads += 1
+            return None if self.loads == 1 else found
+
+        async def create_data_key(self, tenant_id: str, key_id: str, wrapped: str) -> None:
+            await bench.keys.create_data_key(tenant_id, key_id, wrapped)
+
+    first = await bench.sealer.seal(TENANT, PLACE, SECRET)
+    other = EnvelopeSealer(bench.wrapper, Late(), bench.clock, SeededChance())
+    second = await other.seal(TENANT, PLACE, SECRET)
+    assert len(bench.keys.kept) == 1
+    assert await other.unseal(TENANT, PLACE, first) == await bench.opened(second) == SECRET
+
+
+async def test_a_data_key_that_is_neither_there_nor_new_is_an_error(bench: Bench) -> None:
+    """A store that contradicts itself seals nothing."""
+
+    class Torn(Keys):
+        async def create_data_key(self, tenant_id: str, key_id: str, wrapped: str) -> None:
+            raise RowExists
+
+    with pytest.raises(SealBroken):
+        await EnvelopeSealer(bench.wrapper, Torn(), bench.clock, SeededChance()).seal(TENANT, PLACE, SECRET)
+
+
+async def test_another_key_encryption_key_opens_nothing(bench: Bench, tmp_path: Path) -> None:
+    """A stolen table is worth nothing without the key file."""
+    sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
+    theirs = tmp_path / "theirs"
+    theirs.write_bytes(b"x" * 32)
+    theirs.chmod(0o600)
+    stranger = EnvelopeSealer(LocalKeyWrapper(theirs), bench.keys, bench.clock, SeededChance())
+    with pytest.raises(SealBroken):
+        await stranger.unseal(TENANT, PLACE, sealed)
+
+
+@pytest.mark.parametrize("wrapped", ["", "AAAA", "A" * 54, "!", "\u00fc", "A" * 53])
+async def test_a_broken_wrapped_key_is_no_key(bench: Bench, wrapped: str) -> None:
+    """RFC 3394 checks what it unwraps."""
+    with pytest.raises(SealBroken):
+        await bench.wrapper.unwrap(wrapped)
+
+
+async def test_wrapping_does_not_show_the_key(bench: Bench) -> None:
+    """And unwraps to the very same."""
+    wrapped = await bench.wrapper.wrap(SECRET.ljust(32))
+    assert "canary" not in wrapped
+    assert await bench.wrapper.unwrap(wrapped) == SECRET.ljust(32)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o666, 0o601])
+def test_a_key_file_that_others_may_touch_is_not_used(key_file: Path, mode: int) -> None:
+    """Only its owner (K-5)."""
+    key_file.chmod(mode)
+    with pytest.raises(SealBroken, match="600"):
+        asyncio.run(LocalKeyWrapper(key_file).wrap(b"x" * 32))
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 31, b"x" * 33, b"x" * 16])
+def test_a_key_file_of_another_length_is_not_used(key_file: Path, content: bytes) -> None:
+    """A weaker key is not taken silently."""
+    key_file.write_bytes(content)
+    with pytest.raises(SealBroken, match="32"):
+        asyncio.run(LocalKeyWrapper(key_file).wrap(b"x" * 32))

@@ -1,0 +1,118 @@
+"""Signatures of what we post, checked by somebody else's implementation of Standard Webhooks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from shared.security.webhooks import SECRET_BYTES, read_secret, signed_headers, written_secret
+from tests.builders import NOW, later
+
+NEW, OLD, THEIRS = b"n" * 32, b"o" * 32, b"t" * 32
+BODY = b'{"type":"message.received"}'
+
+
+def now() -> datetime:
+    """The receiver's library knows the real time only."""
+    return datetime.now(UTC)
+
+
+def verified(secret: bytes, headers: Mapping[str, str], body: bytes = BODY) -> bool:
+    try:
+        Webhook(written_secret(secret)).verify(body.decode(), dict(headers))
+    except (WebhookVerificationError, ValueError):  # the library splits and decodes without asking
+        return False
+    return True
+
+
+def signed(*secrets: bytes, at: datetime | None = None, body: bytes = BODY) -> dict[str, str]:
+    return signed_headers("evt_1", at or now(), body, secrets)
+
+
+@given(st.text(max_size=40), st.binary(min_size=24, max_size=64))
+def test_a_receiver_can_check_every_body(text: str, secret: bytes) -> None:
+    """In all letters, with any secret of a usable length; and not one byte more than what was signed."""
+    body = json.dumps({"subject": text}, ensure_ascii=False).encode()
+    headers = signed_headers("evt_1", now(), body, [secret])
+    assert verified(secret, headers, body)
+    assert not verified(secret, headers, body + b" ")
+
+
+def test_a_signature_is_of_one_secret() -> None:
+    """Somebody else's fits nothing."""
+    assert verified(NEW, signed(NEW))
+    assert not verified(NEW, signed(THEIRS))
+    assert not verified(NEW, signed())
+
+
+def test_while_a_secret_is_replaced_both_receivers_are_content() -> None:
+    """The one that has the new secret already and the one that still has the old (C-7)."""
+    headers = signed(NEW, OLD)
+    assert verified(NEW, headers)
+    assert verified(OLD, headers)
+    assert not verified(THEIRS, headers)
+    assert len(headers["webhook-signature"].split(" ")) == 2
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_nothing_signed_can_be_changed(name: str) -> None:
+    """Id, time, body and signature hold together, and none of them can be missing."""
+    headers = signed(NEW)
+    for changed in ("", "x", headers[name][:-1], "7" + headers[name], headers[name][1:]):
+        assert not verified(NEW, {**headers, name: changed})
+    assert not verified(NEW, {key: value for key, value in headers.items() if key != name})
+    assert not verified(NEW, headers, BODY + b" ")
+
+
+@pytest.mark.parametrize("minutes", [-6, 6])
+def test_an_old_one_is_refused(minutes: int) -> None:
+    """Receivers take five minutes either way, so each attempt is signed at its own time."""
+    assert not verified(NEW, signed(NEW, at=now() + timedelta(minutes=minutes)))
+    assert verified(NEW, signed(NEW, at=now() + timedelta(minutes=minutes / 2)))
+
+
+def test_an_attempt_keeps_its_id_and_has_its_own_time() -> None:
+    """A replay is known by the id, a late retry is not taken for one (C-7)."""
+    first, second = signed(NEW, at=NOW), signed(NEW, at=later(minutes=5))
+    assert first["webhook-id"] == second["webhook-id"] == "evt_1"
+    assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) == 300
+    assert first["webhook-signature"] != second["webhook-signature"]
+    assert first["webhook-timestamp"] == str(int(NOW.timestamp()))
+
+
+def test_the_sample_of_the_standard() -> None:
+    """The vector that Standard Webhooks' own implementations are tested with."""
+    secret = read_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    at = datetime.fromtimestamp(1614265330, UTC)
+    headers = signed_headers("msg_p5jXN8AQM9LWM0D4loKWxJek", at, b'{"test": 2432232314}', [secret])
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@given(st.binary(min_size=1, max_size=64))
+def test_a_secret_is_written_and_read(secret: bytes) -> None:
+    """`whsec_` and base64, as the standard writes it."""
+    written = written_secret(secret)
+    assert re.fullmatch(r"whsec_[A-Za-z0-9+/]+=*", written)
+    assert read_secret(written) == secret
+
+
+@pytest.mark.parametrize(
+    "written", ["whsec_!", "whsec_abc", "whsec_MfKQ 9r8G", "whsec_\u00fc", "whsec_MfKQ\n"]
+)
+def test_no_secret_is_guessed_from_rubbish(written: str) -> None:
+    """What is not base64 is refused, and not quoted."""
+    with pytest.raises(ValueError, match="whsec_") as caught:
+        read_secret(written)
+    assert "MfKQ" not in str(caught.value)
+
+
+def test_secrets_are_long_enough() -> None:
+    """The standard asks for 24 to 64 bytes."""
+    assert 24 <= SECRET_BYTES <= 64
