@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ def read_secret(written: str) -> bytes:
     """The inverse. Raises ValueError."""
     try:
         return base64.b64decode(written.removeprefix(PREFIX), validate=True)
-    except binascii.Error as err:
+    except ValueError as err:
         msg = "not a whsec_ secret"
         raise ValueError(msg) from err
 
