@@ -18,15 +18,6 @@ def written_secret(secret: bytes) -> str:
     return PREFIX + base64.b64encode(secret).decode()
 
 
-def read_secret(written: str) -> bytes:
-    """The inverse. Raises ValueError."""
-    try:
-        return base64.b64decode(written.removeprefix(PREFIX), validate=True)
-    except ValueError as err:
-        msg = "not a whsec_ secret"
-        raise ValueError(msg) from err
-
-
 def signed_headers(webhook_id: str, at: datetime, body: bytes, secrets: Sequence[bytes]) -> dict[str, str]:
     """The three headers of one attempt: the id stays the same on retries, time and signatures are fresh (C-7)."""
     timestamp = str(int(at.timestamp()))

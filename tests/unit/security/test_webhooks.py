@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from shared.security.webhooks import SECRET_BYTES, read_secret, signed_headers, written_secret
+from shared.security.webhooks import SECRET_BYTES, signed_headers, written_secret
 from tests.builders import NOW, later
 
 NEW, OLD, THEIRS = b"n" * 32, b"o" * 32, b"t" * 32
@@ -89,28 +90,18 @@ def test_an_attempt_keeps_its_id_and_has_its_own_time() -> None:
 
 def test_the_sample_of_the_standard() -> None:
     """The vector that Standard Webhooks' own implementations are tested with."""
-    secret = read_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     at = datetime.fromtimestamp(1614265330, UTC)
     headers = signed_headers("msg_p5jXN8AQM9LWM0D4loKWxJek", at, b'{"test": 2432232314}', [secret])
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 @given(st.binary(min_size=1, max_size=64))
-def test_a_secret_is_written_and_read(secret: bytes) -> None:
-    """`whsec_` and base64, as the standard writes it."""
+def test_a_secret_is_written_for_others_to_read(secret: bytes) -> None:
+    """`whsec_` and base64, as the standard writes it and other libraries read it."""
     written = written_secret(secret)
     assert re.fullmatch(r"whsec_[A-Za-z0-9+/]+=*", written)
-    assert read_secret(written) == secret
-
-
-@pytest.mark.parametrize(
-    "written", ["whsec_!", "whsec_abc", "whsec_MfKQ 9r8G", "whsec_\u00fc", "whsec_MfKQ\n"]
-)
-def test_no_secret_is_guessed_from_rubbish(written: str) -> None:
-    """What is not base64 is refused, and not quoted."""
-    with pytest.raises(ValueError, match="whsec_") as caught:
-        read_secret(written)
-    assert "MfKQ" not in str(caught.value)
+    assert base64.b64decode(written.removeprefix("whsec_"), validate=True) == secret
 
 
 def test_secrets_are_long_enough() -> None:
