@@ -96,8 +96,9 @@ class Settings:
 def _faults(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     """What fits no single setting: the profile and everything that only one of them may have."""
     faults = []
-    if settings.data_storage is None and settings.data_table_uri is None:
-        faults.append("DataStorage: missing (or DataStorage__tableServiceUri and its like)")
+    addresses = (settings.data_table_uri, settings.data_queue_uri, settings.data_blob_uri)
+    if settings.data_storage is None and None in addresses:
+        faults.append("DataStorage: missing (or all of DataStorage__tableServiceUri, …queue… and …blob…)")
     if settings.local:
         faults += _local_faults(settings, environ)
     elif settings.profile == AZURE:
@@ -172,8 +173,10 @@ class _Reader:
 
     def secrets(self, name: str) -> tuple[Secret, ...]:
         """One or two, comma separated: the first makes, both are accepted."""
-        values = [one.strip() for one in self.text(name).split(",") if one.strip()]
-        if values and (len(values) > 2 or any(len(one) < MIN_SECRET_CHARACTERS for one in values)):  # noqa: PLR2004 - new and old
+        text = self.text(name)
+        values = [one.strip() for one in text.split(",") if one.strip()]
+        fit = len(values) in (1, 2) and all(len(one) >= MIN_SECRET_CHARACTERS for one in values)
+        if text and not fit:
             self.faults.append(f"{name}: one or two of at least {MIN_SECRET_CHARACTERS} characters")
         return tuple(Secret(one) for one in values)
 
