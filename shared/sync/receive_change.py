@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from shared.domain import inbound
 from shared.domain.errors import (
     GateShut,
     GrantDead,
     MailboxUnusable,
+    StoreUnavailable,
     Throttled,
     Unavailable,
     UpstreamSurprise,
@@ -19,8 +21,16 @@ from shared.services import Services
 from shared.sync.doorbells import ring
 from shared.sync.gatekeeping import pause
 from shared.sync.import_message import Found, import_later, import_message
-from shared.sync.subscriptions import mailbox_of_key, recreate_subscription, renew_subscription, sweep_now
-from shared.sync.work import do_due_sweep
+from shared.sync.subscriptions import (
+    care_by,
+    mailbox_of_key,
+    recreate_subscription,
+    renew_subscription,
+    sweep_now,
+)
+from shared.sync.work import PROBE_GRANT_EVERY, do_due_sweep
+
+CARE_AGAIN_AFTER: Final = timedelta(minutes=1)
 
 
 async def receive_change(s: Services, hint: ChangeHint) -> None:
@@ -57,14 +67,29 @@ async def _message(s: Services, mailbox: MailboxRef, found: Found) -> None:
 async def _lifecycle(s: Services, mailbox: MailboxRef, hint: ChangeHint) -> None:
     """`reauthorizationRequired`: one PATCH; `subscriptionRemoved`: a new one and a sweep; `missed`: a sweep.
 
-    Events of a subscription that is no longer ours are ignored (Graph sends them late).
+    Events of a subscription that is no longer ours are ignored (Graph sends them late). What fails is due again
+    later: of a subscription that is gone, the renewal finds out.
     """
     stored = await s.ledger.gate(mailbox)
     if stored is None or stored.value.state is GateState.CLOSED or stored.value.generation != hint.generation:
         return
     if stored.value.subscription_id != hint.subscription_id:
         return
-    match hint.lifecycle_event:
+    try:
+        await _care(s, mailbox, hint.lifecycle_event)
+    except StoreUnavailable:
+        raise
+    except Throttled as err:
+        await pause(s, mailbox, err.retry_after_seconds)
+        await care_by(s, mailbox, timedelta(seconds=err.retry_after_seconds))
+    except (Unavailable, UpstreamSurprise):
+        await care_by(s, mailbox, CARE_AGAIN_AFTER)
+    except (GrantDead, MailboxUnusable):
+        await care_by(s, mailbox, PROBE_GRANT_EVERY)
+
+
+async def _care(s: Services, mailbox: MailboxRef, event: str | None) -> None:
+    match event:
         case "reauthorizationRequired":
             await renew_subscription(s, mailbox)
         case "subscriptionRemoved":

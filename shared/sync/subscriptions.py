@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain import renewals
-from shared.domain.errors import MessageRefused, SubscriptionGone
+from shared.domain.errors import MessageRefused, SubscriptionGone, UpstreamSurprise
 from shared.domain.model import Gate, MailboxRef, Subscription, SubscriptionState, Todo, Work
 from shared.ports import Access
 from shared.services import Services
 from shared.state.ledger import Change, Erase, new
 from shared.state.letters import SubscriptionNote
 from shared.sync.access import access_for
+from shared.sync.doorbells import ring
 from shared.sync.gatekeeping import respect_pause, through_gate
 
 # Delivery pauses when the token behind a subscription expires, and Graph asks to re-authorise before: with the same
@@ -63,12 +64,12 @@ async def _subscribe(
                 expires_at=renewals.wanted_expiry(s.clock.now()),
                 filtered=filtered,
             )
-        except MessageRefused:
+        except MessageRefused as err:
             if not filtered:
-                raise
+                raise UpstreamSurprise("Graph refuses the subscription.") from err
             continue
         return granted, filtered
-    raise MessageRefused("filter_refused")
+    raise UpstreamSurprise("Graph refuses the subscription.")
 
 
 async def _remove_spares(s: Services, access: Access, granted: Subscription) -> None:
@@ -165,6 +166,22 @@ async def sweep_now(s: Services, mailbox: MailboxRef) -> None:
         return replace(gate, sweep_at=now), _moved(gate.sweep_at, now, Work.SWEEP)
 
     await through_gate(s, mailbox, None, make)
+
+
+async def care_by(s: Services, mailbox: MailboxRef, wait: timedelta) -> None:
+    """Have the subscription renewed and the mailbox swept after that time at the latest."""
+    until = s.clock.now() + wait
+
+    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+        if gate.renew_at is None or gate.sweep_at is None:
+            return None
+        renew, sweep = min(gate.renew_at, until), min(gate.sweep_at, until)
+        changes = [*_moved(gate.renew_at, renew, Work.RENEW), *_moved(gate.sweep_at, sweep, Work.SWEEP)]
+        return replace(gate, renew_at=renew, sweep_at=sweep), changes
+
+    if await through_gate(s, mailbox, None, make) is not None:
+        for work in (Work.RENEW, Work.SWEEP):
+            await ring(s, mailbox, Todo(until, work, ""))
 
 
 def mailbox_key(mailbox: MailboxRef) -> str:

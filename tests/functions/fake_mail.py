@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from shared.domain.errors import ItemGone
+from shared.domain.errors import ItemGone, SubscriptionGone
 from shared.domain.model import (
     Address,
     Draft,
@@ -42,6 +42,7 @@ class FakeMail(Failing):
     lost: dict[str, DraftContent] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
     client_states: list[str] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
 
     def now(self) -> datetime:
         assert self.clock is not None
@@ -200,6 +201,8 @@ class FakeMail(Failing):
     async def renew(self, access: Access, subscription_id: str, expires_at: datetime) -> Subscription:
         await access.token()
         self.called("renew")
+        if subscription_id in self.gone:
+            raise SubscriptionGone
         return Subscription(subscription_id, expires_at, "me/messages")
 
     async def unsubscribe(self, access: Access, subscription_id: str) -> None:

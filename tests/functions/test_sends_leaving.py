@@ -284,6 +284,23 @@ async def test_no_graph_call_before_the_end_of_a_pause(ready: App) -> None:
     assert ready.mail.calls.count("send") == 7
 
 
+async def test_a_filter_that_is_refused_is_left_out(ready: App) -> None:
+    """Some tenants' Graph takes no filter: the subscription is made without, and the send leaves."""
+    ready.mail.next["subscribe"] = [MessageRefused("filter_refused")]
+    await ready.sent()
+    assert ready.mail.calls[1:5] == ["subscribe", "subscribe", "create_draft", "send"]
+
+
+async def test_without_a_subscription_nothing_is_sent(ready: App) -> None:
+    """Graph refuses it in every form: replies would be lost, so the send is given up and the CRM told (R2)."""
+    ready.mail.next["subscribe"] = [MessageRefused("refused") for _ in range(100)]
+    message_id = await accepted(ready)
+    await ready.pump()
+    await ready.later(hours=1)
+    assert await status(ready, message_id) == ("failed", "gave_up")
+    assert "create_draft" not in ready.mail.calls
+
+
 async def test_an_unusable_mailbox_ends_the_send(ready: App) -> None:
     """No licence, or on-premises: no waiting helps."""
     ready.mail.next["create_draft"] = [MailboxUnusable()]

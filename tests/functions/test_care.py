@@ -1,0 +1,253 @@
+"""What keeps a mailbox in step: lifecycle notifications, renewals, sweeps, timers and what they leave to others."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from shared.domain.errors import (
+    GrantDead,
+    MalformedBody,
+    ProviderUnavailable,
+    SubscriptionGone,
+    Throttled,
+    UpstreamSurprise,
+)
+from shared.domain.model import Work
+from shared.state import keys
+from shared.sync.doorbells import WorkJob, encode_job
+from tests.builders import MAILBOX, NOW
+from tests.functions.app import BEA_ADDRESS, WEBHOOK_SECRET, App, send_body
+from tests.functions.host import workers
+
+CARE = ("renew", "subscribe", "sweep")
+
+
+def reply(app: App) -> str:
+    """Bea answers the newest send, and Graph tells nobody."""
+    return app.mail.receive(BEA_ADDRESS, in_reply_to=app.mail.last_sent.internet_message_id)
+
+
+async def lifecycle(app: App, event: str, **changes: Any) -> list[str]:
+    """Graph says so, the workers work; returns the calls of care that came of it."""
+    item = {
+        "subscriptionId": f"sub-{len(app.mail.client_states)}",
+        "clientState": app.mail.client_states[-1],
+        "lifecycleEvent": event,
+        "tenantId": "t",
+        **changes,
+    }
+    before = len(app.mail.calls)
+    path = f"/graph/lifecycle/{WEBHOOK_SECRET}"
+    assert (await app.call("POST", path, json={"value": [item]})).status == 202
+    await app.pump()
+    return [one for one in app.mail.calls[before:] if one in CARE]
+
+
+# ---- lifecycle notifications
+
+
+async def test_a_demand_to_reauthorise_is_one_patch(begun: App) -> None:
+    """Which extends it as well (E-27)."""
+    assert await lifecycle(begun, "reauthorizationRequired") == ["renew"]
+
+
+async def test_a_removed_subscription_is_made_anew_and_its_gap_swept(begun: App) -> None:
+    """What came meanwhile is there at once; what comes later is told by the new one."""
+    reply(begun)
+    assert await lifecycle(begun, "subscriptionRemoved") == ["subscribe", "sweep"]
+    assert begun.crm.types().count("message.received") == 1
+    number = reply(begun)
+    await begun.arrives(number)
+    assert begun.crm.types().count("message.received") == 2
+
+
+async def test_missed_notifications_are_swept(begun: App) -> None:
+    """At once, not after a quarter of an hour."""
+    reply(begun)
+    assert await lifecycle(begun, "missed") == ["sweep"]
+    assert begun.crm.types().count("message.received") == 1
+
+
+NOT_OURS: dict[str, dict[str, Any]] = {
+    "a subscription of before": {"subscriptionId": "sub-0"},
+    "an unknown event": {"lifecycleEvent": "tomorrow"},
+}
+
+
+@pytest.mark.parametrize("event", ["reauthorizationRequired", "subscriptionRemoved", "missed"])
+@pytest.mark.parametrize("changes", NOT_OURS.values(), ids=NOT_OURS)
+async def test_what_is_not_ours_costs_nothing(begun: App, event: str, changes: dict[str, Any]) -> None:
+    """Graph sends late what was meant for a subscription that is gone."""
+    assert await lifecycle(begun, event, **changes) == []
+
+
+@pytest.mark.parametrize("event", ["reauthorizationRequired", "subscriptionRemoved", "missed"])
+async def test_another_generation_or_mailbox_costs_nothing(begun: App, event: str) -> None:
+    """Proved right, but of a connection of before, or of nobody."""
+    mailbox = begun.mail.client_states[-1].split(".")[1]
+    for name, generation in ((mailbox, 2), ("nobody-here", 1), ("nonsense", 1)):
+        state = begun.services.client_states.mint(name, generation, "nonce")
+        assert await lifecycle(begun, event, clientState=state) == []
+
+
+TROUBLE = [Throttled(600), ProviderUnavailable(), UpstreamSurprise(), GrantDead()]
+EVENTS = [("reauthorizationRequired", "renew"), ("subscriptionRemoved", "subscribe"), ("missed", "sweep")]
+
+
+@pytest.mark.parametrize("error", TROUBLE, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(("event", "step"), EVENTS)
+async def test_care_that_fails_is_done_later(begun: App, event: str, step: str, error: Exception) -> None:
+    """A failure is no poison: the work stands in rows, and a pause is kept (E-1, E-28)."""
+    number = reply(begun)
+    begun.mail.next[step] = [error]
+    begun.mail.gone |= {"sub-1"} if event == "subscriptionRemoved" else set()
+    await lifecycle(begun, event)
+    before = len(begun.mail.calls)
+    await begun.later(minutes=9)
+    if isinstance(error, Throttled):
+        assert begun.mail.calls[before:] == []
+    await begun.later(hours=25 if isinstance(error, GrantDead) else 1)
+    assert step in begun.mail.calls[before:]
+    assert begun.crm.types().count("message.received") == 1
+    assert number in begun.mail.mails
+
+
+# ---- renewals
+
+
+async def test_a_subscription_is_renewed_before_it_ends(begun: App) -> None:
+    """17 to 24 hours before, once, by the timer; the next is planned from what Graph granted."""
+    begun.clock.forward(days=5, hours=22)
+    await begun.later(hours=8)
+    assert begun.mail.calls.count("renew") == 1
+    begun.clock.forward(days=5, hours=20)
+    await begun.later(hours=10)
+    assert begun.mail.calls.count("renew") == 2
+    assert begun.mail.calls.count("subscribe") == 1
+
+
+async def test_a_subscription_that_is_gone_is_made_anew(begun: App) -> None:
+    """Found at its renewal; the gap is swept."""
+    begun.clock.forward(days=5, hours=22)
+    begun.mail.next["renew"] = [SubscriptionGone()]
+    reply(begun)
+    await begun.later(hours=8)
+    assert begun.mail.calls.count("subscribe") == 2
+    assert begun.crm.types().count("message.received") == 1
+
+
+async def test_a_renewal_that_fails_is_tried_again(begun: App) -> None:
+    """In time before the end."""
+    begun.clock.forward(days=5, hours=22)
+    begun.mail.next["renew"] = [ProviderUnavailable() for _ in range(3)]
+    await begun.later(hours=9)
+    assert begun.mail.calls.count("renew") == 4
+
+
+async def test_an_expired_subscription_is_found_by_the_sweep(begun: App) -> None:
+    """No timer of renewals ran for ten days: renewal never rests on it alone."""
+    begun.clock.forward(days=10)
+    await begun.tick()
+    await begun.pump()
+    assert begun.mail.calls.count("subscribe") == 2
+
+
+async def test_notifications_that_keep_failing_are_noticed(begun: App) -> None:
+    """Sweep after sweep finds what nobody told of: the subscription is made anew."""
+    for _ in range(3):
+        reply(begun)
+        await begun.later(minutes=16)
+    assert begun.crm.types().count("message.received") == 3
+    assert begun.mail.calls.count("subscribe") == 2
+
+
+# ---- sweeps
+
+
+async def test_sweeps_of_a_busy_and_of_a_quiet_mailbox(begun: App) -> None:
+    """Every quarter of an hour for a week after the last mail of a thread, then four a day."""
+    await begun.later(hours=6)
+    busy = begun.mail.calls.count("sweep")
+    begun.clock.forward(days=8)
+    await begun.tick()
+    await begun.pump()
+    before = begun.mail.calls.count("sweep")
+    await begun.later(hours=24)
+    assert 20 <= busy <= 24
+    assert 3 <= begun.mail.calls.count("sweep") - before <= 5
+
+
+# ---- timers
+
+
+async def test_missed_ticks_are_read_later(begun: App) -> None:
+    """The app stood still for three days: the first tick after it, past due, finds everything."""
+    reply(begun)
+    begun.clock.forward(days=3)
+    await begun.tick(past_due=True)
+    await begun.pump()
+    assert begun.crm.types().count("message.received") == 1
+
+
+async def test_a_tick_without_work_rings_nothing(ready: App) -> None:
+    """No mailbox has begun a thread."""
+    for name in ("ring_due_work", "renew_subscriptions"):
+        await ready.tick(name)
+    assert await ready.pump() == 0
+
+
+async def test_lost_doorbells_are_rung_again(begun: App) -> None:
+    """The queues lost everything: the rows are the truth (E-1)."""
+    assert (await begun.v1("POST", "messages", json=send_body("m-2"))).status == 202
+    for queue in keys.QUEUES:
+        for message in await begun.queues.receive(queue, 32):
+            await begun.queues.delete(queue, message)
+    await begun.later(minutes=8)
+    assert begun.mail.calls.count("send") == 2
+
+
+@pytest.mark.parametrize("queue", keys.QUEUES)
+async def test_poison_is_kept_as_a_dead_letter(app: App, queue: str) -> None:
+    """Poison queues forget after a week; the row stays, with its queue and payload (E-29)."""
+    for payload in ("one", "two", "not base64 \u2603"):
+        await app.queues.put(f"{queue}-poison", payload)
+    await app.tick()
+    assert await app.queues.count(f"{queue}-poison") == 0
+    kept = [one async for one in app.tables.query_partitions(keys.DEAD_LETTERS, queue, f"{queue}~")]
+    assert sorted(str(row.values["data"]).split('"payload":"')[1][:3] for row in kept) == [
+        "not",
+        "one",
+        "two",
+    ]
+    await app.tick()
+    assert len([one async for one in app.tables.query_partitions(keys.DEAD_LETTERS, "", "~")]) == 3
+
+
+# ---- workers and what is no job
+
+
+@pytest.mark.parametrize("queue", keys.QUEUES)
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "null", "nonsense", '{"v":1}', '{"v":1,"job":{}}', '{"v":1,"job":{"hints":7}}', "\u2603"],
+)
+async def test_what_is_no_job_is_left_to_the_poison_queue(app: App, queue: str, text: str) -> None:
+    """The worker fails by name, so that the host counts it, and nothing else happens."""
+    with pytest.raises(MalformedBody):
+        await workers()[queue](msg=func.QueueMessage(id="1", body=text))
+
+
+@pytest.mark.parametrize("work", Work)
+async def test_a_job_for_nobody_does_nothing(begun: App, work: Work) -> None:
+    """A mailbox that is not there, or a row that is gone."""
+    (mailbox_id,) = await begun.services.tenants.mailboxes(begun.tenant.tenant_id)
+    before = len(begun.mail.calls)
+    for tenant_id, name in ((MAILBOX.tenant_id, MAILBOX.mailbox_id), (begun.tenant.tenant_id, mailbox_id)):
+        job = WorkJob(tenant_id, name, work, "unknown", NOW - timedelta(days=1))
+        await workers()[keys.OUTBOX](msg=func.QueueMessage(id="1", body=encode_job(job)))
+    assert begun.mail.calls[before:] == []
+    assert begun.crm.types() == ["connection.connected", "message.sent"]
