@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -262,6 +263,8 @@ async def nothing_lost_nothing_double(stage: Stage, told: Told) -> None:
     heard = {one["id"] for one in await stage.crm_events()}
     expect("the feed has every event the CRM heard", heard <= {one["id"] for one in feed})
 
+
+Act = Callable[[Stage, Told], Awaitable[None]]
 
 CORE = (connecting, sending, contact_replies, user_replies, crm_replies, foreign_mail, attachments)
 REST = (renewal, dropped_notification, doubled_notification, nothing_lost_nothing_double)
