@@ -1,0 +1,205 @@
+"""What a CRM can ask: where a message stands, and every event since a cursor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import CrmUnavailable, StoreUnavailable
+from shared.storage.memory import Call
+from tests.functions.answers import problem
+from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App, send_body
+
+
+async def status(app: App, message_id: str) -> dict[str, Any]:
+    answer = await app.v1("GET", f"messages/{message_id}")
+    assert answer.status == 200, answer.text
+    return dict(answer.json())
+
+
+async def page(app: App, **params: str) -> dict[str, Any]:
+    answer = await app.v1("GET", "events", params=params)
+    assert answer.status == 200, answer.text
+    return dict(answer.json())
+
+
+# ---- messages
+
+
+async def test_the_life_of_a_send(ready: App) -> None:
+    """Accepted, sending, sent; the content is shown when it was sent, as it was told."""
+    message_id = (await ready.v1("POST", "messages", json=send_body())).json()["id"]
+    seen = [await status(ready, message_id)]
+    await ready.pump()
+    seen.append(await status(ready, message_id))
+    await ready.later(minutes=2)
+    seen.append(await status(ready, message_id))
+    assert [one["status"] for one in seen] == ["accepted", "sending", "sent"]
+    assert [one["crm_message_id"] for one in seen] == 3 * ["m-1"]
+    assert "message" not in seen[1]
+    assert seen[2]["message"] == ready.crm.last
+
+
+async def test_a_mail_of_the_mailbox_as_it_was_told(begun: App) -> None:
+    """Inbound and the user's own, by the id of their events."""
+    for sender, direction, shown_as in (
+        (BEA_ADDRESS, "inbound", "received"),
+        (ANN_ADDRESS, "outbound", "sent"),
+    ):
+        told = await begun.answered(sender)
+        shown = await status(begun, told["id"])
+        assert (shown["direction"], shown["origin"], shown["status"]) == (direction, "mailbox", shown_as)
+        assert shown["message"] == told
+        assert (shown["user_id"], shown["crm_thread_id"]) == ("u_ann", "c-7")
+
+
+async def test_a_very_long_mail(begun: App) -> None:
+    """Too long for a row, it lies in staging and reads the same; over a mebibyte it is cut, and says so (H-4)."""
+    begun.clock.forward(seconds=1)
+    long = await begun.answered(html="<p>" + "é" * 100_000 + "</p>", text="é" * 100_000)
+    assert (len(long["body"]["text"]), long["body"]["truncated"]) == (100_000, False)
+    assert (await status(begun, long["id"]))["message"] == long
+    begun.clock.forward(seconds=1)
+    huge = await begun.answered(html="<p>" + "x" * 3_000_000 + "</p>", text="x" * 3_000_000)
+    assert huge["body"]["truncated"]
+    assert len(huge["body"]["text"]) <= 2**20
+    listed = (await page(begun))["events"]
+    assert [one["data"] for one in listed[-2:]] == [long, huge]
+
+
+async def test_a_mail_without_people_or_subject(begun: App) -> None:
+    """Calendar items and reports may lack any of them."""
+    bare: dict[str, Any] = {"to": (), "subject": "", "html": None, "text": None, "sent_at": None}
+    number = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id, **bare)
+    begun.mail.mails[number] = _without_sender(begun, number)
+    await begun.arrives(number)
+    assert (begun.crm.types()[-1], begun.crm.last["from"], begun.crm.last["to"]) == (
+        "message.received",
+        None,
+        [],
+    )
+
+
+def _without_sender(app: App, number: str) -> Any:
+    return replace(app.mail.mails[number], sender=None, received_at=None)
+
+
+# ---- events
+
+
+async def filled(app: App) -> list[dict[str, Any]]:
+    """Seven events of two mailboxes, some in the same minute; all of them, as told."""
+    await app.connect()
+    await app.connect("u_bob", "bob")
+    await app.sent()
+    for _ in range(2):
+        await app.answered()
+        app.clock.forward(seconds=1)
+    await app.sent("m-2", user_id="u_bob")
+    await app.answered()
+    app.clock.forward(minutes=2)
+    return [{"id": name, **event} for name, event in zip(app.crm.ids, app.crm.told, strict=True)]
+
+
+async def test_the_feed_is_what_was_told(app: App) -> None:
+    """The same ids, types, times and data as the webhooks, oldest first, of all mailboxes of the tenant."""
+    told = await filled(app)
+    listed = await page(app)
+    assert sorted(listed["events"], key=lambda one: one["id"]) == sorted(told, key=lambda one: one["id"])
+    times = [one["timestamp"] for one in listed["events"]]
+    assert times == sorted(times)
+    assert listed["has_more"] is False
+    assert len(told) == 7
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 500])
+async def test_pages_join_without_gap_or_double(app: App, limit: int) -> None:
+    """Whatever their size."""
+    told = await filled(app)
+    found: list[str] = []
+    after, more = "", True
+    while more:
+        shown = await page(app, limit=str(limit), **({"after": after} if after else {}))
+        assert len(shown["events"]) <= limit
+        found += [one["id"] for one in shown["events"]]
+        after, more = shown["next"], shown["has_more"]
+    assert sorted(found) == sorted(one["id"] for one in told)
+    assert (await page(app, after=after))["events"] == []
+
+
+async def test_a_cursor_waits_for_what_may_still_land(begun: App) -> None:
+    """An event younger than a minute is shown, and shown again: the cursor does not pass it, so nothing is missed."""
+    begun.clock.forward(minutes=5)
+    settled = await page(begun)
+    told = await begun.answered()
+    first = await page(begun, after=settled["next"])
+    assert [one["data"]["id"] for one in first["events"]] == [told["id"]]
+    assert first["next"] == settled["next"]
+    begun.clock.forward(minutes=2)
+    again = await page(begun, after=first["next"])
+    assert again["events"] == first["events"]
+    assert (await page(begun, after=again["next"]))["events"] == []
+
+
+async def test_a_crm_that_was_down_for_a_day_reads_what_it_missed(begun: App) -> None:
+    """Also what is still waiting for its next try."""
+    begun.clock.forward(minutes=2)
+    cursor = (await page(begun))["next"]
+    begun.crm.answers.extend(CrmUnavailable() for _ in range(50))
+    for _ in range(3):
+        await begun.arrives(
+            begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
+        )
+        begun.clock.forward(hours=2)
+    missed = (await page(begun, after=cursor))["events"]
+    assert [one["type"] for one in missed] == 3 * ["message.received"]
+
+
+BAD_CURSORS = ["x" * 101, "../x", "a b", "'", "é", "\x00", "a%7C", "evt_?"]
+
+
+@pytest.mark.parametrize("after", BAD_CURSORS)
+async def test_a_cursor_that_is_not_ours(begun: App, after: str) -> None:
+    """422, and no key is made of it."""
+    problem(await begun.v1("GET", "events", params={"after": after}), 422, "invalid-request")
+
+
+@pytest.mark.parametrize("after", ["0", "z", "20260302T093000.000000Z|evt_x", "|", "99999999T999999Z"])
+async def test_any_other_text_is_a_place_in_the_feed(begun: App, after: str) -> None:
+    """Which holds what sorts behind it: no crash, and never another tenant's."""
+    listed = await page(begun, after=after)
+    assert len(listed["events"]) in {0, 1, 2}
+
+
+@pytest.mark.parametrize("limit", ["0", "501", "-1", "1.5", "x", "", " 1", "1e2", "²", "9" * 5000])
+async def test_a_limit_that_is_none(begun: App, limit: str) -> None:
+    """1 to 500, in digits."""
+    document = problem(await begun.v1("GET", "events", params={"limit": limit}), 422, "invalid-request")
+    assert document["errors"][0]["pointer"] == "/limit"
+
+
+# ---- health and the document
+
+
+@pytest.mark.parametrize("store", ["tables", "blobs", "queues"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_not_ready_while_a_store_is_down(app: App, store: str, method: str) -> None:
+    """Each of the three by itself; it is ready again as soon as it answers."""
+
+    def down(_: Call) -> None:
+        raise StoreUnavailable
+
+    getattr(app, store).before = down
+    answer = await app.call(method, "/health/ready")
+    assert (answer.status, int(answer.headers["retry-after"]) > 0) == (503, True)
+    assert (await app.call(method, "/health/live")).status == 200
+    app.store_up()
+    assert (await app.call(method, "/health/ready")).status == 200
+
+
+async def test_health_tells_nobody_about_the_inside(app: App) -> None:
+    """It is open to everybody: a word, and no version, name or address."""
+    for path, word in (("live", "live"), ("ready", "ready")):
+        assert (await app.call("GET", f"/health/{path}")).json() == {"status": word}
