@@ -76,8 +76,7 @@ class Notifier:
         token = f"Validation: {about} Request-Id: {self.world.ids.guid()}"
         try:
             answer = await self._client().post(
-                url,
-                params={"validationToken": token},
+                httpx.URL(url).copy_merge_params({"validationToken": token}),  # a query of its own stays
                 headers={"Content-Type": "text/plain; charset=utf-8"},
                 timeout=10.0,
             )

@@ -1,0 +1,206 @@
+"""Files: inside a message, one by one, and by upload sessions."""
+
+from __future__ import annotations
+
+import base64
+
+import httpx
+import pytest
+
+from tests.graphsim.conftest import ANN, CAT, App, Lab, at, draft, file
+
+MB = 1024 * 1024
+LARGE = 3 * MB + 100
+
+
+async def new_draft(app: App, **changes: object) -> str:
+    """The path of a fresh draft."""
+    return at((await app.ok("POST", "me/messages", draft(**changes)))["id"])
+
+
+async def test_files_inside_a_draft(app: App) -> None:
+    """They come back with their type, a size larger than the content, and their bytes."""
+    path = await new_draft(app, attachments=[file("a.pdf", b"hello", contentType="application/pdf")])
+    (one,) = (await app.ok("GET", f"{path}/attachments"))["value"]
+    assert one["@odata.type"] == "#microsoft.graph.fileAttachment"
+    assert (one["name"], one["contentType"], one["isInline"]) == ("a.pdf", "application/pdf", False)
+    assert base64.b64decode(one["contentBytes"]) == b"hello"
+    assert one["size"] > 5
+    raw = await app("GET", f"{path}/attachments/{one['id']}/$value")
+    assert (raw.content, raw.headers["content-type"]) == (b"hello", "application/pdf")
+
+
+async def test_outlines_of_files(app: App) -> None:
+    """$select keeps the content at home; what only some kinds have cannot be selected."""
+    path = await new_draft(app, attachments=[file()])
+    (one,) = (await app.ok("GET", f"{path}/attachments?$select=id,name,size,isInline"))["value"]
+    assert {name for name in one if "@" not in name} == {"id", "name", "size", "isInline"}
+    single = await app.ok("GET", f"{path}/attachments/{one['id']}?$select=name")
+    assert "contentBytes" not in single
+    for name in ("contentBytes", "contentId", "colour"):
+        refused = await app.refused("GET", f"{path}/attachments?$select={name}")
+        assert refused == (400, "RequestBroker--ParseUri")
+
+
+async def test_one_file_more(app: App) -> None:
+    """A file is added to and taken from a draft, whose change key moves with it."""
+    path = await new_draft(app)
+    before = await app.ok("GET", path)
+    added = await app("POST", f"{path}/attachments", file(isInline=True, contentId="logo"))
+    assert added.status_code == 201
+    assert (added.json()["isInline"], added.json()["contentId"]) == (True, "logo")
+    with_inline = await app.ok("GET", path)
+    assert with_inline["changeKey"] != before["changeKey"]
+    assert with_inline["hasAttachments"] is False  # all of them are inline
+    await app.ok("POST", f"{path}/attachments", file())
+    assert (await app.ok("GET", path))["hasAttachments"] is True
+    assert (await app("DELETE", f"{path}/attachments/{added.json()['id']}")).status_code == 204
+    gone = await app.refused("GET", f"{path}/attachments/{added.json()['id']}")
+    assert gone == (404, "ErrorItemNotFound")
+    assert await app.refused("GET", f"{path}/attachments/nonsense") == (400, "ErrorInvalidIdMalformed")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"name": "a", "contentBytes": "eA=="}, (400, "RequestBodyRead")),
+        (file(colour="red"), (400, "RequestBodyRead")),
+        (file(contentBytes="?"), (400, "RequestBodyRead")),
+        (file(name=""), (400, "ErrorInvalidArgument")),
+        (file(size=5), (400, "ErrorInvalidPropertySet")),
+        (file(content=b"x" * (3 * MB + 1)), (413, "RequestEntityTooLarge")),
+        ({"@odata.type": "#microsoft.graph.itemAttachment", "name": "a"}, (501, "SimulatorNotImplemented")),
+    ],
+    ids=["no type", "unknown", "no base64", "no name", "size", "too large", "item"],
+)
+async def test_wrong_files(app: App, body: dict[str, object], expected: tuple[int, str]) -> None:
+    """Without type or name, with foreign properties, or over what one request holds."""
+    path = await new_draft(app)
+    assert await app.refused("POST", f"{path}/attachments", body) == expected
+    assert (await app.ok("GET", f"{path}/attachments"))["value"] == []
+
+
+async def test_just_below_three_megabytes(app: App) -> None:
+    """The largest file that still fits a request is taken."""
+    path = await new_draft(app)
+    assert await app.ok("POST", f"{path}/attachments", file(content=b"x" * (3 * MB - 300)))
+
+
+async def test_kinds_of_received_files(lab: Lab, app: App) -> None:
+    """A nested item gives text, a cloud link has no content, and neither has contentBytes."""
+    files = [{"name": name, "kind": name, "content_base64": "eA=="} for name in ("item", "reference")]
+    mail = await lab.arrives(attachments=files)
+    listed = (await app.ok("GET", f"{at(mail['id'])}/attachments"))["value"]
+    assert [one["@odata.type"].rpartition(".")[2] for one in listed] == [
+        "itemAttachment",
+        "referenceAttachment",
+    ]
+    assert not any("contentBytes" in one for one in listed)
+    item, link = (f"{at(mail['id'])}/attachments/{one['id']}/$value" for one in listed)
+    assert (await app("GET", item)).headers["content-type"].startswith("text/plain")
+    assert (await app.refused("GET", link))[0] == 405
+
+
+async def test_files_that_a_person_attaches(lab: Lab, app: App) -> None:
+    """A file that the mailbox's user sends from Outlook can be read from the sent copy by its id."""
+    mail = {"to": [CAT], "subject": "x", "attachments": [{"name": "a.txt", "content_base64": "aGVsbG8="}]}
+    await lab.control("POST", f"mailboxes/{ANN}/compose", mail)
+    await lab.pass_time()
+    (copy,) = await lab.mailbox()
+    (one,) = (await app.ok("GET", f"{at(copy['id'])}/attachments"))["value"]
+    assert (await app("GET", f"{at(copy['id'])}/attachments/{one['id']}/$value")).content == b"hello"
+
+
+async def session(app: App, path: str, size: int = LARGE, **changes: object) -> str:
+    item = {"attachmentType": "file", "name": "big.bin", "size": size, **changes}
+    made = await app("POST", f"{path}/attachments/createUploadSession", {"AttachmentItem": item})
+    assert (made.status_code, made.json()["nextExpectedRanges"]) == (201, ["0-"])
+    return str(made.json()["uploadUrl"])
+
+
+async def put(
+    lab: Lab, url: str, start: int, content: bytes, size: int = LARGE, **headers: str
+) -> httpx.Response:
+    place = f"bytes {start}-{start + len(content) - 1}/{size}"
+    return await lab.http.put(url, content=content, headers={"Content-Range": place, **headers})
+
+
+async def test_an_upload(lab: Lab, app: App) -> None:
+    """Pieces in order to an address of its own, without a token; after the last one the file is there."""
+    path = await new_draft(app)
+    url = await session(app, path, contentType="image/png", isInline=True, contentId="logo")
+    first = await put(lab, url, 0, b"a" * 2 * MB)
+    assert (first.status_code, first.json()["NextExpectedRanges"]) == (200, [str(2 * MB)])
+    assert (await lab.http.get(url)).json()["NextExpectedRanges"] == [str(2 * MB)]
+    last = await put(lab, url, 2 * MB, b"b" * (LARGE - 2 * MB))
+    assert (last.status_code, last.content) == (201, b"")
+    assert "/Attachments('" in last.headers["location"]
+    (one,) = (await app.ok("GET", f"{path}/attachments?$select=id,name,contentType,isInline"))["value"]
+    assert (one["name"], one["contentType"], one["isInline"]) == ("big.bin", "image/png", True)
+    content = (await app("GET", f"{path}/attachments/{one['id']}/$value")).content
+    assert content == b"a" * 2 * MB + b"b" * (LARGE - 2 * MB)
+    assert (await put(lab, url, 0, b"x")).status_code == 404
+
+
+async def test_wrong_pieces(lab: Lab, app: App) -> None:
+    """Out of order, of another size, too large, or with Graph's token: refused, and the upload can go on."""
+    url = await session(app, await new_draft(app), size=5 * MB)
+    assert (await put(lab, url, 10, b"x", 5 * MB)).status_code == 416
+    assert (await put(lab, url, 0, b"x", 6 * MB)).status_code == 400
+    assert (await put(lab, url, 0, b"x" * 4 * MB, 5 * MB)).status_code == 413
+    assert (await lab.http.put(url, content=b"x")).status_code == 400
+    assert (await put(lab, url, 0, b"x", 5 * MB, Authorization=f"Bearer {app.token}")).status_code == 401
+    assert (await put(lab, url, 0, b"x" * (4 * MB - 1), 5 * MB)).status_code == 200
+
+
+async def test_an_upload_given_up(lab: Lab, app: App) -> None:
+    """A session is deleted, or ends after its hour; the draft has nothing of it."""
+    path = await new_draft(app)
+    url = await session(app, path)
+    assert (await lab.http.delete(url)).status_code == 204
+    assert (await put(lab, url, 0, b"x")).status_code == 404
+    url = await session(app, path)
+    lab.clock.advance(3600)
+    assert (await put(lab, url, 0, b"x")).status_code == 404
+    assert (await app.ok("GET", f"{path}/attachments"))["value"] == []
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({"size": 3 * MB - 1}, (400, "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize")),
+        ({"size": 151 * MB}, (413, "ErrorAttachmentSizeLimitExceeded")),
+        ({"attachmentType": "item"}, (400, "ErrorInvalidRequest")),
+        ({"name": None}, (400, "ErrorInvalidRequest")),
+        ({"colour": "red"}, (400, "RequestBodyRead")),
+    ],
+)
+async def test_wrong_sessions(app: App, item: dict[str, object], expected: tuple[int, str]) -> None:
+    """Only files of 3 to 150 MB are uploaded so."""
+    body = {"AttachmentItem": {"attachmentType": "file", "name": "a", "size": LARGE, **item}}
+    path = f"{await new_draft(app)}/attachments/createUploadSession"
+    assert await app.refused("POST", path, body) == expected
+    assert await app.refused("POST", path, {}) == (400, "ErrorInvalidRequest")
+
+
+async def test_only_drafts_take_uploads(lab: Lab, app: App) -> None:
+    """A received message gets no session."""
+    mail = await lab.arrives()
+    body = {"AttachmentItem": {"attachmentType": "file", "name": "a", "size": LARGE}}
+    refused = await app.refused("POST", f"{at(mail['id'])}/attachments/createUploadSession", body)
+    assert refused == (400, "ErrorInvalidPropertySet")
+
+
+async def test_uploads_can_fail(lab: Lab, app: App) -> None:
+    """A planned fault strikes pieces too: answered without, or cut after the work."""
+    url = await session(app, await new_draft(app))
+    await lab.control("POST", "faults", {"operation": "upload.put", "kind": "status", "status": 503})
+    assert (await put(lab, url, 0, b"x" * MB)).status_code == 503
+    await lab.control("POST", "faults", {"operation": "upload.put", "kind": "drop_after"})
+    with pytest.raises(httpx.RemoteProtocolError):
+        await put(lab, url, 0, b"x" * MB)
+    assert (await lab.http.get(url)).json()["NextExpectedRanges"] == [str(MB)]
+    await lab.control("POST", "faults", {"operation": "upload.put", "kind": "drop_before"})
+    with pytest.raises(httpx.RemoteProtocolError):
+        await put(lab, url, MB, b"x" * MB)
+    assert (await lab.http.get(url)).json()["NextExpectedRanges"] == [str(MB)]

@@ -1,0 +1,74 @@
+"""Conversations: which mails belong together, in each mailbox by its own ids."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from tests.graphsim.conftest import BEN, CAT, App, Lab, at, draft, to
+
+
+async def sent_to(lab: Lab, app: App, address: str, **changes: object) -> dict[str, object]:
+    """Ann's mail, delivered; returns her copy."""
+    await app("POST", "me/sendMail", {"Message": draft(toRecipients=to(address), **changes)})
+    await lab.pass_time()
+    return next(one for one in await lab.mailbox() if one["folder"] == "sentitems")
+
+
+async def test_the_index_grows(lab: Lab, app: App) -> None:
+    """A conversation's index has 22 bytes and five more for each reply."""
+    mail = await lab.arrives()
+    first = await app.ok("GET", at(mail["id"]))
+    reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
+    again = await app.ok("POST", f"{at(reply['id'])}/createReply")
+    indexes = [base64.b64decode(one["conversationIndex"]) for one in (first, reply, again)]
+    assert [len(one) for one in indexes] == [22, 27, 32]
+    assert indexes[0][0] == 1
+    assert all(one.startswith(indexes[0]) for one in indexes)
+
+
+async def test_two_mailboxes_of_exchange(lab: Lab, app: App) -> None:
+    """Ben's reply lands in Ann's conversation; each mailbox has its own id for it."""
+    sent = await sent_to(lab, app, BEN)
+    (received,) = await lab.mailbox(BEN)
+    ben = await lab.app(BEN)
+    reply = await ben.ok("POST", f"{at(received['id'])}/createReply")
+    assert reply["conversationId"] == received["conversation_id"] != sent["conversation_id"]
+    await ben("POST", f"{at(reply['id'])}/send")
+    await lab.pass_time()
+    (answer,) = [one for one in await lab.mailbox() if one["folder"] == "inbox"]
+    assert answer["conversation_id"] == sent["conversation_id"]
+    assert answer["in_reply_to"] == sent["internet_message_id"]
+
+
+@pytest.mark.parametrize(("knob", "same"), [("new", False), ("matched", True)])
+async def test_a_reply_from_elsewhere(lab: Lab, app: App, knob: str, same: bool) -> None:
+    """A reply without Thread-Index names what it answers, and yet may begin a conversation of its own."""
+    await lab.knobs(external_reply_conversation=knob)
+    sent = await sent_to(lab, app, CAT)
+    body = {"internet_message_id": sent["internet_message_id"], "text": "Yes"}
+    await lab.control("POST", f"outside/{CAT}/reply", body)
+    await lab.pass_time()
+    (answer,) = [one for one in await lab.mailbox() if one["folder"] == "inbox"]
+    assert (answer["in_reply_to"], answer["references"]) == (
+        sent["internet_message_id"],
+        [sent["internet_message_id"]],
+    )
+    assert answer["subject"] == "Re: Offer"
+    assert (answer["conversation_id"] == sent["conversation_id"]) is same
+
+
+async def test_another_subject_is_another_conversation(lab: Lab, app: App) -> None:
+    """Prefixes of replies do not count; any other word does, in a draft too."""
+    mail = await lab.arrives(subject="Quote")
+    reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
+    for subject, same in {"AW: Re: quote": True, "Quotes": False, "RE: Quote": True}.items():
+        changed = await app.ok("PATCH", at(reply["id"]), {"subject": subject})
+        assert (changed["conversationId"] == mail["conversation_id"]) is same, subject
+
+
+async def test_mails_without_relation(lab: Lab, app: App) -> None:
+    """The same subject alone joins nothing."""
+    first, second = await lab.arrives(), await lab.arrives()
+    assert first["conversation_id"] != second["conversation_id"]

@@ -1,0 +1,191 @@
+"""Drafts: made, changed, filed, thrown away."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.graphsim.conftest import ANN, CAT, IMMUTABLE, MARK, App, Lab, at, draft, to, where
+
+
+async def test_a_new_draft(lab: Lab, app: App) -> None:
+    """All ids are known at once, the body becomes a document, empty names become the address."""
+    answer = await app("POST", "me/messages", draft(ccRecipients=to("dan@fabrikam.example")))
+    made = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["location"].endswith(made["id"].replace("=", "%3D"))
+    assert (made["isDraft"], made["isRead"], made["subject"]) == (True, True, "Offer")
+    assert made["internetMessageId"].startswith("<")
+    assert made["conversationId"]
+    assert made["receivedDateTime"] == made["sentDateTime"] == made["createdDateTime"]
+    assert made["body"]["content"].startswith("<html><head>")
+    assert made["toRecipients"] == [{"emailAddress": {"name": CAT, "address": CAT}}]
+    assert made["parentFolderId"] == (await app.ok("GET", "me/mailFolders/drafts"))["id"]
+    assert (await app.ok("GET", at(made["id"])))["changeKey"] == made["changeKey"]
+
+
+async def test_the_sender_of_a_draft(lab: Lab, app: App) -> None:
+    """Nobody yet by default; with the knob the mailbox's own user."""
+    assert (await app.ok("POST", "me/messages", draft()))["from"] is None
+    await lab.knobs(draft_sender="self")
+    made = await app.ok("POST", "me/messages", draft())
+    assert made["from"]["emailAddress"] == {"name": "Ann Archer", "address": ANN}
+
+
+async def test_changing_a_draft(lab: Lab, app: App) -> None:
+    """PATCH sets what it names and nothing else, under a new change key and time."""
+    made = await app.ok("POST", "me/messages", draft(), **IMMUTABLE)
+    lab.clock.advance(60)
+    changes = {
+        "subject": "Better offer", "body": {"contentType": "text", "content": "Hi"}, "importance": "High",
+        "toRecipients": to("dan@fabrikam.example"), "internetMessageId": "<own@northwind.example>",
+    }  # fmt: skip
+    changed = await app.ok("PATCH", at(made["id"]), changes, **IMMUTABLE)
+    assert changed["id"] == made["id"]
+    assert (changed["subject"], changed["body"]["content"], changed["importance"]) == (
+        "Better offer",
+        "Hi",
+        "high",
+    )
+    assert [one["emailAddress"]["address"] for one in changed["toRecipients"]] == ["dan@fabrikam.example"]
+    assert changed["internetMessageId"] == "<own@northwind.example>"
+    assert changed["changeKey"] != made["changeKey"]
+    assert changed["lastModifiedDateTime"] > made["lastModifiedDateTime"]
+    assert changed["createdDateTime"] == made["createdDateTime"]
+
+
+async def test_a_stale_change_key(app: App) -> None:
+    """With If-Match a change that was overtaken is refused, and the version named wins."""
+    made = await app.ok("POST", "me/messages", draft())
+    changed = await app.ok("PATCH", at(made["id"]), {"subject": "1"}, If_Match=made["@odata.etag"])
+    stale = await app.refused("PATCH", at(made["id"]), {"subject": "2"}, If_Match=made["@odata.etag"])
+    assert stale == (412, "ErrorIrresolvableConflict")
+    assert await app.ok("PATCH", at(made["id"]), {"subject": "3"}, If_Match=changed["@odata.etag"])
+
+
+async def test_what_received_mail_lets_be_changed(lab: Lab, app: App) -> None:
+    """Flags, categories, importance and extended properties at any time; content and people only while a draft."""
+    mail = await lab.arrives()
+    changes = {
+        "isRead": True, "categories": ["Red"], "importance": "low", "flag": {"flagStatus": "flagged"},
+        "inferenceClassification": "other", "singleValueExtendedProperties": [{"id": MARK, "value": "x"}],
+    }  # fmt: skip
+    changed = await app.ok("PATCH", at(mail["id"]), changes)
+    assert (changed["isRead"], changed["categories"], changed["flag"]["flagStatus"]) == (
+        True,
+        ["Red"],
+        "flagged",
+    )
+    for name, value in {
+        "subject": "Forged",
+        "body": {"contentType": "text", "content": "Forged"},
+        "toRecipients": to(ANN),
+        "internetMessageId": "<forged@northwind.example>",
+        "from": to(ANN)[0],
+    }.items():
+        assert await app.refused("PATCH", at(mail["id"]), {name: value}) == (400, "ErrorInvalidPropertySet")
+    assert (await app.ok("GET", at(mail["id"])))["subject"] == mail["subject"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"internetMessageHeaders": [{"name": "Subject", "value": "x"}]}, "InvalidInternetMessageHeader"),
+        (
+            {"internetMessageHeaders": [{"name": f"x-{n}", "value": "x"} for n in range(6)]},
+            "InvalidInternetMessageHeaderCollection",
+        ),
+        ({"internetMessageId": "no brackets"}, "ErrorInvalidInternetMessageId"),
+        ({"singleValueExtendedProperties": [{"id": "nonsense", "value": "x"}]}, "ErrorInvalidExtendedProperty"),
+        ({"singleValueExtendedProperties": [{"id": "String 0x1042", "value": "x"}]}, "ErrorInvalidPropertySet"),
+        ({"attachments": [{"@odata.type": "#microsoft.graph.fileAttachment"}]}, "ErrorInvalidArgument"),
+    ],
+)  # fmt: skip
+async def test_wrong_drafts(app: App, changes: dict[str, object], code: str) -> None:
+    """Foreign header names, too many of them, ids that are none, tags that Exchange keeps itself."""
+    assert await app.refused("POST", "me/messages", draft(**changes)) == (400, code)
+
+
+async def test_a_foreign_sender(app: App) -> None:
+    """Sending as somebody else needs a right that nobody has here."""
+    refused = await app.refused("POST", "me/messages", draft(**{"from": to("boss@northwind.example")[0]}))
+    assert refused == (403, "ErrorSendAsDenied")
+    assert await app.ok("POST", "me/messages", draft(**{"from": to(ANN.upper())[0]}))
+
+
+async def test_own_headers_only_at_creation(lab: Lab, app: App) -> None:
+    """Names beginning with x- go with the mail; afterwards they cannot be set."""
+    headers = [{"name": f"X-Own-{number}", "value": "v"} for number in range(5)]
+    made = await app.ok("POST", "me/messages", draft(internetMessageHeaders=headers))
+    later = await app.refused("PATCH", at(made["id"]), {"internetMessageHeaders": headers})
+    assert later == (400, "ErrorInvalidPropertySet")
+    await lab.knobs(own_message_headers="x_only")
+    shown = await app.ok("GET", f"{at(made['id'])}?{where(select='internetMessageHeaders')}")
+    assert shown["internetMessageHeaders"] == headers
+    await app("POST", f"{at(made['id'])}/send")
+    await lab.pass_time()
+    assert (await lab.outside())[0]["headers"]["X-Own-4"] == "v"
+
+
+async def test_deleting(lab: Lab, app: App) -> None:
+    """DELETE moves to Deleted Items, once more deletes for good; permanentDelete does so at once."""
+    mail = await lab.arrives()
+    assert (await app("DELETE", at(mail["id"]))).status_code == 204
+    assert [one["folder"] for one in await lab.mailbox()] == ["deleteditems"]
+    assert (await app("DELETE", at(mail["id"]))).status_code == 204
+    assert await app.refused("GET", at(mail["id"])) == (404, "ErrorItemNotFound")
+    other = await lab.arrives()
+    assert (await app("POST", f"{at(other['id'])}/permanentDelete")).status_code == 204
+    assert await lab.mailbox() == []
+
+
+async def test_moving_and_copying(lab: Lab, app: App) -> None:
+    """Both answer 201 with the message in its place: a move under the same immutable id, a copy under its own."""
+    mail = await lab.arrives()
+    moved = await app("POST", f"{at(mail['id'])}/move", {"destinationId": "archive"}, **IMMUTABLE)
+    assert (moved.status_code, moved.json()["id"]) == (201, mail["id"])
+    copied = await app("POST", f"{at(mail['id'])}/copy", {"DestinationId": "inbox"}, **IMMUTABLE)
+    assert copied.status_code == 201
+    assert copied.json()["id"] != mail["id"]
+    assert copied.json()["internetMessageId"] == mail["internet_message_id"]
+    assert sorted(one["folder"] for one in await lab.mailbox()) == ["archive", "inbox"]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, (400, "ErrorInvalidRequest")),
+        ({"DestinationId": "AQMk" + "x" * 30}, (404, "ErrorItemNotFound")),
+        ({"Folder": "archive"}, (400, "RequestBodyRead")),
+        ({"DestinationId": 7}, (400, "RequestBodyRead")),
+    ],
+)
+async def test_wrong_moves(lab: Lab, app: App, body: dict[str, object], expected: tuple[int, str]) -> None:
+    """A move needs one folder that exists."""
+    mail = await lab.arrives()
+    assert await app.refused("POST", f"{at(mail['id'])}/move", body) == expected
+    assert [one["folder"] for one in await lab.mailbox()] == ["inbox"]
+
+
+async def test_folders(lab: Lab, app: App) -> None:
+    """Well-known names in any case, counts, own folders below the root, and no name twice."""
+    await lab.arrives()
+    inbox = await app.ok("GET", "me/mailFolders/Inbox")
+    assert (inbox["displayName"], inbox["totalItemCount"], inbox["unreadItemCount"]) == ("Inbox", 1, 1)
+    made = await app.ok("POST", "me/mailFolders", {"displayName": "Projects"})
+    assert (await app.ok("GET", f"me/mailFolders/{made['id']}"))["displayName"] == "Projects"
+    assert await app.refused("POST", "me/mailFolders", {"displayName": "projects"}) == (
+        409,
+        "ErrorFolderExists",
+    )
+    assert await app.refused("POST", "me/mailFolders", {"colour": "red"}) == (400, "RequestBodyRead")
+    assert await app.refused("POST", "me/mailFolders", {}) == (400, "ErrorInvalidRequest")
+    listed = await app.ok("GET", "me/mailFolders?$top=5")
+    rest = await app.ok("GET", listed["@odata.nextLink"].partition("/v1.0/")[2])
+    names = {one["displayName"] for one in (*listed["value"], *rest["value"])}
+    assert len(names) == 9
+    assert "Projects" in names
+    assert (await app.ok("GET", "me/mailFolders/msgfolderroot/childFolders"))["value"]
+    unknown = await app.refused("GET", "me/mailFolders/AQMk" + "x" * 30)
+    assert unknown == (404, "ErrorItemNotFound")
+    for query in ("$top=0", "$top=x", "$skip=x", "$select=colour"):
+        assert (await app.refused("GET", f"me/mailFolders?{query}"))[0] == 400

@@ -1,0 +1,147 @@
+"""Drafts that answer or forward: whom they go to, how they are threaded, what stands in them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.graphsim.conftest import ANN, BEN, CAT, App, Lab, at, to
+
+DAN = "dan@fabrikam.example"
+
+
+def addresses(message: dict[str, object], name: str) -> list[str]:
+    return [one["emailAddress"]["address"] for one in message[name]]  # type: ignore[index,attr-defined]
+
+
+async def test_a_reply(lab: Lab, app: App) -> None:
+    """To the sender alone, with the subject's prefix once, the quoted original, in the same conversation."""
+    mail = await lab.arrives(subject="Quote", cc=[DAN], html="<p>How much?</p>")
+    reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
+    assert (reply["subject"], reply["isDraft"], reply["conversationId"]) == (
+        "RE: Quote",
+        True,
+        mail["conversation_id"],
+    )
+    assert (addresses(reply, "toRecipients"), reply["ccRecipients"]) == ([CAT], [])
+    assert "How much?" in reply["body"]["content"]
+    assert reply["hasAttachments"] is False
+    stored = next(one for one in await lab.mailbox() if one["is_draft"])
+    assert stored["in_reply_to"] == mail["internet_message_id"]
+    assert stored["references"] == [mail["internet_message_id"]]
+    again = await app.ok("POST", f"{at(reply['id'])}/createReply")
+    assert again["subject"] == "RE: Quote"
+
+
+async def test_references_grow(lab: Lab, app: App) -> None:
+    """A reply names all that came before and then what it answers (RFC 5322, 3.6.4)."""
+    mail = await lab.arrives(in_reply_to="<b@x.example>", references=["<a@x.example>", "<b@x.example>"])
+    await app.ok("POST", f"{at(mail['id'])}/createReply")
+    stored = next(one for one in await lab.mailbox() if one["is_draft"])
+    assert stored["references"] == ["<a@x.example>", "<b@x.example>", mail["internet_message_id"]]
+
+
+async def test_a_reply_to_all(lab: Lab, app: App) -> None:
+    """To the sender and the other recipients, the others in copy, oneself left out; the original becomes read."""
+    mail = await lab.arrives(to=[ANN, BEN], cc=[DAN, ANN])
+    reply = await app.ok("POST", f"{at(mail['id'])}/createReplyAll")
+    assert addresses(reply, "toRecipients") == [CAT, BEN]
+    assert addresses(reply, "ccRecipients") == [DAN]
+    assert (await app.ok("GET", at(mail["id"])))["isRead"] is True
+    await lab.knobs(reply_all_marks_read="no")
+    other = await lab.arrives()
+    await app.ok("POST", f"{at(other['id'])}/createReplyAll")
+    assert (await app.ok("GET", at(other["id"])))["isRead"] is False
+
+
+async def test_a_reply_to_the_own_mail(lab: Lab, app: App) -> None:
+    """Answering a sent mail goes to whom it went to, not to oneself."""
+    sent = await app.ok("POST", "me/messages", {"subject": "Offer", "toRecipients": to(CAT)})
+    await app("POST", f"{at(sent['id'])}/send")
+    await lab.pass_time()
+    copy = next(one for one in await lab.mailbox() if one["folder"] == "sentitems")
+    reply = await app.ok("POST", f"{at(copy['id'])}/createReply")
+    assert addresses(reply, "toRecipients") == [CAT]
+
+
+async def test_a_reply_goes_where_replies_are_wanted(lab: Lab, app: App) -> None:
+    """With `replyTo` on the original, it is used instead of the sender."""
+    ben = await lab.app(BEN)
+    made = await ben.ok("POST", "me/messages", {"subject": "x", "toRecipients": to(ANN), "replyTo": to(DAN)})
+    await ben("POST", f"{at(made['id'])}/send")
+    await lab.pass_time()
+    (mail,) = await lab.mailbox()
+    reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
+    assert addresses(reply, "toRecipients") == [DAN]
+
+
+async def test_a_forward(lab: Lab, app: App) -> None:
+    """With the files of the original and a prefix of its own, to nobody unless said."""
+    mail = await lab.arrives(subject="Quote", attachments=[{"name": "a.txt", "content_base64": "eA=="}])
+    forward = await app.ok("POST", f"{at(mail['id'])}/createForward", {"ToRecipients": to(DAN)})
+    assert (forward["subject"], forward["hasAttachments"]) == ("FW: Quote", True)
+    assert addresses(forward, "toRecipients") == [DAN]
+    nobody = await app.ok("POST", f"{at(mail['id'])}/createForward")
+    assert nobody["toRecipients"] == []
+
+
+async def test_the_status_of_a_reply(lab: Lab, app: App) -> None:
+    """The page's samples print 200, its text says 201: a knob."""
+    mail = await lab.arrives()
+    assert (await app("POST", f"{at(mail['id'])}/createReply")).status_code == 200
+    await lab.knobs(create_reply_status="201")
+    assert (await app("POST", f"{at(mail['id'])}/createReply")).status_code == 201
+
+
+async def test_a_comment(lab: Lab, app: App) -> None:
+    """By a known issue the comment does not reach the draft's body; with the knob it does, as text."""
+    mail = await lab.arrives(html="<p>How much?</p>")
+    lost = await app.ok("POST", f"{at(mail['id'])}/createReply", {"Comment": "Ten < twenty"})
+    assert "Ten" not in lost["body"]["content"]
+    await lab.knobs(reply_comment="shown")
+    shown = await app.ok("POST", f"{at(mail['id'])}/createReply", {"comment": "Ten < twenty"})
+    assert "Ten &lt; twenty" in shown["body"]["content"]
+    assert "How much?" in shown["body"]["content"]
+
+
+async def test_the_body_given_with_a_reply(lab: Lab, app: App) -> None:
+    """`message.body` replaces the quotation or (knob) stands above it."""
+    mail = await lab.arrives(html="<p>How much?</p>")
+    given = {"Message": {"body": {"contentType": "html", "content": "<p>Ten</p>"}}}
+    replaced = await app.ok("POST", f"{at(mail['id'])}/createReply", given)
+    assert "Ten" in replaced["body"]["content"]
+    assert "How much?" not in replaced["body"]["content"]
+    await lab.knobs(reply_message_body="above")
+    above = (await app.ok("POST", f"{at(mail['id'])}/createReply", given))["body"]["content"]
+    assert 0 < above.index("Ten") < above.index("How much?")
+
+
+async def test_recipients_given_with_a_reply(lab: Lab, app: App) -> None:
+    """They come on top of the reply's own or (knob) in their stead."""
+    mail = await lab.arrives()
+    given = {"Message": {"toRecipients": to(DAN)}}
+    added = await app.ok("POST", f"{at(mail['id'])}/createReply", given)
+    assert addresses(added, "toRecipients") == [CAT, DAN]
+    await lab.knobs(reply_recipients="replace")
+    replaced = await app.ok("POST", f"{at(mail['id'])}/createReply", given)
+    assert addresses(replaced, "toRecipients") == [DAN]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (
+            {"Comment": "a", "Message": {"body": {"contentType": "text", "content": "b"}}},
+            "ErrorInvalidRequest",
+        ),
+        ({"Message": {"colour": "red"}}, "RequestBodyRead"),
+        ({"Colour": "red"}, "RequestBodyRead"),
+        ({"Comment": 7}, "RequestBodyRead"),
+        ({"ToRecipients": to(DAN)}, "RequestBodyRead"),
+        ({"Message": {"isDraft": False}}, "ErrorInvalidPropertySet"),
+    ],
+)
+async def test_wrong_replies(lab: Lab, app: App, body: dict[str, object], code: str) -> None:
+    """A comment and a body at once, unknown parameters, wrong types; and nothing is left behind."""
+    mail = await lab.arrives()
+    assert await app.refused("POST", f"{at(mail['id'])}/createReply", body) == (400, code)
+    assert [one["is_draft"] for one in await lab.mailbox()] == [False]
