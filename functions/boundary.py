@@ -19,7 +19,7 @@ from shared.domain.model import Tenant
 from shared.problem import problem_for
 from shared.services import Services
 from shared.state.sessions import Session
-from shared.sync.connect_mailbox import session_of
+from shared.sync.open_session import session_of
 from shared.telemetry import canonical_line, log_unexpected
 
 KIB: Final = 1024

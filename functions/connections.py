@@ -31,25 +31,11 @@ from shared.domain.errors import (
 from shared.domain.model import CrmUser
 from shared.json_reader import read_json
 from shared.state.sessions import Session
-from shared.sync.connect_mailbox import (
-    confirm_connection as confirm,
-)
-from shared.sync.connect_mailbox import (
-    create_session_link as create_link,
-)
-from shared.sync.connect_mailbox import (
-    create_start_ticket as create_ticket,
-)
-from shared.sync.connect_mailbox import (
-    finish_sign_in,
-    question_for,
-    start_sign_in,
-)
-from shared.sync.connect_mailbox import (
-    open_session as open_one_session,
-)
+from shared.sync import confirm_connection as confirming
+from shared.sync import open_session as opening
 from shared.sync.show_connection import frame_origins
 from shared.sync.show_connection import show_connection as show_one_connection
+from shared.sync.sign_in import finish_sign_in, start_sign_in
 
 bp = func.Blueprint()
 
@@ -69,7 +55,7 @@ async def create_session_link(req: func.HttpRequest, caller: Caller) -> func.Htt
     """A one-time link to the settings page for one user (W-1)."""
     asked = read_json(req.get_body(), 256 * KIB, SessionLinkIn).user
     user = CrmUser(asked.id, asked.display_name, tuple(asked.addresses))
-    url, expires_at = await create_link(services(), caller.tenant.tenant_id, user)
+    url, expires_at = await opening.create_session_link(services(), caller.tenant.tenant_id, user)
     return json_answer({"url": url, "expires_at": expires_at}, 201)
 
 
@@ -113,7 +99,7 @@ async def serve_asset(req: func.HttpRequest) -> func.HttpResponse:
 @public("link_token")
 async def open_session(req: func.HttpRequest) -> func.HttpResponse:
     """Exchange a link's token for a session of the page (W-2)."""
-    opened = await open_one_session(services(), read_json(req.get_body(), 16 * KIB, SessionIn).token)
+    opened = await opening.open_session(services(), read_json(req.get_body(), 16 * KIB, SessionIn).token)
     user = opened.session.user
     answer = {
         "session_token": opened.secret,
@@ -141,7 +127,7 @@ async def show_session_connection(req: func.HttpRequest, opened: Session) -> fun
 async def create_start_ticket(req: func.HttpRequest, opened: Session) -> func.HttpResponse:
     """A ticket to start one sign-in in a top-level window (O-2)."""
     del req
-    return json_answer({"ticket": await create_ticket(services(), opened)}, 201)
+    return json_answer({"ticket": await opening.create_start_ticket(services(), opened)}, 201)
 
 
 @bp.route(route="oauth/start", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -181,7 +167,7 @@ async def finish_oauth(req: func.HttpRequest) -> func.HttpResponse:
 async def show_confirm_page(req: func.HttpRequest) -> func.HttpResponse:
     """Ask whether to connect mailbox X to CRM user Y of Z (O-7)."""
     try:
-        question = await question_for(services(), _cookie_of(req))
+        question = await confirming.question_for(services(), _cookie_of(req))
     except PostbraidError as err:
         return _outcome(err)
     warning = (
@@ -204,7 +190,9 @@ async def show_confirm_page(req: func.HttpRequest) -> func.HttpResponse:
 async def confirm_connection(req: func.HttpRequest) -> func.HttpResponse:
     """The person said yes."""
     try:
-        connection = await confirm(services(), _cookie_of(req), _form(req).get("csrf_token"))
+        connection = await confirming.confirm_connection(
+            services(), _cookie_of(req), _form(req).get("csrf_token")
+        )
     except PostbraidError as err:
         return _outcome(err)
     response = _result("connected", connection.address)

@@ -1,24 +1,17 @@
-"""Connect a mailbox: link, page, ticket, Microsoft, callback, the person's yes (O-1 to O-12, R1)."""
+"""The person's yes: claim the mailbox, keep the tokens, open the gate, tell the CRM (O-7, O-11, R1)."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import msgspec
 
 from shared.domain.addresses import comparable_address
-from shared.domain.errors import (
-    LinkUnusable,
-    MailboxTaken,
-    NotAuthenticated,
-    RowChanged,
-    RowExists,
-    SignInFailed,
-)
+from shared.domain.errors import LinkUnusable, MailboxTaken, RowChanged, RowExists
 from shared.domain.ids import mailbox_id as mailbox_id_of
 from shared.domain.model import (
     Connection,
@@ -28,50 +21,20 @@ from shared.domain.model import (
     GateState,
     Grant,
     MailboxRef,
-    Profile,
     Todo,
     Work,
 )
 from shared.services import Services
-from shared.state import keys
 from shared.state.claims import MailboxClaim
 from shared.state.codec import Stored
 from shared.state.ledger import Change, Erase, new
-from shared.state.sessions import (
-    PendingConnection,
-    Session,
-    SessionLink,
-    SignInState,
-    StartTicket,
-    secret_hash,
-)
+from shared.state.sessions import PendingConnection, secret_hash
 from shared.sync.announce import Recorded, connection_event
 from shared.sync.deliver_event import deliver_soon
 from shared.sync.doorbells import ring
+from shared.sync.sign_in import pending_place
 
-LINK_FOR: Final = timedelta(seconds=120)
-TICKET_FOR: Final = timedelta(seconds=60)
-SIGN_IN_FOR: Final = timedelta(minutes=10)
-IDLE_FOR: Final = timedelta(minutes=30)
-OPEN_FOR: Final = timedelta(hours=8)
 USABLE: Final = (ConnectionStatus.CONNECTED, ConnectionStatus.DEGRADED, ConnectionStatus.RECONNECT_REQUIRED)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedSession:
-    """What a settings page gets. `secret` is sent back as a bearer token, so no other site can act with it (W-5)."""
-
-    secret: str
-    session: Session
-    tenant_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """Where the browser goes to sign in, and the cookie that binds it to this sign-in."""
-
-    authorize_url: str
-    cookie: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,96 +46,6 @@ class Question:
     address: str
     known: bool
     csrf_token: str
-
-
-async def create_session_link(s: Services, tenant_id: str, user: CrmUser) -> tuple[str, datetime]:
-    """A link to the settings page for one user: (address, end of its life). Works once (W-1, W-2)."""
-    token, expires_at = s.chance.token(32), s.clock.now() + LINK_FOR
-    await s.sessions.keep(token, SessionLink(tenant_id, user, expires_at))
-    return f"{s.addresses.api}/settings?tenant={tenant_id}#{token}", expires_at
-
-
-async def open_session(s: Services, token: str) -> OpenedSession:
-    """Exchange a link's token for a session. Raises LinkUnusable."""
-    link = await s.sessions.take(SessionLink, token)
-    now, secret = s.clock.now(), s.chance.token(32)
-    session = Session(link.tenant_id, link.user, now + IDLE_FOR, now + OPEN_FOR)
-    await s.sessions.keep(secret, session)
-    tenant = (await s.tenants.get(link.tenant_id)).value
-    return OpenedSession(secret, session, tenant.name)
-
-
-async def session_of(s: Services, token: str | None) -> Session:
-    """The session behind a page's token, its idle end moved. Raises NotAuthenticated."""
-    if not token:
-        raise NotAuthenticated
-    try:
-        stored = await s.sessions.look(Session, token)
-    except LinkUnusable as err:
-        raise NotAuthenticated from err
-    fresh = min(s.clock.now() + IDLE_FOR, stored.value.absolute_until)
-    if fresh - stored.value.expires_at > timedelta(minutes=1):
-        await s.sessions.prolong(token, stored.changed(replace(stored.value, expires_at=fresh)))
-    return stored.value
-
-
-async def create_start_ticket(s: Services, session: Session) -> str:
-    """The right to start one sign-in within a minute (O-2)."""
-    ticket = s.chance.token(32)
-    await s.sessions.keep(ticket, StartTicket(session.tenant_id, session.user, s.clock.now() + TICKET_FOR))
-    return ticket
-
-
-async def start_sign_in(s: Services, ticket: str) -> Departure:
-    """Redeem a ticket: keep the sign-in's record, bind the browser. Raises LinkUnusable, ProviderUnavailable."""
-    start = await s.sessions.take(StartTicket, ticket)
-    state, cookie = s.chance.token(32), s.chance.token(32)
-    hint = start.user.addresses[0] if start.user.addresses else None
-    url, flow = await s.sign_in.begin(state=state, login_hint=hint)
-    sealed = await s.sealer.seal(start.tenant_id, _flow_place(state), msgspec.json.encode(flow))
-    record = SignInState(
-        start.tenant_id, start.user, secret_hash(cookie), sealed, s.clock.now() + SIGN_IN_FOR
-    )
-    await s.sessions.keep(state, record)
-    return Departure(url, cookie)
-
-
-async def finish_sign_in(s: Services, cookie: str | None, response: Mapping[str, str]) -> str:
-    """Microsoft's answer came back: check the browser, redeem the code, keep the outcome for the confirm page.
-
-    Returns the confirm page's CSRF-less secret, which goes into the same cookie. Raises LinkUnusable, SignInFailed,
-    ProviderUnavailable.
-    """
-    state = response.get("state", "")
-    record = await s.sessions.look(SignInState, state)
-    if cookie is None or not hmac.compare_digest(secret_hash(cookie), record.value.cookie_hash):
-        raise LinkUnusable
-    taken = await s.sessions.take(SignInState, state)
-    flow = msgspec.json.decode(await s.sealer.unseal(taken.tenant_id, _flow_place(state), taken.flow))
-    grant = await s.sign_in.redeem(flow, response)
-    tenant = (await s.tenants.get(taken.tenant_id)).value
-    if tenant.allowed_tids and grant.tid not in tenant.allowed_tids:
-        raise SignInFailed("organisation_not_allowed")
-    profile = await s.mail.profile(_GrantAccess(grant))
-    return await _keep_pending(s, taken, grant, profile)
-
-
-async def _keep_pending(s: Services, taken: SignInState, grant: Grant, profile: Profile) -> str:
-    secret = s.chance.token(32)
-    sealed = await s.sealer.seal(taken.tenant_id, _pending_place(secret), msgspec.json.encode(grant))
-    pending = PendingConnection(
-        tenant_id=taken.tenant_id,
-        user=taken.user,
-        tid=grant.tid,
-        oid=grant.oid,
-        address=profile.address,
-        display_name=profile.display_name,
-        aliases=profile.aliases,
-        grant=sealed,
-        expires_at=s.clock.now() + SIGN_IN_FOR,
-    )
-    await s.sessions.keep(secret, pending)
-    return secret
 
 
 async def question_for(s: Services, secret: str | None) -> Question:
@@ -199,7 +72,7 @@ async def confirm_connection(s: Services, secret: str | None, csrf_token: str | 
     if not secret or csrf_token is None or not hmac.compare_digest(csrf_token, confirm_csrf(secret)):
         raise LinkUnusable
     pending = await s.sessions.take(PendingConnection, secret)
-    opened = await s.sealer.unseal(pending.tenant_id, _pending_place(secret), pending.grant)
+    opened = await s.sealer.unseal(pending.tenant_id, pending_place(secret), pending.grant)
     grant = msgspec.json.decode(opened, type=Grant)
     mailbox = MailboxRef(pending.tenant_id, mailbox_id_of(pending.tenant_id, pending.tid, pending.oid))
     await _claim(s, mailbox, pending)
@@ -313,27 +186,3 @@ async def _open_gate(
     recorded = connection_event(s, mailbox, connection, gate)
     await s.ledger.open_gate(mailbox, stored.changed(gate) if stored else Stored(gate), *recorded.changes)
     return recorded
-
-
-@dataclass(frozen=True, slots=True)
-class _GrantAccess:
-    """Access with the token of a sign-in that is not yet a connection: only to read whose mailbox it is."""
-
-    grant: Grant
-
-    @property
-    def mailbox_id(self) -> str:
-        return f"pending:{self.grant.oid}"
-
-    async def token(self, *, rejected: str | None = None, claims: str | None = None) -> str:
-        if rejected is not None or claims is not None:
-            raise SignInFailed("token_rejected")
-        return self.grant.access_token
-
-
-def _flow_place(state: str) -> tuple[str, str, str, str]:
-    return (keys.SESSIONS, "state", secret_hash(state), "flow")
-
-
-def _pending_place(secret: str) -> tuple[str, str, str, str]:
-    return (keys.SESSIONS, "pending", secret_hash(secret), "grant")

@@ -1,0 +1,64 @@
+"""The settings page's way in: a link works once, a session lives a while, a ticket starts one sign-in (W-1 to W-5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.errors import LinkUnusable, NotAuthenticated
+from shared.domain.model import CrmUser
+from shared.services import Services
+from shared.state.sessions import Session, SessionLink, StartTicket
+
+LINK_FOR: Final = timedelta(seconds=120)
+TICKET_FOR: Final = timedelta(seconds=60)
+IDLE_FOR: Final = timedelta(minutes=30)
+OPEN_FOR: Final = timedelta(hours=8)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """What a settings page gets. `secret` is sent back as a bearer token, so no other site can act with it (W-5)."""
+
+    secret: str
+    session: Session
+    tenant_name: str
+
+
+async def create_session_link(s: Services, tenant_id: str, user: CrmUser) -> tuple[str, datetime]:
+    """A link to the settings page for one user: (address, end of its life). Works once (W-1, W-2)."""
+    token, expires_at = s.chance.token(32), s.clock.now() + LINK_FOR
+    await s.sessions.keep(token, SessionLink(tenant_id, user, expires_at))
+    return f"{s.addresses.api}/settings?tenant={tenant_id}#{token}", expires_at
+
+
+async def open_session(s: Services, token: str) -> OpenedSession:
+    """Exchange a link's token for a session. Raises LinkUnusable."""
+    link = await s.sessions.take(SessionLink, token)
+    now, secret = s.clock.now(), s.chance.token(32)
+    session = Session(link.tenant_id, link.user, now + IDLE_FOR, now + OPEN_FOR)
+    await s.sessions.keep(secret, session)
+    tenant = (await s.tenants.get(link.tenant_id)).value
+    return OpenedSession(secret, session, tenant.name)
+
+
+async def session_of(s: Services, token: str | None) -> Session:
+    """The session behind a page's token, its idle end moved. Raises NotAuthenticated."""
+    if not token:
+        raise NotAuthenticated
+    try:
+        stored = await s.sessions.look(Session, token)
+    except LinkUnusable as err:
+        raise NotAuthenticated from err
+    fresh = min(s.clock.now() + IDLE_FOR, stored.value.absolute_until)
+    if fresh - stored.value.expires_at > timedelta(minutes=1):
+        await s.sessions.prolong(token, stored.changed(replace(stored.value, expires_at=fresh)))
+    return stored.value
+
+
+async def create_start_ticket(s: Services, session: Session) -> str:
+    """The right to start one sign-in within a minute (O-2)."""
+    ticket = s.chance.token(32)
+    await s.sessions.keep(ticket, StartTicket(session.tenant_id, session.user, s.clock.now() + TICKET_FOR))
+    return ticket

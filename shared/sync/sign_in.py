@@ -1,0 +1,104 @@
+"""To Microsoft and back: a ticket opens the sign-in, the outcome waits sealed for the person's yes (O-1 to O-6)."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from shared.domain.errors import LinkUnusable, SignInFailed
+from shared.domain.model import Grant, Profile
+from shared.services import Services
+from shared.state import keys
+from shared.state.sessions import PendingConnection, SignInState, StartTicket, secret_hash
+
+SIGN_IN_FOR: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Where the browser goes to sign in, and the cookie that binds it to this sign-in."""
+
+    authorize_url: str
+    cookie: str
+
+
+async def start_sign_in(s: Services, ticket: str) -> Departure:
+    """Redeem a ticket: keep the sign-in's record, bind the browser. Raises LinkUnusable, ProviderUnavailable."""
+    start = await s.sessions.take(StartTicket, ticket)
+    state, cookie = s.chance.token(32), s.chance.token(32)
+    hint = start.user.addresses[0] if start.user.addresses else None
+    url, flow = await s.sign_in.begin(state=state, login_hint=hint)
+    sealed = await s.sealer.seal(start.tenant_id, _flow_place(state), msgspec.json.encode(flow))
+    record = SignInState(
+        start.tenant_id, start.user, secret_hash(cookie), sealed, s.clock.now() + SIGN_IN_FOR
+    )
+    await s.sessions.keep(state, record)
+    return Departure(url, cookie)
+
+
+async def finish_sign_in(s: Services, cookie: str | None, response: Mapping[str, str]) -> str:
+    """Microsoft's answer came back: check the browser, redeem the code, keep the outcome for the confirm page.
+
+    Returns the confirm page's CSRF-less secret, which goes into the same cookie. Raises LinkUnusable, SignInFailed,
+    ProviderUnavailable.
+    """
+    state = response.get("state", "")
+    record = await s.sessions.look(SignInState, state)
+    if cookie is None or not hmac.compare_digest(secret_hash(cookie), record.value.cookie_hash):
+        raise LinkUnusable
+    taken = await s.sessions.take(SignInState, state)
+    flow = msgspec.json.decode(await s.sealer.unseal(taken.tenant_id, _flow_place(state), taken.flow))
+    grant = await s.sign_in.redeem(flow, response)
+    tenant = (await s.tenants.get(taken.tenant_id)).value
+    if tenant.allowed_tids and grant.tid not in tenant.allowed_tids:
+        raise SignInFailed("organisation_not_allowed")
+    profile = await s.mail.profile(_GrantAccess(grant))
+    return await _keep_pending(s, taken, grant, profile)
+
+
+async def _keep_pending(s: Services, taken: SignInState, grant: Grant, profile: Profile) -> str:
+    secret = s.chance.token(32)
+    sealed = await s.sealer.seal(taken.tenant_id, pending_place(secret), msgspec.json.encode(grant))
+    pending = PendingConnection(
+        tenant_id=taken.tenant_id,
+        user=taken.user,
+        tid=grant.tid,
+        oid=grant.oid,
+        address=profile.address,
+        display_name=profile.display_name,
+        aliases=profile.aliases,
+        grant=sealed,
+        expires_at=s.clock.now() + SIGN_IN_FOR,
+    )
+    await s.sessions.keep(secret, pending)
+    return secret
+
+
+@dataclass(frozen=True, slots=True)
+class _GrantAccess:
+    """Access with the token of a sign-in that is not yet a connection: only to read whose mailbox it is."""
+
+    grant: Grant
+
+    @property
+    def mailbox_id(self) -> str:
+        return f"pending:{self.grant.oid}"
+
+    async def token(self, *, rejected: str | None = None, claims: str | None = None) -> str:
+        if rejected is not None or claims is not None:
+            raise SignInFailed("token_rejected")
+        return self.grant.access_token
+
+
+def _flow_place(state: str) -> tuple[str, str, str, str]:
+    return (keys.SESSIONS, "state", secret_hash(state), "flow")
+
+
+def pending_place(secret: str) -> tuple[str, str, str, str]:
+    """What the sealed grant of a pending connection is bound to."""
+    return (keys.SESSIONS, "pending", secret_hash(secret), "grant")
