@@ -59,6 +59,17 @@ async def test_a_reply_from_elsewhere(lab: Lab, app: App, knob: str, same: bool)
     assert (answer["conversation_id"] == sent["conversation_id"]) is same
 
 
+async def test_a_reply_that_keeps_the_index(lab: Lab, app: App) -> None:
+    """A program that writes Thread-Index back (knob) answers into the conversation."""
+    await lab.knobs(contact_thread_index="present")
+    sent = await sent_to(lab, app, CAT)
+    body = {"internet_message_id": sent["internet_message_id"], "text": "Yes"}
+    await lab.control("POST", f"outside/{CAT}/reply", body)
+    await lab.pass_time()
+    (answer,) = [one for one in await lab.mailbox() if one["folder"] == "inbox"]
+    assert answer["conversation_id"] == sent["conversation_id"]
+
+
 async def test_another_subject_is_another_conversation(lab: Lab, app: App) -> None:
     """Prefixes of replies do not count; any other word does, in a draft too."""
     mail = await lab.arrives(subject="Quote")

@@ -79,6 +79,25 @@ async def test_its_many_spellings(lab: Lab, app: App) -> None:
     assert len({datetime.fromisoformat(one).astimezone(UTC).replace(microsecond=0) for one in times}) == 1
 
 
+@pytest.mark.parametrize(
+    ("style", "form"),
+    [
+        ("pascal", "Users/{user}/Messages/{id}"),
+        ("lower", "users/{user}@{tenant}/messages/{id}"),
+        ("parenthesised", "Users('{user}')/messages('{id}')"),
+    ],
+)
+async def test_one_spelling(calm: Lab, app: App, style: str, form: str) -> None:
+    """Knobs choose one way to write paths, and UTC for times."""
+    await calm.knobs(notification_path_style=style, notification_times="utc")
+    await watch(calm, app)
+    mail = await calm.arrives()
+    me = await app.ok("GET", "me")
+    (item,) = calm.endpoint.items()
+    assert item["resource"] == form.format(user=me["id"], tenant=item["tenantId"], id=mail["id"])
+    assert item["subscriptionExpirationDateTime"].endswith("0Z")
+
+
 async def test_what_is_noticed(calm: Lab, app: App) -> None:
     """Arriving, reading, and leaving: each kind to whom asked for it."""
     await watch(calm, app, "updated")
@@ -237,6 +256,19 @@ async def test_retries(calm: Lab, app: App, answer: Any) -> None:
     assert len(ids) == 1
     await calm.pass_time(5 * 3600)
     assert len(calm.endpoint.items()) == count
+
+
+async def test_the_first_wait(calm: Lab, app: App) -> None:
+    """How soon the first retry comes is a knob."""
+    await calm.knobs(notification_retry_first_seconds=100)
+    await watch(calm, app, "created")
+    calm.endpoint.answer = lambda _: httpx.Response(503)
+    await calm.arrives()
+    counts = []
+    for _ in range(4):
+        await calm.pass_time(100)
+        counts.append(len(calm.endpoint.posts))
+    assert counts == [2, 2, 3, 3]
 
 
 async def test_how_long_an_answer_may_take(calm: Lab, app: App) -> None:

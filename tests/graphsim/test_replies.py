@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.graphsim.conftest import ANN, BEN, CAT, App, Lab, at, to
+from tests.graphsim.conftest import ANN, BEN, CAT, App, Lab, at, to, where
 
 DAN = "dan@fabrikam.example"
 
@@ -38,6 +38,17 @@ async def test_references_grow(lab: Lab, app: App) -> None:
     await app.ok("POST", f"{at(mail['id'])}/createReply")
     stored = next(one for one in await lab.mailbox() if one["is_draft"])
     assert stored["references"] == ["<a@x.example>", "<b@x.example>", mail["internet_message_id"]]
+
+
+@pytest.mark.parametrize(("knob", "seen"), [("absent", False), ("present", True)])
+async def test_tags_of_the_own_reply(lab: Lab, app: App, knob: str, seen: bool) -> None:
+    """Whether own drafts and sent copies carry In-Reply-To as a tag is a knob."""
+    await lab.knobs(sent_items_reply_tags=knob)
+    mail = await lab.arrives()
+    reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
+    expand = "singleValueExtendedProperties($filter=id eq 'String 0x1042')"
+    found = await app.ok("GET", f"{at(reply['id'])}?{where(select='id', expand=expand)}")
+    assert ("singleValueExtendedProperties" in found) is seen
 
 
 async def test_a_reply_to_all(lab: Lab, app: App) -> None:

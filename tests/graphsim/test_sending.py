@@ -203,6 +203,17 @@ async def test_thirty_a_minute(lab: Lab, app: App) -> None:
     assert arrivals[-1] - started > timedelta(minutes=2)
 
 
+async def test_no_limit_of_transport(lab: Lab, app: App) -> None:
+    """With the knob at zero transport takes whatever comes, and the delay of delivery is a knob too."""
+    await lab.knobs(transport_per_minute=0, delivery_delay_seconds=20)
+    for _ in range(35):
+        await app("POST", "me/sendMail", {"Message": draft()})
+    await lab.pass_time(19)
+    assert await lab.outside() == []
+    await lab.pass_time(2)
+    assert len(await lab.outside()) == 35
+
+
 async def test_times_of_the_copy(lab: Lab, app: App) -> None:
     """The copy is dated when it was sent, and changed when it was filed."""
     await lab.knobs(sent_copy_delay_seconds=600)
