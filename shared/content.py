@@ -6,11 +6,14 @@ import html
 import re
 from html.parser import HTMLParser
 from typing import Final
+from urllib.parse import unquote
 
 import nh3
 
 MAX_BODY_BYTES: Final = 1_048_576
 SNIPPET_CHARACTERS: Final = 255
+MAX_TAGS_TIMES_DEPTH: Final = 10**8
+MAX_LENGTH_TIMES_AMPERSANDS: Final = 10**11
 SCHEMES: Final = {"http", "https", "mailto", "cid"}
 
 # Only what mail is made of: no script, style sheets, forms, frames, SVG or MathML, and no event attributes.
@@ -75,6 +78,13 @@ ATTRIBUTES: Final = {
     "font": {"color", "face", "size"},
     "ol": {"start", "type"},
 }
+# Void, or closed by whatever follows.
+LEFT_OPEN: Final = frozenset(
+    [
+        *["area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link", "meta"],
+        *["option", "p", "source", "td", "tfoot", "th", "tr", "wbr"],
+    ]
+)
 BREAKING: Final = frozenset(
     [
         "address",
@@ -103,19 +113,38 @@ BREAKING: Final = frozenset(
 )
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _CID: Final = re.compile(r"""cid:([^"'\s>)]+)""", re.IGNORECASE)
+_TAG: Final = re.compile(r"<(/?)([a-z][a-z0-9]*)[^>]*>?", re.IGNORECASE)
 _BODY_OPEN: Final = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
 
 
 def clean_html(text: str) -> str:
-    """Harmless HTML; a second pass changes nothing."""
+    """Harmless HTML; a second pass changes nothing more. What takes the cleaner too long becomes plain words."""
+    text = _CONTROLS.sub("", text)
+    if _takes_long(text):
+        words = html.escape(html.unescape(_TAG.sub(" ", text)), quote=False)
+        return _CONTROLS.sub("", words).replace("\u00a0", "&nbsp;")
     return nh3.clean(
-        _CONTROLS.sub("", text),
+        text,
         tags=TAGS,
         attributes=ATTRIBUTES,
         url_schemes=SCHEMES,
         clean_content_tags={"script", "style", "title", "svg", "math", "iframe", "object", "template"},
         link_rel="noopener noreferrer",
     )
+
+
+def _takes_long(text: str) -> bool:
+    """The cleaner's time grows with tags times depth and with length times `&`: seconds at the bounds, then minutes.
+
+    The depth is at most what is counted: tags that people leave open are not.
+    """
+    tags = deepest = level = 0
+    for found in _TAG.finditer(text):
+        tags += 1
+        if found[2].lower() not in LEFT_OPEN:
+            level = max(0, level - 1) if found[1] else level + 1
+            deepest = max(deepest, level)
+    return tags * deepest > MAX_TAGS_TIMES_DEPTH or len(text) * text.count("&") > MAX_LENGTH_TIMES_AMPERSANDS
 
 
 class _Text(HTMLParser):
@@ -163,8 +192,9 @@ def snippet(text: str) -> str:
 
 
 def find_cids(text: str) -> frozenset[str]:
-    """The Content-IDs that the HTML shows (RFC 2392)."""
-    return frozenset(html.unescape(one) for one in _CID.findall(text))
+    """The Content-IDs that the HTML shows. RFC 2392: in a URL they are percent-encoded, though few programs do so."""
+    written = [html.unescape(one) for one in _CID.findall(text)]
+    return frozenset(written) | frozenset(unquote(one) for one in written)
 
 
 def prepend_html(own: str, quoted: str) -> str:
@@ -173,6 +203,12 @@ def prepend_html(own: str, quoted: str) -> str:
     if body is None:
         return f"{own}{quoted}"
     return f"{quoted[: body.end()]}{own}{quoted[body.end() :]}"
+
+
+def truncate_html(text: str, limit_bytes: int = MAX_BODY_BYTES) -> tuple[str, bool]:
+    """Clean HTML cut to about so many bytes; whole again after the cut, so that what follows it stays outside."""
+    cut, was_cut = truncate_text(text, limit_bytes)
+    return (clean_html(cut) if was_cut else cut), was_cut
 
 
 def truncate_text(text: str, limit_bytes: int = MAX_BODY_BYTES) -> tuple[str, bool]:

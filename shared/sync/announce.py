@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.content import clean_html, html_to_text, snippet, text_to_html, truncate_text
+from shared.content import clean_html, html_to_text, snippet, text_to_html, truncate_html, truncate_text
 from shared.domain import ids
 from shared.domain.automail import is_automatic
 from shared.domain.model import (
@@ -261,7 +261,7 @@ def _outcome_data(item: OutboxItem) -> dict[str, Any]:
 
 def _body_data(body: Body) -> dict[str, Any]:
     """Over 1 MiB a body is cut, and says so (H-4)."""
-    html, html_cut = truncate_text(body.html)
+    html, html_cut = truncate_html(body.html)
     text, text_cut = truncate_text(body.text)
     return {
         "snippet": snippet(body.text),
