@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from shared.storage.stores import Stores
 from tests.simulation.parts import APP, CRM, SECURE, SIM, Router, SeededChance
 
 ROOT = Path(__file__).parents[2]
-MOST_LOOKS = 100
+MOST_LOOKS = 50
 PATIENCE_SECONDS = 900.0
 Wrap = Callable[[Services], Services]
 
@@ -65,10 +65,18 @@ class OneProcess:
     async def advance(self, seconds: float) -> None:
         """Let time pass minute by minute, as the timers see it (in long spans at most MOST_LOOKS times)."""
         end = self.clock.now() + timedelta(seconds=seconds)
-        step = max(60.0, seconds / MOST_LOOKS)
+        step = timedelta(seconds=max(60.0, seconds / MOST_LOOKS))
+        await self.quiet()
         while self.clock.now() < end:
-            self.clock.advance(min(step, (end - self.clock.now()).total_seconds()))
+            await self._until(min(end, self.clock.now() + step))
             await self.tick()
+
+    async def _until(self, end: datetime) -> None:
+        """Stop at every moment at which something is due in Microsoft 365, and work."""
+        while (due := self.simulator.next_due_at()) is not None and due < end:
+            self.clock.current = max(due, self.clock.now())
+            await self.quiet()
+        self.clock.current = end
 
     async def tick(self) -> None:
         """Both timers, then the work they ring for."""

@@ -1,0 +1,93 @@
+"""Where nothing is left to go by, and where time runs out: the product stays honest, and sends nothing twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.story.stage import CARLA
+from tests.simulation.moves import (
+    carla_answers,
+    connected,
+    crm_sends,
+    foreign_bodies_read,
+    in_crm,
+    shown,
+    stranger_writes,
+)
+from tests.simulation.settings import Settings
+from tests.simulation.world import one_process
+
+HOUR = 3600.0
+
+
+async def test_a_late_sent_copy_ends_the_doubt(tmp_path: Path) -> None:
+    """No copy for an hour: the CRM hears that nobody knows; when the copy turns up, that it was sent, once."""
+    async with one_process(tmp_path, knobs={"sent_copy_delay_seconds": 1.5 * HOUR}) as world:
+        stage = await connected(world)
+        sent = await crm_sends(stage, "Late.")
+        await world.advance(1.25 * HOUR)
+        assert (await shown(stage, sent))["status"] == "unconfirmed"
+        await world.advance(HOUR)
+        assert (await shown(stage, sent))["status"] == "sent"
+        assert [one["type"] for one in await stage.crm_events("message.unconfirmed", "message.sent")] == [
+            "message.unconfirmed",
+            "message.sent",
+        ]
+        assert len(await stage.outside(CARLA)) == 1
+
+
+async def test_a_copy_that_nothing_names_is_not_sent_again(tmp_path: Path) -> None:
+    """Key, id and Message-ID all changed: the send stays unconfirmed for good, and no second mail ever leaves."""
+    async with one_process(tmp_path, knobs={"sent_copy_extended_properties": "lost"}) as world:
+        stage = await connected(world)
+        sent = await crm_sends(stage, "Nameless.")
+        await world.advance(48 * HOUR)
+        assert (await shown(stage, sent))["status"] == "unconfirmed"
+        assert len(await stage.crm_events("message.unconfirmed")) == 1
+        assert len(await stage.outside(CARLA)) == 1
+
+
+@pytest.mark.parametrize("settings", [{"relay_message_id": "rewritten"}, {"received_reply_tags": "none"}])
+async def test_an_answer_that_nothing_names_is_left_alone(tmp_path: Path, settings: Settings) -> None:
+    """No tag, no conversation: the answer looks like any foreign mail, and is not read."""
+    async with one_process(tmp_path, knobs=settings) as world:
+        stage = await connected(world)
+        await crm_sends(stage, "A question.")
+        await world.advance(60.0)
+        await carla_answers(stage, "An answer.")
+        await world.advance(HOUR)
+        assert not await in_crm(stage, "An answer.")
+        assert not await foreign_bodies_read(stage)
+
+
+async def test_a_notification_that_comes_before_its_subscription_is_known(tmp_path: Path) -> None:
+    """Foreign mail of that moment is notified while the subscription's POST still waits: not read, nothing hangs."""
+    async with one_process(tmp_path) as world:
+        stage = await connected(world)
+        await stranger_writes(stage, "At the same moment.")
+        world.clock.advance(1.0)
+        await world.simulator.run_due()
+        sent = await crm_sends(stage, "The first.")
+        await world.advance(60.0)
+        posted = await stage.control("GET", "notifications")
+        assert posted["posted"] >= 2
+        assert (await shown(stage, sent))["status"] == "sent"
+        assert not await foreign_bodies_read(stage)
+
+
+async def test_a_reply_while_the_subscription_was_gone(tmp_path: Path) -> None:
+    """The service removes the subscription: a new one is made and the gap swept; the reply is there once."""
+    async with one_process(tmp_path) as world:
+        stage = await connected(world)
+        await crm_sends(stage, "A question.")
+        await world.advance(60.0)
+        old = (await stage.control("GET", "subscriptions"))["subscriptions"][0]
+        await stage.control("POST", f"subscriptions/{old['id']}/lifecycle", event="subscriptionRemoved")
+        await carla_answers(stage, "In the gap.")
+        await world.advance(60.0)
+        fresh = (await stage.control("GET", "subscriptions"))["subscriptions"]
+        assert [one["id"] for one in fresh] != [old["id"]]
+        assert len(fresh) == 1
+        assert len(await in_crm(stage, "In the gap.")) == 1
