@@ -136,6 +136,14 @@ class MailProvider(Protocol):
         """Every message of the mailbox that carries our key."""
         ...
 
+    async def find_by_message_id(self, access: Access, internet_message_id: str) -> tuple[Located, ...]:
+        """Every message of the mailbox with that Message-ID; Graph may compare without case."""
+        ...
+
+    async def delete_draft(self, access: Access, graph_message_id: str) -> None:
+        """Put a draft among the deleted items; gone already is fine. It is for the caller to know that it is one."""
+        ...
+
     async def subscribe(
         self,
         access: Access,

@@ -29,6 +29,7 @@ SUBSCRIPTION: Final = frozenset({"renew", "unsubscribe"})
 # Calls that name a message (or folder) which somebody may have removed.
 OF_AN_ITEM: Final = frozenset({
     "outline", "people", "fetch", "files", "file", "file_content", "locate", "folder", "create_reply", "send",
+    "delete_draft",
 })  # fmt: skip
 
 

@@ -144,6 +144,12 @@ def key_filter(key: str) -> str:
     return f"singleValueExtendedProperties/Any(ep: ep/id eq '{wire.CRM_KEY}' and ep/value eq '{quoted}')"
 
 
+def message_id_filter(internet_message_id: str) -> str:
+    """Finds what has that Message-ID; a quote inside is doubled (OData)."""
+    quoted = internet_message_id.replace("'", "''")
+    return f"internetMessageId eq '{quoted}'"
+
+
 def file_to_graph(file: OutgoingFile) -> wire.Json:
     """A file inside a request."""
     attachment = {

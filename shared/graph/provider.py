@@ -7,6 +7,8 @@ overview"; every request asks for immutable ids ("Obtain immutable identifiers f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -160,7 +162,7 @@ class GraphMail:
         draft = mapping.graph_to_draft(decoded(answer, wire.Message))
         for file in () if inside else content.files:
             await self.attach(access, draft.graph_message_id, file)
-        return draft
+        return draft if inside else replace(draft, attached_apart=True)
 
     async def create_reply(self, access: Access, to_graph_message_id: str, content: DraftContent) -> Draft:
         """A reply draft with key and recipients; 200 and 201 are both documented.
@@ -198,16 +200,31 @@ class GraphMail:
 
     async def find_by_key(self, access: Access, key: str) -> tuple[Located, ...]:
         """Every message of the mailbox that carries our key."""
+        return await self._found(access, "find_by_key", mapping.key_filter(key))
+
+    async def find_by_message_id(self, access: Access, internet_message_id: str) -> tuple[Located, ...]:
+        """Every message of the mailbox with that Message-ID."""
+        wanted = mapping.message_id_filter(internet_message_id)
+        return await self._found(access, "find_by_message_id", wanted)
+
+    async def _found(self, access: Access, operation: str, wanted: str) -> tuple[Located, ...]:
+        """No `$orderby`: with a filter on other properties Graph refuses it."""
         found = await self._client.listed(
             access,
-            "find_by_key",
+            operation,
             self._client.builders.me.messages,
             wire.Page[wire.Message],
-            filter=mapping.key_filter(key),
+            filter=wanted,
             select=[*wire.SELECT_OUTLINE, "parentFolderId"],
             expand=[wire.EXPAND_TAGS],
         )
         return tuple([await self._located(access, one) for one in found])
+
+    async def delete_draft(self, access: Access, graph_message_id: str) -> None:
+        """Put a draft among the deleted items ("Delete message"); gone already is fine."""
+        request = self._client.message(graph_message_id).to_delete_request_information()
+        with suppress(ItemGone):
+            await self._client.call(access, "delete_draft", request)
 
     async def _located(self, access: Access, message: wire.Message) -> Located:
         outline = mapping.graph_to_outline(message)

@@ -190,6 +190,18 @@ class FakeMail(Failing):
             if content.key == key
         )
 
+    async def find_by_message_id(self, access: Access, internet_message_id: str) -> tuple[Located, ...]:
+        self.called("find_by_message_id")
+        received = [Located(one.outline, Whereabouts.SENT) for one in self.mails.values()]
+        ours = [self._located(one, where) for place, where in self._places() for one in place]
+        found = [one for one in (*received, *ours) if one.outline.internet_message_id == internet_message_id]
+        return tuple(found)
+
+    async def delete_draft(self, access: Access, graph_message_id: str) -> None:
+        self.called("delete_draft")
+        if graph_message_id in self.drafts:
+            self.deleted[graph_message_id] = self.drafts.pop(graph_message_id)
+
     async def subscribe(
         self, access: Access, *, client_state: str, expires_at: datetime, **_: Any
     ) -> Subscription:

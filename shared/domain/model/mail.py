@@ -111,12 +111,16 @@ class DraftContent:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A draft as Graph made it. `html` is filled for a reply: the quoted original."""
+    """A draft as Graph made it. `html` is filled for a reply: the quoted original.
+
+    `attached_apart`: files were put on it by calls of their own, so it is worth looking whether all are there.
+    """
 
     graph_message_id: str
     internet_message_id: str | None
     conversation_id: str | None
     html: str = ""
+    attached_apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

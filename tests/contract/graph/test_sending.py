@@ -36,7 +36,7 @@ async def sent(office: Office, mail: GraphMail, ann: SignedIn, *files: OutgoingF
 async def test_a_new_mail_takes_two_calls(office: Office, mail: GraphMail, ann: SignedIn) -> None:
     """Small files ride inside the draft: create and send, nothing else; the contact gets all of it."""
     await office.watch()
-    await sent(office, mail, ann, PDF)
+    assert not (await sent(office, mail, ann, PDF)).attached_apart
     assert await office.operations() == ["message.create", "message.send"]
     await office.pass_time()
     (got,) = await office.outside()
@@ -89,6 +89,7 @@ async def test_large_files_arrive_whole(office: Office, mail: GraphMail, ann: Si
     await office.watch()
     draft = await sent(office, mail, ann, LARGE, PDF)
     operations = await office.operations()
+    assert draft.attached_apart
     assert operations == [
         "message.create", "attachment.createUploadSession", "upload.put", "attachment.create", "message.send",
     ]  # fmt: skip
@@ -175,6 +176,44 @@ async def test_a_draft_thrown_away(office: Office, mail: GraphMail, ann: SignedI
     await office.control("POST", f"mailboxes/{ANN}/messages/{draft.graph_message_id}/delete")
     assert (await mail.locate(ann, draft.graph_message_id)).whereabouts is Whereabouts.DELETED_DRAFT
     assert [one.whereabouts for one in await mail.find_by_key(ann, KEY)] == [Whereabouts.DELETED_DRAFT]
+
+
+async def test_a_draft_we_no_longer_need(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """It goes to Deleted Items, the one beside it stays, and asking twice is fine (E-11)."""
+    gone, stays = [await mail.create_draft(ann, content()) for _ in range(2)]
+    await office.watch()
+    await mail.delete_draft(ann, gone.graph_message_id)
+    assert await office.operations() == ["message.delete"]
+    found = {one.outline.graph_message_id: one.whereabouts for one in await mail.find_by_key(ann, KEY)}
+    assert found == {
+        gone.graph_message_id: Whereabouts.DELETED_DRAFT,
+        stays.graph_message_id: Whereabouts.DRAFT,
+    }
+    for _ in range(2):
+        await mail.delete_draft(ann, gone.graph_message_id)
+    assert [one["id"] for one in await office.mailbox()] == [stays.graph_message_id]
+
+
+@pytest.mark.parametrize("copy_id", ["kept", "changed"])
+async def test_what_a_message_id_leads_to(
+    office: Office, mail: GraphMail, ann: SignedIn, copy_id: str
+) -> None:
+    """Draft, sent copy and a contact's mail are found by Message-ID where their ids may have changed (E-12)."""
+    await office.knobs(sent_copy_id=copy_id, sent_message_id="kept")
+    draft = await mail.create_draft(ann, content())
+    assert draft.internet_message_id is not None
+    (found,) = await mail.find_by_message_id(ann, draft.internet_message_id)
+    assert (found.outline.graph_message_id, found.whereabouts) == (draft.graph_message_id, Whereabouts.DRAFT)
+    await mail.send(ann, draft.graph_message_id)
+    await office.pass_time()
+    (found,) = await mail.find_by_message_id(ann, draft.internet_message_id)
+    assert (found.outline.key, found.whereabouts) == (KEY, Whereabouts.SENT)
+    theirs = await office.arrives()
+    told = (await mail.outline(ann, theirs)).internet_message_id
+    assert told is not None
+    (found,) = await mail.find_by_message_id(ann, told)
+    assert (found.outline.graph_message_id, found.whereabouts) == (theirs, Whereabouts.SENT)
+    assert await mail.find_by_message_id(ann, "<nobody's@fabrikam.example>") == ()
 
 
 @pytest.mark.parametrize("gap", ["missing", "draft"])

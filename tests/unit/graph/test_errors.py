@@ -28,7 +28,11 @@ from shared.graph.errors import (
 )
 
 OPERATIONS = sorted(
-    UNSAFE | SENDING | SUBSCRIPTION | OF_AN_ITEM | {"profile", "sweep", "find_by_key", "subscriptions"}
+    UNSAFE
+    | SENDING
+    | SUBSCRIPTION
+    | OF_AN_ITEM
+    | {"profile", "sweep", "find_by_key", "find_by_message_id", "subscriptions"}
 )
 READS = ("outline", "people", "fetch", "files", "file_content", "sweep", "locate", "find_by_key", "profile")
 

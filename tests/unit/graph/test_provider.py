@@ -59,13 +59,15 @@ async def test_every_call_asks_for_immutable_ids(wire: Wire, mail: GraphMail, an
     await mail.send(ann, ID)
     await mail.locate(ann, ID)
     await mail.find_by_key(ann, KEY)
+    await mail.find_by_message_id(ann, "<a@x>")
+    await mail.delete_draft(ann, ID)
     await subscribed(mail, ann)
     await mail.renew(ann, "sub", NOW)
     await mail.unsubscribe(ann, "sub")
     await mail.subscriptions(ann)
     assert {one.headers["prefer"] for one in wire.requests} == {'IdType="ImmutableId"'}
     assert {str(one.url).startswith(f"{BASE}/") for one in wire.requests} == {True}
-    assert len(wire.requests) == 16
+    assert len(wire.requests) == 18
 
 
 async def subscribed(mail: GraphMail, ann: Tokens, *, filtered: bool = True) -> object:
@@ -331,6 +333,24 @@ async def test_the_key_finds_every_copy(wire: Wire, mail: GraphMail, ann: Tokens
     expected = f"singleValueExtendedProperties/Any(ep: ep/id eq '{CRM_KEY}' and ep/value eq '{KEY}')"
     assert query(wire.requests[0])["$filter"] == expected
     assert "$orderby" not in query(wire.requests[0])
+
+
+async def test_a_message_id_finds_every_copy(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """With a quote in it doubled: from a stranger it may be anything (X-4)."""
+    copy = {"id": "copy", "isDraft": True, "parentFolderId": "x"}
+    wire.then(200, {"value": [copy]}).then(200, {"id": "deleted-items-id"})
+    found = await mail.find_by_message_id(ann, "<o'brien@x>")
+    assert [(one.outline.graph_message_id, one.whereabouts) for one in found] == [("copy", Whereabouts.DRAFT)]
+    assert query(wire.requests[0])["$filter"] == "internetMessageId eq '<o''brien@x>'"
+    assert "$orderby" not in query(wire.requests[0])
+
+
+async def test_a_draft_is_deleted_once(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """One DELETE; that it is gone already is what was wanted."""
+    wire.then(204, {}).then(404, {"error": {"code": "ErrorItemNotFound"}})
+    await mail.delete_draft(ann, ID)
+    await mail.delete_draft(ann, ID)
+    assert wire.calls() == [f"DELETE /me/messages/{ID}"] * 2
 
 
 @pytest.mark.parametrize(
