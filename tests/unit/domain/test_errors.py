@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from shared.domain import errors
 from shared.domain.errors import FieldError, PostbraidError
+from tests.unit.domain.error_tree import ALL, made
 
 DRAWN = re.compile(r"^(?P<indent>[│ ]*)(?:[├└]── )(?P<names>[A-Z]\w+(?:, [A-Z]\w+)*)", re.MULTILINE)
 
@@ -25,16 +25,6 @@ def drawn() -> dict[str, str]:
     return found
 
 
-def below(kind: type[PostbraidError]) -> Iterator[type[PostbraidError]]:
-    for one in kind.__subclasses__():
-        if one.__module__ == errors.__name__:
-            yield one
-            yield from below(one)
-
-
-ALL = [PostbraidError, *below(PostbraidError)]
-
-
 def test_the_drawing_is_the_tree() -> None:
     """Whoever adds a class draws it, and whoever moves one moves it in the drawing."""
     assert drawn() == {one.__name__: one.__mro__[1].__name__ for one in ALL[1:]}
@@ -45,16 +35,6 @@ def test_all_errors_stand_in_the_tree() -> None:
     """Nothing in the file is raised that `except PostbraidError` would miss."""
     here = {one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, Exception)}
     assert here == set(ALL)
-
-
-def made(kind: type[PostbraidError], **more: object) -> PostbraidError:
-    """An error of the class with whatever it must be given."""
-    needed = {
-        errors.SignInFailed: {"reason": "denied"},
-        errors.MessageRefused: {"reason": "send_denied"},
-        errors.Throttled: {"retry_after_seconds": 7.0},
-    }
-    return kind(**{**needed.get(kind, {}), **more})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ALL)

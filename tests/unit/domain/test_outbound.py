@@ -122,14 +122,18 @@ def test_a_paused_mailbox_is_waited_for(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", BEFORE)
 @pytest.mark.parametrize(
-    ("build", "attempts", "ends"),
-    [(MAX_BUILDS, MAX_BUILDS, True), (MAX_BUILDS, 0, False), (0, MAX_BUILDS, False)],
+    ("changes", "ends"),
+    [
+        ({}, False),
+        ({"build": 50, "attempts": 50}, False),
+        ({"failing_since": later(hours=-23)}, False),
+        ({"failing_since": later(hours=-24)}, True),
+        ({"build": MAX_BUILDS}, True),
+    ],
 )
-def test_building_ends_after_eight_tries_that_count(
-    phase: Phase, build: int, attempts: int, *, ends: bool
-) -> None:
-    """Builds number drafts; attempts are what counts against the send."""
-    step = next_step(outbox_item(phase=phase, build=build, attempts=attempts), gate(), NOW)
+def test_building_ends_after_a_day_of_failures(phase: Phase, changes: dict[str, Any], *, ends: bool) -> None:
+    """Neither drafts nor tries end a send, but a day in which nothing worked; waiting for a person is no failure."""
+    step = next_step(outbox_item(phase=phase, **changes), gate(), NOW)
     assert (step == Fail(Reason.GAVE_UP)) is ends
 
 

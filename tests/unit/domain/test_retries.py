@@ -8,16 +8,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.errors import (
+    AccessRefused,
+    Ambiguous,
+    GateShut,
+    GrantDead,
+    ItemGone,
+    MailboxUnusable,
+    MessageRefused,
+    ProviderUnavailable,
+    RowChanged,
+    SealBroken,
+    StoreUnavailable,
+    Throttled,
+    UpstreamSurprise,
+)
 from shared.domain.retries import (
     CRM_JITTER,
     CRM_SCHEDULE_SECONDS,
     LONGEST_RETRY_AFTER_SECONDS,
     Delivered,
     EndpointOff,
+    GiveUp,
     Park,
+    PutOff,
     RetryAt,
+    after_failure,
     judge_answer,
-    transient_delay_seconds,
 )
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -121,12 +138,67 @@ def test_every_answer_has_a_consequence(
     assert isinstance(verdict, Delivered) == (status is not None and status // 100 == 2)
 
 
+@pytest.mark.parametrize("attempts", [0, 1, 4, 50])
 @pytest.mark.parametrize(
-    ("attempts", "ceiling"),
-    [(0, 0.5), (1, 1.0), (2, 2.0), (3, 4.0), (5, 16.0), (6, 30.0), (7, 30.0), (1000, 30.0), (10**9, 30.0)],
+    ("error", "seconds"),
+    [
+        (Throttled(17.0), 17.0),
+        (GrantDead(), 24 * HOUR),
+        (MailboxUnusable(), 24 * HOUR),
+    ],
 )
-def test_passing_trouble_is_waited_out(attempts: int, ceiling: float) -> None:
-    """Half a second, doubled each time, 30 s at most, all of it jitter, so that nobody comes back in step."""
-    assert transient_delay_seconds(attempts, 0.0) == 0.0
-    assert transient_delay_seconds(attempts, 0.5) == ceiling / 2
-    assert ceiling * 0.99 < transient_delay_seconds(attempts, 0.999) < ceiling
+def test_waiting_for_somebody_is_no_failure(error: Exception, seconds: float, attempts: int) -> None:
+    """A pause and a dead grant put work off without counting anything against it (E-28)."""
+    assert after_failure(error, attempts, 0.9) == PutOff(seconds, attempts)
+
+
+@pytest.mark.parametrize(
+    "error", [ProviderUnavailable(), StoreUnavailable(), Ambiguous(), RowChanged("gate")]
+)
+def test_an_outage_is_waited_out(error: Exception) -> None:
+    """A quarter of a minute, a minute, then every four; it never leads to giving up, and leaves room for surprises."""
+    attempts, waits = 0, []
+    for _ in range(20):
+        verdict = after_failure(error, attempts, 0.0)
+        assert isinstance(verdict, PutOff)
+        waits.append(verdict.seconds)
+        attempts = verdict.attempts
+    assert waits[:3] == [15.0, 60.0, 240.0]
+    assert set(waits[3:]) == {240.0}
+    assert isinstance(after_failure(UpstreamSurprise(), attempts, 0.0), PutOff)
+
+
+def test_an_outage_that_names_its_end_is_waited_for() -> None:
+    """A longer Retry-After wins over our own schedule."""
+    asked = ProviderUnavailable(retry_after_seconds=500.0)
+    assert after_failure(asked, 0, 0.0) == PutOff(500.0, 1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UpstreamSurprise(), SealBroken(), AccessRefused(), MessageRefused("x"), KeyError("x"), ItemGone()],
+)
+def test_what_nobody_foresaw_is_tried_five_times_over_half_an_hour(error: Exception) -> None:
+    """And then given up, so that a person sees it (E-28)."""
+    attempts, waited, tries = 0, 0.0, 1
+    while isinstance(verdict := after_failure(error, attempts, 0.0), PutOff):
+        attempts, waited, tries = verdict.attempts, waited + verdict.seconds, tries + 1
+    assert verdict == GiveUp()
+    assert (tries, waited >= 30 * MINUTE) == (5, True)
+
+
+@given(
+    st.sampled_from(
+        [Throttled(1.0), GrantDead(), Ambiguous(), ProviderUnavailable(), ValueError(), GateShut()]
+    ),
+    st.integers(0, 10**6),
+    fractions,
+)
+def test_every_failure_has_a_consequence(error: Exception, attempts: int, fraction: float) -> None:
+    """Work is put off for at least a second, or given up; failures are never forgotten."""
+    verdict = after_failure(error, attempts, fraction)
+    if isinstance(verdict, PutOff):
+        assert verdict.seconds >= 1
+        assert verdict.attempts >= attempts
+    else:
+        assert attempts >= 4

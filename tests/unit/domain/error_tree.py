@@ -1,0 +1,28 @@
+"""Every class of the tree of errors, and one error of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared.domain import errors
+from shared.domain.errors import PostbraidError
+
+
+def below(kind: type[PostbraidError]) -> Iterator[type[PostbraidError]]:
+    for one in kind.__subclasses__():
+        if one.__module__ == errors.__name__:
+            yield one
+            yield from below(one)
+
+
+ALL = [PostbraidError, *below(PostbraidError)]
+NEEDED = {
+    errors.SignInFailed: {"reason": "denied"},
+    errors.MessageRefused: {"reason": "send_denied"},
+    errors.Throttled: {"retry_after_seconds": 7.0},
+}
+
+
+def made(kind: type[PostbraidError], **more: object) -> PostbraidError:
+    """An error of the class with whatever it must be given."""
+    return kind(**{**NEEDED.get(kind, {}), **more})  # type: ignore[arg-type]
