@@ -7,7 +7,7 @@ import html
 from typing import TYPE_CHECKING, Any
 
 from sandbox.graphsim import conversations, delivery, mail, replies
-from sandbox.graphsim.bodies import to_document
+from sandbox.graphsim.bodies import inner, to_document
 from sandbox.graphsim.render import when
 from sandbox.graphsim.store import Address, Attachment, Mail
 
@@ -71,7 +71,7 @@ def outsider_replies(world: World, address: str, wanted: Json) -> str:
     subject = wanted.get("subject") or (
         original.subject if original.subject.lower().startswith("re:") else f"Re: {original.subject}"
     )
-    quoted = f"<blockquote>{original.body}</blockquote>"
+    quoted = f"<blockquote>{inner(original.body)}</blockquote>"  # not a document within a document
     index = original.thread_index if world.knobs.text("contact_thread_index") == "present" else None
     return outsider_writes(
         world,

@@ -95,6 +95,22 @@ async def test_a_person_outside_answers(lab: Lab, app: App) -> None:
     assert len([one for one in await lab.mailbox(BEN) if one["folder"] == "inbox"]) == 2
 
 
+async def test_an_answer_is_quoted_whole(lab: Lab, app: App) -> None:
+    """What a person outside wrote above their quotation is still there when the user answers them."""
+    await app("POST", "me/sendMail", {"Message": draft()})
+    await lab.pass_time()
+    (seen,) = await lab.outside()
+    body = {"internet_message_id": seen["internet_message_id"], "html": "<p>Theirs</p>"}
+    await lab.control("POST", f"outside/{CAT}/reply", body)
+    await lab.pass_time()
+    (inbox,) = [one for one in await lab.mailbox() if one["folder"] == "inbox"]
+    reply = {"action": "reply", "graph_message_id": inbox["id"], "html": "<p>Mine</p>"}
+    await lab.control("POST", f"mailboxes/{ANN}/compose", reply)
+    await lab.pass_time()
+    words = (await lab.outside())[-1]["html"]
+    assert words.index("Mine") < words.index("Theirs") < words.index("<blockquote>")
+
+
 async def test_the_user_works_in_outlook(lab: Lab, app: App) -> None:
     """New mail, a reply, a draft sent later, moving, reading, deleting: as the app then sees it."""
     mail = await lab.arrives()
