@@ -71,9 +71,9 @@ class Settings:
             profile=reader.choice("PROFILE", (LOCAL, AZURE)),
             public_base_url=reader.url("PUBLIC_BASE_URL"),
             data_storage=reader.optional_secret("DataStorage"),
-            data_table_uri=reader.optional("DataStorage__tableServiceUri"),
-            data_queue_uri=reader.optional("DataStorage__queueServiceUri"),
-            data_blob_uri=reader.optional("DataStorage__blobServiceUri"),
+            data_table_uri=reader.optional_url("DataStorage__tableServiceUri"),
+            data_queue_uri=reader.optional_url("DataStorage__queueServiceUri"),
+            data_blob_uri=reader.optional_url("DataStorage__blobServiceUri"),
             azure_client_id=reader.optional("AZURE_CLIENT_ID"),
             entra_client_id=reader.text("ENTRA_CLIENT_ID"),
             entra_client_secret=reader.optional_secret("ENTRA_CLIENT_SECRET"),
@@ -122,9 +122,18 @@ def _local_faults(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     return faults
 
 
-def _loopback(origin: str) -> bool:
-    host = urlsplit(origin).hostname or ""
+def _scheme(address: str) -> str:
+    """The scheme of an address that has a host; "" when it is no address."""
     try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    return parts.scheme if parts.hostname else ""
+
+
+def _loopback(origin: str) -> bool:
+    try:
+        host = urlsplit(origin).hostname or ""
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
@@ -155,11 +164,13 @@ class _Reader:
     def url(self, name: str) -> str:
         """https, or http on exactly a loopback address when the profile is local."""
         value = self.text(name).rstrip("/")
-        parts = urlsplit(value)
-        plain = parts.scheme == "http" and self._environ.get("PROFILE") == LOCAL and _loopback(value)
-        if value and not (parts.scheme == "https" or plain):
+        plain = self._environ.get("PROFILE") == LOCAL and _scheme(value) == "http" and _loopback(value)
+        if value and not (_scheme(value) == "https" or plain):
             self.faults.append(f"{name}: https is needed")
         return value
+
+    def optional_url(self, name: str) -> str | None:
+        return self.url(name) if self.optional(name) else None
 
     def optional_secret(self, name: str) -> Secret | None:
         value = self.optional(name)
