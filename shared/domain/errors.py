@@ -22,6 +22,7 @@ PostbraidError
 ├── Ambiguous                   a write may have happened: never repeat it blindly
 │   └── OutcomeUnknown          the store's form of it: read a row to conclude (E-6)
 ├── GrantDead                   only the user can repair it: reconnect
+├── AccessRefused               the grant lives, but this one thing may not be read
 ├── MailboxUnusable             no such mailbox for REST (unlicensed, on-premises)
 ├── ItemGone                    the message is not there (any more)
 ├── SubscriptionGone            the subscription is not there (any more)
@@ -151,6 +152,14 @@ class OutcomeUnknown(Ambiguous):
 
 class GrantDead(PostbraidError):
     """The mailbox's consent no longer works; its user must reconnect."""
+
+    def __init__(self, detail: str | None = None, *, noted: bool = False) -> None:
+        super().__init__(detail)
+        self.noted = noted
+
+
+class AccessRefused(PostbraidError):
+    """The mailbox does not let this be read."""
 
 
 class MailboxUnusable(PostbraidError):

@@ -32,9 +32,10 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Look again at that time; it counts as no attempt."""
+    """Look again at that time. `counts` is 1 where this look was one of a few, 0 where nobody looked at all."""
 
     until: datetime
+    counts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,5 +106,5 @@ def direction_of(sender: Address | None, gate: Gate) -> Direction:
 def when_missing(attempts: int, now: datetime) -> Wait | Skip:
     """A 404 is looked at three times over ten minutes; then the mail has vanished, and the sweep has the last word."""
     if attempts < len(VANISHED_TRIES_SECONDS):
-        return Wait(now + timedelta(seconds=VANISHED_TRIES_SECONDS[attempts]))
+        return Wait(now + timedelta(seconds=VANISHED_TRIES_SECONDS[attempts]), counts=1)
     return Skip(Reason.VANISHED)

@@ -20,7 +20,8 @@ UNKNOWN_AFTER: Final = timedelta(hours=1)
 CONFIRM_AFTER: Final = timedelta(seconds=60)
 LOOK_UP_EVERY: Final = timedelta(minutes=15)
 GIVE_UP_LOOKING_AFTER: Final = timedelta(days=7)
-MAX_BUILDS: Final = 8
+GIVE_UP_BUILDING_AFTER: Final = timedelta(hours=24)
+MAX_BUILDS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ def _before_sending(item: OutboxItem, gate: Gate | None, now: datetime) -> Later
         return Fail(Reason.DISCONNECTED)
     if gate.generation != item.generation:
         return Fail(Reason.MAILBOX_CHANGED)
-    if item.build >= MAX_BUILDS and item.attempts >= MAX_BUILDS:
+    failing_too_long = item.failing_since is not None and now >= item.failing_since + GIVE_UP_BUILDING_AFTER
+    if failing_too_long or item.build >= MAX_BUILDS:
         return Fail(Reason.GAVE_UP)
     return _unless_paused(gate, now) or Build(item.build + 1)
 

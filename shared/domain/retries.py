@@ -8,12 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from shared.domain.errors import Ambiguous, GrantDead, MailboxUnusable, RowChanged, Throttled, Unavailable
+
 CRM_SCHEDULE_SECONDS: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 CRM_JITTER: Final = 0.2
 LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0
 EQUAL_REFUSALS_UNTIL_PARKED: Final = 3
-TRANSIENT_FIRST_SECONDS: Final = 0.5
-TRANSIENT_CAP_SECONDS: Final = 30.0
+PROBE_GRANT_SECONDS: Final = 86_400.0
+OUTAGE_SECONDS: Final = (15.0, 60.0, 240.0)
+UNFORESEEN_SECONDS: Final = (60.0, 300.0, 600.0, 1_200.0)
+FAILURE_JITTER: Final = 0.2
 
 REFUSALS: Final = (400, 413, 422)
 THROTTLES: Final = (429, 503)
@@ -42,6 +46,19 @@ class EndpointOff:
     """The CRM said the endpoint is gone (410)."""
 
 
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """Try again after so many seconds; `attempts` are the failures that count by then."""
+
+    seconds: float
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Nobody foresaw it, and it came again too often: a dead letter, so that a person sees it."""
+
+
 def judge_answer(
     status: int | None, retry_after_seconds: float | None, attempts: int, equal_refusals: int, fraction: float
 ) -> Delivered | RetryAt | Park | EndpointOff:
@@ -64,7 +81,23 @@ def judge_answer(
     return RetryAt(planned)
 
 
-def transient_delay_seconds(attempts: int, fraction: float) -> float:
-    """Full jitter under 0.5 s doubled per attempt, at most 30 s."""
-    ceiling = min(TRANSIENT_CAP_SECONDS, TRANSIENT_FIRST_SECONDS * 2.0 ** min(attempts, 10))
-    return ceiling * fraction
+def after_failure(error: Exception, attempts: int, fraction: float) -> PutOff | GiveUp:
+    """What becomes of work that failed (E-28). `attempts` are the failures that counted before this one.
+
+    A pause and a dead grant are nobody's failure, the work waits. An outage is waited out, however long it takes.
+    What nobody foresaw gets five tries over at least half an hour.
+    """
+    match error:
+        case Throttled():
+            return PutOff(error.retry_after_seconds, attempts)
+        case GrantDead() | MailboxUnusable():
+            return PutOff(PROBE_GRANT_SECONDS, attempts)
+        case Unavailable() | Ambiguous() | RowChanged():
+            step = min(attempts, len(OUTAGE_SECONDS) - 1)
+            asked = error.retry_after_seconds or 0.0 if isinstance(error, Unavailable) else 0.0
+            wait = max(OUTAGE_SECONDS[step] * (1 + FAILURE_JITTER * fraction), asked)
+            return PutOff(wait, max(attempts, min(attempts + 1, len(OUTAGE_SECONDS) - 1)))
+        case _ if attempts < len(UNFORESEEN_SECONDS):
+            return PutOff(UNFORESEEN_SECONDS[attempts] * (1 + FAILURE_JITTER * fraction), attempts + 1)
+        case _:
+            return GiveUp()

@@ -215,6 +215,8 @@ def _error(  # noqa: PLR0911 - one line for each meaning
 def _forbidden(operation: str, meaning: Meaning) -> PostbraidError:
     if operation == "send":
         return errors.MessageRefused(Reason.SEND_DENIED.value)
+    if meaning is Meaning.DENIED and operation in OF_AN_ITEM:
+        return errors.AccessRefused()  # protected: one mail does not speak for the grant
     return errors.GrantDead() if meaning is Meaning.DENIED else errors.ProviderUnavailable()
 
 

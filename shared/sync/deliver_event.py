@@ -8,13 +8,14 @@ from typing import assert_never
 
 from shared.domain.errors import CrmUnavailable, InvalidRequest, RowChanged, RowMissing
 from shared.domain.model import Event, MailboxRef, Todo, Work
-from shared.domain.retries import Delivered, EndpointOff, Park, RetryAt, judge_answer
+from shared.domain.retries import Delivered, EndpointOff, GiveUp, Park, RetryAt, judge_answer
 from shared.services import Services
 from shared.state.codec import Stored
 from shared.state.ledger import Change, Erase, new
 from shared.state.tenants import webhook_secret_place
 from shared.sync.announce import Recorded
 from shared.sync.doorbells import ring
+from shared.sync.failures import Failed
 from shared.sync.staging import unstage
 
 
@@ -56,6 +57,18 @@ async def deliver_event(s: Services, mailbox: MailboxRef, ref: str, due_at: date
             assert_never(verdict)
 
 
+async def set_back_delivery(s: Services, mailbox: MailboxRef, ref: str, failed: Failed) -> None:
+    """The attempt itself failed in a way of ours: try later, or park the event; it stays in the feed."""
+    stored = await s.ledger.find(mailbox, Event, ref)
+    if stored is None or stored.value.due_at is None:
+        return
+    if isinstance(failed.verdict, GiveUp):
+        await _finish(s, mailbox, stored, replace(stored.value, parked=True, due_at=None))
+        return
+    event = replace(stored.value, due_at=failed.until)
+    await _finish(s, mailbox, stored, event, failed.verdict.attempts)
+
+
 async def _attempt(s: Services, mailbox: MailboxRef, event: Event) -> tuple[int | None, float | None]:
     """HTTP status and Retry-After; no status where no answer came."""
     tenant = (await s.tenants.get(mailbox.tenant_id)).value
@@ -75,20 +88,22 @@ async def _secrets(s: Services, tenant_id: str) -> list[bytes]:
     return [await s.sealer.unseal(tenant_id, webhook_secret_place(tenant_id), one) for one in sealed]
 
 
-async def _finish(s: Services, mailbox: MailboxRef, stored: Stored[Event], event: Event) -> None:
+async def _finish(
+    s: Services, mailbox: MailboxRef, stored: Stored[Event], event: Event, failures: int = 0
+) -> None:
     """Write the outcome and move the todo with it; a faster worker's outcome is as good."""
     old_due = stored.value.due_at
-    changes = _moved(old_due, event.due_at, event.ref)
+    changes = _moved(old_due, event.due_at, event.ref, failures)
     try:
         await s.ledger.write(mailbox, stored.changed(event), *changes)
     except (RowChanged, RowMissing):
         return
     if event.due_at is not None:
-        await ring(s, mailbox, Todo(event.due_at, Work.DELIVER, event.ref))
+        await ring(s, mailbox, Todo(event.due_at, Work.DELIVER, event.ref, failures))
 
 
-def _moved(old: datetime | None, due_at: datetime | None, ref: str) -> list[Change]:
+def _moved(old: datetime | None, due_at: datetime | None, ref: str, failures: int) -> list[Change]:
     if old == due_at:
         return []
     erase: list[Change] = [Erase(Todo(old, Work.DELIVER, ref))] if old is not None else []
-    return erase + ([new(Todo(due_at, Work.DELIVER, ref))] if due_at is not None else [])
+    return erase + ([new(Todo(due_at, Work.DELIVER, ref, failures))] if due_at is not None else [])

@@ -9,7 +9,7 @@ from shared.content import prepend_html
 from shared.domain.attachments import MAX_FILE_BYTES, canonical_type, judge_content, judge_outbound
 from shared.domain.errors import Ambiguous, CrmUnavailable, InvalidRequest, ItemGone, MessageRefused, TooLarge
 from shared.domain.model import Draft, DraftContent, OutgoingFile, Reason, StagedFile, Thread
-from shared.sync.send_row import Sending, build_later, save
+from shared.sync.send_row import Sending, save
 from shared.sync.staging import stage, unstage, unstage_body
 
 
@@ -39,7 +39,7 @@ async def _fetched(work: Sending, file: StagedFile) -> StagedFile:
     except InvalidRequest as err:
         raise MessageRefused(Reason.ATTACHMENT_NOT_FETCHED.value, err.detail) from err
     except CrmUnavailable as err:
-        if work.item.attempts >= 3:  # noqa: PLR2004 - three tries
+        if work.item.attempts >= 2:  # noqa: PLR2004 - the third try
             raise MessageRefused(Reason.ATTACHMENT_NOT_FETCHED.value, file.name) from err
         raise Ambiguous from err
     problem = judge_content(file.name, content)
@@ -49,8 +49,11 @@ async def _fetched(work: Sending, file: StagedFile) -> StagedFile:
     return replace(file, size_bytes=len(content), blob=blob, content_type=canonical_type(file.name))
 
 
-async def make_draft(work: Sending, files: Sequence[OutgoingFile]) -> Draft | None:
-    """A fresh draft, or a reply to the newest synced message of the thread; None: it is to be made later."""
+async def make_draft(work: Sending, files: Sequence[OutgoingFile]) -> Draft:
+    """A fresh draft, or a reply to the newest synced message of the thread.
+
+    Raises Ambiguous: this draft is left alone, another is made later (E-10).
+    """
     item = work.item
     body = await unstage_body(work.s, item.body_blob)
     content = DraftContent(item.key, item.to, item.cc, item.bcc, item.subject, body.html, tuple(files))
@@ -61,7 +64,7 @@ async def make_draft(work: Sending, files: Sequence[OutgoingFile]) -> Draft | No
     return await _reply_draft(work, parent, content)
 
 
-async def _reply_draft(work: Sending, parent: str, content: DraftContent) -> Draft | None:
+async def _reply_draft(work: Sending, parent: str, content: DraftContent) -> Draft:
     """CreateReply sets the threading headers; body and files follow; what arrived is compared with what is meant."""
     mail, access = work.s.mail, work.access()
     try:
@@ -73,8 +76,7 @@ async def _reply_draft(work: Sending, parent: str, content: DraftContent) -> Dra
     for file in content.files:
         await mail.attach(access, draft.graph_message_id, file)
     if content.files and not await _all_there(work, draft, content.files):
-        await build_later(work)
-        return None
+        raise Ambiguous
     return draft
 
 

@@ -42,6 +42,7 @@ from shared.domain.model import (
     Todo,
     Work,
 )
+from shared.domain.reply_targets import with_newest
 from shared.ports import Access
 from shared.services import Services
 from shared.state.ledger import Change, new
@@ -126,8 +127,7 @@ async def _traced(s: Services, mailbox: MailboxRef, gate: Gate, access: Access, 
     belongs = await _evidence(s, mailbox, gate, access, outline)
     if belongs is None:
         return inbound.Skip(Reason.FOREIGN)
-    thread = await s.ledger.find(mailbox, Thread, belongs.thread_id)
-    if thread is None or not admission.thread_is_active(thread.value, gate):
+    if not await _syncs(s, mailbox, gate, belongs.thread_id):
         return inbound.Skip(Reason.THREAD_STOPPED)
     return await _bring_in(s, mailbox, gate, access, outline, belongs)
 
@@ -142,11 +142,20 @@ async def _index(s: Services, mailbox: MailboxRef, internet_message_id: str | No
 async def _evidence(
     s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline
 ) -> admission.Belongs | None:
-    """Tags first; the people of the mail are asked for only when its conversation_id is known."""
+    """Tags first; the people of the mail are asked for only when its conversation_id is known.
+
+    Where tags lead to several threads, one that syncs wins over one that was stopped.
+    """
+    stopped: admission.Belongs | None = None
     for ancestor in admission.ancestors(outline):
         belongs = admission.by_ancestor(ancestor, await _index(s, mailbox, ancestor.internet_message_id))
-        if belongs is not None:
+        if belongs is None or (stopped is not None and belongs.thread_id == stopped.thread_id):
+            continue
+        if await _syncs(s, mailbox, gate, belongs.thread_id):
             return belongs
+        stopped = stopped or belongs
+    if stopped is not None:
+        return stopped
     if outline.conversation_id is None:
         return None
     candidates = await s.ledger.threads_of_conversation(mailbox, outline.conversation_id)
@@ -154,6 +163,11 @@ async def _evidence(
         return None
     people = await s.mail.people(access, outline.graph_message_id)
     return admission.by_conversation(gate, people, candidates)
+
+
+async def _syncs(s: Services, mailbox: MailboxRef, gate: Gate, thread_id: str) -> bool:
+    thread = await s.ledger.find(mailbox, Thread, thread_id)
+    return thread is not None and admission.thread_is_active(thread.value, gate)
 
 
 async def _bring_in(
@@ -317,15 +331,10 @@ def _thread_after(thread: Thread, message: FetchedMessage, *, synced: bool, now:
             dict.fromkeys((*thread.conversation_ids, *((conversation,) if conversation else ())))
         ),
     )
-    at = message.received_at or message.sent_at or now
-    if not synced or (thread.newest_at is not None and at < thread.newest_at):
+    if not synced:
         return grown
-    return replace(
-        grown,
-        newest_graph_message_id=message.outline.graph_message_id,
-        newest_internet_message_id=message.outline.internet_message_id,
-        newest_at=at,
-    )
+    at = message.received_at or message.sent_at or now
+    return with_newest(grown, message.outline.graph_message_id, message.outline.internet_message_id, at)
 
 
 async def _index_changes(
@@ -350,9 +359,11 @@ async def _index_changes(
     return changes
 
 
-async def import_later(s: Services, mailbox: MailboxRef, found: Found, until: datetime) -> Todo:
+async def import_later(
+    s: Services, mailbox: MailboxRef, found: Found, until: datetime, attempts: int = 0
+) -> Todo:
     """Note that a mail is to be looked at again; the row is the alarm (E-1)."""
-    todo = Todo(until, Work.RETRY_IMPORT, found.graph_message_id, found.attempts + 1)
+    todo = Todo(until, Work.RETRY_IMPORT, found.graph_message_id, attempts)
     with suppress(RowExists):
         await s.ledger.write(mailbox, new(todo))
     return todo

@@ -6,20 +6,12 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain import inbound
-from shared.domain.errors import (
-    GateShut,
-    GrantDead,
-    MailboxUnusable,
-    StoreUnavailable,
-    Throttled,
-    Unavailable,
-    UpstreamSurprise,
-)
+from shared.domain.errors import GateShut
 from shared.domain.model import ChangeHint, GateState, MailboxRef
-from shared.domain.retries import transient_delay_seconds
+from shared.domain.retries import PutOff
 from shared.services import Services
 from shared.sync.doorbells import ring
-from shared.sync.gatekeeping import pause
+from shared.sync.failures import Failed, attempt
 from shared.sync.import_message import Found, import_later, import_message
 from shared.sync.subscriptions import (
     care_by,
@@ -28,9 +20,9 @@ from shared.sync.subscriptions import (
     renew_subscription,
     sweep_now,
 )
-from shared.sync.work import PROBE_GRANT_EVERY, do_due_sweep
+from shared.sync.work import do_due_sweep
 
-CARE_AGAIN_AFTER: Final = timedelta(minutes=1)
+NO_FAILURES: Final = 0
 
 
 async def receive_change(s: Services, hint: ChangeHint) -> None:
@@ -48,20 +40,12 @@ async def receive_change(s: Services, hint: ChangeHint) -> None:
 
 
 async def _message(s: Services, mailbox: MailboxRef, found: Found) -> None:
-    now = s.clock.now()
-    try:
-        decision = await import_message(s, mailbox, found)
-    except Throttled as err:
-        await pause(s, mailbox, err.retry_after_seconds)
-        decision = inbound.Wait(now + timedelta(seconds=err.retry_after_seconds))
-    except (Unavailable, UpstreamSurprise):
-        decision = inbound.Wait(
-            now + timedelta(seconds=max(5.0, transient_delay_seconds(1, s.chance.fraction())))
-        )
-    except (GrantDead, MailboxUnusable):
-        decision = inbound.Wait(now + timedelta(hours=1))
-    if isinstance(decision, inbound.Wait):
-        await ring(s, mailbox, await import_later(s, mailbox, found, decision.until))
+    done = await attempt(s, mailbox, NO_FAILURES, lambda: import_message(s, mailbox, found))
+    if isinstance(done, Failed) and isinstance(done.verdict, PutOff):
+        todo = await import_later(s, mailbox, found, done.until, done.verdict.attempts)
+        await ring(s, mailbox, todo)
+    if isinstance(done, inbound.Wait):
+        await ring(s, mailbox, await import_later(s, mailbox, found, done.until, done.counts))
 
 
 async def _lifecycle(s: Services, mailbox: MailboxRef, hint: ChangeHint) -> None:
@@ -75,17 +59,9 @@ async def _lifecycle(s: Services, mailbox: MailboxRef, hint: ChangeHint) -> None
         return
     if stored.value.subscription_id != hint.subscription_id:
         return
-    try:
-        await _care(s, mailbox, hint.lifecycle_event)
-    except StoreUnavailable:
-        raise
-    except Throttled as err:
-        await pause(s, mailbox, err.retry_after_seconds)
-        await care_by(s, mailbox, timedelta(seconds=err.retry_after_seconds))
-    except (Unavailable, UpstreamSurprise):
-        await care_by(s, mailbox, CARE_AGAIN_AFTER)
-    except (GrantDead, MailboxUnusable):
-        await care_by(s, mailbox, PROBE_GRANT_EVERY)
+    done = await attempt(s, mailbox, NO_FAILURES, lambda: _care(s, mailbox, hint.lifecycle_event))
+    if isinstance(done, Failed) and isinstance(done.verdict, PutOff):
+        await care_by(s, mailbox, timedelta(seconds=done.verdict.seconds))
 
 
 async def _care(s: Services, mailbox: MailboxRef, event: str | None) -> None:

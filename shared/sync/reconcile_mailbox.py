@@ -7,17 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain import inbound, renewals
-from shared.domain.errors import GateShut
+from shared.domain.errors import Ambiguous, GateShut, GrantDead, MailboxUnusable, Throttled, Unavailable
 from shared.domain.model import Gate, GateState, MailboxRef, Outline, SubscriptionState, Todo, Work
+from shared.domain.retries import PutOff
 from shared.services import Services
 from shared.state.ledger import Change, Erase, new
 from shared.sync.access import access_for
 from shared.sync.doorbells import ring
+from shared.sync.failures import Failed, attempt
 from shared.sync.gatekeeping import respect_pause, through_gate
 from shared.sync.import_message import Found, import_later, import_message
 from shared.sync.subscriptions import recreate_subscription, renew_subscription
 
 PAGES_A_SLICE = 20
+OF_THE_WHOLE_MAILBOX = (Throttled, GrantDead, MailboxUnusable, Unavailable, Ambiguous)
 
 
 @dataclass(slots=True)
@@ -65,12 +68,21 @@ async def _look_after_subscription(s: Services, mailbox: MailboxRef, gate: Gate)
 
 async def _take(s: Services, mailbox: MailboxRef, gate: Gate, outline: Outline, tally: _Tally) -> None:
     found = Found(outline.graph_message_id, gate.generation, outline)
-    decision = await import_message(s, mailbox, found)
+    decision = await attempt(s, mailbox, 0, lambda: import_message(s, mailbox, found))
+    if isinstance(decision, Failed):
+        await _pass_over(s, mailbox, found, decision)
     if isinstance(decision, inbound.Wait):
-        await import_later(s, mailbox, found, decision.until)
+        await import_later(s, mailbox, found, decision.until, decision.counts)
     if isinstance(decision, inbound.Import) and _late(outline, s.clock.now()):
         tally.late += 1
     tally.newest = outline.last_modified_at or tally.newest
+
+
+async def _pass_over(s: Services, mailbox: MailboxRef, found: Found, failed: Failed) -> None:
+    """One mail that cannot be read gets work of its own and holds up nobody (E-30); trouble of all ends the sweep."""
+    if isinstance(failed.error, OF_THE_WHOLE_MAILBOX) or not isinstance(failed.verdict, PutOff):
+        raise failed.error
+    await import_later(s, mailbox, found, failed.until, failed.verdict.attempts)
 
 
 def _late(outline: Outline, now: datetime) -> bool:

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import assert_never
 
 from shared.domain import outbound
-from shared.domain.errors import Ambiguous, MailboxUnusable, MessageRefused
+from shared.domain.errors import MailboxUnusable, MessageRefused
 from shared.domain.model import MailboxRef, OutboxItem, Phase, Reason
 from shared.services import Services
 from shared.sync.ask_mailbox import ask_mailbox
 from shared.sync.draft_message import make_draft, outgoing_files
-from shared.sync.send_row import Sending, build_later, fail, postpone, refusal_reason, save
+from shared.sync.send_row import Sending, fail, postpone, refusal_reason, save
 from shared.sync.submit_draft import submit, to_sending
 from shared.sync.subscriptions import ensure_subscription
 
@@ -22,7 +22,7 @@ async def send_message(s: Services, mailbox: MailboxRef, key: str, due_at: datet
 
     `due_at` is the time that was rung for: when the row has another by now, somebody was faster, and its own ring
     comes.
-    Raises Throttled, Unavailable, GrantDead, StoreUnavailable: the row stays as it is, the caller moves its todo.
+    Raises what the provider and the store raise: the caller sets the send back (`set_back_send`).
     """
     stored = await s.ledger.find(mailbox, OutboxItem, key)
     if stored is None or (due_at is not None and due_at != stored.value.due_at):
@@ -51,8 +51,8 @@ async def _build(work: Sending, build: int) -> None:
     if not await _claim_build(work, build):
         return
     s, mailbox = work.s, work.mailbox
-    work.gate = await ensure_subscription(s, mailbox, work.gate)
     try:
+        work.gate = await ensure_subscription(s, mailbox, work.gate)
         files = await outgoing_files(work)
         draft = await make_draft(work, files)
     except MessageRefused as err:
@@ -61,10 +61,7 @@ async def _build(work: Sending, build: int) -> None:
     except MailboxUnusable:
         await fail(s, mailbox, work.stored, Reason.MAILBOX_UNUSABLE)
         return
-    except Ambiguous:
-        await build_later(work)
-        return
-    if draft is not None and await to_sending(work, draft):
+    if await to_sending(work, draft):
         await submit(work)
 
 
@@ -75,7 +72,6 @@ async def _claim_build(work: Sending, build: int) -> bool:
         work.item,
         phase=Phase.BUILDING,
         build=build,
-        attempts=work.item.attempts + 1,
         lease_until=now + outbound.LEASE,
         updated_at=now,
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from shared.domain.errors import MessageRefused, RowChanged
+from shared.domain import outbound
+from shared.domain.errors import GrantDead, MailboxUnusable, MessageRefused, RowChanged, Throttled
 from shared.domain.model import Gate, MailboxRef, OutboxItem, Phase, Reason, Todo, Work
-from shared.domain.retries import transient_delay_seconds
+from shared.domain.retries import GiveUp
 from shared.ports import Access
 from shared.services import Services
 from shared.state.codec import Stored
@@ -16,6 +17,7 @@ from shared.sync.access import access_for
 from shared.sync.announce import failed_event
 from shared.sync.deliver_event import deliver_soon
 from shared.sync.doorbells import ring
+from shared.sync.failures import Failed
 
 
 @dataclass(slots=True)
@@ -48,19 +50,29 @@ async def save(work: Sending, item: OutboxItem, *changes: Change) -> bool:
 
 
 def moved_send(old: OutboxItem, due_at: datetime | None) -> list[Change]:
-    """The todo of a send moves with the row that names its time."""
+    """The todo of a send moves with the row that names its time, and takes its failures along."""
     if old.due_at == due_at:
         return []
     erase: list[Change] = [Erase(Todo(old.due_at, Work.SEND, old.key))] if old.due_at else []
-    return erase + ([new(Todo(due_at, Work.SEND, old.key))] if due_at else [])
+    return erase + ([new(Todo(due_at, Work.SEND, old.key, old.attempts))] if due_at else [])
 
 
-async def build_later(work: Sending) -> None:
-    """An unknown outcome before `sending`: the draft is left alone, another is made later."""
-    seconds = transient_delay_seconds(work.item.attempts, work.s.chance.fraction())
-    await postpone(
-        work.s, work.mailbox, work.stored, work.s.clock.now() + timedelta(seconds=max(5.0, seconds))
-    )
+async def set_back_send(s: Services, mailbox: MailboxRef, key: str, failed: Failed) -> None:
+    """A step of the send failed: try later. Given up, it ends while nothing can have left; after that it is watched."""
+    stored = await s.ledger.find(mailbox, OutboxItem, key)
+    if stored is None or stored.value.phase.final:
+        return
+    item = stored.value
+    if isinstance(failed.verdict, GiveUp):
+        if item.phase in {Phase.NEW, Phase.BUILDING}:
+            await fail(s, mailbox, stored, Reason.GAVE_UP)
+        else:
+            await postpone(s, mailbox, stored, failed.at + outbound.LOOK_UP_EVERY)
+        return
+    counts = not isinstance(failed.error, Throttled | GrantDead | MailboxUnusable)
+    failing_since = (item.failing_since or failed.at) if counts else None
+    set_back = replace(item, attempts=failed.verdict.attempts, failing_since=failing_since)
+    await postpone(s, mailbox, replace(stored, value=set_back), failed.until)
 
 
 async def postpone(s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem], until: datetime) -> None:
@@ -70,7 +82,7 @@ async def postpone(s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem],
         await s.ledger.write(mailbox, stored.changed(item), *moved_send(stored.value, until))
     except RowChanged:
         return
-    await ring(s, mailbox, Todo(until, Work.SEND, item.key))
+    await ring(s, mailbox, Todo(until, Work.SEND, item.key, item.attempts))
 
 
 async def fail(

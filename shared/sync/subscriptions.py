@@ -10,17 +10,21 @@ from typing import Final
 from shared.domain import renewals
 from shared.domain.errors import MessageRefused, SubscriptionGone, UpstreamSurprise
 from shared.domain.model import Gate, MailboxRef, Subscription, SubscriptionState, Todo, Work
+from shared.domain.retries import UNFORESEEN_SECONDS, PutOff
 from shared.ports import Access
 from shared.services import Services
 from shared.state.ledger import Change, Erase, new
 from shared.state.letters import SubscriptionNote
 from shared.sync.access import access_for
 from shared.sync.doorbells import ring
+from shared.sync.failures import Failed
 from shared.sync.gatekeeping import respect_pause, through_gate
 
 # Delivery pauses when the token behind a subscription expires, and Graph asks to re-authorise before: with the same
 # old token that would change nothing. Tokens live 60 to 90 minutes; a doubled request does not refresh twice.
 FRESH_TOKEN: Final = timedelta(minutes=55)
+GIVEN_UP_EVERY: Final = timedelta(hours=1)
+MOST_FAILURES: Final = len(UNFORESEEN_SECONDS)
 
 
 async def ensure_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate:
@@ -182,6 +186,23 @@ async def care_by(s: Services, mailbox: MailboxRef, wait: timedelta) -> None:
     if await through_gate(s, mailbox, None, make) is not None:
         for work in (Work.RENEW, Work.SWEEP):
             await ring(s, mailbox, Todo(until, work, ""))
+
+
+async def set_back_care(s: Services, mailbox: MailboxRef, work: Work, failed: Failed) -> None:
+    """Move a failed sweep or renewal; one that was given up is tried each hour, for nothing else watches over it."""
+    until, attempts = failed.at + GIVEN_UP_EVERY, MOST_FAILURES
+    if isinstance(failed.verdict, PutOff):
+        until, attempts = failed.until, failed.verdict.attempts
+
+    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+        old = gate.sweep_at if work is Work.SWEEP else gate.renew_at
+        if old is None or old > failed.at:
+            return None
+        value = replace(gate, sweep_at=until) if work is Work.SWEEP else replace(gate, renew_at=until)
+        return value, [Erase(Todo(old, work, "")), new(Todo(until, work, "", attempts))]
+
+    if await through_gate(s, mailbox, None, make) is not None:
+        await ring(s, mailbox, Todo(until, work, "", attempts))
 
 
 def mailbox_key(mailbox: MailboxRef) -> str:

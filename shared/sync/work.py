@@ -1,62 +1,34 @@
-"""Due work of a mailbox: carried out, or put off with the reason counted the right way.
-
-Throttling, a dead grant and a closed endpoint are no failures: the work waits, attempts do not count (E-28).
-"""
+"""Due work of a mailbox: carried out, or put off with its failures counted the right way (E-28)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final, assert_never
+from datetime import datetime
+from typing import assert_never
 
 from shared.domain import inbound
-from shared.domain.errors import (
-    Ambiguous,
-    GateShut,
-    GrantDead,
-    MailboxUnusable,
-    RowChanged,
-    RowExists,
-    RowMissing,
-    StoreUnavailable,
-    Throttled,
-    Unavailable,
-    UpstreamSurprise,
-)
-from shared.domain.model import Gate, MailboxRef, OutboxItem, Todo, Work
-from shared.domain.retries import transient_delay_seconds
+from shared.domain.errors import GateShut, RowExists, RowMissing
+from shared.domain.model import MailboxRef, Reason, Seen, Todo, Work
+from shared.domain.retries import GiveUp, PutOff
 from shared.services import Services
 from shared.state.ledger import Change, Erase, new
-from shared.sync.deliver_event import deliver_event
-from shared.sync.doorbells import WorkJob, ring
-from shared.sync.gatekeeping import pause, through_gate
+from shared.sync.announce import activity
+from shared.sync.deliver_event import deliver_event, set_back_delivery
+from shared.sync.doorbells import QUEUE_OF, WorkJob, ring
+from shared.sync.failures import Failed, attempt, bury
 from shared.sync.import_message import Found, import_message
 from shared.sync.reconcile_mailbox import reconcile_mailbox
+from shared.sync.revive_grant import wake_parked
 from shared.sync.send_message import send_message
-from shared.sync.send_row import postpone
-from shared.sync.subscriptions import renew_subscription
-
-PROBE_GRANT_EVERY: Final = timedelta(days=1)
+from shared.sync.send_row import set_back_send
+from shared.sync.subscriptions import renew_subscription, set_back_care
 
 
 async def do_work(s: Services, job: WorkJob) -> None:
-    """Carry out one job. Only StoreUnavailable and OutcomeUnknown of the store come out: then the queue repeats it."""
+    """Carry out one job. Raises only StoreUnavailable and OutcomeUnknown, after which the queue repeats it."""
     try:
-        await _do(s, job)
-    except Throttled as err:
-        await pause(s, job.mailbox, err.retry_after_seconds)
-        await _put_off(s, job, timedelta(seconds=err.retry_after_seconds))
-    except (GrantDead, MailboxUnusable):
-        await _put_off(s, job, PROBE_GRANT_EVERY)
-    except StoreUnavailable:
-        raise
-    except (Unavailable, UpstreamSurprise, Ambiguous):
-        await _put_off(
-            s,
-            job,
-            timedelta(seconds=max(5.0, transient_delay_seconds(job.attempts + 3, s.chance.fraction()))),
-        )
+        done = await attempt(s, job.mailbox, job.attempts, lambda: _do(s, job))
+        if isinstance(done, Failed):
+            await _set_back(s, job, done)
     except GateShut:
         return
 
@@ -73,8 +45,15 @@ async def _do(s: Services, job: WorkJob) -> None:
             await _renew(s, job.mailbox)
         case Work.RETRY_IMPORT:
             await _import_again(s, job)
+        case Work.WAKE:
+            await _wake(s, job)
         case _:
             assert_never(job.work)
+
+
+async def _wake(s: Services, job: WorkJob) -> None:
+    if job.due_at is not None:
+        await wake_parked(s, job.mailbox, Todo(job.due_at, job.work, job.ref))
 
 
 async def do_due_sweep(s: Services, mailbox: MailboxRef) -> None:
@@ -94,53 +73,53 @@ async def _import_again(s: Services, job: WorkJob) -> None:
     """A second look at a mail; its todo goes when the look is done, or moves when there will be a third."""
     if job.due_at is not None and not await s.ledger.has(job.mailbox, Todo(job.due_at, job.work, job.ref)):
         return
-    found = Found(job.ref, None, None, job.attempts)
-    decision = await import_message(s, job.mailbox, found)
-    await _move_import(s, job, decision.until if isinstance(decision, inbound.Wait) else None)
+    decision = await import_message(s, job.mailbox, Found(job.ref, None, None, job.attempts))
+    if isinstance(decision, inbound.Wait):
+        await _move_import(s, job, decision.until, job.attempts + decision.counts)
+    else:
+        await _move_import(s, job, None)
 
 
-async def _move_import(s: Services, job: WorkJob, until: datetime | None) -> None:
+async def _move_import(
+    s: Services, job: WorkJob, until: datetime | None, attempts: int = 0, *with_it: Change
+) -> None:
     """End or move the todo in one step: of two workers that were rung for it, one finds it gone and adds none."""
     if job.due_at is None or job.due_at == until:
         return
     gone = Erase(Todo(job.due_at, job.work, job.ref))
-    moved = Todo(until, job.work, job.ref, job.attempts + 1) if until is not None else None
+    moved = Todo(until, job.work, job.ref, attempts) if until is not None else None
     try:
-        await s.ledger.write(job.mailbox, gone, *([new(moved)] if moved else []))
+        await s.ledger.write(job.mailbox, gone, *([new(moved)] if moved else []), *with_it)
     except (RowMissing, RowExists):
         return
     if moved is not None:
         await ring(s, job.mailbox, moved)
 
 
-async def _put_off(s: Services, job: WorkJob, wait: timedelta) -> None:
-    """Move the job's todo, wherever the row that names its time lies."""
-    until = s.clock.now() + wait
+async def _set_back(s: Services, job: WorkJob, failed: Failed) -> None:
+    """Move the job's todo, wherever the row that names its time lies; what is given up becomes a dead letter."""
+    if isinstance(failed.verdict, GiveUp):
+        await bury(s, job, QUEUE_OF[job.work], failed.error)
     match job.work:
         case Work.SEND:
-            stored = await s.ledger.find(job.mailbox, OutboxItem, job.ref)
-            if stored is not None and not stored.value.phase.final:
-                await postpone(s, job.mailbox, stored, until)
-        case Work.SWEEP | Work.RENEW:
-            await _put_off_care(s, job, until)
-        case Work.RETRY_IMPORT:
-            await _move_import(s, job, until)
+            await set_back_send(s, job.mailbox, job.ref, failed)
         case Work.DELIVER:
-            return
+            await set_back_delivery(s, job.mailbox, job.ref, failed)
+        case Work.SWEEP | Work.RENEW:
+            await set_back_care(s, job.mailbox, job.work, failed)
+        case Work.RETRY_IMPORT:
+            await _set_back_import(s, job, failed)
+        case Work.WAKE:
+            return  # its row stands, and the timer rings for it again
         case _:
             assert_never(job.work)
 
 
-async def _put_off_care(s: Services, job: WorkJob, until: datetime) -> None:
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
-        sweeping = job.work is Work.SWEEP
-        old = gate.sweep_at if sweeping else gate.renew_at
-        if old is None or old > s.clock.now():
-            return None
-        value = replace(gate, sweep_at=until) if sweeping else replace(gate, renew_at=until)
-        return value, [Erase(Todo(old, job.work, "")), new(Todo(until, job.work, ""))]
-
-    try:
-        await through_gate(s, job.mailbox, None, make)
-    except (GateShut, RowChanged):
+async def _set_back_import(s: Services, job: WorkJob, failed: Failed) -> None:
+    """A mail that was given up counts as seen, so that no later sweep begins with it anew."""
+    if isinstance(failed.verdict, PutOff):
+        await _move_import(s, job, failed.until, failed.verdict.attempts)
         return
+    seen = Seen(job.ref, "", "", Reason.MESSAGE_UNREADABLE, failed.at)
+    line = activity(s, "not_read", None, None, Reason.MESSAGE_UNREADABLE)
+    await _move_import(s, job, None, 0, new(seen), line)

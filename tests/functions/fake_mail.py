@@ -41,8 +41,10 @@ class FakeMail(Failing):
     deleted: dict[str, DraftContent] = field(default_factory=dict)
     lost: dict[str, DraftContent] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
+    times: dict[str, datetime] = field(default_factory=dict)
     client_states: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    unreadable: dict[str, Exception] = field(default_factory=dict)
 
     def now(self) -> datetime:
         assert self.clock is not None
@@ -122,6 +124,8 @@ class FakeMail(Failing):
 
     async def fetch(self, access: Access, graph_message_id: str) -> FetchedMessage:
         self.called("fetch")
+        if graph_message_id in self.unreadable:
+            raise self.unreadable[graph_message_id]
         return self._mail(graph_message_id)
 
     async def files(self, access: Access, graph_message_id: str) -> tuple[RemoteFile, ...]:
@@ -172,6 +176,7 @@ class FakeMail(Failing):
         if graph_message_id not in self.drafts:
             raise ItemGone
         self.sent[graph_message_id] = self.drafts.pop(graph_message_id)
+        self.times[graph_message_id] = self.now()
 
     async def locate(self, access: Access, graph_message_id: str) -> Located:
         await access.token()
@@ -229,11 +234,12 @@ class FakeMail(Failing):
     def _draft(self, content: DraftContent) -> Draft:
         number = f"draft-{len(self.drafts) + len(self.sent) + len(self.deleted) + 1}"
         self.drafts[number] = content
+        self.times[number] = self.now()
         outline = self._draft_outline(number)
         return Draft(number, outline.internet_message_id, outline.conversation_id, "<p>Quoted.</p>")
 
     def _draft_outline(self, number: str) -> Outline:
-        return Outline(number, f"<{number}@{DOMAIN}>", f"conv-{number}", is_draft=True, received_at=self.now(),
+        return Outline(number, f"<{number}@{DOMAIN}>", f"conv-{number}", is_draft=True, received_at=self.times[number],
                        last_modified_at=self.now())  # fmt: skip
 
     def _places(self) -> tuple[tuple[dict[str, DraftContent], Whereabouts], ...]:

@@ -11,7 +11,7 @@ from tests.meta.sources import ROOT, functions, imported, name, python_files
 
 CODE = [*python_files("functions", "shared", "sandbox", "function_app.py")]
 TESTS = [*python_files("tests")]
-MAY_CATCH_ALL = ("functions/boundary.py", "sandbox/devhost/")
+MAY_CATCH_ALL = ("functions/boundary.py", "shared/sync/failures.py", "sandbox/devhost/")
 FUNCTION_LINES = 60
 FILE_LINES = 400
 
@@ -34,7 +34,7 @@ def test_files_are_short() -> None:
 
 
 def test_everything_is_caught_in_two_places_only() -> None:
-    """`except Exception` stands at the boundary and in the development host, nowhere else."""
+    """`except Exception` stands at the boundaries of routes and of work and in the development host, nowhere else."""
     assert [
         f"{name(path)}:{node.lineno}"
         for path in CODE

@@ -80,6 +80,7 @@ class OutboxItem:
     phase: Phase = Phase.NEW
     build: int = 0
     attempts: int = 0
+    failing_since: datetime | None = None
     due_at: datetime | None = None
     lease_until: datetime | None = None
     draft_graph_message_id: str | None = None

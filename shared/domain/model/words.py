@@ -89,6 +89,7 @@ class Reason(StrEnum):
     VANISHED = "vanished"
     THREAD_STOPPED = "thread_stopped"
     STALE = "stale_notification"
+    MESSAGE_UNREADABLE = "message_unreadable"
     DISCONNECTED = "disconnected"
     MAILBOX_CHANGED = "mailbox_changed"
     INVALID_RECIPIENT = "invalid_recipient"
@@ -111,6 +112,7 @@ class Work(StrEnum):
     SWEEP = "sweep"
     RENEW = "renew"
     RETRY_IMPORT = "retry_import"
+    WAKE = "wake"
 
 
 class Whereabouts(StrEnum):

@@ -199,8 +199,11 @@ def test_a_second_401_kills_no_grant(code: str) -> None:
 
 
 def test_denied() -> None:
-    """A missing scope or a policy needs the user, a full quota of subscriptions does not, send-as is a refusal."""
-    assert type(error("fetch", 403, "ErrorAccessDenied")) is errors.GrantDead
+    """A missing scope or a policy needs the user; one protected mail, a full quota and send-as do not."""
+    assert type(error("sweep", 403, "ErrorAccessDenied")) is errors.GrantDead
+    assert type(error("create_draft", 403, "ErrorAccessDenied")) is errors.GrantDead
+    assert type(error("fetch", 403, "ErrorAccessDenied")) is errors.AccessRefused
+    assert type(error("file_content", 403, "ErrorAccessDenied")) is errors.AccessRefused
     assert type(error("profile", 403, "Authorization_RequestDenied")) is errors.GrantDead
     assert type(error("subscribe", 403, "ExtensionError")) is errors.ProviderUnavailable
     assert type(error("subscribe", 403)) is errors.ProviderUnavailable

@@ -1,0 +1,63 @@
+"""What a CRM reply answers: the newest synced message of its thread (R7), and when it has to wait for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.model import Located, OutboxItem, Phase, Thread, Whereabouts
+
+WAIT_FOR_EARLIER: Final = timedelta(seconds=30)
+ON_ITS_WAY: Final = frozenset({Phase.NEW, Phase.BUILDING, Phase.SENDING, Phase.SUBMITTED})
+
+
+def with_newest(
+    thread: Thread, graph_message_id: str, internet_message_id: str | None, at: datetime
+) -> Thread:
+    """The thread after a synced message of that time: what is newer already stays the one to answer.
+
+    Mails are not seen in the order in which they were written: a send may be confirmed after its answer came.
+    """
+    if thread.newest_at is not None and at < thread.newest_at:
+        return thread
+    return replace(
+        thread,
+        newest_graph_message_id=graph_message_id,
+        newest_internet_message_id=internet_message_id,
+        newest_at=at,
+    )
+
+
+def must_wait(reply: OutboxItem, thread: Thread | None, others: Iterable[OutboxItem]) -> bool:
+    """Whether a reply has nothing to answer yet, because what it would answer is still on its way.
+
+    It waits for earlier sends of its thread under the same connection only: one of them failed or stays unknown, and
+    the reply opens the conversation itself.
+    """
+    if thread is not None and thread.newest_graph_message_id is not None:
+        return False
+    return any(
+        one.phase in ON_ITS_WAY
+        and one.thread_id == reply.thread_id
+        and one.generation == reply.generation
+        and (one.created_at, one.key) < (reply.created_at, reply.key)
+        for one in others
+    )
+
+
+def moved_original(thread: Thread, found: Iterable[Located]) -> str | None:
+    """The message to answer under the id it has now, among those with its Message-ID.
+
+    Some programs use one Message-ID for many mails, and a reply quotes what it answers: it must be of the thread's own
+    conversation, which no move changes.
+    """
+    same = (
+        one.outline.graph_message_id
+        for one in found
+        if one.whereabouts is Whereabouts.SENT
+        and one.outline.internet_message_id == thread.newest_internet_message_id
+        and one.outline.conversation_id in thread.conversation_ids
+    )
+    return next(same, None)

@@ -1,0 +1,125 @@
+"""Failures of work: what waits, what counts, what is given up; and one bad item never holds up the others."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import AccessRefused, GrantDead, ProviderUnavailable, Throttled, UpstreamSurprise
+from shared.state import keys
+from tests.functions.app import App, send_body
+
+BEA = "bea@fabrikam.example"
+
+
+async def letters(app: App) -> list[dict[str, Any]]:
+    """Every dead letter."""
+    rows = app.tables.query_partitions(keys.DEAD_LETTERS, "", "~")
+    return [json.loads(str(row.values["data"])) async for row in rows]
+
+
+async def accepted(app: App) -> str:
+    answer = await app.v1("POST", "messages", json=send_body())
+    return str(answer.json()["id"])
+
+
+async def status(app: App, message_id: str) -> str:
+    return str((await app.v1("GET", f"messages/{message_id}")).json()["status"])
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        pytest.param([ProviderUnavailable() for _ in range(9)], id="half an hour of outage"),
+        pytest.param([Throttled(10.0) for _ in range(20)], id="twenty pauses"),
+    ],
+)
+async def test_trouble_of_graph_does_not_end_a_send(ready: App, errors: list[Exception]) -> None:
+    """A send waits out what is not its own failure, and leaves once (E-28)."""
+    ready.mail.next["create_draft"] = list(errors)
+    message_id = await accepted(ready)
+    await ready.later(minutes=50)
+    assert await status(ready, message_id) == "sent"
+    assert ready.mail.calls.count("send") == 1
+    assert await letters(ready) == []
+
+
+async def test_a_send_waits_for_its_user_however_long(ready: App) -> None:
+    """Ten days of a dead grant count for nothing; after the repair the send leaves."""
+    ready.sign_in.dead = True
+    ready.mail.next["create_draft"] = [GrantDead() for _ in range(3)]
+    message_id = await accepted(ready)
+    await ready.later(days=10)
+    assert await status(ready, message_id) == "sending"
+    ready.sign_in.dead = False
+    ready.mail.next.clear()
+    await ready.connect()
+    await ready.later(minutes=5)
+    assert await status(ready, message_id) == "sent"
+
+
+async def test_a_send_that_breaks_in_a_way_nobody_foresaw_is_given_up_and_kept(ready: App) -> None:
+    """Five tries over half an hour, then the CRM is told and a person finds the dead letter (E-28, E-29)."""
+    ready.mail.next["create_draft"] = [KeyError("odd") for _ in range(50)]
+    message_id = await accepted(ready)
+    await ready.later(minutes=30)
+    assert await status(ready, message_id) == "sending"
+    await ready.later(minutes=40)
+    assert await status(ready, message_id) == "failed"
+    assert ready.mail.calls.count("create_draft") == 5
+    assert [one["cause"] for one in await letters(ready)] == ["given_up:KeyError"]
+    assert ready.crm.last["reason"]["code"] == "gave_up"
+
+
+@pytest.mark.parametrize("error", [UpstreamSurprise(), AccessRefused(), ZeroDivisionError()], ids=repr)
+async def test_an_unreadable_mail_is_given_up_and_holds_up_nobody(begun: App, error: Exception) -> None:
+    """It becomes one dead letter, nothing asks for it any more, and the sweep goes on past it (E-30)."""
+    mail = begun.mail.receive(BEA, begun.mail.last_sent.internet_message_id)
+    begun.mail.unreadable[mail] = error
+    await begun.notify(mail)
+    await begun.pump()
+    await begun.later(hours=3)
+    begun.mail.receive(BEA, begun.mail.last_sent.internet_message_id)
+    looks = begun.mail.calls.count("fetch")
+    await begun.later(hours=3)
+    assert 5 <= looks <= 10  # each sweep of its ten minutes sees it once more
+    assert begun.mail.calls.count("fetch") - looks == 1
+    assert [one["queue"] for one in await letters(begun)] == [keys.CARE]
+    assert begun.crm.types().count("message.received") == 1
+
+
+async def test_one_bad_hint_leaves_the_others_alone(begun: App) -> None:
+    """Hints of one POST are judged one by one: the second mail is in the CRM although the first cannot be read."""
+    begun.mail.next["outline"] = [RuntimeError("odd")]
+    parent = begun.mail.last_sent.internet_message_id
+    first, second = begun.mail.receive(BEA, parent), begun.mail.receive(BEA, parent)
+    await begun.notify(first, second)
+    await begun.pump()
+    assert begun.crm.types().count("message.received") == 1
+    await begun.later(minutes=3)
+    assert begun.crm.types().count("message.received") == 2
+
+
+async def test_a_delivery_that_breaks_is_parked_and_kept(begun: App) -> None:
+    """An error of ours in the delivery is tried five times, not for ever; the event stays in the feed."""
+    begun.crm.answers.extend([RuntimeError("odd")] * 50)
+    mail = begun.mail.receive(BEA, begun.mail.last_sent.internet_message_id)
+    await begun.notify(mail)
+    await begun.pump()
+    tried = len(begun.crm.tried)
+    await begun.later(hours=2)
+    assert len(begun.crm.tried) - tried <= 5
+    assert [one["cause"] for one in await letters(begun)] == ["given_up:RuntimeError"]
+    feed = (await begun.v1("GET", "events")).json()["events"]
+    assert "message.received" in [one["type"] for one in feed]
+
+
+async def test_a_grant_that_graph_refuses_is_told_at_once(begun: App) -> None:
+    """A 403 for the whole mailbox is a matter for its user: the status says so, and the CRM is told once."""
+    begun.mail.next["sweep"] = [GrantDead() for _ in range(3)]
+    await begun.later(minutes=20)
+    shown = (await begun.v1("GET", "users/u_ann/connection")).json()
+    assert shown["status"] == "reconnect_required"
+    assert begun.crm.types().count("connection.reconnect_required") == 1

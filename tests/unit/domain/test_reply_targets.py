@@ -1,0 +1,96 @@
+"""What a CRM reply answers, when it waits for it, and under which id it is found again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from shared.domain.model import OutboxItem, Phase, Thread, Whereabouts
+from shared.domain.reply_targets import moved_original, must_wait, with_newest
+from tests.builders import NOW, later, located, outbox_item, thread
+
+OPENING = outbox_item(phase=Phase.SUBMITTED)
+REPLY = outbox_item(key="b" * 64, created_at=later(seconds=5), reply=True)
+
+
+def told(one: Thread) -> tuple[str | None, str | None, datetime | None]:
+    return one.newest_graph_message_id, one.newest_internet_message_id, one.newest_at
+
+
+def test_the_newest_message_is_the_one_to_answer_in_whatever_order_they_are_seen() -> None:
+    """A send is often confirmed after its answer came."""
+    seen = [
+        ("ours", "<1@x>", NOW),
+        ("theirs", "<2@x>", later(seconds=20)),
+        ("later", None, later(seconds=40)),
+    ]
+    for order in permutations(seen):
+        known = thread()
+        for one in order:
+            known = with_newest(known, *one)
+        assert told(known) == ("later", None, later(seconds=40))
+
+
+def test_of_two_messages_of_one_moment_the_one_seen_last_is_answered() -> None:
+    """Graph's times are whole seconds."""
+    assert told(with_newest(with_newest(thread(), "1", "<1@x>", NOW), "2", "<2@x>", NOW))[0] == "2"
+
+
+WAITS = {Phase.NEW, Phase.BUILDING, Phase.SENDING, Phase.SUBMITTED}
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("known", [None, thread()], ids=["no thread yet", "nothing synced yet"])
+def test_a_reply_waits_for_what_it_answers(phase: Phase, known: Thread | None) -> None:
+    """While the opening send is on its way; failed, or lost from sight, it is waited for no longer."""
+    assert must_wait(REPLY, known, [replace(OPENING, phase=phase)]) is (phase in WAITS)
+
+
+def test_a_reply_to_something_known_never_waits() -> None:
+    """Whatever else is on its way."""
+    assert not must_wait(REPLY, thread(newest_graph_message_id="AAMk-1"), [OPENING])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"thread_id": "thr_other"},
+        {"generation": 2},
+        {"created_at": later(seconds=6)},
+        {"key": REPLY.key, "created_at": REPLY.created_at},
+    ],
+    ids=["another thread", "another connection", "later", "the reply itself"],
+)
+def test_nothing_else_is_waited_for(changes: dict[str, Any]) -> None:
+    """What belongs to a connection that ended may never move again, and two replies must not wait for each other."""
+    assert not must_wait(REPLY, None, [replace(OPENING, **changes)])
+
+
+def test_two_replies_of_one_moment_do_not_wait_for_each_other() -> None:
+    """One of them goes first."""
+    one, other = (outbox_item(key=key * 64, created_at=NOW, reply=True) for key in "ab")
+    pairs: list[tuple[OutboxItem, OutboxItem]] = [(one, other), (other, one)]
+    assert sorted(must_wait(mine, None, [theirs]) for mine, theirs in pairs) == [False, True]
+
+
+KNOWN = thread(newest_internet_message_id="<b7@fabrikam.example>", conversation_ids=("conv-1",))
+MOVED = [
+    ("it has another id now", {"graph_message_id": "new"}, Whereabouts.SENT, "new"),
+    ("a draft", {}, Whereabouts.DRAFT, None),
+    ("a deleted draft", {}, Whereabouts.DELETED_DRAFT, None),
+    ("another conversation, so another mail", {"conversation_id": "conv-2"}, Whereabouts.SENT, None),
+    ("no conversation", {"conversation_id": None}, Whereabouts.SENT, None),
+    ("its Message-ID but for case", {"internet_message_id": "<B7@fabrikam.example>"}, Whereabouts.SENT, None),
+]
+
+
+@pytest.mark.parametrize(("_case", "changes", "where", "found"), MOVED, ids=[one[0] for one in MOVED])
+def test_what_moved_is_found_by_message_id_within_its_conversation(
+    _case: str, changes: dict[str, Any], where: Whereabouts, found: str | None
+) -> None:
+    """A reply quotes what it answers: a foreign mail must never be it (R4)."""
+    assert moved_original(KNOWN, [located(where, **changes)]) == found
