@@ -50,20 +50,22 @@ def by_ancestor(ancestor: Ancestor, index: MessageIndex | None) -> Belongs | Non
 def by_conversation(gate: Gate, people: People, candidates: tuple[Thread, ...]) -> Belongs | None:
     """A known conversation counts only with a known participant other than the mailbox's own user.
 
-    Two threads may share a conversation_id: the one with the most known people wins, then the newer.
+    Two threads may share a conversation_id: one that syncs wins over one that was stopped, then the one with the most
+    known people, then the newer.
     """
     own = {comparable_address(one) for one in gate.own_addresses}
     present = {comparable_address(one.address) for one in people.everyone()} - own
     ranked = [
         (
+            thread_is_active(thread, gate),
             len(present & {comparable_address(one) for one in thread.participants}),
             thread.active_from,
             thread.thread_id,
         )
         for thread in candidates
     ]
-    best = max((entry for entry in ranked if entry[0] > 0), default=None)
-    return Belongs(best[2], Evidence.CONVERSATION) if best else None
+    best = max((entry for entry in ranked if entry[1] > 0), default=None)
+    return Belongs(best[3], Evidence.CONVERSATION) if best else None
 
 
 def thread_is_active(thread: Thread, gate: Gate) -> bool:

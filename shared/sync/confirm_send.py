@@ -24,6 +24,7 @@ from shared.domain.model import (
     Todo,
     Work,
 )
+from shared.domain.reply_targets import with_newest
 from shared.services import Services
 from shared.state.ledger import Change, Erase, new
 from shared.sync.announce import Recorded, activity, sent_event
@@ -106,13 +107,16 @@ async def _confirmed(
         )
     )
     conversations = (outline.conversation_id,) if outline.conversation_id else ()
-    thread = replace(
+    grown = replace(
         old,
         sequence=old.sequence + 1,
         conversation_ids=tuple(dict.fromkeys((*old.conversation_ids, *conversations))),
-        newest_graph_message_id=outline.graph_message_id,
-        newest_internet_message_id=outline.internet_message_id or item.draft_internet_message_id,
-        newest_at=now,
+    )
+    thread = with_newest(
+        grown,
+        outline.graph_message_id,
+        outline.internet_message_id or item.draft_internet_message_id,
+        outline.received_at or item.send_started_at or now,
     )
     changes: list[Change] = [stored.changed(thread) if stored else new(thread)]
     if outline.conversation_id and outline.conversation_id not in old.conversation_ids:

@@ -112,6 +112,17 @@ def test_of_two_threads_the_one_with_more_known_people_wins() -> None:
         )
 
 
+def test_a_stopped_thread_takes_nothing_from_one_that_syncs() -> None:
+    """However many known people it has, and however new it is: the mail would be lost (R9)."""
+    stopped = thread(thread_id="thr_9", generation=2, participants=(BEA, CAL), active_from=later(hours=1))
+    syncing = thread(thread_id="thr_1", participants=(BEA,))
+    mail = people(BEA, (ANN,), (CAL,))
+    for order in ((stopped, syncing), (syncing, stopped)):
+        assert by_conversation(gate(), mail, order) == Belongs("thr_1", Evidence.CONVERSATION)
+    nobody_known = thread(thread_id="thr_1", participants=())
+    assert by_conversation(gate(), mail, (stopped, nobody_known)) == Belongs("thr_9", Evidence.CONVERSATION)
+
+
 def test_of_two_equal_threads_the_newer_wins() -> None:
     """The one that became active last is the likelier."""
     one, other = thread(thread_id="thr_9"), thread(thread_id="thr_2", active_from=later(hours=1))
