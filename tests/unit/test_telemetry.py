@@ -1,0 +1,246 @@
+"""Logs: what may stand in them, and that nothing of anybody's mail does (L-1, L-2, L-4)."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from shared.settings import Settings
+from shared.telemetry import (
+    ALLOWED,
+    QUIET,
+    Counters,
+    canonical_line,
+    keyed_hash,
+    log,
+    log_unexpected,
+    only_allowed,
+    set_up_logging,
+)
+from tests.unit.test_settings import CLOUD, HOME
+
+# One of everything that must not be read in a log, whatever field it was put in.
+CANARIES = {
+    "address": "canary.ann@northwind.example",
+    "to": ["canary.bea@fabrikam.example"],
+    "subject": "canary: your offer",
+    "body": "<p>canary</p>",
+    "html": "canary",
+    "snippet": "canary",
+    "token": "canary.eyJ0eXAi",
+    "access_token": "canary",
+    "refresh_token": "canary",
+    "code_verifier": "canary",
+    "authorization": "Bearer psk_canary",
+    "cookie": "__Host-oauth=canary",
+    "signature": "v1,canary",
+    "client_state": "v1.canary",
+    "file": "canary.pdf",
+    "name": "Ann Canary",
+    "url": "https://x.example/?canary",
+    "detail": "canary",
+    "exception": "canary",
+    "exc_info": "canary",
+}
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Logging is the process's, so each test leaves it as it was."""
+    levels = {name: logging.getLogger(name).level for name in (*QUIET, "postbraid")}
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+@pytest.fixture
+def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What a deployment writes, read back as JSON; each line is one."""
+    set_up_logging(Settings.load(CLOUD))
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    logger = logging.getLogger("postbraid")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield lambda: [json.loads(one) for one in stream.getvalue().splitlines()]
+    logger.removeHandler(handler)
+
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+def test_a_line_is_an_event_with_fields(lines: Lines) -> None:
+    """In JSON, with its time in UTC."""
+    log.info("message.decided", decision="skip", reason="foreign_thread", attempts=2)
+    (line,) = lines()
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "message.decided",
+        "level": "info",
+        "decision": "skip",
+        "reason": "foreign_thread",
+        "attempts": 2,
+    }
+
+
+def test_only_listed_fields_get_into_a_line(lines: Lines) -> None:
+    """Whatever somebody hands to the logger by mistake is dropped, also when it was bound before."""
+    structlog.contextvars.bind_contextvars(mailbox="mbx_1", bound_subject="canary")
+    log.info("message.decided", decision="import", **CANARIES)
+    log.error("message.decided", decision="import", **CANARIES)
+    with canonical_line("work_changes") as line:
+        line.update(CANARIES)
+    written = lines()
+    assert len(written) == 3
+    assert "canary" not in json.dumps(written).lower()
+    assert all(set(one) <= ALLOWED for one in written)
+    assert all(one["mailbox"] == "mbx_1" for one in written)
+
+
+def test_no_name_of_private_content_is_on_the_list() -> None:
+    """Whoever adds a field sees this."""
+    assert not ALLOWED & set(CANARIES)
+    private = (
+        "address",
+        "subject",
+        "body",
+        "token",
+        "secret",
+        "key",
+        "cookie",
+        "url",
+        "name",
+        "mail_",
+        "text",
+        "file",
+    )
+    assert [field for field in ALLOWED for word in private if word in field] == []
+
+
+def test_a_line_cannot_be_forged(lines: Lines) -> None:
+    """Line breaks and controls are escaped (L-2)."""
+    log.info("message.decided", reason='x"}\n{"event": "forged"}\r\x1b[31m\x00')
+    (line,) = lines()
+    assert line["event"] == "message.decided"
+
+
+def test_an_unforeseen_error_is_told_without_its_words(lines: Lines) -> None:
+    """Its kind and its place, and never its text, which may quote anything."""
+
+    def deep() -> None:
+        raise ValueError("canary.ann@northwind.example: your offer")
+
+    try:
+        deep()
+    except ValueError as err:
+        log_unexpected(err)
+    (line,) = lines()
+    assert (line["event"], line["level"], line["error"]) == ("unexpected", "error", "ValueError")
+    assert line["where"].startswith("deep:")
+    assert "test_an_unforeseen_error" in line["where"]
+    assert "canary" not in json.dumps(line)
+
+
+def test_a_long_way_down_is_told_shortly(lines: Lines) -> None:
+    """The six innermost frames are enough to find it."""
+
+    def down(levels: int) -> None:
+        if levels:
+            down(levels - 1)
+        raise KeyError("canary")
+
+    try:
+        down(50)
+    except KeyError as err:
+        log_unexpected(err)
+    log_unexpected(ValueError("canary"))
+    deep, never_raised = lines()
+    assert deep["where"].count("down:") == 6
+    assert never_raised["where"] == ""
+    assert "canary" not in json.dumps([deep, never_raised])
+
+
+def test_every_invocation_writes_one_line(lines: Lines) -> None:
+    """With what it found out on its way."""
+    with canonical_line("receive_notifications") as line:
+        line["hints"], line["status"] = 3, 202
+    (written,) = lines()
+    assert (written["event"], written["function"]) == ("invocation.finished", "receive_notifications")
+    assert (written["hints"], written["status"]) == (3, 202)
+    assert "error" not in written
+
+
+def test_a_failed_invocation_writes_its_line_as_well(lines: Lines) -> None:
+    """With the kind of error, which goes on its way."""
+
+    def invocation() -> None:
+        with canonical_line("work_changes") as line:
+            line["attempts"] = 2
+            raise ValueError("canary")
+
+    with pytest.raises(ValueError, match="canary"):
+        invocation()
+    (written,) = lines()
+    assert (written["error"], written["attempts"]) == ("ValueError", 2)
+    assert "canary" not in json.dumps(written)
+
+
+def test_chatty_libraries_are_quiet(lines: Lines) -> None:
+    """Their informative lines hold whole addresses, with tokens in them."""
+    for name in ("httpx", "azure.core.pipeline", "msal.application", "urllib3.connectionpool", "asyncio"):
+        assert not logging.getLogger(name).isEnabledFor(logging.INFO)
+        assert logging.getLogger(name).isEnabledFor(logging.WARNING)
+
+
+def test_a_person_at_a_terminal_reads_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without colours, on stderr, with the same list of fields."""
+    set_up_logging(Settings.load(HOME))
+    log.info("message.decided", decision="skip", **CANARIES)
+    shown = capsys.readouterr()
+    assert "message.decided" in shown.err
+    assert "decision=skip" in shown.err
+    assert "canary" not in (shown.err + shown.out).lower()
+    assert "\x1b" not in shown.err
+
+
+def test_the_list_is_applied_last() -> None:
+    """The step itself: it keeps what is listed and nothing more."""
+    assert only_allowed(None, "info", {"event": "x", "tenant": "t", "subject": "canary"}) == {
+        "event": "x",
+        "tenant": "t",
+    }
+
+
+def test_a_keyed_hash_recognises_without_telling() -> None:
+    """The same address is the same in all lines of a deployment, and another in the next; nobody reads it back."""
+    one = keyed_hash("k" * 32, "ann@northwind.example")
+    assert one == keyed_hash("k" * 32, "ann@northwind.example")
+    assert (
+        len(
+            {
+                one,
+                keyed_hash("l" * 32, "ann@northwind.example"),
+                keyed_hash("k" * 32, "bea@northwind.example"),
+            }
+        )
+        == 3
+    )
+    assert "ann" not in one
+    assert len(one) == 16
+
+
+def test_calls_are_counted_by_their_site() -> None:
+    """So that a test can say which were never crossed (T-1)."""
+    counters = Counters()
+    for _ in range(2):
+        counters("graph", "send")
+    counters("table", "read")
+    assert dict(counters.calls) == {("graph", "send"): 2, ("table", "read"): 1}
