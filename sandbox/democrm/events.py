@@ -61,7 +61,7 @@ class MessageData(msgspec.Struct, kw_only=True):
     direction: Literal["outbound", "inbound"]
     origin: Literal["crm", "mailbox"] = "mailbox"
     subject: str = ""
-    sender: Person = msgspec.field(name="from")
+    author: Person | None = msgspec.field(name="from")
     to: list[Person] = []
     cc: list[Person] = []
     crm_thread_id: str | None = None
@@ -75,6 +75,11 @@ class MessageData(msgspec.Struct, kw_only=True):
     attachments: list[File] = []
     automatic: bool = False
     reason: Reason | None = None
+
+    @property
+    def sender(self) -> Person:
+        """Who wrote it; some mail does not say."""
+        return self.author or Person("", "(no sender)")
 
 
 def keep(store: Store, event: Event) -> None:

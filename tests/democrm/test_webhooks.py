@@ -83,6 +83,12 @@ def test_data_against_the_contract(postman: Postman, browser: Browser) -> None:
     assert notes == [422, 204]
 
 
+def test_mail_without_a_sender(postman: Postman, browser: Browser) -> None:
+    """The contract lets `from` be null: such a mail is kept and can be looked at."""
+    assert postman.deliver("message.received", a_message(**{"from": None})).status_code == 204
+    assert browser.get("/conversations").status_code == 200
+
+
 def test_unknown_types_are_kept_and_ignored(postman: Postman, browser: Browser) -> None:
     """An event of a type that we do not know is accepted and changes no conversation."""
     assert postman.deliver("message.imagined", {"a": 1}).status_code == 204
