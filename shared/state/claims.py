@@ -48,6 +48,12 @@ class Claims:
         holder = digest("mailbox-claim", tid, oid)
         return await self._first(f"mailbox|{holder[:2]}", holder, claim)
 
+    async def mailbox_claim(self, tid: str, oid: str) -> Stored[MailboxClaim] | None:
+        """Who holds a mailbox now."""
+        holder = digest("mailbox-claim", tid, oid)
+        row = await self._tables.get(keys.CLAIMS, f"mailbox|{holder[:2]}", holder)
+        return decode(MailboxClaim, row.values, row.etag) if row else None
+
     async def move_mailbox(self, tid: str, oid: str, claim: Stored[MailboxClaim]) -> None:
         """Give a claim that its holder no longer uses to somebody else. Raises RowChanged when another was faster."""
         holder = digest("mailbox-claim", tid, oid)

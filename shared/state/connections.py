@@ -125,6 +125,12 @@ class Connections:
         token = await self._open(tenant_id, partition, "access", connection_id, access)
         return OpenedTokens(cache, kept.etag, token, access.expires_at, row.etag)
 
+    async def tokens_etag(self, tenant_id: str, user_id: str, connection_id: str) -> str | None:
+        """What tells whether the connection's tokens are still those that were read; None after Disconnect."""
+        partition = keys.user_partition(tenant_id, user_id)
+        kept = await self._tables.get(keys.CONNECTIONS, partition, _row("tokens", connection_id))
+        return kept.etag if kept else None
+
     async def access_token(
         self, tenant_id: str, user_id: str, connection_id: str
     ) -> tuple[str, datetime] | None:

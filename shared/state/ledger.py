@@ -61,9 +61,12 @@ class Ledger:
         found = [await self.find(mailbox, Thread, link.value.thread_id) for link in links]
         return tuple(one.value for one in found if one)
 
-    async def todos(self, mailbox: MailboxRef, until: datetime, limit: int = 100) -> list[Stored[Todo]]:
-        """Work due at or before `until`, oldest first."""
-        return await self._range(mailbox, Todo, "todo:", f"todo:{keys.stamp(until)}~", limit)
+    async def todos(
+        self, mailbox: MailboxRef, until: datetime, limit: int = 100, after: Todo | None = None
+    ) -> list[Stored[Todo]]:
+        """Work due at or before `until` (and listed behind `after`), oldest first."""
+        start = f"{keys.row_of(after)}~" if after is not None else "todo:"
+        return await self._range(mailbox, Todo, start, f"todo:{keys.stamp(until)}~", limit)
 
     async def has_todos(self, mailbox: MailboxRef, until: datetime) -> bool:
         """Whether any work is due by then."""

@@ -9,6 +9,7 @@ from shared.content import clean_html, html_to_text, text_to_html
 from shared.domain import ids
 from shared.domain.addresses import validate_recipients
 from shared.domain.attachments import FileProblem, canonical_type, clean_name, judge_content, judge_outbound
+from shared.domain.connection import MAY_SEND, current_status
 from shared.domain.errors import (
     AttachmentRefused,
     CrmMessageIdReused,
@@ -22,7 +23,6 @@ from shared.domain.errors import (
 )
 from shared.domain.model import (
     Connection,
-    ConnectionStatus,
     Direction,
     Gate,
     GateState,
@@ -42,9 +42,9 @@ from shared.state.codec import Stored
 from shared.state.ledger import Change, new
 from shared.sync.doorbells import ring
 from shared.sync.gatekeeping import through_gate
+from shared.sync.known_sends import opening_send
 from shared.sync.staging import Body, stage, stage_body
 
-MAY_SEND = (ConnectionStatus.CONNECTED, ConnectionStatus.DEGRADED, ConnectionStatus.RECONNECT_REQUIRED)
 MAX_SUBJECT_CHARACTERS = 998
 MAX_BODY_BYTES = 1_048_576
 MAX_CONTEXT_BYTES = 16_384  # it lies in the rows of the send and of its thread, which hold 1 MiB of UTF-16
@@ -80,7 +80,7 @@ async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> 
         raise CrmMessageIdReused
     if claim.mailbox_id != mailbox.mailbox_id:
         raise NoActiveConnection
-    await _write(s, mailbox, item)
+    await _write(s, mailbox, item, connection.connection_id)
     return Accepted(item.message_id, item.thread_id, item.crm_message_id)
 
 
@@ -111,23 +111,30 @@ async def _repeat(s: Services, tenant_id: str, request: SendRequest, claim: Send
 
 async def _sending_connection(s: Services, tenant_id: str, user_id: str) -> Connection:
     stored = await s.connections.current(tenant_id, user_id)
-    if stored is None or stored.value.status not in MAY_SEND:
+    if stored is None:
+        raise NoActiveConnection
+    gate = await s.ledger.gate(MailboxRef(tenant_id, stored.value.mailbox_id))
+    if current_status(stored.value, gate.value if gate else None) not in MAY_SEND:
         raise NoActiveConnection
     return stored.value
 
 
 async def _thread_to_answer(
     s: Services, mailbox: MailboxRef, thread_id: str | None, connection: Connection
-) -> Thread | None:
-    """The thread a reply goes into. One of an earlier connection of this mailbox is resumed by the send (R9)."""
+) -> Thread | OutboxItem | None:
+    """The thread a reply goes into, or the send that is to begin it and has not left yet.
+
+    A thread of an earlier connection of this mailbox is resumed by the send (R9).
+    """
     if thread_id is None:
         return None
     if ids.mailbox_of(thread_id, "thr") != connection.mailbox_id:
         raise NotFound("This thread is not in the user's connected mailbox.")
     stored = await s.ledger.find(mailbox, Thread, thread_id)
-    if stored is None:
+    thread = stored.value if stored else await opening_send(s, mailbox, thread_id)
+    if thread is None:
         raise NotFound("There is no such thread.")
-    return stored.value
+    return thread
 
 
 async def _stage_files(s: Services, tenant_id: str, request: SendRequest) -> tuple[StagedFile, ...]:
@@ -185,7 +192,7 @@ async def _item(
     connection: Connection,
     request: SendRequest,
     files: tuple[StagedFile, ...],
-    thread: Thread | None,
+    thread: Thread | OutboxItem | None,
 ) -> OutboxItem:
     key, now = ids.crm_key(mailbox.tenant_id, request.crm_message_id), s.clock.now()
     html = clean_html(request.html) if request.html is not None else text_to_html(request.text or "")
@@ -236,7 +243,7 @@ async def _shut(s: Services, tenant_id: str, claim: Stored[SendClaim]) -> bool:
     return gate is None or gate.value.state is GateState.CLOSED
 
 
-async def _write(s: Services, mailbox: MailboxRef, item: OutboxItem) -> None:
+async def _write(s: Services, mailbox: MailboxRef, item: OutboxItem, connection_id: str) -> None:
     """The accepted row with its alarm, under the fence; then the doorbell."""
     assert item.due_at is not None  # noqa: S101 - set two functions above
     todo = Todo(item.due_at, Work.SEND, item.key)
@@ -255,7 +262,7 @@ async def _write(s: Services, mailbox: MailboxRef, item: OutboxItem) -> None:
         return gate, (new(item), new(todo), new(record))
 
     try:
-        await through_gate(s, mailbox, item.generation, make)
+        await through_gate(s, mailbox, item.generation, make, connection_id)
     except GateShut as err:
         raise NoActiveConnection from err
     except RowExists:

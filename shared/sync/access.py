@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.errors import GrantDead, RowChanged
-from shared.domain.model import ConnectionStatus, Gate, MailboxRef
+from shared.domain.errors import GrantDead, ProviderUnavailable
+from shared.domain.model import Gate, MailboxRef
 from shared.services import Services
 from shared.state.ledger import Change
 from shared.sync.announce import connection_event
 from shared.sync.gatekeeping import through_gate
+from shared.sync.revive_grant import note_grant_alive
 
 MARGIN: Final = timedelta(minutes=5)
+MAX_TRIES: Final = 3
 
 
 @dataclass(slots=True)
@@ -38,9 +40,12 @@ class MailboxAccess:
 
     async def token(self, *, rejected: str | None = None, claims: str | None = None) -> str:
         """A bearer token that was not just rejected. Raises GrantDead after telling the CRM once."""
-        if self._token is None or self._token == rejected:
-            self._token = await self._stored(rejected) or await self._refreshed(claims)
-        return self._token
+        for _ in range(MAX_TRIES):
+            if self._token is None or self._token == rejected:
+                self._token = await self._stored(rejected) or await self._refreshed(claims)
+            if self._token is not None:
+                return self._token
+        raise ProviderUnavailable  # the tokens changed under each try
 
     async def _stored(self, rejected: str | None) -> str | None:
         s = self.services
@@ -48,25 +53,21 @@ class MailboxAccess:
         good = kept is not None and kept[0] != rejected and kept[1] - self.valid_for > s.clock.now()
         return kept[0] if kept is not None and good else None
 
-    async def _refreshed(self, claims: str | None) -> str:
-        s, tenant_id = self.services, self.mailbox.tenant_id
-        read = await s.connections.tokens(tenant_id, self.user_id, self.connection_id)
+    async def _refreshed(self, claims: str | None) -> str | None:
+        """A fresh token, kept; None when the tokens it was asked with are no longer the connection's."""
+        s, whose = self.services, (self.mailbox.tenant_id, self.user_id, self.connection_id)
+        read = await s.connections.tokens(*whose)
         if read is None:
-            raise GrantDead
+            raise GrantDead(noted=True)
         try:
             fresh = await s.sign_in.refresh(read.cache, claims=claims)
-        except GrantDead:
-            await mark_grant_dead(s, self.mailbox)
-            raise
-        await s.connections.save_tokens(
-            tenant_id,
-            self.user_id,
-            self.connection_id,
-            read,
-            fresh.cache,
-            fresh.access_token,
-            fresh.expires_at,
-        )
+        except GrantDead as err:
+            if await s.connections.tokens_etag(*whose) != read.cache_etag:
+                return None  # the user consented anew, or somebody refreshed, while this worker asked
+            await _mark_dead(s, self.mailbox, self.connection_id, read.cache_etag)
+            raise GrantDead(noted=True) from err
+        await s.connections.save_tokens(*whose, read, fresh.cache, fresh.access_token, fresh.expires_at)
+        await note_grant_alive(s, self.mailbox, self.connection_id, by_graph=False)
         return fresh.access_token
 
 
@@ -76,22 +77,26 @@ def access_for(s: Services, mailbox: MailboxRef, gate: Gate, valid_for: timedelt
 
 
 async def mark_grant_dead(s: Services, mailbox: MailboxRef) -> None:
-    """The consent is dead: the status says so, the CRM is told once, and the mailbox's work waits."""
-    stored = await s.ledger.gate(mailbox)
-    if stored is None or stored.value.grant_dead:
-        return
-    connection = await s.connections.get(mailbox.tenant_id, stored.value.user_id, stored.value.connection_id)
-    if connection is None:
-        return
-    value = replace(connection.value, status=ConnectionStatus.RECONNECT_REQUIRED)
+    """Graph denies what the consent allows: the status says so, the CRM is told once, the mailbox's work waits."""
+    await _mark_dead(s, mailbox, None, None)
+
+
+async def _mark_dead(
+    s: Services, mailbox: MailboxRef, connection_id: str | None, refused_etag: str | None
+) -> None:
+    """One write, for the gate is the truth. With `refused_etag` only while those are still the stored tokens.
+
+    They are compared after the gate was read: a repair keeps its tokens before it writes the gate, so either they
+    have changed here, or the gate will have.
+    """
 
     async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
-        if gate.grant_dead:
+        whose = (mailbox.tenant_id, gate.user_id, gate.connection_id)
+        if gate.grant_dead or (connection := await s.connections.get(*whose)) is None:
             return None
-        return replace(gate, grant_dead=True), connection_event(s, mailbox, value, gate).changes
+        if refused_etag is not None and await s.connections.tokens_etag(*whose) != refused_etag:
+            return None
+        value = replace(gate, grant_dead=True, denied_by_graph=refused_etag is None)
+        return value, connection_event(s, mailbox, connection.value, value).changes
 
-    await through_gate(s, mailbox, stored.value.generation, make)
-    try:
-        await s.connections.save(mailbox.tenant_id, connection.changed(value))
-    except RowChanged:
-        return
+    await through_gate(s, mailbox, None, make, connection_id)

@@ -16,6 +16,7 @@ import msgspec
 from shared.content import clean_html, html_to_text, snippet, text_to_html, truncate_html, truncate_text
 from shared.domain import ids
 from shared.domain.automail import is_automatic
+from shared.domain.connection import current_status
 from shared.domain.model import (
     Activity,
     Address,
@@ -67,14 +68,15 @@ class Recorded:
 
 
 def connection_event(s: Services, mailbox: MailboxRef, connection: Connection, gate: Gate) -> Recorded:
-    """The connection's status changed."""
+    """The connection's status is now what this gate says."""
+    status = current_status(connection, gate)
     data = {
         "user_id": connection.user.user_id,
-        "status": connection.status.value,
+        "status": status.value,
         "mailbox": {"id": mailbox.mailbox_id, "address": gate.address},
     }
-    subject = f"{connection.connection_id}|{connection.status.value}|{_iso(s.clock.now())}"
-    return _inline(s, mailbox, CONNECTION_TYPES[connection.status], subject, None, data)
+    subject = f"{connection.connection_id}|{status.value}|{_iso(s.clock.now())}"
+    return _inline(s, mailbox, CONNECTION_TYPES[status], subject, None, data)
 
 
 def failed_event(s: Services, mailbox: MailboxRef, item: OutboxItem) -> Recorded:

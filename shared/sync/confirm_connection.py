@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Final
 
 import msgspec
 
 from shared.domain.addresses import comparable_address
-from shared.domain.errors import LinkUnusable, MailboxTaken, RowChanged, RowExists
+from shared.domain.connection import MAY_SEND, current_status, goes_on, is_open_for
+from shared.domain.errors import LinkUnusable, MailboxTaken, RowChanged, RowExists, RowMissing
 from shared.domain.ids import mailbox_id as mailbox_id_of
 from shared.domain.model import (
     Connection,
@@ -22,19 +21,21 @@ from shared.domain.model import (
     Grant,
     MailboxRef,
     Todo,
-    Work,
 )
 from shared.services import Services
 from shared.state.claims import MailboxClaim
 from shared.state.codec import Stored
-from shared.state.ledger import Change, Erase, new
+from shared.state.connections import mailbox_ref
+from shared.state.ledger import Change
 from shared.state.sessions import PendingConnection, secret_hash
-from shared.sync.announce import Recorded, connection_event
+from shared.sync.announce import connection_event
 from shared.sync.deliver_event import deliver_soon
 from shared.sync.doorbells import ring
-from shared.sync.sign_in import pending_place
+from shared.sync.gatekeeping import MAX_TRIES
+from shared.sync.revive_grant import revived
+from shared.sync.sign_in import SIGN_IN_FOR, pending_place
 
-USABLE: Final = (ConnectionStatus.CONNECTED, ConnectionStatus.DEGRADED, ConnectionStatus.RECONNECT_REQUIRED)
+OTHER_WINDOW: Final = "The connection was changed from another window."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +66,50 @@ def confirm_csrf(secret: str) -> str:
 
 
 async def confirm_connection(s: Services, secret: str | None, csrf_token: str | None) -> Connection:
-    """The person said yes: claim the mailbox, keep the tokens, open the gate, tell the CRM.
+    """The person said yes: claim the mailbox, keep the tokens, bring the gate to this connection, tell the CRM.
 
+    Each step may find the work of an earlier try that went no further, and goes on from there.
     Raises LinkUnusable, MailboxTaken (without naming anybody).
     """
-    if not secret or csrf_token is None or not hmac.compare_digest(csrf_token, confirm_csrf(secret)):
+    if not secret or not _same(csrf_token or "", confirm_csrf(secret)):
         raise LinkUnusable
     pending = await s.sessions.take(PendingConnection, secret)
     opened = await s.sealer.unseal(pending.tenant_id, pending_place(secret), pending.grant)
     grant = msgspec.json.decode(opened, type=Grant)
     mailbox = MailboxRef(pending.tenant_id, mailbox_id_of(pending.tenant_id, pending.tid, pending.oid))
+    await _refuse_second_mailbox(s, mailbox, pending)
     await _claim(s, mailbox, pending)
+    connection = await _keep_consent(s, mailbox, pending, grant)
+    await s.tenants.note_mailbox(mailbox.tenant_id, mailbox.mailbox_id)
+    await _open_gate(s, mailbox, connection, pending)
+    return connection
+
+
+def _same(given: str, expected: str) -> bool:
+    """In constant time, whatever characters were given (X-8)."""
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+async def _refuse_second_mailbox(s: Services, mailbox: MailboxRef, pending: PendingConnection) -> None:
+    """One mailbox per CRM user; judged before the claim, so that nothing is claimed in vain."""
     current = await s.connections.current(pending.tenant_id, pending.user.user_id)
-    if current is not None and _repairs(current.value, pending):
-        return await _repair(s, mailbox, current, pending, grant)
-    if current is not None and current.value.status in USABLE:
+    if current is None or current.value.mailbox_id == mailbox.mailbox_id:
+        return
+    gate = await s.ledger.gate(mailbox_ref(pending.tenant_id, current.value))
+    if current_status(current.value, gate.value if gate else None) in MAY_SEND:
         raise MailboxTaken("Another mailbox is connected for this user; disconnect it first.")
-    return await _connect(s, mailbox, pending, grant)
 
 
 async def _claim(s: Services, mailbox: MailboxRef, pending: PendingConnection) -> None:
-    """One mailbox per CRM user, one CRM user per mailbox. A claim that nobody uses any more passes on."""
+    """One CRM user per mailbox. A claim is held by an open gate, and for ten minutes by whoever is about to open it."""
     claim = MailboxClaim(mailbox.tenant_id, pending.user.user_id, mailbox.mailbox_id, s.clock.now())
     held = await s.claims.claim_mailbox(pending.tid, pending.oid, claim)
-    mine = (held.value.tenant_id, held.value.user_id) == (mailbox.tenant_id, pending.user.user_id)
-    if mine:
-        return
     gate = await s.ledger.gate(MailboxRef(held.value.tenant_id, held.value.mailbox_id))
-    if gate is not None and gate.value.state is GateState.OPEN:
+    in_use = gate is not None and gate.value.state is GateState.OPEN
+    if _is_mine(held.value, pending):
+        if in_use or held.value == claim:
+            return
+    elif in_use or held.value.at + SIGN_IN_FOR > claim.at:
         raise MailboxTaken
     try:
         await s.claims.move_mailbox(pending.tid, pending.oid, held.changed(claim))
@@ -100,53 +117,46 @@ async def _claim(s: Services, mailbox: MailboxRef, pending: PendingConnection) -
         raise MailboxTaken from err
 
 
-def _repairs(current: Connection, pending: PendingConnection) -> bool:
-    """The same (tid, oid) again is no new connection: generation, threads and parked work go on (R9, O-11)."""
-    return current.status in USABLE and (current.tid, current.oid) == (pending.tid, pending.oid)
+def _is_mine(claim: MailboxClaim, pending: PendingConnection) -> bool:
+    return (claim.tenant_id, claim.user_id) == (pending.tenant_id, pending.user.user_id)
 
 
-async def _repair(
-    s: Services, mailbox: MailboxRef, current: Stored[Connection], pending: PendingConnection, grant: Grant
+async def _keep_consent(
+    s: Services, mailbox: MailboxRef, pending: PendingConnection, grant: Grant
 ) -> Connection:
-    value = replace(
-        current.value, status=ConnectionStatus.CONNECTED, address=pending.address, user=pending.user
-    )
-    await s.connections.repair(mailbox.tenant_id, current.changed(value), grant.cache)
-    stored = await s.ledger.gate(mailbox)
-    if stored is None or stored.value.generation < value.generation:
-        # A crash came between connection and gate: what it left undone is done now.
-        await deliver_soon(s, mailbox, await _open_gate(s, mailbox, stored, value, pending.aliases))
-    else:
-        now = s.clock.now()
-        recorded = connection_event(s, mailbox, value, stored.value)
-        old = stored.value.sweep_at
-        gate = replace(stored.value, grant_dead=False, sweep_at=now if old else None)
-        sweep: list[Change] = (
-            [Erase(Todo(old, Work.SWEEP, "")), new(Todo(now, Work.SWEEP, ""))] if old else []
-        )
-        await s.ledger.open_gate(mailbox, stored.changed(gate), *recorded.changes, *sweep)
-        await _wake(s, mailbox)
-        await deliver_soon(s, mailbox, recorded)
-    return value
+    """The connection's row and tokens: of the one that is there where this consent completes or repairs it (R9, O-11).
+
+    The row comes first, the gate second: until the gate is open nothing passes. Workers refresh tokens and other
+    windows connect at the same time, so it is tried again on what they left.
+    """
+    for _ in range(MAX_TRIES):
+        current = await s.connections.current(pending.tenant_id, pending.user.user_id)
+        stored = await s.ledger.gate(mailbox)
+        gate = stored.value if stored else None
+        try:
+            if current is not None and _is_of(current.value, pending) and goes_on(current.value, gate):
+                kept = _renewed(current.value, pending)
+                await s.connections.repair(mailbox.tenant_id, current.changed(kept), grant.cache)
+            else:
+                kept = _begun(s, mailbox, pending, gate)
+                await s.connections.connect(mailbox.tenant_id, kept, grant.cache, None)
+        except (RowChanged, RowExists, RowMissing):
+            await s.sleep(0.02 + 0.18 * s.chance.fraction())
+            continue
+        return kept
+    raise MailboxTaken(OTHER_WINDOW)
 
 
-async def _wake(s: Services, mailbox: MailboxRef) -> None:
-    """Parked work goes on at once; what is rung twice is done once."""
-    for parked in await s.ledger.todos(mailbox, s.clock.now() + timedelta(days=400)):
-        if parked.value.work is not Work.RENEW:
-            await ring(s, mailbox, parked.value, at_once=True)
+def _is_of(connection: Connection, pending: PendingConnection) -> bool:
+    return (connection.tid, connection.oid) == (pending.tid, pending.oid)
 
 
-async def _connect(
-    s: Services,
-    mailbox: MailboxRef,
-    pending: PendingConnection,
-    grant: Grant,
-) -> Connection:
-    """Row first, gate second: until the gate is open nothing passes, and a repeat of the steps is harmless."""
-    stored = await s.ledger.gate(mailbox)
-    generation = stored.value.generation + 1 if stored else 1
-    connection = Connection(
+def _renewed(connection: Connection, pending: PendingConnection) -> Connection:
+    return replace(connection, status=ConnectionStatus.CONNECTED, address=pending.address, user=pending.user)
+
+
+def _begun(s: Services, mailbox: MailboxRef, pending: PendingConnection, gate: Gate | None) -> Connection:
+    return Connection(
         connection_id=f"con_{s.chance.token(15)}",
         user=pending.user,
         mailbox_id=mailbox.mailbox_id,
@@ -154,35 +164,59 @@ async def _connect(
         oid=pending.oid,
         address=pending.address,
         display_name=pending.display_name,
-        generation=generation,
+        generation=gate.generation + 1 if gate else 1,
         status=ConnectionStatus.CONNECTED,
         connected_at=s.clock.now(),
     )
-    try:
-        await s.connections.connect(mailbox.tenant_id, connection, grant.cache, None)
-    except (RowChanged, RowExists) as err:
-        raise MailboxTaken("The connection was changed from another window.") from err
-    await s.tenants.note_mailbox(mailbox.tenant_id, mailbox.mailbox_id)
-    recorded = await _open_gate(s, mailbox, stored, connection, pending.aliases)
-    await deliver_soon(s, mailbox, recorded)
-    return connection
 
 
 async def _open_gate(
-    s: Services,
-    mailbox: MailboxRef,
-    stored: Stored[Gate] | None,
-    connection: Connection,
-    aliases: Sequence[str],
-) -> Recorded:
-    gate = Gate(
+    s: Services, mailbox: MailboxRef, connection: Connection, pending: PendingConnection
+) -> None:
+    """Bring the gate to this connection: opened where it was not, revived where it was (R9), whoever else writes it."""
+    for _ in range(MAX_TRIES):
+        await _check_still_ours(s, connection, pending)
+        stored = await s.ledger.gate(mailbox)
+        value, changes, wake = _gate_for(s, stored.value if stored else None, connection, pending)
+        recorded = connection_event(s, mailbox, connection, value)
+        try:
+            opened = stored.changed(value) if stored else Stored(value)
+            await s.ledger.open_gate(mailbox, opened, *recorded.changes, *changes)
+        except (RowChanged, RowExists):
+            await s.sleep(0.02 + 0.18 * s.chance.fraction())
+            continue
+        if wake is not None:
+            await ring(s, mailbox, wake)
+        await deliver_soon(s, mailbox, recorded)
+        return
+    raise RowChanged
+
+
+async def _check_still_ours(s: Services, connection: Connection, pending: PendingConnection) -> None:
+    """Between the claim and the gate somebody else may have come: then this connection is none (R1)."""
+    claim = await s.claims.mailbox_claim(pending.tid, pending.oid)
+    current = await s.connections.current(pending.tenant_id, pending.user.user_id)
+    if claim is None or not _is_mine(claim.value, pending):
+        raise MailboxTaken
+    if current is None or current.value.connection_id != connection.connection_id:
+        raise MailboxTaken(OTHER_WINDOW)
+
+
+def _gate_for(
+    s: Services, gate: Gate | None, connection: Connection, pending: PendingConnection
+) -> tuple[Gate, list[Change], Todo | None]:
+    """The gate to write, what belongs to it, and the todo to ring for afterwards. Raises MailboxTaken."""
+    if gate is not None and is_open_for(gate, connection):
+        value, changes, wake = revived(s, gate)
+        return replace(value, address=connection.address, aliases=pending.aliases), changes, wake
+    if gate is not None and gate.generation >= connection.generation:
+        raise MailboxTaken
+    value = Gate(
         connection.connection_id,
         connection.user.user_id,
         connection.address,
         connection.generation,
         GateState.OPEN,
-        tuple(aliases),
+        pending.aliases,
     )
-    recorded = connection_event(s, mailbox, connection, gate)
-    await s.ledger.open_gate(mailbox, stored.changed(gate) if stored else Stored(gate), *recorded.changes)
-    return recorded
+    return value, [], None

@@ -50,6 +50,7 @@ QUEUE_OF: Final = {
     Work.SWEEP: keys.CARE,
     Work.RENEW: keys.CARE,
     Work.RETRY_IMPORT: keys.CARE,
+    Work.WAKE: keys.CARE,
 }
 
 

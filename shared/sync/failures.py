@@ -64,7 +64,7 @@ async def attempt(
 async def _judged(s: Services, mailbox: MailboxRef, attempts: int, error: Exception) -> Failed:
     if isinstance(error, Throttled):
         await pause(s, mailbox, error.retry_after_seconds)
-    if isinstance(error, GrantDead):
+    if isinstance(error, GrantDead) and not error.noted:
         await mark_grant_dead(s, mailbox)
     if not isinstance(error, PostbraidError):
         log_unexpected(error)

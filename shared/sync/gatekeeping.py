@@ -18,15 +18,21 @@ MAX_TRIES: Final = 8
 Making = Callable[[Gate], Awaitable[tuple[Gate, Sequence[Change]] | None]]
 
 
-async def through_gate(s: Services, mailbox: MailboxRef, generation: int | None, make: Making) -> Gate | None:
-    """Write what `make` returns while the gate is open with the expected generation.
+async def through_gate(
+    s: Services,
+    mailbox: MailboxRef,
+    generation: int | None,
+    make: Making,
+    connection_id: str | None = None,
+) -> Gate | None:
+    """Write what `make` returns while the gate is open with the expected generation (and connection, if known).
 
     `make` gets the gate as it stands and returns the gate to write and the changes beside it, or None to stop
     (then None is returned). Raises GateShut; RowChanged after eight lost races; whatever `make` and the store raise.
     """
     for attempt in range(1, MAX_TRIES + 1):
         stored = await s.ledger.gate(mailbox)
-        gate = _opened(stored, generation)
+        gate = _opened(stored, generation, connection_id)
         made = await make(gate)
         if made is None:
             return None
@@ -41,10 +47,12 @@ async def through_gate(s: Services, mailbox: MailboxRef, generation: int | None,
     raise RowChanged
 
 
-def _opened(stored: Stored[Gate] | None, generation: int | None) -> Gate:
+def _opened(stored: Stored[Gate] | None, generation: int | None, connection_id: str | None) -> Gate:
     if stored is None or stored.value.state is GateState.CLOSED:
         raise GateShut
     if generation is not None and generation != stored.value.generation:
+        raise GateShut
+    if connection_id is not None and connection_id != stored.value.connection_id:
         raise GateShut
     return stored.value
 

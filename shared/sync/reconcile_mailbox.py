@@ -17,6 +17,7 @@ from shared.sync.doorbells import ring
 from shared.sync.failures import Failed, attempt
 from shared.sync.gatekeeping import respect_pause, through_gate
 from shared.sync.import_message import Found, import_later, import_message
+from shared.sync.revive_grant import note_grant_alive
 from shared.sync.subscriptions import recreate_subscription, renew_subscription
 
 PAGES_A_SLICE = 20
@@ -112,5 +113,7 @@ async def _finish(
         return
     if due is not None and more:
         await ring(s, mailbox, Todo(due, Work.SWEEP, ""))
+    if result is not None and result.grant_dead:
+        await note_grant_alive(s, mailbox, result.connection_id, by_graph=True)
     if result is not None and renewals.is_degraded(result.late_sweeps):
         await recreate_subscription(s, mailbox)

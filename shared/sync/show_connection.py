@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from shared.domain.connection import current_status
 from shared.domain.errors import NotFound
 from shared.domain.model import ConnectionStatus
 from shared.services import Services
@@ -14,20 +15,17 @@ TENANT_ID: Final = re.compile(r"ten_[a-z0-9]{1,60}")
 
 
 async def show_connection(s: Services, tenant_id: str, user_id: str) -> dict[str, Any]:
-    """Status and mailbox. A user who never connected is `not_connected`, known or not."""
+    """Status and mailbox, as the gate has it. A user who never connected is `not_connected`, known or not."""
     stored = await s.connections.current(tenant_id, user_id)
-    if stored is None:
-        return {"user_id": user_id, "status": "not_connected", "mailbox": None, "connected_at": None}
-    connection = stored.value
-    gate = await s.ledger.gate(mailbox_ref(tenant_id, connection))
-    status = connection.status
-    if status is ConnectionStatus.CONNECTED and gate is not None and gate.value.degraded:
-        status = ConnectionStatus.DEGRADED
+    gate = await s.ledger.gate(mailbox_ref(tenant_id, stored.value)) if stored else None
+    status = current_status(stored.value if stored else None, gate.value if gate else None)
+    if stored is None or status is ConnectionStatus.NOT_CONNECTED:
+        return {"user_id": user_id, "status": status.value, "mailbox": None, "connected_at": None}
     return {
         "user_id": user_id,
         "status": status.value,
-        "mailbox": {"id": connection.mailbox_id, "address": connection.address},
-        "connected_at": connection.connected_at,
+        "mailbox": {"id": stored.value.mailbox_id, "address": stored.value.address},
+        "connected_at": stored.value.connected_at,
     }
 
 

@@ -79,6 +79,7 @@ class Gate:
 
     Every write that lets something pass merges this row under If-Match; so a closed gate stops even a worker
     that read it while it stood open. Subscription and sweep state live here because they change with it.
+    `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good.
     """
 
     connection_id: str
@@ -99,6 +100,7 @@ class Gate:
     late_sweeps: int = 0
     degraded: bool = False
     grant_dead: bool = False
+    denied_by_graph: bool = False
 
     @property
     def own_addresses(self) -> tuple[str, ...]:

@@ -1,0 +1,91 @@
+"""A consent that works again: the gap is swept, the subscription looked after, and all parked work woken (R9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.errors import GateShut, RowChanged, RowMissing
+from shared.domain.model import Gate, MailboxRef, Todo, Work
+from shared.services import Services
+from shared.state.ledger import Change, Erase, new
+from shared.sync.announce import connection_event
+from shared.sync.doorbells import ring
+from shared.sync.gatekeeping import through_gate
+
+# Deliveries wait for the CRM, not for the mailbox.
+PARKED: Final = (Work.SEND, Work.SWEEP, Work.RENEW, Work.RETRY_IMPORT)
+PAGE: Final = 100
+EVER: Final = timedelta(days=400)
+
+
+def revived(s: Services, gate: Gate) -> tuple[Gate, list[Change], Todo]:
+    """The gate with a living consent, the changes that belong to it, and the todo to ring for when they stand.
+
+    Waking is work of its own with its own row, so that a crash forgets nobody. A dead grant may have cost the
+    subscription too (Graph drops it with the token), hence the renewal.
+    """
+    now = s.clock.now()
+    wake = Todo(now, Work.WAKE, s.chance.token(6))
+    sweep_at = now if gate.sweep_at is not None else None
+    renew_at = now if gate.renew_at is not None else None
+    value = replace(gate, grant_dead=False, denied_by_graph=False, sweep_at=sweep_at, renew_at=renew_at)
+    changes = [
+        new(wake),
+        *_forward(gate.sweep_at, sweep_at, Work.SWEEP),
+        *_forward(gate.renew_at, renew_at, Work.RENEW),
+    ]
+    return value, changes, wake
+
+
+def _forward(old: datetime | None, now: datetime | None, work: Work) -> list[Change]:
+    if old is None or now is None or old == now:
+        return []
+    return [Erase(Todo(old, work, "")), new(Todo(now, work, ""))]
+
+
+async def note_grant_alive(s: Services, mailbox: MailboxRef, connection_id: str, *, by_graph: bool) -> None:
+    """A refresh, or with `by_graph` a call of Graph's, has just worked: a gate that says otherwise is set right.
+
+    What Graph has denied, only Graph can take back: Entra goes on refreshing tokens that Graph refuses.
+    """
+    wake: Todo | None = None
+
+    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+        nonlocal wake
+        if not gate.grant_dead or (gate.denied_by_graph and not by_graph):
+            return None
+        connection = await s.connections.get(mailbox.tenant_id, gate.user_id, connection_id)
+        if connection is None:
+            return None
+        value, changes, wake = revived(s, gate)
+        return value, [*changes, *connection_event(s, mailbox, connection.value, value).changes]
+
+    try:
+        passed = await through_gate(s, mailbox, None, make, connection_id)
+    except (GateShut, RowChanged):
+        return  # the next refresh, or sweep, says it again
+    if passed is not None and wake is not None:
+        await ring(s, mailbox, wake)
+
+
+async def wake_parked(s: Services, mailbox: MailboxRef, wake: Todo) -> None:
+    """Ring for all that was parked; what is rung twice is done once."""
+    for todo in await _parked(s, mailbox):
+        await ring(s, mailbox, todo, at_once=True)
+    try:
+        await s.ledger.write(mailbox, Erase(wake))
+    except RowMissing:
+        return
+
+
+async def _parked(s: Services, mailbox: MailboxRef) -> list[Todo]:
+    """Read whole before the first ring: work that fails anew moves back in the list, and would be met again."""
+    found: list[Todo] = []
+    after: Todo | None = None
+    while page := await s.ledger.todos(mailbox, s.clock.now() + EVER, PAGE, after):
+        found += [one.value for one in page if one.value.work in PARKED]
+        after = page[-1].value
+    return found
