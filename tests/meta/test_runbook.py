@@ -1,15 +1,16 @@
-"""docs/runbook.md names the commands and the log fields that there are."""
+"""docs/runbook.md names the commands and the log lines that there are."""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 
 from sandbox.sabotage import SABOTAGES
 from shared import ops
 from shared.telemetry import ALLOWED
-from tests.meta.sources import python_files
-from tests.meta.tables import rows
+from tests.meta.sources import python_files, tree
+from tests.meta.tables import rows, section
 
 RUNBOOK = "docs/runbook.md"
 # A field of the canonical line is set as line["…"] in a trigger, or as fields["…"] where the line is written.
@@ -26,13 +27,25 @@ def test_every_command_is_explained() -> None:
     assert set(rows(RUNBOOK, "## Commands")) == _commands()
 
 
-def test_every_log_field_is_explained() -> None:
-    """Each field that the canonical line may carry has a row, and no other; unforeseen errors likewise."""
+def _lines() -> dict[str, set[str]]:
+    """Every line of the log with the fields that are passed to it by name."""
+    found: dict[str, set[str]] = {}
+    for path in python_files("functions", "shared"):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"log.info", "log.error"}:
+                event = ast.literal_eval(node.args[0])
+                found.setdefault(event, set()).update(one.arg for one in node.keywords if one.arg)
+    return found
+
+
+def test_every_log_line_is_explained() -> None:
+    """Each line that the log may hold has a table of the fields it may carry, and no table tells of another."""
+    lines = _lines()
     sources = [path.read_text(encoding="utf-8") for path in python_files("functions", "shared")]
-    written = {field for one in sources for field in SET.findall(one)} | {"function"}
-    assert set(rows(RUNBOOK, "### invocation.finished")) == written
-    assert set(rows(RUNBOOK, "### unexpected")) == {"error", "where"}
-    assert written | {"where"} <= ALLOWED
+    lines["invocation.finished"] |= {field for one in sources for field in SET.findall(one)}
+    headings = re.findall(r"^### (.+)$", section(RUNBOOK, "## Log lines"), re.MULTILINE)
+    assert {one: set(rows(RUNBOOK, f"### {one}")) for one in headings} == lines
+    assert set().union(*lines.values()) <= ALLOWED
 
 
 def test_every_sabotage_is_explained() -> None:
