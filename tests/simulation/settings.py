@@ -19,7 +19,7 @@ NUMBERS: Final[dict[str, tuple[float, ...]]] = {
     "notification_delay_seconds": (0, 180),
     "notification_batch_items": (1,),
     "notification_retry_first_seconds": (0, 600),
-    "access_token_seconds": (600, 5_400),
+    "access_token_seconds": (600, 86_400),
     "refresh_token_days": (1,),
     "mailbox_concurrency": (1, 2),
     "mailbox_requests": (20,),
@@ -37,7 +37,6 @@ BESIDE: Final[dict[tuple[str, Value], tuple[dict[str, Value], ...]]] = {
 }
 # What also moves when time passes: renewals and re-authorisation are played too.
 OF_SUBSCRIPTIONS: Final = {
-    "access_token_seconds",
     "duplicate_subscription",
     "expiration_over_maximum",
     "reauthorization_events",
@@ -55,6 +54,7 @@ KIND: Final[dict[str, Value]] = {
     "move_notifications": "deleted_first",
     "reauthorization_events": "formula",
     "retry_after": "integer",
+    "access_token_seconds": 86_400,
     "sent_copy_delay_seconds": 0,
     "delivery_delay_seconds": 0,
     "notification_delay_seconds": 0,
@@ -72,7 +72,7 @@ WORST: Final[dict[str, Value]] = {
     "notification_batch_items": 1,
     "transport_per_minute": 1,
     "mailbox_concurrency": 1,
-    "access_token_seconds": 600,
+    "access_token_seconds": 3_600,
     "attachment_overhead_bytes": 40_000,
 }
 
