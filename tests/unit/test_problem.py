@@ -119,7 +119,7 @@ def test_bad_fields_are_named() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        ValueError("canary: /home/app/secret.key"),
+        ValueError("canary: /srv/app/secret.key"),
         KeyError("canary"),
         errors.SealBroken("canary"),
         errors.UpstreamSurprise("canary of Graph's"),
