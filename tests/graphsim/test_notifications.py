@@ -298,6 +298,17 @@ async def test_giving_up(calm: Lab, app: App, knob: str, told: list[str]) -> Non
     assert len(calm.endpoint.posts) - before <= 2 + len(told)
 
 
+async def test_before_the_subscription_is_told(calm: Lab, app: App) -> None:
+    """Mail that is new when a subscription is made may be notified before the app has its id."""
+    mail = await calm.arrives()
+    subscription = await watch(calm, app, "created")
+    assert [one["subscriptionId"] for one in calm.endpoint.items()] == [subscription]
+    assert calm.endpoint.items()[0]["resourceData"]["id"] == mail["id"]
+    await calm.knobs(notification_before_answer="no")
+    await watch(calm, app, "created", resource=INBOX)
+    assert len(calm.endpoint.items()) == 1
+
+
 async def test_late_ones_come_after_the_end(calm: Lab, app: App) -> None:
     """Deleting a subscription does not call back what is under way."""
     subscription = await watch(calm, app, "created")
