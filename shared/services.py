@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.ports import (
     ApiKeys,
@@ -32,7 +32,7 @@ class Addresses:
     """Where this deployment is reached. `public_base_url` has no trailing slash; routes live under its /api."""
 
     public_base_url: str
-    webhook_secret: str
+    webhook_secret: str = field(repr=False)
 
     @property
     def api(self) -> str:

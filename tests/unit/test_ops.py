@@ -1,0 +1,203 @@
+"""Commands for operators: what they make, and that it is shown once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from shared import bootstrap, ops
+from shared.domain.errors import UpstreamSurprise
+from shared.ops import CreatedTenant, create_storage, create_tenant
+from shared.security.api_keys import SCOPES, ApiKeyring
+from shared.services import Services
+from shared.settings import Settings
+from shared.state import keys
+from shared.state.tenants import webhook_secret_place
+from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
+from shared.storage.stores import Stores
+from tests.builders import SeededChance, StillClock
+from tests.unit.test_settings import HOME, LONG
+
+PEPPER = LONG["pepper"]
+ORIGINS = ["https://app.crm.example", "https://eu.crm.example"]
+TENANT = ["create-tenant", "--name", "Northwind", "--webhook-url", "https://crm.example/hooks"]
+
+
+@dataclass
+class Bench:
+    """The services over stores in memory, and the environment they were made from."""
+
+    services: Services
+    environ: dict[str, str]
+    closed: list[str]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    key = tmp_path / "key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    environ = {**HOME, "SEALING_KEY_FILE": str(key), "TRUSTED_CA_FILE": ""}
+    clock = StillClock()
+    stores = Stores(MemoryTables(), MemoryBlobs(clock), MemoryQueues(clock))
+    closed: list[str] = []
+    parts = bootstrap.Parts(clock=clock, chance=SeededChance(), stores=stores)
+    made = bootstrap.build(Settings.load(environ), parts)
+    return Bench(made, environ, closed)
+
+
+@pytest.fixture
+def command(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs a command in that environment, over those stores."""
+    monkeypatch.setattr(bootstrap, "build", lambda settings: bench.services)
+    for name in ("tables", "blobs", "queues"):
+        store = getattr(bench.services, name)
+
+        async def close(name: str) -> None:
+            bench.closed.append(name)
+
+        monkeypatch.setattr(type(store), "close", lambda _, name=name: close(name))
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    for name, value in bench.environ.items():
+        monkeypatch.setenv(name, value)
+    return lambda *arguments: ops.main(arguments)
+
+
+async def made(bench: Bench, name: str = "Northwind") -> CreatedTenant:
+    await create_storage(bench.services)
+    return await create_tenant(bench.services, ApiKeyring(PEPPER), name, "https://crm.example/hooks", ORIGINS)
+
+
+async def test_storage_is_made_and_making_it_again_is_fine(bench: Bench) -> None:
+    """Every table, container and queue that the code names, the poison queues as well."""
+    for _ in range(2):
+        await create_storage(bench.services)
+    for table in keys.TABLES:
+        assert await bench.services.tables.get(table, "p", "r") is None
+    for queue in keys.QUEUES:
+        for one in (queue, f"{queue}-poison"):
+            await bench.services.queues.put(one, "x")
+    for container in keys.CONTAINERS:
+        await bench.services.blobs.put(container, "x", b"x", "text/plain")
+
+
+async def test_a_tenant_is_made_with_its_key(bench: Bench) -> None:
+    """The shown key opens it, with all scopes; what is kept of the key is a hash."""
+    shown = await made(bench)
+    tenant = (await bench.services.tenants.get(shown.tenant_id)).value
+    assert (tenant.name, tenant.webhook_url) == ("Northwind", "https://crm.example/hooks")
+    assert tenant.frame_origins == tuple(ORIGINS)
+    assert not tenant.disabled
+    parsed = bench.services.api_keys.parse(f"Bearer {shown.api_key}")
+    assert parsed is not None
+    kept = await bench.services.tenants.key(parsed[0])
+    assert kept is not None
+    assert bench.services.api_keys.matches(parsed[1], kept.secret_hash)
+    assert (kept.tenant_id, kept.scopes) == (shown.tenant_id, SCOPES)
+
+
+async def test_a_tenants_webhook_secret_is_kept_sealed(bench: Bench) -> None:
+    """It opens in its own place alone, and is what was shown."""
+    shown = await made(bench)
+    kept = await bench.services.tenants.webhook_secret(shown.tenant_id)
+    secret = await bench.services.sealer.unseal(
+        shown.tenant_id, webhook_secret_place(shown.tenant_id), kept.sealed
+    )
+    assert f"whsec_{base64.b64encode(secret).decode()}" == shown.webhook_secret
+    assert len(secret) == 32
+    assert kept.previous_sealed is None
+    assert shown.webhook_secret.removeprefix("whsec_") not in kept.sealed
+
+
+async def test_two_tenants_share_nothing(bench: Bench) -> None:
+    """Also when they have the same name."""
+    one, other = await made(bench), await made(bench)
+    assert one.tenant_id != other.tenant_id
+    assert one.api_key != other.api_key
+    assert one.webhook_secret != other.webhook_secret
+
+
+def test_a_tenant_is_printed_once(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str], bench: Bench
+) -> None:
+    """For people line by line, for programs as JSON; the stores are closed either way."""
+    assert command("create-storage") == 0
+    assert "queues are there" in capsys.readouterr().out
+    assert command(*TENANT) == 0
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert command(*TENANT, "--json", "--frame-origin", ORIGINS[0], "--frame-origin", ORIGINS[1]) == 0
+    document = json.loads(capsys.readouterr().out)
+    for shown in (lines, document):
+        assert set(shown) == {"tenant_id", "api_key", "webhook_secret"}
+        assert shown["tenant_id"].startswith("ten_")
+        assert shown["api_key"].startswith("psk_")
+        assert shown["webhook_secret"].startswith("whsec_")
+    assert lines["tenant_id"] != document["tenant_id"]
+    assert bench.closed == ["tables", "blobs", "queues"] * 3
+
+
+def test_what_a_command_prints_is_what_was_made(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str], bench: Bench
+) -> None:
+    """The origins that may frame our page included."""
+    command("create-storage")
+    capsys.readouterr()
+    command(*TENANT, "--json", "--frame-origin", ORIGINS[0])
+    shown = json.loads(capsys.readouterr().out)
+    tenant = asyncio.run(bench.services.tenants.get(shown["tenant_id"])).value
+    assert (tenant.name, tenant.frame_origins) == ("Northwind", (ORIGINS[0],))
+    assert asyncio.run(bench.services.tenants.webhook_secret(shown["tenant_id"]))
+
+
+def test_the_services_do_not_show_their_secrets(bench: Bench) -> None:
+    """Neither in a traceback nor in a log."""
+    assert "canary" not in repr(bench.services)
+
+
+def test_wrong_settings_are_told_and_nothing_is_done(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All at once, on stderr, without any secret; the exit status says that it did not work."""
+    monkeypatch.setenv("PROFILE", "azure")
+    monkeypatch.setenv("API_KEY_PEPPER", "canary")
+    assert command(*TENANT) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "API_KEY_PEPPER: at least 32 characters" in shown.err
+    assert "SEALING_KEY_FILE: only with PROFILE=local" in shown.err
+    assert "canary" not in shown.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["erase-everything"],
+        ["create-tenant"],
+        ["create-tenant", "--name", "x"],
+        ["create-storage", "--force"],
+    ],
+)
+def test_a_half_command_is_explained(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """By its usage, before any setting is read."""
+    with pytest.raises(SystemExit) as caught:
+        command(*arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m shared.ops" in capsys.readouterr().err
+
+
+def test_stores_are_closed_after_a_failure_too(command: Callable[..., int], bench: Bench) -> None:
+    """A command that cannot go on leaves no connection open."""
+    with pytest.raises(UpstreamSurprise):
+        command(*TENANT)  # there is no storage yet
+    assert bench.closed == ["tables", "blobs", "queues"]
