@@ -38,7 +38,8 @@ function inFolder(name) {
 }
 
 function words(markup) {
-  return (new DOMParser().parseFromString(markup || "", "text/html").body.textContent || "").trim().replace(/\s+/g, " ");
+  const spaced = (markup || "").replace(/<\/?(p|div|blockquote|li|br|hr)\b/gi, " $&"); // blocks are not one word
+  return (new DOMParser().parseFromString(spaced, "text/html").body.textContent || "").trim().replace(/\s+/g, " ");
 }
 
 // A time for people, in the simulated world's zone.
