@@ -171,6 +171,17 @@ class App:
         """A timer of ours ticks."""
         await timers()[name](timer=TimerRequest(past_due=past_due))
 
+    async def accepted(self, crm_message_id: str = "m-1", **changes: Any) -> str:
+        """A send that the CRM handed over; its id."""
+        answer = await self.v1("POST", "messages", json=send_body(crm_message_id, **changes))
+        assert answer.status == 202, answer.text
+        return str(answer.json()["id"])
+
+    async def standing(self, message_id: str) -> tuple[str, str | None]:
+        """How a message stands, and why."""
+        shown = (await self.v1("GET", f"messages/{message_id}")).json()
+        return shown["status"], shown["reason"] and shown["reason"]["code"]
+
     async def sent(self, crm_message_id: str = "m-1", **changes: Any) -> dict[str, Any]:
         """A CRM send that left and was seen in Sent Items; the accepting answer."""
         accepted = await self.v1("POST", "messages", json=send_body(crm_message_id, **changes))

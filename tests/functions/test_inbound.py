@@ -190,6 +190,7 @@ async def test_a_doubled_notification_changes_nothing(begun: App) -> None:
     await begun.notify(number)
     await begun.pump()
     await begun.arrives(number)
+    assert begun.mail.looks() == ["outline", "fetch"]
     await begun.later(minutes=40)
     assert begun.crm.types().count("message.received") == 1
     assert begun.mail.calls.count("fetch") == 1

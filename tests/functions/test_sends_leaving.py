@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from shared.domain.errors import (
     Ambiguous,
     CrmUnavailable,
     InvalidRequest,
-    ItemGone,
     MailboxUnusable,
     MessageRefused,
     ProviderUnavailable,
@@ -18,31 +15,17 @@ from shared.domain.errors import (
     TooLarge,
     UpstreamSurprise,
 )
-from shared.state import keys
-from tests.functions.app import App, send_body
+from tests.functions.app import App
 
 FILE = "https://files.example/offer"
 
 
-async def accepted(app: App, crm_message_id: str = "m-1", **changes: Any) -> str:
-    """A send that the CRM handed over; its id."""
-    answer = await app.v1("POST", "messages", json=send_body(crm_message_id, **changes))
-    assert answer.status == 202, answer.text
-    return str(answer.json()["id"])
-
-
-async def status(app: App, message_id: str) -> tuple[str, str | None]:
-    """How it stands, and why."""
-    shown = (await app.v1("GET", f"messages/{message_id}")).json()
-    return shown["status"], shown["reason"] and shown["reason"]["code"]
-
-
 async def test_the_first_send_subscribes_before_it_sends(ready: App) -> None:
     """So that the fastest reply is noticed; the second finds the subscription there (R2)."""
-    await accepted(ready)
+    await ready.accepted()
     await ready.pump()
     assert ready.mail.calls == ["profile", "subscribe", "create_draft", "send"]
-    await accepted(ready, "m-2")
+    await ready.accepted("m-2")
     await ready.pump()
     assert ready.mail.calls[4:] == ["create_draft", "send"]
 
@@ -51,7 +34,7 @@ async def test_what_is_sent_is_what_was_asked_for(ready: App) -> None:
     """People, subject, cleaned words, and our key on it."""
     people = [{"address": "cal@contoso.example", "name": "Cal"}]
     body = {"html": '<p onclick="x()">Here it is.</p><script>alert(1)</script>'}
-    await accepted(ready, cc=people, bcc=[{"address": "dan@contoso.example"}], body=body)
+    await ready.accepted(cc=people, bcc=[{"address": "dan@contoso.example"}], body=body)
     await ready.pump()
     (sent,) = ready.mail.sent.values()
     assert [one.address for one in (*sent.to, *sent.cc, *sent.bcc)] == [
@@ -65,14 +48,14 @@ async def test_what_is_sent_is_what_was_asked_for(ready: App) -> None:
 
 async def test_a_send_is_told_when_its_copy_was_seen(ready: App) -> None:
     """Not when Graph took it: a minute later the copy in Sent Items is looked for (E-12)."""
-    message_id = await accepted(ready)
+    message_id = await ready.accepted()
     await ready.pump()
-    assert (await status(ready, message_id), ready.crm.types()) == (
+    assert (await ready.standing(message_id), ready.crm.types()) == (
         ("sending", None),
         ["connection.connected"],
     )
     await ready.later(minutes=2)
-    assert await status(ready, message_id) == ("sent", None)
+    assert await ready.standing(message_id) == ("sent", None)
     assert ready.crm.types() == ["connection.connected", "message.sent"]
     assert (ready.crm.last["crm_message_id"], ready.crm.last["crm_context"]) == ("m-1", {"deal": "d-42"})
 
@@ -90,10 +73,10 @@ REFUSALS = {
 async def test_a_refusal_ends_the_send(ready: App, step: str, said: str, told: str) -> None:
     """The CRM is told why, and nothing is tried again."""
     ready.mail.next[step] = [MessageRefused(said)]
-    message_id = await accepted(ready)
+    message_id = await ready.accepted()
     await ready.pump()
     await ready.later(minutes=30)
-    assert await status(ready, message_id) == ("failed", told)
+    assert await ready.standing(message_id) == ("failed", told)
     assert ready.crm.types() == ["connection.connected", "message.failed"]
     assert ready.crm.last["reason"]["code"] == told
     assert ready.mail.sent == {}
@@ -107,129 +90,22 @@ async def test_a_refusal_ends_the_send(ready: App, step: str, said: str, told: s
 async def test_trouble_before_the_send_is_tried_again(ready: App, step: str, error: Exception) -> None:
     """With a fresh draft: nothing has left (E-10)."""
     ready.mail.next[step] = [error]
-    message_id = await accepted(ready)
+    message_id = await ready.accepted()
     await ready.pump()
     assert ready.mail.sent == {}
     await ready.later(minutes=10)
-    assert await status(ready, message_id) == ("sent", None)
+    assert await ready.standing(message_id) == ("sent", None)
     assert ready.mail.calls.count("send") == 1
 
 
 async def test_a_send_that_cannot_be_built_is_given_up(ready: App) -> None:
     """After a day in which nothing worked the CRM is told, instead of trying for ever."""
     ready.mail.next["create_draft"] = [Ambiguous() for _ in range(1_000)]
-    message_id = await accepted(ready)
+    message_id = await ready.accepted()
     await ready.later(hours=23)
-    assert await status(ready, message_id) == ("sending", None)
+    assert await ready.standing(message_id) == ("sending", None)
     await ready.later(hours=2)
-    assert await status(ready, message_id) == ("failed", "gave_up")
-
-
-# ---- unknown outcomes
-
-UNKNOWN = [Ambiguous(), ProviderUnavailable(), ItemGone()]
-
-
-@pytest.mark.parametrize("error", UNKNOWN, ids=lambda one: type(one).__name__)
-async def test_an_unknown_outcome_that_was_a_yes(ready: App, error: Exception) -> None:
-    """The answer was lost, the mail left: it is found by asking, told once, and never sent again."""
-    ready.mail.next["send"] = [error]
-    message_id = await accepted(ready)
-    await ready.pump()
-    ready.mail.send_drafts()
-    await ready.later(minutes=10)
-    assert await status(ready, message_id) == ("sent", None)
-    assert ready.mail.calls.count("send") == 1
-    assert ready.crm.types() == ["connection.connected", "message.sent"]
-
-
-@pytest.mark.parametrize("error", UNKNOWN[:2], ids=lambda one: type(one).__name__)
-async def test_an_unknown_outcome_that_was_a_no(ready: App, error: Exception) -> None:
-    """The very same draft still lies in Drafts: that one is sent, after five minutes, and no second is made."""
-    ready.mail.next["send"] = [error]
-    message_id = await accepted(ready)
-    await ready.pump()
-    await ready.later(minutes=4)
-    assert ready.mail.calls.count("send") == 1
-    await ready.later(minutes=6)
-    assert await status(ready, message_id) == ("sent", None)
-    assert (ready.mail.calls.count("create_draft"), list(ready.mail.sent)) == (1, ["draft-1"])
-
-
-async def vanished(app: App) -> str:
-    """Sent, without an answer and without a trace."""
-    app.mail.next["send"] = [Ambiguous()]
-    message_id = await accepted(app)
-    await app.pump()
-    app.mail.lost = dict(app.mail.drafts)
-    app.mail.drafts.clear()
-    return message_id
-
-
-async def test_an_outcome_that_stays_unknown_is_told_after_an_hour(ready: App) -> None:
-    """Never sent twice; one message.unconfirmed, and the looking goes on (E-14)."""
-    message_id = await vanished(ready)
-    await ready.later(minutes=58)
-    assert ready.crm.types() == ["connection.connected"]
-    await ready.later(minutes=8)
-    assert ready.crm.types() == ["connection.connected", "message.unconfirmed"]
-    assert await status(ready, message_id) == ("needs_attention", "outcome_unknown")
-    looked = ready.mail.calls.count("locate")
-    await ready.later(hours=3)
-    assert ready.mail.calls.count("locate") > looked
-    assert ready.mail.calls.count("send") == 1
-    assert ready.crm.types() == ["connection.connected", "message.unconfirmed"]
-
-
-async def test_a_mail_that_turns_up_late_is_told_as_sent(ready: App) -> None:
-    """After message.unconfirmed comes message.sent, of the same message."""
-    message_id = await vanished(ready)
-    await ready.later(minutes=70)
-    ready.mail.sent |= ready.mail.lost
-    await ready.later(minutes=16)
-    assert ready.crm.types()[1:] == ["message.unconfirmed", "message.sent"]
-    assert {one["data"]["id"] for one in ready.crm.told[1:]} == {message_id}
-    assert await status(ready, message_id) == ("sent", None)
-
-
-async def test_a_draft_is_not_sent_when_an_hour_has_passed(ready: App) -> None:
-    """Graph was down for long: what people do not expect any more is not sent to them by surprise."""
-    ready.mail.next["send"] = [Ambiguous()]
-    await accepted(ready)
-    await ready.pump()
-    ready.mail.next["locate"] = [ProviderUnavailable() for _ in range(500)]
-    await ready.later(minutes=62)
-    ready.mail.next["locate"] = []
-    await ready.later(minutes=20)
-    assert ready.mail.calls.count("send") == 1
-    assert ready.crm.types() == ["connection.connected", "message.unconfirmed"]
-
-
-async def test_a_draft_that_the_user_deleted_is_not_sent(ready: App) -> None:
-    """The user's will counts: the send ends as cancelled."""
-    ready.mail.next["send"] = [Ambiguous()]
-    message_id = await accepted(ready)
-    await ready.pump()
-    ready.mail.delete_drafts()
-    await ready.later(minutes=10)
-    assert await status(ready, message_id) == ("failed", "cancelled_in_mailbox")
-    assert (ready.crm.types()[-1], ready.crm.last["reason"]["code"]) == (
-        "message.failed",
-        "cancelled_in_mailbox",
-    )
-    assert ready.mail.calls.count("send") == 1
-
-
-async def test_a_doorbell_rung_twice_sends_once(ready: App) -> None:
-    """Azure delivers at least once."""
-    await accepted(ready)
-    (text,) = await ready.queues.peek(keys.OUTBOX)
-    for _ in range(3):
-        await ready.queues.put(keys.OUTBOX, text)
-    await ready.pump()
-    await ready.later(minutes=3)
-    assert (ready.mail.calls.count("create_draft"), ready.mail.calls.count("send")) == (1, 1)
-    assert ready.crm.types() == ["connection.connected", "message.sent"]
+    assert await ready.standing(message_id) == ("failed", "gave_up")
 
 
 # ---- files that are fetched later
@@ -249,21 +125,21 @@ async def test_a_file_that_cannot_be_fetched_ends_the_send(
 ) -> None:
     """Nothing leaves, not even without the file, and the CRM is told (R7)."""
     ready.fetcher.served[FILE] = served
-    message_id = await accepted(ready, attachments=[{"name": "offer.pdf", "url": FILE}])
+    message_id = await ready.accepted(attachments=[{"name": "offer.pdf", "url": FILE}])
     await ready.pump()
     await ready.later(minutes=5)
-    assert await status(ready, message_id) == ("failed", reason)
+    assert await ready.standing(message_id) == ("failed", reason)
     assert (ready.mail.sent, ready.crm.types()[-1]) == ({}, "message.failed")
 
 
 async def test_a_file_is_waited_for(ready: App) -> None:
     """Its server was down for a moment; the send leaves whole."""
     ready.fetcher.served[FILE] = CrmUnavailable()
-    message_id = await accepted(ready, attachments=[{"name": "offer.pdf", "url": FILE}])
+    message_id = await ready.accepted(attachments=[{"name": "offer.pdf", "url": FILE}])
     await ready.pump()
     ready.fetcher.served[FILE] = b"%PDF-1.7"
     await ready.later(minutes=4)
-    assert await status(ready, message_id) == ("sent", None)
+    assert await ready.standing(message_id) == ("sent", None)
     (sent,) = ready.mail.sent.values()
     assert [one.content for one in sent.files] == [b"%PDF-1.7"]
 
@@ -272,16 +148,16 @@ async def test_no_graph_call_before_the_end_of_a_pause(ready: App) -> None:
     """A 429 at any step: the pause is kept where every worker reads it, and the send leaves after it."""
     for number, step in enumerate(("create_draft", "send", "locate"), 1):
         ready.mail.next[step] = [Throttled(600)]
-        message_id = await accepted(ready, f"m-{number}")
+        message_id = await ready.accepted(f"m-{number}")
         await ready.pump()
         while ready.mail.next[step]:
             await ready.later(minutes=1)
-        await accepted(ready, f"other-{number}")
+        await ready.accepted(f"other-{number}")
         before = len(ready.mail.calls)
         await ready.later(minutes=9)
         assert ready.mail.calls[before:] == [], step
         await ready.later(minutes=15)
-        assert await status(ready, message_id) == ("sent", None), step
+        assert await ready.standing(message_id) == ("sent", None), step
     assert ready.mail.calls.count("send") == 7
 
 
@@ -295,16 +171,16 @@ async def test_a_filter_that_is_refused_is_left_out(ready: App) -> None:
 async def test_without_a_subscription_nothing_is_sent(ready: App) -> None:
     """Graph refuses it in every form: replies would be lost, so the send is given up and the CRM told (R2)."""
     ready.mail.next["subscribe"] = [MessageRefused("refused") for _ in range(100)]
-    message_id = await accepted(ready)
+    message_id = await ready.accepted()
     await ready.pump()
     await ready.later(hours=1)
-    assert await status(ready, message_id) == ("failed", "gave_up")
+    assert await ready.standing(message_id) == ("failed", "gave_up")
     assert "create_draft" not in ready.mail.calls
 
 
 async def test_an_unusable_mailbox_ends_the_send(ready: App) -> None:
     """No licence, or on-premises: no waiting helps."""
     ready.mail.next["create_draft"] = [MailboxUnusable()]
-    message_id = await accepted(ready)
+    message_id = await ready.accepted()
     await ready.pump()
-    assert await status(ready, message_id) == ("failed", "mailbox_unusable")
+    assert await ready.standing(message_id) == ("failed", "mailbox_unusable")
