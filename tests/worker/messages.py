@@ -6,6 +6,7 @@ Azure/azure-functions-language-worker-protobuf, `FunctionRpc.proto`.
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -70,7 +71,26 @@ def http(
     return Message(http=request)
 
 
-def invocation(function_id: str, **inputs: Message) -> SimpleNamespace:
+def queued(body: str) -> tuple[Message, dict[str, Message]]:
+    """A queue message as typed data, and the metadata that the host sends with it."""
+    at = '"2026-03-02T09:00:00+00:00"'
+    metadata = {
+        "QueueTrigger": Message(string=body), "Id": Message(string="message-1"), "DequeueCount": Message(json="1"),
+        "InsertionTime": Message(json=at), "ExpirationTime": Message(json=at), "NextVisibleTime": Message(json=at),
+        "PopReceipt": Message(string="receipt-1"),
+    }  # fmt: skip
+    return Message(string=body), metadata
+
+
+def timed(*, past_due: bool) -> Message:
+    """A timer's turn as typed data."""
+    said = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": past_due}
+    return Message(json=json.dumps(said))
+
+
+def invocation(
+    function_id: str, metadata: dict[str, Message] | None = None, **inputs: Message
+) -> SimpleNamespace:
     """A call of a function."""
     data = [
         SimpleNamespace(name=name, data=value, WhichOneof=lambda _: "data") for name, value in inputs.items()
@@ -80,7 +100,7 @@ def invocation(function_id: str, **inputs: Message) -> SimpleNamespace:
             invocation_id="00000000-0000-0000-0000-000000000001",
             function_id=function_id,
             input_data=data,
-            trigger_metadata={},
+            trigger_metadata=metadata or {},
             trace_context=Message(attributes={}),
             retry_context=Message(),
         )
