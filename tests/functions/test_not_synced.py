@@ -91,7 +91,8 @@ async def test_a_reply_whose_parent_is_gone_is_sent_all_the_same(begun: App) -> 
     told = await begun.answered()
     begun.mail.next["create_reply"] = [ItemGone()]
     await begun.sent("m-2", thread_id=told["thread_id"])
-    assert begun.mail.calls[-4:] == ["create_reply", "create_draft", "send", "locate"]
+    made = [one for one in begun.mail.calls if one in {"create_reply", "create_draft", "send"}]
+    assert made == ["create_draft", "send", "create_reply", "create_draft", "send"]
 
 
 def _with(app: App, number: str, **changes: Any) -> None:
