@@ -43,8 +43,13 @@ def inbound_message_id(mailbox: str, graph_message_id: str) -> str:
 
 
 def thread_id(mailbox: str, key: str) -> str:
-    """The id of the thread that this send begins."""
-    return _located("thr", mailbox, digest("thread", key))
+    """The id of the thread that this send begins: it ends as the id of its opening message does."""
+    return _located("thr", mailbox, digest("outbound", key))
+
+
+def opening_message_id(thread_id: str) -> str:
+    """The id of the message that begins this thread."""
+    return f"msg_{thread_id.removeprefix('thr_')}"
 
 
 def event_id(tenant_id: str, kind: str, subject: str, version: int = 1) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import Final
 
 from shared.domain import outbound
 from shared.domain.errors import GateShut, RowExists
@@ -30,9 +28,8 @@ from shared.state.ledger import Change, Erase, new
 from shared.sync.announce import Recorded, activity, sent_event
 from shared.sync.deliver_event import deliver_now
 from shared.sync.gatekeeping import through_gate
+from shared.sync.known_sends import unfinished_sends
 from shared.sync.staging import unstage_body
-
-UNFINISHED_ARE_DUE_WITHIN: Final = timedelta(days=2)
 
 
 async def unfinished_send(s: Services, mailbox: MailboxRef, outline: Outline) -> str | None:
@@ -40,13 +37,8 @@ async def unfinished_send(s: Services, mailbox: MailboxRef, outline: Outline) ->
 
     For a sent copy that has lost our key (Outlook extended properties: nothing promises that they survive sending).
     """
-    for todo in await s.ledger.todos(mailbox, s.clock.now() + UNFINISHED_ARE_DUE_WITHIN):
-        if todo.value.work is not Work.SEND:
-            continue
-        stored = await s.ledger.find(mailbox, OutboxItem, todo.value.ref)
-        if stored is not None and outbound.is_its_copy(stored.value, outline):
-            return stored.value.key
-    return None
+    unfinished = await unfinished_sends(s, mailbox)
+    return next((one.key for one in unfinished if outbound.is_its_copy(one, outline)), None)
 
 
 async def confirm_send(s: Services, mailbox: MailboxRef, key: str, outline: Outline) -> Skip:

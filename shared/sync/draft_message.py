@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from shared.content import prepend_html
 from shared.domain.attachments import MAX_FILE_BYTES, canonical_type, judge_content, judge_outbound
 from shared.domain.errors import Ambiguous, CrmUnavailable, InvalidRequest, ItemGone, MessageRefused, TooLarge
 from shared.domain.model import Draft, DraftContent, OutgoingFile, Reason, StagedFile, Thread
+from shared.domain.reply_targets import moved_original
 from shared.sync.send_row import Sending, save
 from shared.sync.staging import stage, unstage, unstage_body
 
@@ -50,7 +52,7 @@ async def _fetched(work: Sending, file: StagedFile) -> StagedFile:
 
 
 async def make_draft(work: Sending, files: Sequence[OutgoingFile]) -> Draft:
-    """A fresh draft, or a reply to the newest synced message of the thread.
+    """A fresh draft, or a reply to the newest synced message of the thread; without one the reply opens it.
 
     Raises Ambiguous: this draft is left alone, another is made later (E-10).
     """
@@ -58,26 +60,43 @@ async def make_draft(work: Sending, files: Sequence[OutgoingFile]) -> Draft:
     body = await unstage_body(work.s, item.body_blob)
     content = DraftContent(item.key, item.to, item.cc, item.bcc, item.subject, body.html, tuple(files))
     thread = await work.s.ledger.find(work.mailbox, Thread, item.thread_id) if item.reply else None
-    parent = thread.value.newest_graph_message_id if thread else None
-    if parent is None:
-        return await work.s.mail.create_draft(work.access(), content)
-    return await _reply_draft(work, parent, content)
+    draft = await _reply_draft(work, thread.value, content) if thread else None
+    if draft is None:
+        draft = await work.s.mail.create_draft(work.access(), content)
+    if draft.attached_apart and not await _all_there(work, draft, content.files):
+        raise Ambiguous
+    return draft
 
 
-async def _reply_draft(work: Sending, parent: str, content: DraftContent) -> Draft:
-    """CreateReply sets the threading headers; body and files follow; what arrived is compared with what is meant."""
+async def _reply_draft(work: Sending, thread: Thread, content: DraftContent) -> Draft | None:
+    """CreateReply sets the threading headers; body and files follow. None: there is nothing to reply to."""
     mail, access = work.s.mail, work.access()
-    try:
-        draft = await mail.create_reply(access, parent, content)
-    except ItemGone:
-        return await mail.create_draft(access, content)
+    draft = await _empty_reply(work, thread, content)
+    if draft is None:
+        return None
     html = prepend_html(content.html, draft.html)
     await mail.fill_reply(access, draft.graph_message_id, content, html)
     for file in content.files:
         await mail.attach(access, draft.graph_message_id, file)
-    if content.files and not await _all_there(work, draft, content.files):
-        raise Ambiguous
-    return draft
+    return replace(draft, attached_apart=bool(content.files))
+
+
+async def _empty_reply(work: Sending, thread: Thread, content: DraftContent) -> Draft | None:
+    """A reply to the newest message, which a move may have given another id; one that is gone is not replied to."""
+    mail, access, newest = work.s.mail, work.access(), thread.newest_graph_message_id
+    if newest is None:
+        return None
+    with suppress(ItemGone):
+        return await mail.create_reply(access, newest, content)
+    if thread.newest_internet_message_id is None:
+        return None
+    found = await mail.find_by_message_id(access, thread.newest_internet_message_id)
+    moved = moved_original(thread, found)
+    if moved is None or moved == newest:
+        return None
+    with suppress(ItemGone):
+        return await mail.create_reply(access, moved, content)
+    return None
 
 
 async def _all_there(work: Sending, draft: Draft, files: Sequence[OutgoingFile]) -> bool:

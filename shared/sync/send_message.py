@@ -9,9 +9,11 @@ from typing import assert_never
 from shared.domain import outbound
 from shared.domain.errors import MailboxUnusable, MessageRefused
 from shared.domain.model import MailboxRef, OutboxItem, Phase, Reason
+from shared.domain.reply_targets import WAIT_FOR_EARLIER
 from shared.services import Services
 from shared.sync.ask_mailbox import ask_mailbox
 from shared.sync.draft_message import make_draft, outgoing_files
+from shared.sync.known_sends import waits_for_original
 from shared.sync.send_row import Sending, fail, postpone, refusal_reason, save
 from shared.sync.submit_draft import submit, to_sending
 from shared.sync.subscriptions import ensure_subscription
@@ -38,6 +40,9 @@ async def send_message(s: Services, mailbox: MailboxRef, key: str, due_at: datet
             await postpone(s, mailbox, stored, until)
         case outbound.Build(build):
             assert gate is not None  # noqa: S101 - the rule fails sends without a gate
+            if await waits_for_original(s, mailbox, stored.value):
+                await postpone(s, mailbox, stored, s.clock.now() + WAIT_FOR_EARLIER)
+                return
             await _build(Sending(s, mailbox, stored, gate.value), build)
         case outbound.Ask():
             assert gate is not None  # noqa: S101 - as above

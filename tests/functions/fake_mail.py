@@ -42,6 +42,8 @@ class FakeMail(Failing):
     lost: dict[str, DraftContent] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
     times: dict[str, datetime] = field(default_factory=dict)
+    attaches_apart: bool = False
+    drops: int = 0
     client_states: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     unreadable: dict[str, Exception] = field(default_factory=dict)
@@ -149,7 +151,10 @@ class FakeMail(Failing):
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:
         await access.token()
         self.called("create_draft")
-        return self._draft(content)
+        draft = self._draft(content)
+        for file in content.files if self.attaches_apart else ():
+            await self.attach(access, draft.graph_message_id, file)
+        return replace(draft, attached_apart=self.attaches_apart)
 
     async def create_reply(self, access: Access, to_graph_message_id: str, content: DraftContent) -> Draft:
         await access.token()
@@ -165,6 +170,9 @@ class FakeMail(Failing):
 
     async def attach(self, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
         self.called("attach")
+        if self.drops:
+            self.drops -= 1
+            return
         remote = RemoteFile(
             file.name, file.name, file.content_type, len(file.content), inline=False, kind="file"
         )

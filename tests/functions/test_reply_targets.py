@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from shared.domain import ids
-from shared.domain.model import ConversationLink, MailboxRef, MessageIndex, Thread
+from shared.domain.errors import ItemGone, MessageRefused
+from shared.domain.model import ConversationLink, MailboxRef, MessageIndex, OutboxItem, Thread
 from shared.state.codec import Stored
 from shared.state.ledger import new
+from tests.functions.answers import problem
 from tests.functions.app import BEA_ADDRESS, App, send_body
 
 
@@ -98,3 +100,129 @@ async def test_a_mail_that_points_to_a_stopped_thread_alone_is_not_brought_in(be
     tags = {"in_reply_to": "<old@x>", "conversation_id": begun.mail.last_sent.conversation_id}
     await begun.arrives(begun.mail.receive(BEA_ADDRESS, tags=tags))
     assert begun.crm.types()[-1] == "message.sent"
+
+
+# ---- a reply before there is anything to answer
+
+
+async def test_a_thread_may_be_answered_as_soon_as_its_id_is_known(ready: App) -> None:
+    """The 202 names it; the reply waits for what it answers, then is a reply to it, and no attempt is counted."""
+    thread_id = (await accepted(ready))["thread_id"]
+    second = await accepted(ready, "m-2", thread_id=thread_id)
+    assert second["thread_id"] == thread_id
+    await ready.pump()
+    assert (ready.mail.calls.count("create_draft"), ready.mail.calls.count("create_reply")) == (1, 0)
+    await ready.later(minutes=4)
+    assert (ready.mail.calls.count("create_draft"), ready.mail.calls.count("create_reply")) == (1, 1)
+    assert ready.mail.parents == {"draft-2": "draft-1"}
+    assert ready.crm.types()[1:] == ["message.sent", "message.sent"]
+    assert {one["data"]["thread_id"] for one in ready.crm.told[1:]} == {thread_id}
+    out = await ready.services.ledger.find(
+        mailbox_of(ready, thread_id), OutboxItem, ids.crm_key(ready.tenant.tenant_id, "m-2")
+    )
+    assert out is not None
+    assert out.value.build == 1
+
+
+async def test_a_reply_waits_for_the_confirmation(ready: App) -> None:
+    """The first mail left, its copy was not seen yet: no second conversation begins."""
+    thread_id = (await accepted(ready))["thread_id"]
+    await ready.pump()
+    await accepted(ready, "m-2", thread_id=thread_id)
+    await ready.pump()
+    assert ready.mail.calls.count("create_draft") == 1
+    await ready.later(minutes=4)
+    assert ready.mail.parents == {"draft-2": "draft-1"}
+
+
+async def test_two_early_replies_leave_one_after_the_other(ready: App) -> None:
+    """Neither waits for the other for ever, and both answer the thread."""
+    thread_id = (await accepted(ready))["thread_id"]
+    await accepted(ready, "m-2", thread_id=thread_id)
+    ready.clock.forward(seconds=1)
+    await accepted(ready, "m-3", thread_id=thread_id)
+    await ready.later(minutes=6)
+    assert ready.crm.types()[1:] == ["message.sent"] * 3
+    assert ready.mail.calls.count("create_draft") == 1
+
+
+async def test_a_reply_to_a_mail_that_failed_opens_the_thread(ready: App) -> None:
+    """It leaves as a mail of its own, in the thread the CRM knows, and its answers come back there."""
+    ready.mail.next["send"] = [MessageRefused("invalid_recipient")]
+    thread_id = (await accepted(ready))["thread_id"]
+    await accepted(ready, "m-2", thread_id=thread_id)
+    await ready.later(minutes=4)
+    assert ready.crm.types()[1:] == ["message.failed", "message.sent"]
+    assert (ready.mail.calls.count("create_draft"), ready.mail.calls.count("create_reply")) == (2, 0)
+    told = await ready.answered()
+    assert (ready.crm.types()[-1], told["thread_id"]) == ("message.received", thread_id)
+
+
+async def test_an_id_of_no_thread_is_not_found(begun: App) -> None:
+    """Neither the id of nothing, nor that of a message made to look like one."""
+    thread_id = begun.crm.last["thread_id"]
+    reply = await accepted(begun, "m-2", thread_id=thread_id)
+    for wrong in (f"{thread_id[:-3]}zzz", reply["id"].replace("msg_", "thr_")):
+        answer = await begun.v1("POST", "messages", json=send_body("m-3", thread_id=wrong))
+        problem(answer, 404, "not-found")
+
+
+# ---- what is answered has moved, or is gone
+
+
+async def test_a_moved_original_is_found_by_its_message_id(begun: App) -> None:
+    """Its id changed with its folder; the reply stays in its conversation (E-12)."""
+    told = await begun.answered(tags={"conversation_id": "conv-draft-1"})
+    (old,) = begun.mail.mails
+    mail = begun.mail.mails.pop(old)
+    begun.mail.mails["moved"] = replace(mail, outline=replace(mail.outline, graph_message_id="moved"))
+    begun.mail.next["create_reply"] = [ItemGone()]
+    await begun.sent("m-2", thread_id=told["thread_id"])
+    assert list(begun.mail.parents.values()) == ["moved"]
+    assert begun.mail.calls.count("create_draft") == 1
+
+
+async def test_another_mail_with_the_same_message_id_is_never_answered(begun: App) -> None:
+    """A reply quotes what it answers, and this one is of a conversation that nobody may read (R4)."""
+    told = await begun.answered(tags={"conversation_id": "conv-draft-1"})
+    (old,) = begun.mail.mails
+    foreign = replace(begun.mail.mails[old].outline, graph_message_id="foreign", conversation_id="conv-x")
+    begun.mail.mails = {"foreign": replace(begun.mail.mails[old], outline=foreign)}
+    begun.mail.next["create_reply"] = [ItemGone()]
+    await begun.sent("m-2", thread_id=told["thread_id"])
+    assert begun.mail.parents == {}
+    assert begun.crm.types()[-1] == "message.sent"
+
+
+async def test_a_reply_to_what_is_gone_is_a_mail_of_its_own(begun: App) -> None:
+    """In the same thread of the CRM; nothing is lost."""
+    told = await begun.answered()
+    begun.mail.mails.clear()
+    begun.mail.next["create_reply"] = [ItemGone()]
+    await begun.sent("m-2", thread_id=told["thread_id"])
+    assert (begun.crm.types()[-1], begun.crm.last["thread_id"]) == ("message.sent", told["thread_id"])
+    assert begun.mail.calls.count("create_draft") == 2
+
+
+# ---- all files are there
+
+
+@pytest.mark.parametrize("reply", [False, True], ids=["a new mail", "a reply"])
+async def test_a_draft_that_lacks_a_file_is_never_sent(begun: App, reply: bool) -> None:
+    """What was put on it by calls of their own is compared; another draft is made (6.2)."""
+    begun.mail.attaches_apart, begun.mail.drops = True, 1
+    files = [{"name": "offer.pdf", "content_base64": "JVBERi0xLjc="}]
+    changes = {"thread_id": begun.crm.last["thread_id"]} if reply else {}
+    await accepted(begun, "m-2", attachments=files, **changes)
+    await begun.pump()
+    assert (len(begun.mail.sent), len(begun.mail.drafts)) == (1, 1)
+    await begun.later(minutes=5)
+    assert begun.crm.types()[-1] == "message.sent"
+    assert [one.name for one, _ in begun.mail.files_of[list(begun.mail.sent)[-1]]] == ["offer.pdf"]
+
+
+async def test_files_inside_the_draft_cost_no_look(ready: App) -> None:
+    """They come or fail with it."""
+    await accepted(ready, attachments=[{"name": "offer.pdf", "content_base64": "JVBERi0xLjc="}])
+    await ready.pump()
+    assert ready.mail.calls == ["profile", "subscribe", "create_draft", "send"]

@@ -41,7 +41,7 @@ def test_ids_never_change() -> None:
         == "msg_aaaaaaaaaaaaaaaaaaaaaaaaaa_ttk3bu6rnw7pwqwczd6bmpqnc4"
     )
     assert (
-        ids.thread_id("mbx_" + "a" * 26, "k") == "thr_aaaaaaaaaaaaaaaaaaaaaaaaaa_ym5xfzvwqfbvhalr4ovpk2chrs"
+        ids.thread_id("mbx_" + "a" * 26, "k") == "thr_aaaaaaaaaaaaaaaaaaaaaaaaaa_oree3y7ovwxgevixareuczis2k"
     )
     assert ids.event_id(TENANT, "message.sent", "msg_1") == "evt_upgzvkcm5ptfkavdb7jjkcvrpa"
 
@@ -84,7 +84,13 @@ def test_an_id_leads_to_its_mailbox(kind: str, made: str) -> None:
 def test_ids_of_one_key_keep_apart() -> None:
     """The message, the thread it begins and a mail found under the same text are three things."""
     made = {ids.outbound_message_id(MBX, KEY), ids.inbound_message_id(MBX, KEY), ids.thread_id(MBX, KEY)}
-    assert len({one[4:] for one in made}) == 3
+    assert len(made) == 3
+    assert ids.outbound_message_id(MBX, KEY)[4:] != ids.inbound_message_id(MBX, KEY)[4:]
+
+
+def test_a_thread_leads_to_the_message_that_begins_it() -> None:
+    """So that the CRM may answer a thread whose first mail has not left yet."""
+    assert ids.opening_message_id(ids.thread_id(MBX, KEY)) == ids.outbound_message_id(MBX, KEY)
 
 
 @given(

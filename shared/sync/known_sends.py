@@ -1,0 +1,45 @@
+"""The sends of a mailbox that are not finished, and the one that opens a thread."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from shared.domain import ids
+from shared.domain.model import MailboxRef, MessageRecord, OutboxItem, Thread, Work
+from shared.domain.reply_targets import must_wait
+from shared.services import Services
+
+UNFINISHED_ARE_DUE_WITHIN: Final = timedelta(days=2)
+
+
+async def unfinished_sends(s: Services, mailbox: MailboxRef) -> list[OutboxItem]:
+    """Every send that is still to be built, sent or confirmed: each has its todo."""
+    found: list[OutboxItem] = []
+    for todo in await s.ledger.todos(mailbox, s.clock.now() + UNFINISHED_ARE_DUE_WITHIN):
+        if todo.value.work is Work.SEND:
+            stored = await s.ledger.find(mailbox, OutboxItem, todo.value.ref)
+            found += [stored.value] if stored is not None and not stored.value.phase.final else []
+    return found
+
+
+async def opening_send(s: Services, mailbox: MailboxRef, thread_id: str) -> OutboxItem | None:
+    """The send that begins, or was to begin, this thread."""
+    record = await s.ledger.find(mailbox, MessageRecord, ids.opening_message_id(thread_id))
+    if record is None or record.value.key is None:
+        return None
+    stored = await s.ledger.find(mailbox, OutboxItem, record.value.key)
+    return stored.value if stored is not None and stored.value.thread_id == thread_id else None
+
+
+async def waits_for_original(s: Services, mailbox: MailboxRef, item: OutboxItem) -> bool:
+    """Whether a reply has nothing to answer yet, because what it would answer is on its way."""
+    if not item.reply:
+        return False
+    stored = await s.ledger.find(mailbox, Thread, item.thread_id)
+    thread = stored.value if stored else None
+    if thread is not None and thread.newest_graph_message_id is not None:
+        return False
+    opening = await opening_send(s, mailbox, item.thread_id)
+    others = [*([opening] if opening else []), *await unfinished_sends(s, mailbox)]
+    return must_wait(item, thread, others)
