@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.model import Gate, GateState, Located, OutboxItem, Outline, Phase, Reason, Whereabouts
+from shared.domain.model import Gate, GateState, Located, OutboxItem, Phase, Reason, Whereabouts
 
 LEASE: Final = timedelta(seconds=120)
 ASK_AGAIN_AFTER: Final = timedelta(seconds=300)
@@ -142,14 +142,12 @@ def _is_the_recorded_draft(item: OutboxItem, one: Located) -> bool:
     )
 
 
-def is_its_copy(item: OutboxItem, outline: Outline) -> bool:
+def is_its_copy(item: OutboxItem, graph_message_id: str, internet_message_id: str | None) -> bool:
     """Whether a mail is what became of the draft of a send that has left, whatever else sending changed of it."""
     if item.phase not in (Phase.SENDING, Phase.SUBMITTED, Phase.NEEDS_ATTENTION):
         return False
-    same_message_id = outline.internet_message_id is not None and (
-        outline.internet_message_id == item.draft_internet_message_id
-    )
-    return same_message_id or outline.graph_message_id == item.draft_graph_message_id
+    same = internet_message_id is not None and internet_message_id == item.draft_internet_message_id
+    return same or graph_message_id == item.draft_graph_message_id
 
 
 def _keep_asking(item: OutboxItem, now: datetime) -> Later | TellUnknown:

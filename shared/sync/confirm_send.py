@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
+from typing import Final
 
 from shared.domain import outbound
 from shared.domain.errors import GateShut, RowExists
@@ -28,17 +30,26 @@ from shared.state.ledger import Change, Erase, new
 from shared.sync.announce import Recorded, activity, sent_event
 from shared.sync.deliver_event import deliver_now
 from shared.sync.gatekeeping import through_gate
-from shared.sync.known_sends import unfinished_sends
 from shared.sync.staging import unstage_body
 
+UNFINISHED_ARE_DUE_WITHIN: Final = timedelta(days=2)
 
-async def unfinished_send(s: Services, mailbox: MailboxRef, outline: Outline) -> str | None:
+
+async def unfinished_send(
+    s: Services, mailbox: MailboxRef, graph_message_id: str, internet_message_id: str | None = None
+) -> str | None:
     """The key of a send that has left and whose draft this mail was: by id, or by Message-ID.
 
     For a sent copy that has lost our key (Outlook extended properties: nothing promises that they survive sending).
     """
-    unfinished = await unfinished_sends(s, mailbox)
-    return next((one.key for one in unfinished if outbound.is_its_copy(one, outline)), None)
+    for todo in await s.ledger.todos(mailbox, s.clock.now() + UNFINISHED_ARE_DUE_WITHIN):
+        if todo.value.work is not Work.SEND:
+            continue
+        stored = await s.ledger.find(mailbox, OutboxItem, todo.value.ref)
+        item = stored.value if stored is not None else None
+        if item is not None and outbound.is_its_copy(item, graph_message_id, internet_message_id):
+            return item.key
+    return None
 
 
 async def confirm_send(s: Services, mailbox: MailboxRef, key: str, outline: Outline) -> Skip:
@@ -114,8 +125,11 @@ async def _confirmed(
     if outline.conversation_id and outline.conversation_id not in old.conversation_ids:
         changes.append(new(ConversationLink(outline.conversation_id, item.thread_id)))
     changes += await _index(s, mailbox, item, outline)
-    if not await s.ledger.find(mailbox, Seen, outline.graph_message_id):
-        changes.append(new(Seen(outline.graph_message_id, item.message_id, item.thread_id, None, now)))
+    # The draft's id too, where sending changed it: what is still notified of the draft then costs no call.
+    draft_id = item.draft_graph_message_id or outline.graph_message_id
+    for graph_message_id in sorted({outline.graph_message_id, draft_id}):
+        if not await s.ledger.find(mailbox, Seen, graph_message_id):
+            changes.append(new(Seen(graph_message_id, item.message_id, item.thread_id, None, now)))
     body = await unstage_body(s, item.body_blob)
     recorded = await sent_event(s, mailbox, gate, thread, item, outline, body)
     changes += [*recorded.changes, activity(s, "sent", thread.thread_id, item.message_id)]

@@ -100,6 +100,9 @@ async def import_message(s: Services, mailbox: MailboxRef, found: Found) -> Deci
     try:
         return await _looked_at(s, mailbox, stored.value, access, found)
     except ItemGone:
+        # A draft of ours that has left: its send looks for what became of it.
+        if await unfinished_send(s, mailbox, found.graph_message_id):
+            return inbound.Skip(Reason.DRAFT)
         return inbound.when_missing(found.attempts, s.clock.now())
     except GateShut:
         return inbound.Skip(Reason.DISCONNECTED)
@@ -122,7 +125,7 @@ async def _looked_at(s: Services, mailbox: MailboxRef, gate: Gate, access: Acces
 async def _traced(s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline) -> Decision:
     own = await _index(s, mailbox, outline.internet_message_id)
     if inbound.is_copy(outline, own):
-        key = await unfinished_send(s, mailbox, outline)
+        key = await unfinished_send(s, mailbox, outline.graph_message_id, outline.internet_message_id)
         return await confirm_send(s, mailbox, key, outline) if key else inbound.Skip(Reason.COPY)
     belongs = await _evidence(s, mailbox, gate, access, outline)
     if belongs is None:
@@ -175,9 +178,10 @@ async def _bring_in(
 ) -> Decision:
     """The mail whole, its files, one transaction; the user's own may still turn out to be a send of ours."""
     message = await s.mail.fetch(access, outline.graph_message_id)
-    own = inbound.direction_of(message.sender, gate) is Direction.OUTBOUND
-    if own and (key := await unfinished_send(s, mailbox, outline)):
-        return await confirm_send(s, mailbox, key, outline)
+    if inbound.direction_of(message.sender, gate) is Direction.OUTBOUND:
+        key = await unfinished_send(s, mailbox, outline.graph_message_id, outline.internet_message_id)
+        if key is not None:
+            return await confirm_send(s, mailbox, key, outline)
     judged = await _judge_files(s, mailbox, access, message)
     recorded: Recorded | None = None
 
