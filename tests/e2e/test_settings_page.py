@@ -169,6 +169,21 @@ async def test_giving_up_waiting(person: BrowserContext, product: Product) -> No
     await expect(page.locator("body")).to_have_attribute("data-state", "not_connected")
 
 
+async def test_the_keyboard_goes_on_where_the_page_changed(person: BrowserContext, product: Product) -> None:
+    """By keyboard alone: the next Tab after Connect leads to what took its place, not back to the top."""
+    page = await opened(person)
+    connect = page.locator("[data-testid=connect]:visible")
+    await expect(connect).to_be_visible()
+    await page.keyboard.press("Tab")
+    await expect(connect).to_be_focused()
+    async with person.expect_page():
+        await page.keyboard.press("Enter")
+    await page.bring_to_front()
+    await expect(page.locator("[data-view=connecting]")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_test_id("connect-again")).to_be_focused()
+
+
 @pytest.mark.parametrize("status", [404, 409, 410])
 async def test_a_used_link_says_so(person: BrowserContext, product: Product, status: int) -> None:
     """A link that was used or is too old is explained, with the way to a new one."""
