@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Sequence
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import CrmUnavailable, InvalidRequest
-from shared.security.guard import MAX_URL_CHARACTERS, Guard, Resolve, Target, is_public
+from shared.security.guard import MAX_URL_CHARACTERS, Guard, Resolve, Target, is_public, system_resolve
 
 PUBLIC, PUBLIC_6 = "93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"
 OWN = ["postbraid.example", "northwindstore.table.core.windows.net"]
@@ -295,3 +297,17 @@ async def test_any_text_is_judged(url: str) -> None:
     assert target.host
     assert target.host.isascii()
     assert target.host not in OWN
+
+
+async def test_the_system_gives_every_address_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of both families, as text: the ones it would connect to."""
+
+    async def getaddrinfo(host: str, port: int, **more: object) -> list[tuple[object, ...]]:
+        assert (host, port, more) == ("crm.example", 443, {"type": socket.SOCK_STREAM})
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (PUBLIC, 443)),
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (PUBLIC_6, 443, 0, 0)),
+        ]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    assert await system_resolve("crm.example", 443) == [PUBLIC, PUBLIC_6]

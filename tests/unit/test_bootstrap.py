@@ -1,0 +1,192 @@
+"""The wiring: everything is made once, from settings, and what is handed in takes the place of the real thing."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+
+from shared import bootstrap
+from shared.bootstrap import Parts, SystemChance, SystemClock, build, replace_parts, replaced, services
+from shared.domain.errors import InvalidRequest
+from shared.services import Addresses, Services
+from shared.settings import Settings, SettingsError
+from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
+from shared.storage.stores import Stores
+from shared.telemetry import Counters
+from tests.builders import NOW, SeededChance, StillClock
+from tests.unit.security.outside import Pieces
+from tests.unit.test_settings import CLOUD, HOME, LONG
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {**HOME, "SEALING_KEY_FILE": str(tmp_path / "key"), "TRUSTED_CA_FILE": ""}
+
+
+@pytest.fixture
+def parts() -> Parts:
+    clock = StillClock()
+    stores = Stores(MemoryTables(), MemoryBlobs(clock), MemoryQueues(clock))
+    return Parts(clock=clock, chance=SeededChance(), stores=stores)
+
+
+@pytest.fixture
+def process(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process that has built nothing yet, in that environment."""
+    monkeypatch.setattr(bootstrap, "_built", [])
+    monkeypatch.setattr(bootstrap, "_parts", Parts())
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    yield
+    structlog.reset_defaults()
+
+
+def test_building_asks_nobody(environ: dict[str, str]) -> None:
+    """No connection, no file, no look-up: the key file is not even there (a cold start pays for what it uses)."""
+    built = build(Settings.load(environ))
+    assert not Path(environ["SEALING_KEY_FILE"]).exists()
+    assert built.addresses.public_base_url == "http://localhost:7071"
+
+
+def test_what_is_handed_in_is_used(environ: dict[str, str], parts: Parts) -> None:
+    """Clock, chance and stores of a test, or of the development host's world."""
+    built = build(Settings.load(environ), parts)
+    assert (built.clock, built.chance) == (parts.clock, parts.chance)
+    assert parts.stores is not None
+    assert (built.tables, built.blobs, built.queues) == (
+        parts.stores.tables,
+        parts.stores.blobs,
+        parts.stores.queues,
+    )
+
+
+def test_services_may_be_wrapped_as_a_whole(environ: dict[str, str], parts: Parts) -> None:
+    """For faults and for sabotage."""
+    other = StillClock()
+    parts.wrap = lambda built: replace(built, clock=other)
+    assert build(Settings.load(environ), parts).clock is other
+
+
+async def test_every_call_goes_through_the_one_counted_transport(
+    environ: dict[str, str], parts: Parts
+) -> None:
+    """Files and deliveries as well as storage are counted by their site (T-1)."""
+    parts.counters = Counters()
+    parts.http = httpx.MockTransport(lambda _: httpx.Response(200, stream=Pieces(b"x", 1)))
+    built = build(Settings.load(environ), parts)
+    await built.crm.deliver("http://localhost:5001/hooks", "evt_1", b"{}", [b"x" * 32], NOW)
+    await built.fetcher.fetch("http://127.0.0.1:5002/a.txt", 10)
+    assert dict(parts.counters.calls) == {("crm", "deliver"): 1, ("file", "fetch"): 1}
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:7071/api/v1/messages", "http://localhost:5003/", "http://10.0.0.1:5001/"]
+)
+async def test_our_own_addresses_are_never_called(environ: dict[str, str], parts: Parts, url: str) -> None:
+    """Loopback is permitted for the configured origins alone, and we are not one of them."""
+    built = build(Settings.load(environ), parts)
+    with pytest.raises(InvalidRequest):
+        await built.fetcher.fetch(url, 10)
+
+
+def test_a_deployments_own_hosts_are_those_of_its_settings() -> None:
+    """The app itself and its storage: whoever names one of them as his webhook is refused by name (C-3)."""
+    assert bootstrap._own_hosts(Settings.load(CLOUD)) == [
+        "postbraid.example",
+        "northwindstore.table.core.windows.net",
+        "northwindstore.queue.core.windows.net",
+        "northwindstore.blob.core.windows.net",
+    ]
+
+
+def test_what_was_signed_with_an_older_key_is_still_accepted(environ: dict[str, str], parts: Parts) -> None:
+    """The second of two configured keys."""
+    built = build(Settings.load(environ), parts)
+    older = build(Settings.load({**environ, "CLIENT_STATE_KEYS": LONG["old-state"]}), parts)
+    assert built.client_states.verify(older.client_states.mint("mbx_1", 3, "nonce")) == ("mbx_1", 3)
+    assert older.client_states.verify(built.client_states.mint("mbx_1", 3, "nonce")) is None
+
+
+def test_addresses_that_graph_calls_carry_the_secret() -> None:
+    """In the path (G-2)."""
+    addresses = Addresses("https://postbraid.example", "s3cret")
+    assert addresses.api == "https://postbraid.example/api"
+    assert addresses.notifications == "https://postbraid.example/api/graph/notifications/s3cret"
+    assert addresses.lifecycle == "https://postbraid.example/api/graph/lifecycle/s3cret"
+
+
+@pytest.mark.usefixtures("process")
+def test_services_are_built_once() -> None:
+    """By the first call, from the environment of that moment."""
+    first = services()
+    assert isinstance(first, Services)
+    assert services() is first
+
+
+@pytest.mark.usefixtures("process")
+def test_wrong_settings_stop_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a mended environment is read anew."""
+    monkeypatch.setenv("PUBLIC_BASE_URL", "")
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="PUBLIC_BASE_URL: missing"):
+            services()
+    monkeypatch.setenv("PUBLIC_BASE_URL", "https://postbraid.example")
+    assert services().addresses.public_base_url == "https://postbraid.example"
+
+
+@pytest.mark.usefixtures("process")
+def test_parts_are_replaced_before_the_first_call_only() -> None:
+    """Later nobody would use them; and a misspelled part is told."""
+    clock = StillClock()
+    replace_parts(clock=clock)
+    with pytest.raises(TypeError, match="klock"):
+        replace_parts(klock=clock)
+    assert services().clock is clock
+    with pytest.raises(RuntimeError, match="built already"):
+        replace_parts(clock=clock)
+
+
+@pytest.mark.usefixtures("process")
+def test_a_test_gives_back_what_it_replaced(environ: dict[str, str], parts: Parts) -> None:
+    """Also when it fails."""
+    before = services()
+    instead = build(Settings.load(environ), parts)
+    with replaced(instead) as inside:
+        assert services() is instead is inside
+    assert services() is before
+
+    def failing() -> None:
+        with replaced(instead):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
+    assert services() is before
+
+
+def test_the_real_clock_is_aware() -> None:
+    """In UTC, and it goes on."""
+    one, other = SystemClock().now(), SystemClock().now()
+    assert one.tzinfo is UTC
+    assert timedelta(0) <= other - one < timedelta(minutes=1)
+
+
+def test_real_chance_is_as_long_as_asked_and_never_the_same() -> None:
+    """From the operating system."""
+    chance = SystemChance()
+    assert len(chance.token()) == 43
+    assert len(chance.token(12)) == 16
+    assert len(chance.data(16)) == 16
+    assert len({chance.token() for _ in range(50)} | {chance.data(8).hex() for _ in range(50)}) == 100
+    assert all(0 <= chance.fraction() < 1 for _ in range(100))
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", chance.token()) for _ in range(50))
