@@ -62,7 +62,7 @@ async def sending(stage: Stage, told: Told) -> None:
         to=CARLA,
         subject="Offer for spring",
         html="<p>Dear Carla, here is our offer.</p>",
-        attachments=[_file("offer.pdf", "application/pdf", PDF)],
+        attachments=[attached("offer.pdf", "application/pdf", PDF)],
     )
     shown = await _sent(stage, sent["id"])
     told.conversation_id, told.thread_id = shown["conversation_id"], shown["thread_id"]
@@ -83,7 +83,7 @@ async def sending(stage: Stage, told: Told) -> None:
 async def contact_replies(stage: Stage, told: Told) -> None:
     """The contact replies with a picture: it appears in the CRM."""
     await _outside_reply(
-        stage, told, "<p>Thank you, one question.</p>", [_file("plan.png", "image/png", PNG)]
+        stage, told, "<p>Thank you, one question.</p>", [attached("plan.png", "image/png", PNG)]
     )
     found = await _in_crm(stage, told, "one question")
     expect("it is shown as received", (found["status"], found["direction"]) == ("received", "inbound"))
@@ -183,10 +183,13 @@ async def attachments(stage: Stage, told: Told) -> None:
     """Too large or of an unlisted type: the message does not sync, and says why."""
     base = told.newest_outside
     await _outside_reply(
-        stage, told, "<p>A big one.</p>", [_file("big.pdf", "application/pdf", PDF + b"\0" * THREE_MB)]
+        stage, told, "<p>A big one.</p>", [attached("big.pdf", "application/pdf", PDF + b"\0" * THREE_MB)]
     )
     await _outside_reply(
-        stage, told, "<p>A program.</p>", [_file("setup.exe", "application/octet-stream", b"MZ" + b"\0" * 64)]
+        stage,
+        told,
+        "<p>A program.</p>",
+        [attached("setup.exe", "application/octet-stream", b"MZ" + b"\0" * 64)],
     )
 
     async def both() -> object:
@@ -199,7 +202,7 @@ async def attachments(stage: Stage, told: Told) -> None:
     expect("neither tells its words", all("body" not in one["data"] for one in events))
     refused = await stage.crm.post("/api/messages", json={
         "user_id": ANN, "to": CARLA, "subject": "Re: Offer for spring", "html": "<p>x</p>", "thread_id": told.thread_id,
-        "conversation_id": told.conversation_id, "attachments": [_file("run.exe", "application/octet-stream", b"MZ")],
+        "conversation_id": told.conversation_id, "attachments": [attached("run.exe", "application/octet-stream", b"MZ")],
     })  # fmt: skip
     expect("a CRM send with such a file is refused", refused.status_code == 422)
     told.newest_outside = base
@@ -326,7 +329,8 @@ def _is_foreign(mail: dict[str, Any]) -> bool:
     return "Begun in Outlook" in mail["subject"] or mail["subject"] == "Lunch?" or mail["from"] == STRANGER
 
 
-def _file(name: str, content_type: str, content: bytes) -> dict[str, str]:
+def attached(name: str, content_type: str, content: bytes) -> dict[str, str]:
+    """A file as simulator and CRM take it."""
     return {"name": name, "content_type": content_type, "content_base64": base64.b64encode(content).decode()}
 
 
