@@ -16,7 +16,7 @@ import msgspec
 from shared.bootstrap import services
 from shared.domain.errors import BodyTooLarge, NotAllowed, NotAuthenticated, PostbraidError
 from shared.domain.model import Tenant
-from shared.problem import problem_for
+from shared.problem import UNEXPECTED, problem_for
 from shared.services import Services
 from shared.state.sessions import Session
 from shared.sync.open_session import session_of
@@ -96,6 +96,8 @@ def _bounded(handler: Callable[..., Any], policy: str, call: Answering) -> Answe
             except PostbraidError as err:
                 line["problem"] = type(err).__name__
                 response = problem(err)
+                if response.status_code == UNEXPECTED[-1]:
+                    log_unexpected(err)  # the answer says that it was noted
             except Exception as err:  # noqa: BLE001 - one of the two places that may
                 log_unexpected(err)
                 response = problem(err)

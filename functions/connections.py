@@ -15,6 +15,7 @@ from functions.pages import asset, template
 from functions.wire import SessionIn, SessionLinkIn, UserId
 from shared.bootstrap import services
 from shared.domain.errors import (
+    Ambiguous,
     Conflict,
     FieldError,
     GrantDead,
@@ -22,11 +23,17 @@ from shared.domain.errors import (
     LinkUnusable,
     MailboxTaken,
     MailboxUnusable,
+    MessageRefused,
     NotFound,
     PostbraidError,
     ProviderUnavailable,
+    RowChanged,
+    RowExists,
+    RowMissing,
     SignInFailed,
     Throttled,
+    Unavailable,
+    UpstreamSurprise,
 )
 from shared.domain.model import CrmUser
 from shared.json_reader import read_json
@@ -204,13 +211,15 @@ UNKNOWN_ADDRESS: Final = Template(
     "Your CRM does not know this address as one of $name. Go on only if this mailbox is really yours."
 )
 
+# The first class that fits wins.
 OUTCOMES: Final[dict[type[PostbraidError], str]] = {
     LinkUnusable: "link_unusable",
     MailboxTaken: "taken",
     MailboxUnusable: "unusable",
-    GrantDead: "failed",
     ProviderUnavailable: "try_again",
     Throttled: "try_again",
+    **dict.fromkeys((Unavailable, Ambiguous, RowChanged, RowExists, RowMissing), "unclear"),
+    **dict.fromkeys((Conflict, InvalidRequest, GrantDead, MessageRefused, UpstreamSurprise), "failed"),
 }
 
 RESULTS: Final[dict[str, tuple[int, str, str]]] = {
@@ -242,6 +251,11 @@ RESULTS: Final[dict[str, tuple[int, str, str]]] = {
         "Go back to your CRM's settings and press Connect again.",
     ),
     "try_again": (503, "Microsoft did not answer", "Nothing was changed. Press Connect again in a minute."),
+    "unclear": (
+        503,
+        "That did not work just now",
+        "Go back to your CRM's settings in a minute. If no mailbox is shown as connected there, press Connect again.",
+    ),
     "failed": (
         400,
         "The sign-in did not complete",
@@ -257,8 +271,6 @@ def _outcome(err: PostbraidError) -> func.HttpResponse:
     for kind, outcome in OUTCOMES.items():
         if isinstance(err, kind):
             return _result(outcome, err.detail)
-    if isinstance(err, Conflict | InvalidRequest):
-        return _result("failed")
     raise err
 
 

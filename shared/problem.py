@@ -30,6 +30,9 @@ TABLE: Final[tuple[tuple[type[errors.PostbraidError], str, str, int], ...]] = (
     (errors.SignInFailed, "sign-in-failed", "The sign-in did not complete", 400),
     (errors.Throttled, "throttled", "Too many requests", 429),
     (errors.RowChanged, "busy", "Somebody else changed this at the same time", 503),
+    (errors.RowExists, "busy", "Somebody else changed this at the same time", 503),
+    (errors.RowMissing, "busy", "Somebody else changed this at the same time", 503),
+    (errors.TooLarge, "body-too-large", "The body is too large", 413),
     (errors.Unavailable, "unavailable", "A service this one needs does not answer", 503),
     (errors.Ambiguous, "unavailable", "A service this one needs does not answer", 503),
 )

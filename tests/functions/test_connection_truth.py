@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from shared.domain.errors import GrantDead, StoreUnavailable
+from shared.domain.errors import (
+    GrantDead,
+    MailboxUnusable,
+    OutcomeUnknown,
+    ProviderUnavailable,
+    SealBroken,
+    StoreUnavailable,
+    Throttled,
+    UpstreamSurprise,
+)
 from shared.domain.model import Gate, MailboxRef, Profile, Refreshed
 from shared.ports import Access
 from shared.state import keys
@@ -345,3 +355,65 @@ async def test_a_repair_keeps_up_with_a_new_address(ready: App, monkeypatch: pyt
     await ready.connect()
     assert ready.crm.last["mailbox"]["address"] == new
     assert (await gate(ready)).address == new
+
+
+# ---- what a person reads when it goes wrong
+
+
+async def test_strange_letters_are_no_token_of_the_page(app: App) -> None:
+    """Compared as any other wrong one (X-8), and the right one still counts afterwards."""
+    cookie = await app.signed_in(await app.page_session())
+    refused = await app.call("POST", "/oauth/confirm", form={"csrf_token": "\u00e9\u4e2d"}, cookie=cookie)
+    assert refused.status == 410
+    assert (await app.confirmed(cookie)).status == 200
+
+
+FAULTS: list[tuple[Exception, int]] = [
+    (UpstreamSurprise(), 400),
+    (GrantDead(), 400),
+    (MailboxUnusable(), 409),
+    (Throttled(9), 503),
+    (ProviderUnavailable(), 503),
+]
+
+
+@pytest.mark.parametrize(("error", "status"), FAULTS, ids=lambda one: type(one).__name__)
+async def test_a_mailbox_that_does_not_say_whose_it_is_ends_in_a_page(
+    app: App, error: Exception, status: int
+) -> None:
+    """The sign-in went well, the look at the mailbox did not: the person reads why, and no crash."""
+    ticket = (await app.call("POST", "/session/start-tickets", key=await app.page_session())).json()
+    opening = await app.call("POST", "/oauth/start", form=ticket)
+    form = {"code": "ann", "state": opening.text.split("state=")[1].split("&")[0]}
+    app.mail.next["profile"] = [error]
+    answer = await app.call("POST", "/oauth/callback", form=form, cookie=opening.cookie)
+    assert answer.status == status
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(), OutcomeUnknown()], ids=lambda one: type(one).__name__)
+async def test_a_storage_that_is_down_is_said_on_a_page(app: App, error: Exception) -> None:
+    """Nobody knows how far it came, so nothing is claimed: the settings tell in a minute."""
+    cookie = await app.signed_in(await app.page_session())
+    shown = await app.call("GET", "/oauth/confirm", cookie=cookie)
+    token = re.findall(r'name="csrf_token" value="([^"]*)"', shown.text)[0]
+    app.store_down(error)
+    answer = await app.call("POST", "/oauth/confirm", form={"csrf_token": token}, cookie=cookie)
+    app.store_up()
+    assert answer.status == 503
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Nothing was changed" not in answer.text
+
+
+async def test_a_fault_of_ours_is_noted_as_the_answer_says(
+    app: App, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one with a name, such as a ciphertext of a lost key: the operator finds it in the log."""
+
+    async def broken(*_: object) -> bytes:
+        raise SealBroken
+
+    cookie = await app.signed_in(await app.page_session())
+    monkeypatch.setattr(type(app.services.sealer), "unseal", broken)
+    problem(await app.confirmed(cookie), 500, "unexpected")
+    assert "error=SealBroken" in capsys.readouterr().out

@@ -20,10 +20,7 @@ NEVER_ANSWERED = {
     errors.MailboxUnusable,
     errors.SubscriptionGone,
     errors.MessageRefused,
-    errors.RowExists,
-    errors.RowMissing,
     errors.BlobExists,
-    errors.TooLarge,
     errors.SealBroken,
     errors.UpstreamSurprise,
 }
@@ -85,6 +82,9 @@ def test_a_type_has_one_title_and_one_status() -> None:
         (errors.SignInFailed("denied"), 400, "sign-in-failed"),
         (errors.Throttled(1), 429, "throttled"),
         (errors.RowChanged(), 503, "busy"),
+        (errors.RowExists(), 503, "busy"),
+        (errors.RowMissing(), 503, "busy"),
+        (errors.TooLarge(), 413, "body-too-large"),
         (errors.StoreUnavailable(), 503, "unavailable"),
         (errors.ProviderUnavailable(), 503, "unavailable"),
         (errors.OutcomeUnknown(), 503, "unavailable"),
@@ -123,7 +123,7 @@ def test_bad_fields_are_named() -> None:
         KeyError("canary"),
         errors.SealBroken("canary"),
         errors.UpstreamSurprise("canary of Graph's"),
-        errors.RowExists("canary-row", "canary"),
+        errors.BlobExists("canary"),
     ],
 )
 def test_an_unforeseen_error_tells_nothing(error: Exception) -> None:
