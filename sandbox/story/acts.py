@@ -200,10 +200,10 @@ async def attachments(stage: Stage, told: Told) -> None:
     codes = {one["data"]["reason"]["code"] for one in events}
     expect("each says why", codes == {"attachment_too_large", "attachment_type_not_supported"})
     expect("neither tells its words", all("body" not in one["data"] for one in events))
-    refused = await stage.crm.post("/api/messages", json={
-        "user_id": ANN, "to": CARLA, "subject": "Re: Offer for spring", "html": "<p>x</p>", "thread_id": told.thread_id,
-        "conversation_id": told.conversation_id, "attachments": [attached("run.exe", "application/octet-stream", b"MZ")],
-    })  # fmt: skip
+    wanted = {"user_id": ANN, "to": CARLA, "subject": "Re: Offer for spring", "html": "<p>x</p>"}
+    place = {"thread_id": told.thread_id, "conversation_id": told.conversation_id}
+    program = [attached("run.exe", "application/octet-stream", b"MZ")]
+    refused = await stage.crm.post("/api/messages", json={**wanted, **place, "attachments": program})
     expect("a CRM send with such a file is refused", refused.status_code == 422)
     told.newest_outside = base
     await _outside_reply(stage, told, "<p>Now without files.</p>")
