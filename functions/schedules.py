@@ -6,6 +6,7 @@ import azure.functions as func
 
 from shared.bootstrap import services
 from shared.sync.bury_poison import bury_poison
+from shared.sync.erase_ended import erase_ended
 from shared.sync.ring_due_work import ring_due_renewals
 from shared.sync.ring_due_work import ring_due_work as ring_all_due_work
 from shared.telemetry import canonical_line
@@ -23,8 +24,9 @@ async def renew_subscriptions(timer: func.TimerRequest) -> None:
 
 @bp.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=False, use_monitor=True)
 async def ring_due_work(timer: func.TimerRequest) -> None:
-    """Ring for due work and put poison messages where they cannot expire (E-29)."""
+    """Ring for due work, put poison messages where they cannot expire (E-29), erase what has ended."""
     with canonical_line("ring_due_work") as line:
         line["past_due"] = timer.past_due
         line["rung"] = await ring_all_due_work(services())
         line["buried"] = await bury_poison(services())
+        line["erased"] = await erase_ended(services())

@@ -1,12 +1,14 @@
 """The table `Sessions`: short-lived rows of people's browsers, and of files uploaded ahead of a send.
 
 Whatever a browser holds is random and stored only as a hash. A one-time row is deleted by its ETag before it is
-used, so that the second to arrive finds nothing (O-4).
+used, so that the second to arrive finds nothing (O-4). Before each row a note of its end is written, in a partition
+per five minutes: so rows that nobody comes for are found and erased without looking through the others.
 """
 
 from __future__ import annotations
 
 import hashlib
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
@@ -16,7 +18,7 @@ from shared.domain.model import CrmUser, StagedFile
 from shared.ports import Clock
 from shared.state import keys
 from shared.state.codec import Stored, decode, encode
-from shared.storage.api import TableStore
+from shared.storage.api import Row, TableStore
 
 
 class Expiring(Protocol):
@@ -107,6 +109,9 @@ PARTITIONS: Final = {
 }
 
 
+ENDS: Final = "ends|"
+
+
 class Sessions:
     """Repository of short-lived rows."""
 
@@ -116,9 +121,7 @@ class Sessions:
 
     async def keep(self, secret: str, record: Expiring) -> None:
         """Keep a row under the hash of a fresh secret."""
-        await self._tables.insert(
-            keys.SESSIONS, PARTITIONS[type(record)], secret_hash(secret), encode(Stored(record))
-        )
+        await self._insert(PARTITIONS[type(record)], secret_hash(secret), record)
 
     async def look(self, kind: type[E], secret: str) -> Stored[E]:
         """A row that may be used several times. Raises LinkUnusable."""
@@ -150,8 +153,7 @@ class Sessions:
 
     async def keep_upload(self, tenant_id: str, file_id: str, upload: Upload) -> None:
         """Keep an uploaded file's description."""
-        row = secret_hash(file_id)
-        await self._tables.insert(keys.SESSIONS, f"{tenant_id}|upload", row, encode(Stored(upload)))
+        await self._insert(f"{tenant_id}|upload", secret_hash(file_id), upload)
 
     async def upload(self, tenant_id: str, file_id: str) -> Upload | None:
         """An uploaded file of this tenant that is still there; any text may be asked for."""
@@ -160,3 +162,47 @@ class Sessions:
             return None
         found = decode(Upload, row.values, row.etag).value
         return found if found.expires_at > self._clock.now() else None
+
+    async def erase_ended(self, limit: int) -> int:
+        """Erase up to `limit` rows whose time is over, sealed tokens of unconfirmed sign-ins among them."""
+        over = f"{ENDS}{keys.bucket_of(self._clock.now()):012d}"
+        notes: list[Row] = []
+        rows = self._tables.query_partitions(keys.SESSIONS, ENDS, over)
+        async with aclosing(rows):  # type: ignore[type-var]  # every store's is a generator
+            async for note in rows:
+                notes.append(note)
+                if len(notes) >= limit:
+                    break
+        return sum([await self._erase_if_ended(note) for note in notes])
+
+    async def _erase_if_ended(self, note: Row) -> bool:
+        """A session lives longer by being used: then its note moves on with its end."""
+        partition, _, row = note.row.rpartition("|")
+        found = await self._tables.get(keys.SESSIONS, partition, row)
+        end = _end_of(found) if found is not None else None
+        ended = end is not None and end <= self._clock.now()
+        if end is not None and not ended:
+            await self._note_end(partition, row, end)
+        elif ended:
+            await self._tables.delete(keys.SESSIONS, partition, row)
+        await self._tables.delete(keys.SESSIONS, note.partition, note.row)
+        return ended
+
+    async def _insert(self, partition: str, row: str, record: Expiring) -> None:
+        await self._note_end(partition, row, record.expires_at)
+        await self._tables.insert(keys.SESSIONS, partition, row, encode(Stored(record)))
+
+    async def _note_end(self, partition: str, row: str, end: datetime) -> None:
+        place = (f"{ENDS}{keys.bucket_of(end):012d}", f"{partition}|{row}")
+        await self._tables.upsert(keys.SESSIONS, *place, {"schema": 1})
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """All that rows of every kind have in common."""
+
+    expires_at: datetime
+
+
+def _end_of(row: Row) -> datetime:
+    return decode(_Ending, row.values, row.etag).value.expires_at

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from shared.domain.errors import (
 from shared.domain.model import Gate, MailboxRef, Profile, Refreshed
 from shared.ports import Access
 from shared.state import keys
+from shared.storage.api import Row
 from shared.storage.memory.calls import Call, no_hook
 from tests.functions.answers import Answer, problem
 from tests.functions.app import App, send_body
@@ -417,3 +419,20 @@ async def test_a_fault_of_ours_is_noted_as_the_answer_says(
     monkeypatch.setattr(type(app.services.sealer), "unseal", broken)
     problem(await app.confirmed(cookie), 500, "unexpected")
     assert "error=SealBroken" in capsys.readouterr().out
+
+
+async def test_tokens_of_a_sign_in_that_nobody_confirmed_are_erased(app: App) -> None:
+    """Sealed or not, they go soon after their ten minutes, and with them whatever the browser left behind."""
+    await app.signed_in(await app.page_session())
+    ticket = (await app.call("POST", "/session/start-tickets", key=await app.page_session())).json()
+    await app.call("POST", "/oauth/start", form=ticket)
+    await app.later(minutes=16)
+    assert {one.partition for one in await rows(app)} == {"session", "ends|"}
+    await app.later(minutes=20)
+    assert await rows(app) == []
+
+
+async def rows(app: App) -> list[Row]:
+    """Of the table of short-lived rows, the notes' partitions without their times."""
+    found = [one async for one in app.tables.query_partitions(keys.SESSIONS)]
+    return [replace(one, partition="ends|") if one.partition.startswith("ends|") else one for one in found]

@@ -141,3 +141,69 @@ async def test_an_upload_is_found_by_its_tenant_until_its_end(sessions: Sessions
 async def test_any_file_id_may_be_asked_for(file_id: str) -> None:
     """An id that the API takes is at worst unknown; no character of it reaches a key."""
     assert await Sessions(await ready_tables(), StillClock()).upload(TENANT, file_id) is None
+
+
+@kinds
+async def test_what_ended_is_erased(
+    sessions: Sessions, tables: MemoryTables, clock: StillClock, kind: type[Any]
+) -> None:
+    """Nothing of it stays, neither the row nor the note of its end; what still lives is left alone."""
+    await sessions.keep(SECRET, MAKERS[kind](later(minutes=2)))
+    await sessions.keep(SECRET + "2", MAKERS[kind](later(minutes=30)))
+    clock.forward(minutes=1)
+    assert await sessions.erase_ended(10) == 0
+    clock.forward(minutes=9)
+    assert await sessions.erase_ended(10) == 1
+    assert await sessions.look(kind, SECRET + "2")
+    clock.forward(hours=1)
+    assert await sessions.erase_ended(10) == 1
+    assert await sessions.erase_ended(10) == 0
+    assert [one async for one in tables.query_partitions(keys.SESSIONS)] == []
+
+
+async def test_uploads_that_ended_are_erased(
+    sessions: Sessions, tables: MemoryTables, clock: StillClock
+) -> None:
+    """Each of its tenant, by the same notes."""
+    upload = Upload(StagedFile("att_1", "a.pdf", "application/pdf", 3, "blob"), later(hours=24))
+    await sessions.keep_upload(TENANT, "fil_1", upload)
+    clock.forward(hours=23)
+    assert await sessions.erase_ended(10) == 0
+    clock.forward(hours=2)
+    assert await sessions.erase_ended(10) == 1
+    assert [one async for one in tables.query_partitions(keys.SESSIONS)] == []
+
+
+async def test_a_used_session_outlives_the_note_of_its_first_end(
+    sessions: Sessions, tables: MemoryTables, clock: StillClock
+) -> None:
+    """It is erased when its last end is over."""
+    await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=30), later(hours=8)))
+    clock.forward(minutes=20)
+    stored = await sessions.look(Session, SECRET)
+    await sessions.prolong(SECRET, stored.changed(Session(TENANT, USER, later(minutes=50), later(hours=8))))
+    clock.forward(minutes=20)
+    assert await sessions.erase_ended(10) == 0
+    assert await sessions.look(Session, SECRET)
+    clock.forward(minutes=20)
+    assert await sessions.erase_ended(10) == 1
+    assert [one async for one in tables.query_partitions(keys.SESSIONS)] == []
+
+
+async def test_what_was_used_up_leaves_no_note(
+    sessions: Sessions, tables: MemoryTables, clock: StillClock
+) -> None:
+    """A row that was taken is not counted as erased; its note goes with the next run after its time."""
+    await sessions.keep(SECRET, StartTicket(TENANT, USER, later(minutes=1)))
+    await sessions.take(StartTicket, SECRET)
+    clock.forward(minutes=10)
+    assert await sessions.erase_ended(10) == 0
+    assert [one async for one in tables.query_partitions(keys.SESSIONS)] == []
+
+
+async def test_a_run_erases_a_slice(sessions: Sessions, clock: StillClock) -> None:
+    """A timer has little time; the oldest go first, the next run goes on."""
+    for number in range(7):
+        await sessions.keep(f"{SECRET}{number}", StartTicket(TENANT, USER, later(minutes=number)))
+    clock.forward(hours=1)
+    assert [await sessions.erase_ended(3) for _ in range(4)] == [3, 3, 1, 0]
