@@ -84,6 +84,7 @@ def build_host(
     )
     outputs.wrote = host.wrote
     asgi.run_by_hand = host.run_by_hand
+    asgi.drain = host.drain
     return host
 
 

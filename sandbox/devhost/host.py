@@ -78,6 +78,11 @@ class Host:
             if names is None or name in names:
                 self._tasks.append(asyncio.create_task(TimerListener(timer).run()))
 
+    def drain(self) -> None:
+        """Fetch nothing and fire nothing any more; what runs goes on."""
+        for task in self._tasks:
+            task.cancel()
+
     def wrote(self, queue: str) -> None:
         """An output binding has written to a queue: a listener of it in this process looks at once."""
         for listener in self._listeners.values():
@@ -86,8 +91,7 @@ class Host:
 
     async def stop(self) -> None:
         """End the listeners, give running messages a moment, and let go of the storage."""
-        for task in self._tasks:
-            task.cancel()
+        self.drain()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(one.finish(FINISH_SECONDS) for one in self._listeners.values()))
         await self.close_stores()

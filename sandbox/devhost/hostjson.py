@@ -210,6 +210,10 @@ def _warnings(tree: Mapping[str, Any]) -> Iterator[str]:
         yield f'host.json: "{key}" is not known and has no effect'
     for key in tree.keys() & EVENT_KEYS:
         yield f'host.json: "{key}" has no effect here, it belongs under "extensions"'
+    concurrency = tree.get("concurrency")
+    adaptive = concurrency.get("dynamicconcurrencyenabled") if isinstance(concurrency, Mapping) else None
+    if str(adaptive).lower() == "true":
+        yield 'host.json: "concurrency.dynamicConcurrencyEnabled" is not imitated, batchSize and newBatchThreshold hold'
     extensions = tree.get("extensions")
     for extension, known in KNOWN_EXTENSION_KEYS.items():
         section = extensions.get(extension) if isinstance(extensions, Mapping) else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
+import logging
 import os
 import re
 import sys
@@ -22,6 +23,8 @@ import azure.functions as func
 
 from sandbox.devhost.annotations import FunctionLoadError, check_parameters, check_return, takes_context
 from sandbox.devhost.functions import Binding, IndexedFunction
+
+log = logging.getLogger("devhost")
 
 SCRIPT_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_\-]*\.py")
 
@@ -69,6 +72,8 @@ def index_app(app: func.FunctionRegister) -> list[IndexedFunction]:
 
 def _index(function: Any) -> IndexedFunction:
     name = function.get_function_name()
+    if function.get_settings_dict("retry_policy"):
+        log.warning("function '%s': this host does not imitate retry policies", name)
     call = function.get_user_function()
     raw = {binding.name: json.loads(text) for binding, text in _with_raw(function)}
     bindings = tuple(

@@ -40,6 +40,10 @@ async def _nobody(function: IndexedFunction, text: str) -> None:
     log.warning("function '%s' was not run with %d characters of input", function.name, len(text))
 
 
+def _nothing() -> None:
+    """Until a host says how, nothing is drained."""
+
+
 @dataclass(slots=True)
 class WebApp:
     """Serves every HTTP function and the host's own addresses."""
@@ -53,6 +57,7 @@ class WebApp:
     throttle: Throttle
     environ: Mapping[str, str]
     run_by_hand: RunByHand = _nobody
+    drain: Callable[[], None] = _nothing
     errors: tuple[str, ...] = ()
     _began: float = field(default_factory=time.monotonic)
     _background: set[asyncio.Future[None]] = field(default_factory=set)
@@ -127,11 +132,21 @@ class WebApp:
             return empty(200)
         if not self.keys.is_master(presented_key(call.headers, call.query)):
             return empty(401)
-        if path == "admin/host/status" and call.method == "GET":
-            return JSONResponse(self._status())
         if path.startswith("admin/functions/") and call.method == "POST":
             return await self._start_by_hand(path.removeprefix("admin/functions/"), request)
-        return empty(404)
+        return self._host_command(call.method, path)
+
+    def _host_command(self, method: str, path: str) -> Response:
+        match method, path:
+            case "GET", "admin/host/status":
+                return JSONResponse(self._status())
+            case "POST", "admin/host/synctriggers":
+                return JSONResponse({"status": "success"})  # nobody here scales by what triggers there are
+            case "POST", "admin/host/drain":
+                self.drain()
+                return empty(202)
+            case _:
+                return empty(404)
 
     def _status(self) -> dict[str, Any]:
         return {

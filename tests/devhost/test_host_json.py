@@ -111,6 +111,14 @@ def test_unknown_keys_are_only_warned_of() -> None:
     ]
 
 
+def test_adaptive_concurrency_is_not_imitated() -> None:
+    """Who asks for it is told that the fixed numbers hold."""
+    document = {"version": "2.0", "concurrency": {"dynamicConcurrencyEnabled": True}}
+    assert ["dynamicConcurrencyEnabled" in one for one in load_host_json(document, {}).warnings] == [True]
+    document["concurrency"] = {"dynamicConcurrencyEnabled": False}
+    assert load_host_json(document, {}).warnings == ()
+
+
 def test_a_missing_or_broken_file(tmp_path: Path) -> None:
     """No file and no JSON are told apart."""
     with pytest.raises(HostJsonError, match=r"no host\.json"):

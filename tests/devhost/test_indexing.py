@@ -184,3 +184,16 @@ def test_the_script_is_imported_under_its_own_name(tmp_path: Path) -> None:
         import_app(tmp_path, {})
     with pytest.raises(ValueError, match="Invalid"):
         import_app(tmp_path, {"PYTHON_SCRIPT_FILE_NAME": "../evil.py"})
+
+
+def test_retry_policies_are_not_imitated(caplog: pytest.LogCaptureFixture) -> None:
+    """A function that asks for one is told that nothing comes of it here."""
+    app = func.FunctionApp()
+
+    @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
+    @app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:05")
+    def tick(timer: func.TimerRequest) -> None:
+        """Ticks."""
+
+    index_app(app)
+    assert "retry" in caplog.text

@@ -10,7 +10,8 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from sandbox.devhost.inprocess import Host, build_host
+from sandbox.clock import VirtualClock
+from sandbox.devhost.inprocess import Host, MemoryQueues, build_host
 from sandbox.devhost.keys import Keys, load_keys
 from tests.devhost.apps import add_route, anonymous_app, ask, serving
 
@@ -121,3 +122,44 @@ async def test_running_a_function_by_hand() -> None:
     assert (answer.status_code, got) == (202, [b"by hand"])
     assert (await ask(host, "POST", "/admin/functions/none", json={}, headers=master)).status_code == 404
     assert (await ask(host, "POST", "/admin/functions/work", json={})).status_code == 401
+
+
+async def test_draining() -> None:
+    """`POST /admin/host/drain` answers 202; from then on the host fetches nothing, and what runs may end."""
+    queues = MemoryQueues(VirtualClock())
+    queues.create("q")
+    app = anonymous_app()
+    entered, go_on, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @app.queue_trigger(arg_name="msg", queue_name="q", connection="X")
+    async def work(msg: func.QueueMessage) -> None:
+        entered.set()
+        await go_on.wait()
+        done.set()
+
+    host = build_host(app, keys=KEYS, queues=queues, environ={})
+    master = {"x-functions-key": "master-key"}
+    await queues.put("q", "am9i")
+    host.start()
+    await asyncio.wait_for(entered.wait(), 2)
+    assert (await ask(host, "POST", "/admin/host/drain")).status_code == 401
+    assert (await ask(host, "POST", "/admin/host/drain", headers=master)).status_code == 202
+    entered.clear()
+    await queues.put("q", "am9i")
+    await asyncio.sleep(0.3)
+    assert not entered.is_set()
+    go_on.set()
+    await asyncio.wait_for(done.wait(), 2)
+    await host.stop()
+    assert len(queues.texts("q")) == 1
+
+
+async def test_telling_the_platform_about_triggers() -> None:
+    """`POST /admin/host/synctriggers` is there for whoever deploys."""
+    host = build_host(anonymous_app(), keys=KEYS, environ={})
+    answer = await ask(host, "POST", "/admin/host/synctriggers", headers={"x-functions-key": "master-key"})
+    assert answer.status_code == 200
+    assert (await ask(host, "POST", "/admin/host/synctriggers")).status_code == 401
+    assert (
+        await ask(host, "POST", "/admin/nonsense", headers={"x-functions-key": "master-key"})
+    ).status_code == 404

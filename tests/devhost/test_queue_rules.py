@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import azure.functions as func
 import pytest
 
 from sandbox.clock import VirtualClock
+from sandbox.devhost import processor
 from sandbox.devhost.inprocess import Host, MemoryQueues, build_host
 from sandbox.devhost.processor import INVISIBLE_SECONDS, Hold, poison_queue
 from tests.devhost.apps import anonymous_app
@@ -232,3 +234,50 @@ async def test_plain_parameter_types(kind: type) -> None:
     await bench.put("job")
     await bench.pump()
     assert bench.seen == ["job"]
+
+
+async def test_a_long_run_stays_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a function runs its message is hidden anew at half time, so that nobody else gets it after ten minutes."""
+    monkeypatch.setattr(processor, "RENEW_EVERY_SECONDS", 0.01)
+    bench = Bench()
+    app = anonymous_app()
+    seen_by_others: list[int] = []
+
+    @app.queue_trigger(arg_name="msg", queue_name="jobs", connection="X")
+    async def work(msg: func.QueueMessage) -> None:
+        for _ in range(3):
+            bench.clock.advance(INVISIBLE_SECONDS - 1)
+            await asyncio.sleep(0.03)
+            seen_by_others.append(len(await bench.queues.receive("jobs", 1, 60)))
+
+    bench.host = build_host(app, queues=bench.queues, clock=bench.clock, environ={})
+    await bench.put()
+    await bench.pump()
+    assert seen_by_others == [0, 0, 0]
+    assert bench.queues.texts("jobs") == []
+
+
+async def test_half_of_ten_minutes() -> None:
+    """A message is hidden for ten minutes, renewed every five."""
+    assert (INVISIBLE_SECONDS, processor.RENEW_EVERY_SECONDS) == (600, 300)
+
+
+async def test_an_output_that_fails_is_a_failure() -> None:
+    """When an output of a queue function cannot be written, the message comes again."""
+    bench = Bench()
+    app = anonymous_app()
+
+    @app.queue_trigger(arg_name="msg", queue_name="jobs", connection="X")
+    @app.queue_output(arg_name="out", queue_name="next", connection="X")
+    async def work(msg: func.QueueMessage, out: func.Out[str]) -> None:
+        bench.seen.append(msg.dequeue_count)
+        out.set("x" * 70_000 if msg.dequeue_count == 1 else "small")
+
+    bench.host = build_host(app, queues=bench.queues, clock=bench.clock, environ={})
+    await bench.put()
+    await bench.pump()
+    assert bench.queues.texts("jobs") != []
+    await bench.pump()
+    assert bench.seen == [1, 2]
+    assert bench.queues.texts("jobs") == []
+    assert len(bench.queues.texts("next")) == 1
