@@ -123,6 +123,7 @@ async def test_the_longest_url_passes() -> None:
     """2,048 characters, inclusive."""
     url = "https://crm.example/".ljust(MAX_URL_CHARACTERS, "a")
     assert (await guard().judge(url)).host == "crm.example"
+    assert MAX_URL_CHARACTERS == 2048
 
 
 INSIDE = {
