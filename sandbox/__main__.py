@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from sandbox.azurite import AzuriteMissing
 from sandbox.processes import ROOT, NotReady, ProcessDied
+from sandbox.story.stage import Lie
 from sandbox.world import World, WorldOptions
 
 DATA_DIR = ROOT / ".sandbox" / "world"
@@ -26,6 +27,9 @@ def main() -> int:
         return asyncio.run(run(asked.sabotage or None))
     except (AzuriteMissing, ProcessDied, NotReady) as error:
         print(f"\n{error}", file=sys.stderr)
+        return 1
+    except Lie as lie:
+        print(f"\nthe story's beginning failed: {lie}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

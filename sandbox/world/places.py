@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -64,11 +65,11 @@ class Place:
 @contextmanager
 def prepared(options: WorldOptions) -> Iterator[Place]:
     """An empty folder and free ports; nobody else uses the folder meanwhile."""
-    with _folder(options) as folder:
+    with _folder(options) as folder, _well_known_ports(options) as preferred:
         for name in ("logs", "keys", "tls"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "clock").write_text("0", encoding="ascii")
-        yield Place(folder, choose_ports(options.told, preferred=options.preferred_ports))
+        yield Place(folder, choose_ports(options.told, preferred=preferred))
 
 
 @contextmanager
@@ -92,6 +93,23 @@ def _folder(options: WorldOptions) -> Iterator[Path]:
             options.told(f"left behind: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _well_known_ports(options: WorldOptions) -> Iterator[bool]:
+    """Whether this world may take the well-known ports: of two that start at once, both would find them free."""
+    if not options.preferred_ports:
+        yield False
+        return
+    with (Path(tempfile.gettempdir()) / f"postbraid-ports-{os.getuid()}").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            options.told("another world has the well-known ports: taking others")
+            mine = False
+        else:
+            mine = True
+        yield mine
 
 
 def _empty(folder: Path) -> None:
