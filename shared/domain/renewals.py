@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,7 +17,9 @@ SWEEP_IDLE_EVERY: Final = timedelta(hours=6)
 ACTIVE_FOR: Final = timedelta(days=7)
 SWEEP_OVERLAP: Final = timedelta(minutes=10)
 LATE_AFTER: Final = timedelta(minutes=5)
-LATE_SWEEPS_UNTIL_DEGRADED: Final = 3
+SWEEPS_IN_A_ROW: Final = 3
+SWEEP_LEASE: Final = timedelta(minutes=10)
+PENDING_LEASE: Final = timedelta(seconds=60)
 
 
 def wanted_expiry(now: datetime) -> datetime:
@@ -47,10 +50,58 @@ def next_sweep_at(gate: Gate, now: datetime) -> datetime:
 
 
 def sweep_since(gate: Gate, now: datetime) -> datetime:
-    """From the cursor back by the overlap; without a cursor from now, since nothing older can be of a thread (R2)."""
-    return (gate.sweep_cursor or now) - SWEEP_OVERLAP
+    """From the cursor back by the overlap; without a cursor from now, since nothing older can be of a thread (R2).
+
+    A slice that goes on where the last one ended needs no overlap, and with it could begin at the same place for ever.
+    """
+    cursor = gate.sweep_cursor or now
+    return cursor if gate.sweep_goes_on else cursor - SWEEP_OVERLAP
 
 
-def is_degraded(late_sweeps: int) -> bool:
-    """Notifications are held to be failing when sweep after sweep finds mail that they did not bring."""
-    return late_sweeps >= LATE_SWEEPS_UNTIL_DEGRADED
+def sweep_is_free(gate: Gate, now: datetime) -> bool:
+    """Whether a sweep is due that nobody is at; the lease of a worker that died runs out (E-4)."""
+    due = gate.sweep_at is not None and gate.sweep_at <= now
+    return due and (gate.sweep_leased_until is None or gate.sweep_leased_until <= now)
+
+
+def subscription_is_lost(gate: Gate, now: datetime) -> bool:
+    """It has expired, or somebody who was making it died."""
+    if gate.subscription is SubscriptionState.PENDING:
+        return not is_being_subscribed(gate, now)
+    expires = gate.subscription_expires_at
+    return gate.subscription is SubscriptionState.ACTIVE and expires is not None and expires <= now
+
+
+def is_being_subscribed(gate: Gate, now: datetime) -> bool:
+    """Whether another worker is just making the subscription; one that died at it leaves `pending` behind (E-27)."""
+    since = gate.pending_since
+    return (
+        gate.subscription is SubscriptionState.PENDING and since is not None and now - since < PENDING_LEASE
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Punctuality:
+    """What sweeps say of notifications. `sweeps` in a row found late mail; below 0: found none since it degraded."""
+
+    sweeps: int
+    degraded: bool
+
+
+def notifications_fail(gate: Gate) -> bool:
+    """Whether the subscription is to be made anew."""
+    return gate.late_sweeps >= SWEEPS_IN_A_ROW
+
+
+def after_sweep(gate: Gate, *, found_late: bool) -> Punctuality:
+    """Notifications are held to be failing after three late sweeps in a row, and to work again after three good ones.
+
+    Right after a subscription was made anew there is nothing to find: one good sweep proves nothing.
+    """
+    if found_late:
+        sweeps = max(gate.late_sweeps, 0) + 1
+        return Punctuality(sweeps, gate.degraded or sweeps >= SWEEPS_IN_A_ROW)
+    if not gate.degraded:
+        return Punctuality(0, degraded=False)
+    sweeps = min(gate.late_sweeps, 0) - 1
+    return Punctuality(sweeps, degraded=True) if sweeps > -SWEEPS_IN_A_ROW else Punctuality(0, degraded=False)

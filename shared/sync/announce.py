@@ -51,12 +51,14 @@ NOT_SYNCED: Final = "message.not_synced"
 FAILED: Final = "message.failed"
 UNCONFIRMED: Final = "message.unconfirmed"
 
+RECOVERED: Final = "connection.recovered"
 CONNECTION_TYPES: Final = {
     ConnectionStatus.CONNECTED: "connection.connected",
     ConnectionStatus.RECONNECT_REQUIRED: "connection.reconnect_required",
     ConnectionStatus.DEGRADED: "connection.degraded",
     ConnectionStatus.DISCONNECTED: "connection.disconnected",
 }
+TYPES: Final = (SENT, RECEIVED, NOT_SYNCED, FAILED, UNCONFIRMED, RECOVERED, *CONNECTION_TYPES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,10 @@ class Recorded:
     changes: tuple[Change, ...]
 
 
-def connection_event(s: Services, mailbox: MailboxRef, connection: Connection, gate: Gate) -> Recorded:
-    """The connection's status is now what this gate says."""
+def connection_event(
+    s: Services, mailbox: MailboxRef, connection: Connection, gate: Gate, *, recovered: bool = False
+) -> Recorded:
+    """The connection's status is now what this gate says; `recovered`: it was degraded until now."""
     status = current_status(connection, gate)
     data = {
         "user_id": connection.user.user_id,
@@ -76,7 +80,8 @@ def connection_event(s: Services, mailbox: MailboxRef, connection: Connection, g
         "mailbox": {"id": mailbox.mailbox_id, "address": gate.address},
     }
     subject = f"{connection.connection_id}|{status.value}|{_iso(s.clock.now())}"
-    return _inline(s, mailbox, CONNECTION_TYPES[status], subject, None, data)
+    event_type = RECOVERED if recovered and status is ConnectionStatus.CONNECTED else CONNECTION_TYPES[status]
+    return _inline(s, mailbox, event_type, subject, None, data)
 
 
 def failed_event(s: Services, mailbox: MailboxRef, item: OutboxItem) -> Recorded:

@@ -9,6 +9,7 @@ from shared.state.due import RENEWAL_LANE, WORK_LANE, lane_of
 from shared.sync.doorbells import ring
 
 MOST_A_MAILBOX = 20
+MOST_READ = 500
 
 
 async def ring_due_work(s: Services) -> int:
@@ -37,8 +38,9 @@ async def _ring_lane(s: Services, lane: str) -> int:
 async def _ring_mailbox(s: Services, mailbox: MailboxRef, lane: str) -> int:
     """One mailbox's backlog is worked in slices (E-24); whatever is due stays listed until it is done."""
     now = s.clock.now()
-    due = [one.value for one in await s.ledger.todos(mailbox, now) if lane_of(one.value.work) == lane]
-    if due:
+    read = await s.ledger.todos(mailbox, now, MOST_READ)
+    due = [one.value for one in read if lane_of(one.value.work) == lane]
+    if due or len(read) == MOST_READ:
         await s.due.promise_at(mailbox, lane, now + keys.BUCKET)
     for todo in due[:MOST_A_MAILBOX]:
         await ring(s, mailbox, todo)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain import renewals
-from shared.domain.errors import MessageRefused, SubscriptionGone, UpstreamSurprise
+from shared.domain.errors import MessageRefused, ProviderUnavailable, SubscriptionGone, UpstreamSurprise
 from shared.domain.model import Gate, MailboxRef, Subscription, SubscriptionState, Todo, Work
 from shared.domain.retries import UNFORESEEN_SECONDS, PutOff
 from shared.ports import Access
@@ -25,6 +26,7 @@ from shared.sync.gatekeeping import respect_pause, through_gate
 FRESH_TOKEN: Final = timedelta(minutes=55)
 GIVEN_UP_EVERY: Final = timedelta(hours=1)
 MOST_FAILURES: Final = len(UNFORESEEN_SECONDS)
+LOOKS_AT_A_NEIGHBOUR: Final = 5
 
 
 async def ensure_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate:
@@ -38,20 +40,62 @@ async def ensure_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> G
     return await create_subscription(s, mailbox, gate)
 
 
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """The gate that says `pending`, and what it said before."""
+
+    gate: Gate
+    before: SubscriptionState
+
+
 async def create_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate:
-    """Intent first, then Graph, then what it granted; a spare left by a crash in between is removed."""
-    interrupted = gate.subscription is SubscriptionState.PENDING
-    generation = gate.generation
-
-    async def pending(now_gate: Gate) -> tuple[Gate, Sequence[Change]]:
-        return replace(now_gate, subscription=SubscriptionState.PENDING), ()
-
-    gate = await through_gate(s, mailbox, generation, pending) or gate
-    access = access_for(s, mailbox, gate)
-    granted, filtered = await _subscribe(s, mailbox, access, gate)
-    if interrupted:
+    """Intent first, then Graph, then what it granted; what was there before, or a crash left, is removed (E-27)."""
+    intent = await _pending(s, mailbox, gate)
+    if isinstance(intent, Gate):
+        return intent
+    access = access_for(s, mailbox, intent.gate)
+    granted, filtered = await _subscribe(s, mailbox, access, intent.gate)
+    if intent.before is not SubscriptionState.NONE:
         await _remove_spares(s, access, granted)
-    return await _record(s, mailbox, gate, granted, filtered=filtered)
+    recorded = await _record(s, mailbox, intent.gate, granted, filtered=filtered)
+    if recorded is None:
+        await s.mail.unsubscribe(access, granted.subscription_id)
+        raise ProviderUnavailable("Another worker has made the subscription.")
+    return recorded
+
+
+async def _pending(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate | _Intent:
+    """Write the intent; or, when a neighbour is at it, wait for what comes of that.
+
+    Raises ProviderUnavailable when the neighbour takes long.
+    """
+    intent: _Intent | None = None
+
+    async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+        nonlocal intent
+        intent = None
+        now = s.clock.now()
+        if renewals.is_being_subscribed(now_gate, now) or _another(now_gate, gate):
+            return None
+        value = replace(now_gate, subscription=SubscriptionState.PENDING, pending_since=now)
+        intent = _Intent(value, now_gate.subscription)
+        return value, ()
+
+    for _ in range(LOOKS_AT_A_NEIGHBOUR):
+        passed = await through_gate(s, mailbox, gate.generation, make)
+        if passed is not None and intent is not None:
+            return replace(intent, gate=passed)
+        stored = await s.ledger.gate(mailbox)
+        if stored is not None and stored.value.subscription is SubscriptionState.ACTIVE:
+            return stored.value
+        await s.sleep(1.0)
+    raise ProviderUnavailable("The subscription is just being made.", retry_after_seconds=5.0)
+
+
+def _another(now_gate: Gate, gate: Gate) -> bool:
+    """Whether somebody has made a subscription since this gate was read."""
+    active = now_gate.subscription is SubscriptionState.ACTIVE
+    return active and now_gate.subscription_id != gate.subscription_id
 
 
 async def _subscribe(
@@ -85,14 +129,19 @@ async def _remove_spares(s: Services, access: Access, granted: Subscription) -> 
 
 async def _record(
     s: Services, mailbox: MailboxRef, gate: Gate, granted: Subscription, *, filtered: bool
-) -> Gate:
+) -> Gate | None:
+    """What was granted; None when this worker was so slow that another has taken over."""
     now = s.clock.now()
     renew = renewals.renew_at(granted.expires_at, now, s.chance.fraction())
 
-    async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]]:
+    async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+        if now_gate.pending_since != gate.pending_since:
+            return None
         value = replace(
             now_gate,
             subscription=SubscriptionState.ACTIVE,
+            pending_since=None,
+            late_sweeps=0,
             subscription_id=granted.subscription_id,
             subscription_expires_at=granted.expires_at,
             subscription_filtered=filtered,
@@ -106,10 +155,11 @@ async def _record(
         return value, changes
 
     result = await through_gate(s, mailbox, gate.generation, make)
-    await s.letters.note_subscription(
-        mailbox, SubscriptionNote(granted.subscription_id, "created", granted.expires_at, now)
-    )
-    return result or gate
+    if result is not None:
+        await s.letters.note_subscription(
+            mailbox, SubscriptionNote(granted.subscription_id, "created", granted.expires_at, now)
+        )
+    return result
 
 
 def _moved(old: datetime | None, fresh: datetime | None, work: Work) -> list[Change]:
@@ -160,6 +210,17 @@ async def recreate_subscription(s: Services, mailbox: MailboxRef) -> Gate | None
     return gate
 
 
+async def replace_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate | None:
+    """Remove a subscription that brings too little, then make another.
+
+    While the old one stands, Graph may take the new one for a duplicate (409), and nothing would change.
+    """
+    if gate.subscription_id is not None:
+        with suppress(SubscriptionGone):
+            await s.mail.unsubscribe(access_for(s, mailbox, gate), gate.subscription_id)
+    return await recreate_subscription(s, mailbox)
+
+
 async def sweep_now(s: Services, mailbox: MailboxRef) -> None:
     """Bring the mailbox's sweep forward to now."""
     now = s.clock.now()
@@ -181,7 +242,7 @@ async def care_by(s: Services, mailbox: MailboxRef, wait: timedelta) -> None:
             return None
         renew, sweep = min(gate.renew_at, until), min(gate.sweep_at, until)
         changes = [*_moved(gate.renew_at, renew, Work.RENEW), *_moved(gate.sweep_at, sweep, Work.SWEEP)]
-        return replace(gate, renew_at=renew, sweep_at=sweep), changes
+        return replace(gate, renew_at=renew, sweep_at=sweep, sweep_leased_until=None), changes
 
     if await through_gate(s, mailbox, None, make) is not None:
         for work in (Work.RENEW, Work.SWEEP):
@@ -198,7 +259,11 @@ async def set_back_care(s: Services, mailbox: MailboxRef, work: Work, failed: Fa
         old = gate.sweep_at if work is Work.SWEEP else gate.renew_at
         if old is None or old > failed.at:
             return None
-        value = replace(gate, sweep_at=until) if work is Work.SWEEP else replace(gate, renew_at=until)
+        value = (
+            replace(gate, sweep_at=until, sweep_leased_until=None)
+            if work is Work.SWEEP
+            else replace(gate, renew_at=until)
+        )
         return value, [Erase(Todo(old, work, "")), new(Todo(until, work, "", attempts))]
 
     if await through_gate(s, mailbox, None, make) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import assert_never
 
-from shared.domain import inbound
+from shared.domain import inbound, renewals
 from shared.domain.errors import GateShut, RowExists, RowMissing
 from shared.domain.model import MailboxRef, Reason, Seen, Todo, Work
 from shared.domain.retries import GiveUp, PutOff
@@ -59,7 +59,7 @@ async def _wake(s: Services, job: WorkJob) -> None:
 async def do_due_sweep(s: Services, mailbox: MailboxRef) -> None:
     """Sweep, unless somebody did: doubled rings cost one read."""
     stored = await s.ledger.gate(mailbox)
-    if stored is not None and stored.value.sweep_at is not None and stored.value.sweep_at <= s.clock.now():
+    if stored is not None and renewals.sweep_is_free(stored.value, s.clock.now()):
         await reconcile_mailbox(s, mailbox)
 
 

@@ -46,6 +46,7 @@ class FakeMail(Failing):
     drops: int = 0
     client_states: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    page_size: int = 50
     unreadable: dict[str, Exception] = field(default_factory=dict)
 
     def now(self) -> datetime:
@@ -146,7 +147,11 @@ class FakeMail(Failing):
         await access.token()
         self.called("sweep")
         found = [one.outline for one in self.mails.values()] + [self.sent_outline(one) for one in self.sent]
-        return OutlinePage(tuple(one for one in found if (one.last_modified_at or since) >= since), None)
+        dated = sorted(((one.last_modified_at or since), number) for number, one in enumerate(found))
+        rows = [found[number] for at, number in dated if at >= since]
+        start = int(next_link or 0)
+        page = tuple(rows[start : start + self.page_size])
+        return OutlinePage(page, str(start + len(page)) if start + len(page) < len(rows) else None)
 
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:
         await access.token()
@@ -258,8 +263,10 @@ class FakeMail(Failing):
         )
 
     def _located(self, number: str, whereabouts: Whereabouts) -> Located:
-        sent = whereabouts is Whereabouts.SENT
-        return Located(self.sent_outline(number) if sent else self._draft_outline(number), whereabouts)
+        if whereabouts is Whereabouts.SENT:
+            return Located(self.sent_outline(number), whereabouts)
+        key = (self.drafts | self.deleted)[number].key
+        return Located(replace(self._draft_outline(number), key=key or None), whereabouts)
 
     def _mail(self, graph_message_id: str) -> FetchedMessage:
         if graph_message_id not in self.mails:

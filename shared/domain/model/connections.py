@@ -96,6 +96,9 @@ class Gate:
     renew_at: datetime | None = None
     sweep_cursor: datetime | None = None
     sweep_at: datetime | None = None
+    sweep_goes_on: bool = False
+    sweep_leased_until: datetime | None = None
+    pending_since: datetime | None = None
     last_thread_activity_at: datetime | None = None
     late_sweeps: int = 0
     degraded: bool = False

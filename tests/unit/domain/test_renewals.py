@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,14 +12,17 @@ from hypothesis import strategies as st
 
 from shared.domain.model import Gate, SubscriptionState
 from shared.domain.renewals import (
-    LATE_SWEEPS_UNTIL_DEGRADED,
     SWEEP_ACTIVE_EVERY,
     SWEEP_IDLE_EVERY,
     SWEEP_OVERLAP,
-    is_degraded,
+    after_sweep,
+    is_being_subscribed,
     next_sweep_at,
+    notifications_fail,
     renew_at,
     renewal_is_due,
+    subscription_is_lost,
+    sweep_is_free,
     sweep_since,
     wanted_expiry,
 )
@@ -101,15 +105,64 @@ def test_a_first_sweep_reads_nothing_old() -> None:
     assert sweep_since(gate(sweep_cursor=None), NOW) == NOW - SWEEP_OVERLAP
 
 
-def test_notifications_count_as_failing_after_three_late_sweeps() -> None:
-    """One late sweep is an accident."""
-    assert [is_degraded(n) for n in range(LATE_SWEEPS_UNTIL_DEGRADED + 2)] == [
-        False,
-        False,
-        False,
-        True,
-        True,
+def judged(*sweeps: str) -> list[tuple[int, bool]]:
+    """What is held of notifications after each sweep: `l` found late mail, `g` none."""
+    state, said = gate(), []
+    for one in sweeps:
+        found = after_sweep(state, found_late=one == "l")
+        state = replace(state, late_sweeps=found.sweeps, degraded=found.degraded)
+        said.append((found.sweeps, found.degraded))
+    return said
+
+
+def test_three_late_sweeps_in_a_row_make_a_mailbox_degraded() -> None:
+    """One lost notification happens; a good sweep between begins the count anew."""
+    assert judged("l", "l", "g", "l", "l") == [(1, False), (2, False), (0, False), (1, False), (2, False)]
+    assert judged("l", "l", "l", "l")[2:] == [(3, True), (4, True)]
+    assert not notifications_fail(gate(late_sweeps=2))
+    assert notifications_fail(gate(late_sweeps=3))
+
+
+def test_three_good_sweeps_in_a_row_make_it_well_again() -> None:
+    """A single one proves nothing: right after a new subscription there is nothing to find."""
+    assert judged("l", "l", "l", "g", "g", "g")[3:] == [(-1, True), (-2, True), (0, False)]
+    assert judged("l", "l", "l", "g", "g", "l", "g", "g", "g")[5:] == [
+        (1, True),
+        (-1, True),
+        (-2, True),
+        (0, False),
     ]
+
+
+def test_a_sweep_that_goes_on_needs_no_overlap() -> None:
+    """With one, a crowd within ten minutes would be read for ever."""
+    assert sweep_since(gate(sweep_cursor=NOW), NOW) == NOW - SWEEP_OVERLAP
+    assert sweep_since(gate(sweep_cursor=NOW, sweep_goes_on=True), NOW) == NOW
+
+
+@pytest.mark.parametrize(
+    ("sweep_at", "leased_until", "free"),
+    [(None, None, False), (1, None, False), (0, None, True), (-5, None, True), (-5, 1, False), (-5, 0, True)],
+)
+def test_one_worker_sweeps_at_a_time(sweep_at: int | None, leased_until: int | None, *, free: bool) -> None:
+    """A due sweep is taken under a lease; the lease of a dead worker runs out (E-4)."""
+    own = gate(
+        sweep_at=None if sweep_at is None else later(minutes=sweep_at),
+        sweep_leased_until=None if leased_until is None else later(minutes=leased_until),
+    )
+    assert sweep_is_free(own, NOW) is free
+
+
+def test_a_subscription_is_lost_when_it_expired_or_its_maker_died() -> None:
+    """Who is making one has a minute for it (E-27)."""
+    pending = gate(subscription=SubscriptionState.PENDING, pending_since=NOW)
+    assert is_being_subscribed(pending, later(seconds=59))
+    assert not subscription_is_lost(pending, later(seconds=59))
+    assert subscription_is_lost(pending, later(seconds=60))
+    assert subscription_is_lost(gate(subscription=SubscriptionState.PENDING), NOW)
+    active = gate(subscription=SubscriptionState.ACTIVE, subscription_expires_at=later(seconds=1))
+    assert [subscription_is_lost(active, later(seconds=n)) for n in (0, 1)] == [False, True]
+    assert not subscription_is_lost(gate(subscription=SubscriptionState.NONE), NOW)
 
 
 @given(records(Gate), times)

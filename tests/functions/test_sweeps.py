@@ -1,0 +1,153 @@
+"""Sweeps that are long, crowded, interrupted or late; one at a time, and always forward."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import azure.functions as func
+import pytest
+
+from shared.domain.errors import Throttled
+from shared.domain.model import Todo, Work
+from shared.state import keys
+from shared.state.ledger import new
+from shared.sync.reconcile_mailbox import PAGES_A_SLICE
+from shared.sync.subscriptions import mailbox_of_key
+from tests.functions.app import BEA_ADDRESS, App, send_body
+from tests.functions.host import workers
+
+
+class Killed(BaseException):
+    """The process is gone in the middle of its work."""
+
+
+def reply(app: App) -> str:
+    """Bea answers the newest send, and Graph tells nobody."""
+    return app.mail.receive(BEA_ADDRESS, in_reply_to=app.mail.last_sent.internet_message_id)
+
+
+def touch(app: App, count: int, seconds: float) -> None:
+    """So many foreign mails were touched within so many seconds, as when a folder is marked read."""
+    for number in range(count):
+        at = app.clock.now() + timedelta(seconds=int(seconds * number / count))
+        app.mail.receive("else@x.example", tags={"last_modified_at": at})
+
+
+def received(app: App) -> int:
+    return app.crm.types().count("message.received")
+
+
+async def swept(app: App, minutes: float = 16) -> int:
+    """The next sweep is due and done; how many pages it read."""
+    before = app.mail.calls.count("sweep")
+    await app.later(minutes=minutes)
+    return app.mail.calls.count("sweep") - before
+
+
+@pytest.mark.parametrize("seconds", [60, 0], ids=["within a minute", "all in one second"])
+async def test_a_crowd_does_not_hide_the_mail_behind_it(begun: App, seconds: float) -> None:
+    """More mails than a slice holds, touched closer together than the overlap: the sweep goes on past them (E-25)."""
+    begun.mail.page_size = 5
+    crowd = 3 * PAGES_A_SLICE * begun.mail.page_size
+    touch(begun, crowd, seconds)
+    begun.clock.forward(seconds=seconds)
+    reply(begun)
+    pages = await swept(begun, 19)
+    assert received(begun) == 1
+    assert pages <= 2.2 * crowd / begun.mail.page_size
+    assert await swept(begun) <= 2
+
+
+async def test_a_pause_in_the_middle_puts_off_the_sweep_and_nothing_else(begun: App) -> None:
+    """No work of its own for each mail behind the pause (E-24); after it everything is found."""
+    replies = [reply(begun) for _ in range(5)]
+    begun.mail.next["fetch"] = [Throttled(120)]
+    begun.clock.forward(minutes=16)
+    await begun.tick()
+    await begun.pump()
+    assert (received(begun), begun.mail.calls.count("fetch")) == (0, 1)
+    await begun.later(minutes=5)
+    assert received(begun) == len(replies)
+
+
+async def test_two_workers_do_not_sweep_the_same_mailbox(begun: App) -> None:
+    """A ring for a sweep that somebody is at costs a read, and not a second sweep (E-4)."""
+    begun.clock.forward(minutes=16)
+    await begun.tick()
+    (message,) = await begun.queues.receive(keys.CARE, 32)
+    before = begun.mail.calls.count("sweep")
+    job = func.QueueMessage(id=message.id, body=message.text)
+    await asyncio.gather(*(workers()[keys.CARE](msg=job) for _ in range(4)))
+    assert begun.mail.calls.count("sweep") - before == 1
+
+
+async def test_a_sweep_whose_worker_died_is_done_by_another(begun: App) -> None:
+    """The lease of the dead runs out."""
+    reply(begun)
+    begun.mail.next["sweep"] = [Killed()]  # type: ignore[list-item]
+    with pytest.raises(Killed):
+        await begun.later(minutes=16)
+    await begun.later(minutes=15)
+    assert received(begun) == 1
+
+
+async def test_late_sweep_after_late_sweep_is_told_and_mended(begun: App) -> None:
+    """Notifications fail: the CRM hears it once, the subscription is replaced, and its return is told as well."""
+    await swept(begun)
+    for _ in range(3):
+        reply(begun)
+        await swept(begun, 15)
+    assert begun.crm.types().count("connection.degraded") == 1
+    assert (await begun.v1("GET", "users/u_ann/connection")).json()["status"] == "degraded"
+    care = [one for one in begun.mail.calls if one in {"subscribe", "unsubscribe"}]
+    assert care == ["subscribe", "unsubscribe", "subscribe"]
+    await swept(begun, 60)
+    assert begun.crm.types()[-1] == "connection.recovered"
+    assert (await begun.v1("GET", "users/u_ann/connection")).json()["status"] == "connected"
+    assert begun.crm.types().count("connection.degraded") == 1
+
+
+async def test_a_single_late_sweep_is_no_news(begun: App) -> None:
+    """One lost notification happens."""
+    reply(begun)
+    await swept(begun, 31)
+    assert begun.crm.types() == ["connection.connected", "message.sent", "message.received"]
+
+
+async def test_first_sends_at_once_make_one_subscription(ready: App) -> None:
+    """The neighbour's is waited for (E-27)."""
+    for number in range(3):
+        await ready.v1("POST", "messages", json=send_body(f"m-{number}"))
+    jobs = [
+        func.QueueMessage(id=one.id, body=one.text) for one in await ready.queues.receive(keys.OUTBOX, 32)
+    ]
+    await asyncio.gather(*(workers()[keys.OUTBOX](msg=one) for one in jobs))
+    await ready.later(minutes=3)
+    assert ready.mail.calls.count("subscribe") == 1
+    assert ready.crm.types().count("message.sent") == 3
+
+
+async def test_a_subscription_whose_maker_died_is_made_by_another(ready: App) -> None:
+    """And the spare that may have been left behind is looked for."""
+    ready.mail.next["subscribe"] = [Killed()]  # type: ignore[list-item]
+    await ready.v1("POST", "messages", json=send_body())
+    with pytest.raises(Killed):
+        await ready.pump()
+    await ready.later(minutes=5)
+    assert ready.crm.types() == ["connection.connected", "message.sent"]
+    assert ready.mail.calls.count("subscribe") == 2
+    assert ready.mail.calls.count("subscriptions") == 1
+
+
+async def test_renewals_are_rung_behind_a_crowd_of_other_work(begun: App) -> None:
+    """A mailbox with hundreds of other things to do keeps its subscription."""
+    mailbox = mailbox_of_key(begun.mail.client_states[-1].split(".")[1])
+    assert mailbox is not None
+    for number in range(200):
+        todo = Todo(begun.clock.now(), Work.RETRY_IMPORT, f"AAMk-{number}")
+        await begun.services.ledger.write(mailbox, new(todo))
+    begun.clock.forward(days=6.3)
+    await begun.tick("renew_subscriptions")
+    await begun.pump(keys.CARE)
+    assert begun.mail.calls.count("renew") == 1
