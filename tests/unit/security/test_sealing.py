@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -183,9 +184,11 @@ async def test_any_text_is_opened_or_refused(bench: Bench, text: str) -> None:
 
 
 async def test_the_same_value_is_never_sealed_alike(bench: Bench) -> None:
-    """A fresh nonce per write (K-1)."""
-    made = {await bench.sealer.seal(TENANT, PLACE, SECRET) for _ in range(20)}
-    assert len({one[-len(SECRET) :] for one in made}) == len(made) == 20
+    """A fresh nonce of 96 bits per write, and the whole tag of 128 (K-1)."""
+    bodies = [(await bench.sealer.seal(TENANT, PLACE, SECRET)).rpartition(".")[2] for _ in range(20)]
+    raw = [base64.urlsafe_b64decode(one + "=" * (-len(one) % 4)) for one in bodies]
+    assert {len(one) for one in raw} == {12 + len(SECRET) + 16}
+    assert len({one[:12] for one in raw}) == len({one[12:] for one in raw}) == 20
 
 
 async def test_the_key_encryption_key_is_asked_once_in_ten_minutes(bench: Bench) -> None:
