@@ -144,7 +144,7 @@ async def test_a_timer_listens(timers: BlobTimers) -> None:
     clock = VirtualClock(NINE)
     host = build_host(app, timers=timers, clock=clock, environ={})
     listening = asyncio.create_task(TimerListener(host.timers["tick"]).run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await _until(lambda: timers.read("tick"))
         assert not fired.is_set()
         clock.advance(3600)
