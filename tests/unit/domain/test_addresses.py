@@ -214,3 +214,9 @@ def test_no_control_stands_in_a_name(name: str) -> None:
     assert validate_recipients([Address(BEA, name)], (), ()) == [
         FieldError("/to/0/name", "no line breaks or other controls")
     ]
+
+
+def test_what_is_no_address_is_compared_as_it_is() -> None:
+    """A bare name, as some senders have it, is not the domain of that name."""
+    assert comparable_address(" Bea ") == "bea"
+    assert comparable_address("bea") != comparable_address("@bea")
