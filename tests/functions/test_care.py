@@ -110,6 +110,8 @@ async def test_care_that_fails_is_done_later(begun: App, event: str, step: str, 
     await begun.later(minutes=9)
     if isinstance(error, Throttled):
         assert begun.mail.calls[before:] == []
+    elif not isinstance(error, GrantDead):
+        assert begun.crm.types().count("message.received") == 1
     await begun.later(hours=25 if isinstance(error, GrantDead) else 1)
     assert step in begun.mail.calls[before:]
     assert begun.crm.types().count("message.received") == 1
@@ -201,11 +203,14 @@ async def test_a_tick_without_work_rings_nothing(ready: App) -> None:
 
 
 async def test_lost_doorbells_are_rung_again(begun: App) -> None:
-    """The queues lost everything: the rows are the truth (E-1)."""
+    """The queues lose everything for half an hour: the rows are the truth, and stay listed until done (E-1)."""
     assert (await begun.v1("POST", "messages", json=send_body("m-2"))).status == 202
-    for queue in keys.QUEUES:
-        for message in await begun.queues.receive(queue, 32):
-            await begun.queues.delete(queue, message)
+    for _ in range(30):
+        for queue in keys.QUEUES:
+            for message in await begun.queues.receive(queue, 32):
+                await begun.queues.delete(queue, message)
+        begun.clock.forward(minutes=1)
+        await begun.tick()
     await begun.later(minutes=8)
     assert begun.mail.calls.count("send") == 2
 
