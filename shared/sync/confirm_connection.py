@@ -29,7 +29,7 @@ from shared.state.connections import mailbox_ref
 from shared.state.ledger import Change
 from shared.state.sessions import PendingConnection, secret_hash
 from shared.sync.announce import connection_event
-from shared.sync.deliver_event import deliver_soon
+from shared.sync.deliver_event import deliver_now
 from shared.sync.doorbells import ring
 from shared.sync.gatekeeping import MAX_TRIES
 from shared.sync.revive_grant import revived
@@ -187,7 +187,7 @@ async def _open_gate(
             continue
         if wake is not None:
             await ring(s, mailbox, wake)
-        await deliver_soon(s, mailbox, recorded)
+        await deliver_now(s, mailbox, recorded)
         return
     raise RowChanged
 
