@@ -21,6 +21,7 @@ CONFIRM_AFTER: Final = timedelta(seconds=60)
 LOOK_UP_EVERY: Final = timedelta(minutes=15)
 GIVE_UP_LOOKING_AFTER: Final = timedelta(days=7)
 GIVE_UP_BUILDING_AFTER: Final = timedelta(hours=24)
+TIDY_AFTER: Final = timedelta(minutes=10)  # longer than a worker that lost its lease can still be at it
 MAX_BUILDS: Final = 1_000
 
 
@@ -54,6 +55,16 @@ class SendAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class StopLooking:
+    """A week has passed: it stays unknown, and nobody asks any more. A copy that is seen by chance still counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tidy:
+    """The send is over: drafts of its other builds are taken out of the user's Drafts (E-11)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Confirm:
     """The sent copy was found."""
 
@@ -73,10 +84,14 @@ class TellUnknown:
     """An hour has passed: the CRM is told that nobody knows, and the looking goes on."""
 
 
-def next_step(item: OutboxItem, gate: Gate | None, now: datetime) -> Nothing | Later | Build | Ask | Fail:
+def next_step(
+    item: OutboxItem, gate: Gate | None, now: datetime
+) -> Nothing | Later | Build | Ask | Fail | Tidy:
     """What a worker that was rung for this send does first."""
-    if item.phase.final or (item.lease_until is not None and item.lease_until > now):
+    if item.lease_until is not None and item.lease_until > now:
         return Nothing()
+    if item.phase.final:
+        return Tidy() if item.due_at is not None else Nothing()
     if item.phase in (Phase.NEW, Phase.BUILDING):
         return _before_sending(item, gate, now)
     if gate is None or gate.state is GateState.CLOSED or gate.generation != item.generation:
@@ -108,10 +123,10 @@ def _unless_paused(gate: Gate, now: datetime) -> Later | None:
 
 def by_whereabouts(
     item: OutboxItem, by_id: Located | None, by_key: tuple[Located, ...], now: datetime
-) -> Confirm | SendAgain | Later | Fail | TellUnknown:
+) -> Confirm | SendAgain | Later | Fail | TellUnknown | StopLooking:
     """What the mailbox's answer means for a send whose outcome was unknown or unconfirmed.
 
-    `by_id` is the recorded draft id looked up (None: 404), `by_key` everything that carries K.
+    `by_id` is the recorded draft id looked up (None: 404), `by_key` everything that carries K or has its Message-ID.
     """
     sent = [one for one in (by_id, *by_key) if one and one.whereabouts is Whereabouts.SENT]
     if sent:
@@ -126,11 +141,17 @@ def by_whereabouts(
 
 def _by_id(
     item: OutboxItem, whereabouts: Whereabouts, now: datetime
-) -> SendAgain | Later | Fail | TellUnknown:
+) -> SendAgain | Later | Fail | TellUnknown | StopLooking:
     if whereabouts is Whereabouts.DELETED_DRAFT:
         return Fail(Reason.CANCELLED_IN_MAILBOX)
-    if whereabouts is Whereabouts.DRAFT and item.phase is Phase.SENDING:
+    if whereabouts is not Whereabouts.DRAFT or item.phase is Phase.SUBMITTED or item.taken_at is not None:
+        return _keep_asking(item, now)
+    since = _awaited_since(item, now)
+    if item.phase is Phase.SENDING and now < since + UNKNOWN_AFTER:
         return SendAgain()
+    # Later people do not expect it any more. It was read just now: nothing came of the last try either.
+    if now >= max(since, item.send_tried_at or since) + UNKNOWN_AFTER:
+        return Fail(Reason.LEFT_IN_DRAFTS)
     return _keep_asking(item, now)
 
 
@@ -146,18 +167,54 @@ def is_its_copy(item: OutboxItem, graph_message_id: str, internet_message_id: st
     """Whether a mail is what became of the draft of a send that has left, whatever else sending changed of it."""
     if item.phase not in (Phase.SENDING, Phase.SUBMITTED, Phase.NEEDS_ATTENTION):
         return False
+    return is_its_draft(item, graph_message_id, internet_message_id)
+
+
+def is_its_draft(item: OutboxItem, graph_message_id: str, internet_message_id: str | None) -> bool:
+    """Whether these name the draft that was to be sent; sending or a move may have changed either (E-12)."""
     same = internet_message_id is not None and internet_message_id == item.draft_internet_message_id
     return same or graph_message_id == item.draft_graph_message_id
 
 
-def _keep_asking(item: OutboxItem, now: datetime) -> Later | TellUnknown:
-    started = item.send_started_at or now
-    if now >= started + UNKNOWN_AFTER and not item.unconfirmed_told:
+def _keep_asking(item: OutboxItem, now: datetime) -> Later | TellUnknown | StopLooking:
+    since = _awaited_since(item, now)
+    if now < since + UNKNOWN_AFTER:
+        return Later(now + ASK_AGAIN_AFTER)
+    if not item.unconfirmed_told:
         return TellUnknown()
-    step = ASK_AGAIN_AFTER if now < started + UNKNOWN_AFTER else LOOK_UP_EVERY
-    return Later(now + step)
+    return Later(now + LOOK_UP_EVERY) if now < since + GIVE_UP_LOOKING_AFTER else StopLooking()
 
 
-def send_again_is_late(item: OutboxItem, now: datetime) -> bool:
-    """After an hour even the same draft is no longer sent: what people do not expect any more is not sent to them."""
-    return item.send_started_at is not None and now >= item.send_started_at + UNKNOWN_AFTER
+def _awaited_since(item: OutboxItem, now: datetime) -> datetime:
+    return item.awaited_since or now
+
+
+# ---- what is left when a send is over
+
+
+KEEPS_ITS_DRAFT: Final = frozenset({Reason.LEFT_IN_DRAFTS, Reason.CANCELLED_IN_MAILBOX})
+NOBODY_MAY_LOOK: Final = frozenset({Reason.DISCONNECTED, Reason.MAILBOX_CHANGED})
+
+
+def tidy_at(item: OutboxItem, now: datetime) -> datetime | None:
+    """When to look for drafts that a send which is over left behind; None where there can be none, and for most."""
+    if item.phase is Phase.FAILED and item.reason in NOBODY_MAY_LOOK:
+        return None
+    own = item.phase is Phase.FAILED and item.build > 0 and item.reason not in KEEPS_ITS_DRAFT
+    return now + TIDY_AFTER if item.build > 1 or own else None
+
+
+def is_left_over(item: OutboxItem, one: Located) -> bool:
+    """Whether this is a draft of ours that nobody needs: never one without K, never the one that was to be sent.
+
+    The recorded draft of a send that Microsoft refused is left over too: the CRM was told that it failed.
+    """
+    if one.whereabouts is not Whereabouts.DRAFT or not one.outline.is_draft or one.outline.key != item.key:
+        return False
+    refused = item.phase is Phase.FAILED and item.reason not in KEEPS_ITS_DRAFT
+    return refused or not is_its_draft(item, one.outline.graph_message_id, one.outline.internet_message_id)
+
+
+def may_turn_out_sent(item: OutboxItem) -> bool:
+    """Whether a sent copy that is seen now changes anything: also when the user sent the draft that had been left."""
+    return not item.phase.final or (item.phase is Phase.FAILED and item.reason is Reason.LEFT_IN_DRAFTS)

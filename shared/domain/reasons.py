@@ -25,8 +25,9 @@ REASON_TEXTS: Final = {
     Reason.SENDING_BLOCKED: "Microsoft has blocked this mailbox from sending.",
     Reason.MAILBOX_UNUSABLE: "The mailbox cannot be used through Microsoft Graph.",
     Reason.REFUSED_BY_PROVIDER: "Microsoft refused the message.",
+    Reason.LEFT_IN_DRAFTS: "The message was not sent; its draft lies in the mailbox's Drafts.",
     Reason.CANCELLED_IN_MAILBOX: "The draft was deleted in the mailbox before it was sent.",
-    Reason.OUTCOME_UNKNOWN: "It is not known whether the message left; the search goes on.",
+    Reason.OUTCOME_UNKNOWN: "It is not known whether the message left; its copy is looked for during seven days.",
     Reason.GAVE_UP: "The message could not be prepared after several tries.",
 }
 

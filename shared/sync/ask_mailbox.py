@@ -8,11 +8,11 @@ from typing import assert_never
 
 from shared.domain import outbound
 from shared.domain.errors import GateShut, ItemGone, RowChanged
-from shared.domain.model import Gate, OutboxItem, Phase, Reason
+from shared.domain.model import Gate, Located, OutboxItem, Phase, Reason
 from shared.state.ledger import Change
 from shared.sync.announce import unconfirmed_event
 from shared.sync.confirm_send import confirm_send
-from shared.sync.deliver_event import deliver_soon
+from shared.sync.deliver_event import deliver_now
 from shared.sync.gatekeeping import through_gate
 from shared.sync.send_row import Sending, fail, moved_send, postpone, save
 from shared.sync.submit_draft import submit
@@ -20,13 +20,17 @@ from shared.sync.submit_draft import submit
 
 async def ask_mailbox(work: Sending) -> None:
     """Ask the mailbox what became of the send."""
-    s, item, access = work.s, work.item, work.access()
+    s, access = work.s, work.access()
     try:
-        by_id = await s.mail.locate(access, item.draft_graph_message_id or "")
+        by_id = await s.mail.locate(access, work.item.draft_graph_message_id or "")
     except ItemGone:
         by_id = None
-    by_key = await s.mail.find_by_key(access, item.key) if by_id is None else ()
-    answer = outbound.by_whereabouts(item, by_id, by_key, s.clock.now())
+    by_key = await _elsewhere(work) if by_id is None else ()
+    now = s.clock.now()
+    if work.item.awaited_since is None:  # the grant was dead, and lives again
+        work.stored = work.stored.changed(replace(work.item, awaited_since=now))
+    item = work.item
+    answer = outbound.by_whereabouts(item, by_id, by_key, now)
     match answer:
         case outbound.Confirm(located):
             await confirm_send(s, work.mailbox, item.key, located.outline)
@@ -36,18 +40,28 @@ async def ask_mailbox(work: Sending) -> None:
             await postpone(s, work.mailbox, work.stored, until)
         case outbound.TellUnknown():
             await _tell_unknown(work)
+        case outbound.StopLooking():
+            await save(work, replace(item, due_at=None, updated_at=now), *moved_send(item, None))
         case outbound.SendAgain():
             await _send_again(work)
         case _:
             assert_never(answer)
 
 
+async def _elsewhere(work: Sending) -> tuple[Located, ...]:
+    """Whatever carries our key; without any, what has the draft's Message-ID (E-12)."""
+    mail, access, item = work.s.mail, work.access(), work.item
+    if found := await mail.find_by_key(access, item.key):
+        return found
+    if item.draft_internet_message_id is None:
+        return ()
+    same = await mail.find_by_message_id(access, item.draft_internet_message_id)
+    return tuple(one for one in same if one.outline.internet_message_id == item.draft_internet_message_id)
+
+
 async def _send_again(work: Sending) -> None:
     """CAS the time of this try through the fence, then send the very same draft."""
     now = work.s.clock.now()
-    if outbound.send_again_is_late(work.item, now):
-        await _tell_unknown(work)
-        return
     check_at = now + outbound.ASK_AGAIN_AFTER
     item = replace(work.item, send_tried_at=now, due_at=check_at, updated_at=now)
 
@@ -66,9 +80,6 @@ async def _send_again(work: Sending) -> None:
 
 async def _tell_unknown(work: Sending) -> None:
     """Tell the CRM once that nobody knows; the search goes on, and a copy that turns up is still announced as sent."""
-    if work.item.unconfirmed_told:
-        await postpone(work.s, work.mailbox, work.stored, work.s.clock.now() + outbound.LOOK_UP_EVERY)
-        return
     now = work.s.clock.now()
     until = now + outbound.LOOK_UP_EVERY
     item = replace(
@@ -81,4 +92,4 @@ async def _tell_unknown(work: Sending) -> None:
     )
     recorded = unconfirmed_event(work.s, work.mailbox, item)
     if await save(work, item, *moved_send(work.stored.value, until), *recorded.changes):
-        await deliver_soon(work.s, work.mailbox, recorded)
+        await deliver_now(work.s, work.mailbox, recorded)

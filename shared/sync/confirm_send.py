@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import Final
 
 from shared.domain import outbound
 from shared.domain.errors import GateShut, RowExists
@@ -21,18 +19,16 @@ from shared.domain.model import (
     Reason,
     Seen,
     Thread,
-    Todo,
-    Work,
 )
 from shared.domain.reply_targets import with_newest
 from shared.services import Services
-from shared.state.ledger import Change, Erase, new
+from shared.state.ledger import Change, new
 from shared.sync.announce import Recorded, activity, sent_event
 from shared.sync.deliver_event import deliver_now
 from shared.sync.gatekeeping import through_gate
+from shared.sync.known_sends import unfinished_sends
+from shared.sync.send_row import moved_send
 from shared.sync.staging import unstage_body
-
-UNFINISHED_ARE_DUE_WITHIN: Final = timedelta(days=2)
 
 
 async def unfinished_send(
@@ -42,14 +38,9 @@ async def unfinished_send(
 
     For a sent copy that has lost our key (Outlook extended properties: nothing promises that they survive sending).
     """
-    for todo in await s.ledger.todos(mailbox, s.clock.now() + UNFINISHED_ARE_DUE_WITHIN):
-        if todo.value.work is not Work.SEND:
-            continue
-        stored = await s.ledger.find(mailbox, OutboxItem, todo.value.ref)
-        item = stored.value if stored is not None else None
-        if item is not None and outbound.is_its_copy(item, graph_message_id, internet_message_id):
-            return item.key
-    return None
+    unfinished = await unfinished_sends(s, mailbox)
+    ours = (one.key for one in unfinished if outbound.is_its_copy(one, graph_message_id, internet_message_id))
+    return next(ours, None)
 
 
 async def confirm_send(s: Services, mailbox: MailboxRef, key: str, outline: Outline) -> Skip:
@@ -62,22 +53,25 @@ async def confirm_send(s: Services, mailbox: MailboxRef, key: str, outline: Outl
     async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
         nonlocal recorded
         stored = await s.ledger.find(mailbox, OutboxItem, key)
-        if stored is None or stored.value.phase.final or stored.value.generation != gate.generation:
+        if stored is None or stored.value.generation != gate.generation:
+            return None
+        if not outbound.may_turn_out_sent(stored.value):
             return None
         changes, recorded = await _confirmed(s, mailbox, gate, stored.value, outline)
+        now = s.clock.now()
         item = replace(
             stored.value,
             phase=Phase.SENT,
-            sent_at=s.clock.now(),
-            due_at=None,
+            sent_at=now,
+            due_at=outbound.tidy_at(stored.value, now),
             lease_until=None,
+            attempts=0,
             event_ref=recorded.ref,
             reason=None,
-            updated_at=s.clock.now(),
+            updated_at=now,
         )
-        old_due = stored.value.due_at
-        ended: list[Change] = [Erase(Todo(old_due, Work.SEND, key))] if old_due else []
-        return replace(gate, last_thread_activity_at=s.clock.now()), [stored.changed(item), *ended, *changes]
+        moved = moved_send(replace(stored.value, attempts=0), item.due_at)
+        return replace(gate, last_thread_activity_at=now), [stored.changed(item), *moved, *changes]
 
     try:
         passed = await through_gate(s, mailbox, None, make)

@@ -17,6 +17,7 @@ from shared.sync.known_sends import waits_for_original
 from shared.sync.send_row import Sending, fail, postpone, refusal_reason, save
 from shared.sync.submit_draft import submit, to_sending
 from shared.sync.subscriptions import ensure_subscription
+from shared.sync.tidy_drafts import tidy_drafts
 
 
 async def send_message(s: Services, mailbox: MailboxRef, key: str, due_at: datetime | None = None) -> None:
@@ -47,6 +48,8 @@ async def send_message(s: Services, mailbox: MailboxRef, key: str, due_at: datet
         case outbound.Ask():
             assert gate is not None  # noqa: S101 - as above
             await ask_mailbox(Sending(s, mailbox, stored, gate.value))
+        case outbound.Tidy():
+            await tidy_drafts(s, mailbox, stored, gate.value if gate else None)
         case _:
             assert_never(step)
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain import outbound
-from shared.domain.errors import GrantDead, MailboxUnusable, MessageRefused, RowChanged, Throttled
+from shared.domain.errors import (
+    AccessRefused,
+    GrantDead,
+    MailboxUnusable,
+    MessageRefused,
+    RowChanged,
+    Throttled,
+)
 from shared.domain.model import Gate, MailboxRef, OutboxItem, Phase, Reason, Todo, Work
 from shared.domain.retries import GiveUp
 from shared.ports import Access
@@ -15,7 +23,7 @@ from shared.state.codec import Stored
 from shared.state.ledger import Change, Erase, new
 from shared.sync.access import access_for
 from shared.sync.announce import failed_event
-from shared.sync.deliver_event import deliver_soon
+from shared.sync.deliver_event import deliver_now
 from shared.sync.doorbells import ring
 from shared.sync.failures import Failed
 
@@ -58,20 +66,31 @@ def moved_send(old: OutboxItem, due_at: datetime | None) -> list[Change]:
 
 
 async def set_back_send(s: Services, mailbox: MailboxRef, key: str, failed: Failed) -> None:
-    """A step of the send failed: try later. Given up, it ends while nothing can have left; after that it is watched."""
+    """A step of the send failed: try later. Given up, it ends while nothing can have left; after that it is watched.
+
+    While the grant is dead its hour does not run. Tidying up is not worth waiting for a grant.
+    """
     stored = await s.ledger.find(mailbox, OutboxItem, key)
-    if stored is None or stored.value.phase.final:
+    if stored is None or stored.value.due_at is None:
         return
     item = stored.value
+    if item.phase.final and isinstance(failed.error, GrantDead | MailboxUnusable | AccessRefused):
+        await tidied(s, mailbox, stored)
+        return
     if isinstance(failed.verdict, GiveUp):
-        if item.phase in {Phase.NEW, Phase.BUILDING}:
+        if item.phase.final:
+            await tidied(s, mailbox, stored)
+        elif item.phase in {Phase.NEW, Phase.BUILDING}:
             await fail(s, mailbox, stored, Reason.GAVE_UP)
         else:
             await postpone(s, mailbox, stored, failed.at + outbound.LOOK_UP_EVERY)
         return
     counts = not isinstance(failed.error, Throttled | GrantDead | MailboxUnusable)
     failing_since = (item.failing_since or failed.at) if counts else None
-    set_back = replace(item, attempts=failed.verdict.attempts, failing_since=failing_since)
+    awaited_since = None if isinstance(failed.error, GrantDead) else item.awaited_since
+    set_back = replace(
+        item, attempts=failed.verdict.attempts, failing_since=failing_since, awaited_since=awaited_since
+    )
     await postpone(s, mailbox, replace(stored, value=set_back), failed.until)
 
 
@@ -89,24 +108,31 @@ async def fail(
     s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem], reason: Reason, detail: str = ""
 ) -> None:
     """End a send that will never leave, and tell the CRM why (E-13)."""
+    now = s.clock.now()
     item = replace(
         stored.value,
         phase=Phase.FAILED,
         reason=reason,
         detail=detail,
-        due_at=None,
         lease_until=None,
-        updated_at=s.clock.now(),
+        attempts=0,
+        updated_at=now,
     )
     recorded = failed_event(s, mailbox, item)
-    item = replace(item, event_ref=recorded.ref)
+    item = replace(item, event_ref=recorded.ref, due_at=outbound.tidy_at(item, now))
+    moved = moved_send(replace(stored.value, attempts=0), item.due_at)
     try:
-        await s.ledger.write(
-            mailbox, stored.changed(item), *moved_send(stored.value, None), *recorded.changes
-        )
+        await s.ledger.write(mailbox, stored.changed(item), *moved, *recorded.changes)
     except RowChanged:
         return
-    await deliver_soon(s, mailbox, recorded)
+    await deliver_now(s, mailbox, recorded)
+
+
+async def tidied(s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem]) -> None:
+    """Nothing more is to be done about a send that is over."""
+    item = replace(stored.value, due_at=None, updated_at=s.clock.now())
+    with suppress(RowChanged):
+        await s.ledger.write(mailbox, stored.changed(item), *moved_send(stored.value, None))
 
 
 def refusal_reason(err: MessageRefused) -> Reason:

@@ -34,6 +34,7 @@ async def to_sending(work: Sending, draft: Draft) -> bool:
         draft_internet_message_id=draft.internet_message_id,
         send_started_at=now,
         send_tried_at=now,
+        awaited_since=now,
         due_at=check_at,
         updated_at=now,
     )
@@ -67,9 +68,16 @@ async def submit(work: Sending) -> None:
         return
     except (Ambiguous, ItemGone, Unavailable):
         return
-    confirm_at = s.clock.now() + outbound.CONFIRM_AFTER
+    now = s.clock.now()
+    confirm_at = now + outbound.CONFIRM_AFTER
     done = replace(
-        item, phase=Phase.SUBMITTED, due_at=confirm_at, lease_until=None, attempts=0, updated_at=s.clock.now()
+        item,
+        phase=Phase.SUBMITTED,
+        taken_at=now,
+        due_at=confirm_at,
+        lease_until=None,
+        attempts=0,
+        updated_at=now,
     )
     if await save(work, done, *moved_send(item, confirm_at)):
         await ring(s, work.mailbox, Todo(confirm_at, Work.SEND, item.key))

@@ -83,7 +83,7 @@ async def test_a_draft_is_not_sent_when_an_hour_has_passed(ready: App) -> None:
     ready.mail.next["locate"] = []
     await ready.later(minutes=20)
     assert ready.mail.calls.count("send") == 1
-    assert ready.crm.types() == ["connection.connected", "message.unconfirmed"]
+    assert ready.crm.types() == ["connection.connected", "message.failed"]
 
 
 async def test_a_draft_that_the_user_deleted_is_not_sent(ready: App) -> None:

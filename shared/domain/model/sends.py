@@ -57,7 +57,11 @@ class SendRequest:
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """A send the CRM was told is accepted. `key` is K of E-10: lower-case hex SHA-256 of (tenant, crm_message_id)."""
+    """A send the CRM was told is accepted. `key` is K of E-10: lower-case hex SHA-256 of (tenant, crm_message_id).
+
+    `awaited_since`: from when its hour counts; None while the grant is dead, for then it does not run. `taken_at`: when
+    Graph said 202.
+    """
 
     key: str
     crm_message_id: str
@@ -88,6 +92,8 @@ class OutboxItem:
     in_reply_to: str | None = None
     send_started_at: datetime | None = None
     send_tried_at: datetime | None = None
+    awaited_since: datetime | None = None
+    taken_at: datetime | None = None
     sent_at: datetime | None = None
     reason: Reason | None = None
     detail: str | None = None

@@ -99,6 +99,7 @@ class Reason(StrEnum):
     SENDING_BLOCKED = "sending_blocked"
     MAILBOX_UNUSABLE = "mailbox_unusable"
     REFUSED_BY_PROVIDER = "refused_by_provider"
+    LEFT_IN_DRAFTS = "left_in_drafts"
     CANCELLED_IN_MAILBOX = "cancelled_in_mailbox"
     OUTCOME_UNKNOWN = "outcome_unknown"
     GAVE_UP = "gave_up"

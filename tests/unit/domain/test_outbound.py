@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from shared.domain.model import Gate, GateState, Located, OutboxItem, Phase, Reason, Whereabouts
 from shared.domain.outbound import (
     ASK_AGAIN_AFTER,
+    GIVE_UP_LOOKING_AFTER,
     LOOK_UP_EVERY,
     MAX_BUILDS,
+    TIDY_AFTER,
     UNKNOWN_AFTER,
     Ask,
     Build,
@@ -23,12 +26,16 @@ from shared.domain.outbound import (
     Later,
     Nothing,
     SendAgain,
+    StopLooking,
     TellUnknown,
+    Tidy,
     by_whereabouts,
+    is_left_over,
+    may_turn_out_sent,
     next_step,
-    send_again_is_late,
+    tidy_at,
 )
-from tests.builders import NOW, gate, later, located, outbox_item
+from tests.builders import KEY, NOW, gate, later, located, outbox_item
 from tests.strategies import records, times
 
 BEFORE = (Phase.NEW, Phase.BUILDING)
@@ -52,8 +59,9 @@ def test_the_phases_of_this_file_are_all_there_are() -> None:
 @pytest.mark.parametrize("phase", FINAL)
 @pytest.mark.parametrize("own", [*SHUT.values(), gate(), gate(generation=2)])
 def test_a_finished_send_is_left_alone(phase: Phase, own: Gate | None) -> None:
-    """Whatever the gate says."""
-    assert next_step(outbox_item(phase=phase), own, NOW) == Nothing()
+    """Whatever the gate says; unless drafts of it may be left over."""
+    assert next_step(outbox_item(phase=phase, due_at=None), own, NOW) == Nothing()
+    assert next_step(outbox_item(phase=phase, due_at=NOW), own, NOW) == Tidy()
 
 
 @pytest.mark.parametrize("phase", Phase)
@@ -151,6 +159,8 @@ def test_every_send_has_a_next_step(item: OutboxItem, own: Gate | None, now: dat
             assert item.phase in ASKED
         case Later(until):
             assert until > now
+        case Tidy():
+            assert item.phase in FINAL
         case Nothing():
             pass
     if isinstance(step, Build | Ask):
@@ -160,7 +170,13 @@ def test_every_send_has_a_next_step(item: OutboxItem, own: Gate | None, now: dat
 
 # ---- what the mailbox's answer means
 
-STARTED = {"draft_internet_message_id": "<draft@x>", "send_started_at": NOW, "send_tried_at": NOW}
+STARTED: dict[str, Any] = {
+    "draft_graph_message_id": "AAMk-draft",
+    "draft_internet_message_id": "<draft@x>",
+    "send_started_at": NOW,
+    "send_tried_at": NOW,
+    "awaited_since": NOW,
+}
 SOON, LATE = later(minutes=6), NOW + UNKNOWN_AFTER
 
 # phase, where the recorded draft lies (None: 404) -> the answer within the first hour
@@ -176,6 +192,7 @@ BY_ID: dict[tuple[Phase, Whereabouts | None], Any] = {
     (Phase.SUBMITTED, OUTBOX): Later(SOON + ASK_AGAIN_AFTER),
     (Phase.SUBMITTED, SENT): Confirm(located(SENT)),
     (Phase.SUBMITTED, None): Later(SOON + ASK_AGAIN_AFTER),
+    # Its hour is over, so it is not sent any more; whether nothing came of it is said an hour after the last try.
     (Phase.NEEDS_ATTENTION, DRAFT): Later(SOON + ASK_AGAIN_AFTER),
     (Phase.NEEDS_ATTENTION, DELETED): Fail(Reason.CANCELLED_IN_MAILBOX),
     (Phase.NEEDS_ATTENTION, OUTBOX): Later(SOON + ASK_AGAIN_AFTER),
@@ -241,19 +258,104 @@ def test_a_copy_that_turns_up_late_is_still_confirmed() -> None:
     assert by_whereabouts(told, None, (located(SENT),), later(days=3)) == Confirm(located(SENT))
 
 
+@pytest.mark.parametrize("phase", ASKED)
+@pytest.mark.parametrize("place", [OUTBOX, None])
+def test_after_a_week_nobody_looks_any_more(phase: Phase, place: Whereabouts | None) -> None:
+    """It stays unknown, and the CRM was told so before; nothing is asked for ever (A sweep may still see a copy)."""
+    by_id, end = located(place) if place else None, NOW + GIVE_UP_LOOKING_AFTER
+    told = outbox_item(phase=phase, unconfirmed_told=True, **STARTED)
+    assert by_whereabouts(told, by_id, (), end - timedelta(seconds=1)) == Later(
+        end - timedelta(seconds=1) + LOOK_UP_EVERY
+    )
+    assert by_whereabouts(told, by_id, (), end) == StopLooking()
+    assert by_whereabouts(replace(told, unconfirmed_told=False), by_id, (), end) == TellUnknown()
+
+
+FRESH_TRY = {"send_tried_at": NOW + timedelta(minutes=58)}
+IN_DRAFTS = [
+    ("within the hour it is sent again", Phase.SENDING, {}, LATE - timedelta(seconds=1), SendAgain()),
+    ("after it, it failed", Phase.SENDING, {}, LATE, Fail(Reason.LEFT_IN_DRAFTS)),
+    ("told as unknown, it failed", Phase.NEEDS_ATTENTION, {}, LATE, Fail(Reason.LEFT_IN_DRAFTS)),
+    ("the last try is not an hour ago", Phase.SENDING, FRESH_TRY, LATE, TellUnknown()),
+    ("now it is", Phase.NEEDS_ATTENTION, FRESH_TRY, LATE + timedelta(minutes=58), Fail(Reason.LEFT_IN_DRAFTS)),
+    ("Graph had said yes", Phase.SUBMITTED, {"taken_at": NOW}, LATE, TellUnknown()),
+    ("and nobody knows since", Phase.NEEDS_ATTENTION, {"taken_at": NOW}, LATE, TellUnknown()),
+    ("the grant is dead", Phase.SENDING, {"awaited_since": None}, later(days=3), SendAgain()),
+    ("it lived again", Phase.SENDING, {"awaited_since": later(days=3)}, later(days=3, minutes=59), SendAgain()),
+    ("and died of age", Phase.SENDING, {"awaited_since": NOW}, later(days=3), Fail(Reason.LEFT_IN_DRAFTS)),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("started", "now", "late"),
-    [
-        (None, NOW, False),
-        (NOW, NOW + UNKNOWN_AFTER - timedelta(seconds=1), False),
-        (NOW, NOW + UNKNOWN_AFTER, True),
-    ],
+    ("_case", "phase", "changes", "now", "answer"), IN_DRAFTS, ids=[one[0] for one in IN_DRAFTS]
 )
-def test_a_draft_is_sent_again_within_an_hour_only(
-    started: datetime | None, now: datetime, *, late: bool
+def test_a_draft_that_still_lies_in_drafts(
+    _case: str, phase: Phase, changes: dict[str, Any], now: datetime, answer: object
 ) -> None:
-    """Later people do not expect it any more."""
-    assert send_again_is_late(outbox_item(send_started_at=started), now) is late
+    """Sent again within an hour only: later people do not expect it any more. Then it failed, unless Graph took it."""
+    item = outbox_item(phase=phase, **{**STARTED, **changes})
+    assert by_whereabouts(item, located(DRAFT), (), now) == answer
+
+
+# ---- what is left when it is over
+
+FAILED, LEFT = Phase.FAILED, Reason.LEFT_IN_DRAFTS
+TIDIED = [
+    ("sent at once", {"phase": Phase.SENT, "build": 1}, False),
+    ("sent after other builds", {"phase": Phase.SENT, "build": 2}, True),
+    ("refused", {"phase": FAILED, "build": 1, "reason": Reason.INVALID_RECIPIENT}, True),
+    ("never built", {"phase": FAILED, "build": 0, "reason": Reason.ATTACHMENT_NOT_FETCHED}, False),
+    ("left in Drafts", {"phase": FAILED, "build": 1, "reason": LEFT}, False),
+    ("left in Drafts beside others", {"phase": FAILED, "build": 2, "reason": LEFT}, True),
+    ("deleted by the user", {"phase": FAILED, "build": 1, "reason": Reason.CANCELLED_IN_MAILBOX}, False),
+    ("disconnected", {"phase": FAILED, "build": 3, "reason": Reason.DISCONNECTED}, False),
+    ("another mailbox", {"phase": FAILED, "build": 3, "reason": Reason.MAILBOX_CHANGED}, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("_case", "changes", "tidies"), TIDIED, ids=[one[0] for one in TIDIED])
+def test_a_send_is_tidied_up_after_where_drafts_may_be_left(
+    _case: str, changes: dict[str, Any], *, tidies: bool
+) -> None:
+    """A plain send costs no call more (E-11)."""
+    assert tidy_at(outbox_item(**changes), NOW) == (NOW + TIDY_AFTER if tidies else None)
+
+
+OTHER = {"is_draft": True, "key": KEY, "graph_message_id": "AAMk-other", "internet_message_id": "<other@x>"}
+OWN = {**OTHER, "graph_message_id": "AAMk-draft", "internet_message_id": "<draft@x>"}
+LEFT_OVERS = [
+    ("a draft of another build", DRAFT, OTHER, True, True),
+    ("without our key", DRAFT, {**OTHER, "key": None}, False, False),
+    ("with another key", DRAFT, {**OTHER, "key": "0" * 64}, False, False),
+    ("not a draft", DRAFT, {**OTHER, "is_draft": False}, False, False),
+    ("sent", SENT, OTHER, False, False),
+    ("on its way", OUTBOX, OTHER, False, False),
+    ("deleted already", DELETED, OTHER, False, False),
+    ("the recorded draft", DRAFT, OWN, False, True),
+    ("the recorded draft under another id", DRAFT, {**OWN, "graph_message_id": "AAMk-9"}, False, True),
+    ("the recorded draft with another Message-ID", DRAFT, {**OWN, "internet_message_id": "<9@x>"}, False, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("_case", "where", "seen", "after_sent", "after_refusal"), LEFT_OVERS, ids=[one[0] for one in LEFT_OVERS]
+)
+def test_only_drafts_of_ours_that_nobody_needs_are_left_over(
+    _case: str, where: Whereabouts, seen: dict[str, Any], *, after_sent: bool, after_refusal: bool
+) -> None:
+    """Never one without our key, never the one that was to be sent, unless Microsoft refused it."""
+    one = located(where, **seen)
+    assert is_left_over(outbox_item(phase=Phase.SENT, **STARTED), one) is after_sent
+    assert is_left_over(outbox_item(phase=FAILED, reason=LEFT, **STARTED), one) is after_sent
+    refused = outbox_item(phase=FAILED, reason=Reason.INVALID_RECIPIENT, **STARTED)
+    assert is_left_over(refused, one) is after_refusal
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_what_is_over_stays_as_it_is_told(phase: Phase) -> None:
+    """But for the draft that was left: its user may send it."""
+    assert may_turn_out_sent(outbox_item(phase=phase, reason=Reason.GAVE_UP)) is (phase not in FINAL)
+    assert may_turn_out_sent(outbox_item(phase=phase, reason=LEFT)) is (phase is not Phase.SENT)
 
 
 @given(
@@ -280,6 +382,9 @@ def test_every_answer_of_the_mailbox_gets_a_decision(
         case TellUnknown():
             assert not item.unconfirmed_told
         case Fail(reason):
-            assert reason is Reason.CANCELLED_IN_MAILBOX
+            assert reason in {Reason.CANCELLED_IN_MAILBOX, Reason.LEFT_IN_DRAFTS}
+            assert reason is not LEFT or (by_id is not None and by_id.whereabouts is DRAFT)
+        case StopLooking():
+            assert item.unconfirmed_told
         case Confirm():
             assert sent

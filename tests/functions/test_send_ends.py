@@ -1,0 +1,215 @@
+"""Every send ends: what stays unknown, what was left in Drafts, and what is tidied up afterwards (E-10 to E-13)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain import ids
+from shared.domain.errors import (
+    Ambiguous,
+    GrantDead,
+    ItemGone,
+    MailboxUnusable,
+    MessageRefused,
+    ProviderUnavailable,
+    Throttled,
+)
+from shared.domain.model import DraftContent, MailboxRef, Todo, Work
+from tests.functions.app import App
+from tests.functions.test_unknown_outcomes import vanished
+
+
+async def todos(app: App) -> list[Todo]:
+    """Sends that somebody will come back to."""
+    mailbox = MailboxRef(app.tenant.tenant_id, ids.mailbox_id(app.tenant.tenant_id, "tid-1", "oid-ann"))
+    found = await app.services.ledger.todos(mailbox, app.clock.now() + timedelta(days=400))
+    return [one.value for one in found if one.value.work is Work.SEND]
+
+
+async def days(app: App, number: int) -> None:
+    """Time passes hour by hour."""
+    for _ in range(number * 24):
+        app.clock.forward(hours=1)
+        await app.tick()
+        await app.pump()
+
+
+# ---- unknown for good
+
+
+async def test_nobody_looks_for_ever(ready: App) -> None:
+    """After a week the search ends; the send stays what it is, unknown, and was told so once."""
+    message_id = await vanished(ready)
+    await days(ready, 6)
+    assert await todos(ready)
+    await days(ready, 2)
+    assert await todos(ready) == []
+    asked = ready.mail.calls.count("locate")
+    await days(ready, 1)
+    assert ready.mail.calls.count("locate") == asked
+    assert await ready.standing(message_id) == ("needs_attention", "outcome_unknown")
+    assert ready.crm.types() == ["connection.connected", "message.unconfirmed"]
+
+
+async def test_a_copy_that_is_seen_after_that_still_counts(ready: App) -> None:
+    """A notification or a sweep points at it: the mail left after all."""
+    message_id = await vanished(ready)
+    await days(ready, 8)
+    ready.mail.sent |= ready.mail.lost
+    await ready.arrives("draft-1")
+    assert await ready.standing(message_id) == ("sent", None)
+    assert ready.crm.types()[1:] == ["message.unconfirmed", "message.sent"]
+
+
+async def test_a_copy_is_found_by_its_message_id(ready: App) -> None:
+    """Sending changed its id and lost our key: nothing else is left to know it by (E-12)."""
+    message_id = await vanished(ready)
+    ready.mail.receive("ann@northwind.example", tags={"internet_message_id": "<draft-1@northwind.example>"})
+    await ready.later(minutes=10)
+    assert await ready.standing(message_id) == ("sent", None)
+    assert ready.mail.calls.count("find_by_message_id") == 1
+    assert ready.mail.calls.count("send") == 1
+
+
+# ---- the grant dies
+
+
+@pytest.mark.parametrize("dead_for_hours", [2, 100])
+async def test_a_grant_that_dies_at_the_send_only_delays_it(ready: App, dead_for_hours: int) -> None:
+    """Nothing left, and its hour does not run: after the repair the very same draft is sent."""
+    ready.mail.next["send"] = [GrantDead()]
+    message_id = await ready.accepted()
+    await ready.pump()
+    ready.sign_in.dead = True
+    ready.clock.forward(hours=dead_for_hours)
+    await ready.tick()
+    await ready.pump()
+    ready.sign_in.dead = False
+    await ready.connect()
+    await ready.later(minutes=10)
+    assert await ready.standing(message_id) == ("sent", None)
+    assert (ready.mail.calls.count("create_draft"), list(ready.mail.sent)) == (1, ["draft-1"])
+    assert "message.unconfirmed" not in ready.crm.types()
+
+
+# ---- left in Drafts
+
+
+async def left_in_drafts(app: App) -> str:
+    """The send had no answer, and for more than an hour nobody could ask."""
+    app.mail.next["send"] = [Ambiguous()]
+    message_id = await app.accepted()
+    await app.pump()
+    app.mail.next["locate"] = [ProviderUnavailable() for _ in range(500)]
+    await app.later(minutes=62)
+    app.mail.next["locate"] = []
+    await app.later(minutes=30)
+    return message_id
+
+
+async def test_a_draft_that_still_lies_there_means_that_it_failed(ready: App) -> None:
+    """That is known, so it is told; the draft stays for its user, and nobody asks again."""
+    message_id = await left_in_drafts(ready)
+    assert await ready.standing(message_id) == ("failed", "left_in_drafts")
+    assert ready.crm.types() == ["connection.connected", "message.failed"]
+    assert list(ready.mail.drafts) == ["draft-1"]
+    assert (ready.mail.calls.count("create_draft"), ready.mail.calls.count("send")) == (1, 1)
+    assert await todos(ready) == []
+
+
+async def test_its_user_may_send_it(ready: App) -> None:
+    """Then the mail left, and the CRM is told so."""
+    message_id = await left_in_drafts(ready)
+    ready.mail.send_drafts()
+    await ready.arrives("draft-1")
+    assert await ready.standing(message_id) == ("sent", None)
+    assert ready.crm.types()[1:] == ["message.failed", "message.sent"]
+
+
+# ---- what other builds left
+
+
+async def second_build(app: App) -> str:
+    """The first draft was made without an answer; the second one is sent."""
+    key = ids.crm_key(app.tenant.tenant_id, "m-1")
+    app.mail.drafts["draft-unanswered"] = DraftContent(key, (), (), (), "Your offer", "")
+    app.mail.drafts["draft-of-the-user"] = DraftContent("", (), (), (), "Lunch", "")
+    for name in ("draft-unanswered", "draft-of-the-user"):
+        app.mail.times[name] = app.clock.now()
+    app.mail.next["create_draft"] = [Ambiguous()]
+    message_id = await app.accepted()
+    await app.later(minutes=3)
+    assert await app.standing(message_id) == ("sent", None)
+    return message_id
+
+
+async def test_drafts_of_other_builds_are_taken_away(ready: App) -> None:
+    """Once the send is over, and never one that is not ours (E-11)."""
+    await second_build(ready)
+    assert len(ready.mail.drafts) == 2
+    await ready.later(minutes=12)
+    assert list(ready.mail.drafts) == ["draft-of-the-user"]
+    assert list(ready.mail.deleted) == ["draft-unanswered"]
+    assert (len(ready.mail.sent), await todos(ready)) == (1, [])
+    assert ready.mail.calls.count("delete_draft") == 1
+
+
+async def test_a_plain_send_costs_no_look(ready: App) -> None:
+    """It left no draft."""
+    await ready.accepted()
+    await ready.later(minutes=30)
+    assert "find_by_key" not in ready.mail.calls
+    assert await todos(ready) == []
+
+
+@pytest.mark.parametrize("step", ["find_by_key", "delete_draft"])
+@pytest.mark.parametrize(
+    "error", [ProviderUnavailable(), Throttled(60), Ambiguous()], ids=lambda one: type(one).__name__
+)
+async def test_trouble_while_tidying_up_is_tried_again(ready: App, step: str, error: Exception) -> None:
+    """The send stays what it is."""
+    message_id = await second_build(ready)
+    ready.mail.next[step] = [error]
+    await ready.later(minutes=20)
+    assert list(ready.mail.drafts) == ["draft-of-the-user"]
+    assert (await ready.standing(message_id), await todos(ready)) == (("sent", None), [])
+
+
+@pytest.mark.parametrize("error", [GrantDead(), MailboxUnusable(), ZeroDivisionError()], ids=repr)
+async def test_tidying_up_is_given_up(ready: App, error: Exception) -> None:
+    """A dead grant or a surprise that stays: a left draft is no reason to come back for ever."""
+    message_id = await second_build(ready)
+    ready.mail.next["find_by_key"] = [error] * 20
+    await ready.later(hours=2)
+    assert await todos(ready) == []
+    assert await ready.standing(message_id) == ("sent", None)
+
+
+async def test_the_draft_of_a_refused_send_is_taken_away(ready: App) -> None:
+    """The CRM was told that it failed; sent by hand as well it would be a second mail."""
+    ready.mail.next["send"] = [MessageRefused("invalid_recipient")]
+    message_id = await ready.accepted()
+    await ready.later(minutes=12)
+    assert await ready.standing(message_id) == ("failed", "invalid_recipient")
+    assert (ready.mail.drafts, list(ready.mail.deleted)) == ({}, ["draft-1"])
+    assert await todos(ready) == []
+
+
+async def test_a_mailbox_that_takes_no_subscription_ends_the_send(ready: App) -> None:
+    """No waiting helps a mailbox without a licence, whichever call says so first."""
+    ready.mail.next["subscribe"] = [MailboxUnusable()]
+    message_id = await ready.accepted()
+    await ready.pump()
+    assert await ready.standing(message_id) == ("failed", "mailbox_unusable")
+
+
+async def test_a_draft_that_is_gone_is_never_made_again(ready: App) -> None:
+    """From `sending` on there is one draft, whatever happens to it (E-10)."""
+    ready.mail.next["send"] = [ItemGone()]
+    await ready.accepted()
+    await ready.pump()
+    ready.mail.drafts.clear()
+    await ready.later(hours=2)
+    assert ready.mail.calls.count("create_draft") == 1
