@@ -19,6 +19,7 @@ from shared.sync.doorbells import ring
 from shared.sync.failures import Failed, attempt
 from shared.sync.gatekeeping import respect_pause, through_gate
 from shared.sync.import_message import Found, import_later, import_message
+from shared.sync.revive_grant import note_grant_alive
 from shared.sync.subscriptions import recreate_subscription, renew_subscription, replace_subscription
 
 PAGES_A_SLICE = 20
@@ -157,6 +158,8 @@ async def _finish(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) ->
     result = await through_gate(s, mailbox, gate.generation, make)
     if due is not None and part.goes_on:
         await ring(s, mailbox, Todo(due, Work.SWEEP, ""))
+    if result is not None and result.grant_dead:
+        await note_grant_alive(s, mailbox, result.connection_id, by_graph=True)
     if result is not None and renewals.notifications_fail(result):
         await replace_subscription(s, mailbox, result)
 
