@@ -86,7 +86,7 @@ async def create_upload_session(call: Call) -> Reply:
     message = messages.find(call)
     if not message.is_draft:
         raise read_only("attachments")
-    session = call.world.uploads.open(call.world, call.mailbox, message, item)
+    session = call.world.uploads.open(call.world, call.caller.client_id, call.mailbox, message, item)
     return Reply(
         201, {"@odata.context": call.context("microsoft.graph.uploadSession"), **session.as_json(call.world)}
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.graphsim import conversations, mail, mime
 from sandbox.graphsim import ids as id_forms
-from sandbox.graphsim.bodies import to_document, without_active_content
+from sandbox.graphsim.bodies import to_document
 from sandbox.graphsim.errors import GraphError
 from sandbox.graphsim.store import Address, Mail
 
@@ -150,7 +150,7 @@ def receive(world: World, mailbox: Mailbox, arriving: Mail) -> Message:
 def _as_stored(arriving: Mail) -> str:
     if arriving.body_type == "text":
         return arriving.body
-    return to_document(without_active_content(arriving.body))
+    return to_document(arriving.body)
 
 
 def _received_tags(world: World) -> frozenset[str]:

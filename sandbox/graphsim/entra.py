@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from sandbox.graphsim.config import Application
-from sandbox.graphsim.errors import invalid_token
+from sandbox.graphsim.errors import invalid_token, revoked_token
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -91,6 +91,7 @@ class Entra:
     refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
     consents: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    revoked_at: dict[str, datetime] = field(default_factory=dict)
     _key: rsa.RSAPrivateKey | None = None
 
     @property
@@ -117,6 +118,8 @@ class Entra:
             raise invalid_token("IDX14100: JWT is not well formed, there are no dots (.).")
         if grant.expires_at <= self.world.now():
             raise invalid_token("Lifetime validation failed, the token is expired.")
+        if since := self.revoked_at.get(grant.token):
+            raise revoked_token(since)
         return grant
 
     def issue_code(self, user: User, query: dict[str, str]) -> str:
@@ -286,7 +289,7 @@ class Entra:
 
     def forget(self) -> None:
         """No sign-in has ever happened."""
-        for kept in (self.codes, self.refresh_tokens, self.grants, self.consents):
+        for kept in (self.codes, self.refresh_tokens, self.grants, self.consents, self.revoked_at):
             kept.clear()
 
     def revoke(self, user: User) -> None:
@@ -295,7 +298,8 @@ class Entra:
             if token.user is user:
                 token.revoked = True
         if self.world.knobs.text("revoked_access_tokens") == "refused":
-            self.grants = {text: one for text, one in self.grants.items() if one.user is not user}
+            ended = [text for text, one in self.grants.items() if one.user is user]
+            self.revoked_at |= dict.fromkeys(ended, self.world.now())
         self.world.subscriptions.sessions_revoked(user)
 
 

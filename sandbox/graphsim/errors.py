@@ -6,9 +6,15 @@ and from field reports, see docs/simulator.md.
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import httpx
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @dataclass(slots=True)
@@ -43,12 +49,27 @@ def access_denied() -> GraphError:
     return GraphError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
 
 
+_CHALLENGE = 'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
+
+
 def invalid_token(message: str) -> GraphError:
     """No, unknown or expired access token."""
-    challenge = (
-        'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
+    return GraphError(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": _CHALLENGE})
+
+
+def revoked_token(since: datetime) -> GraphError:
+    """A token issued before its user's sessions were ended; `claims` asks for one issued since.
+
+    Source: Microsoft identity platform, "Claims challenges, claims requests, and client capabilities".
+    """
+    wanted = {"access_token": {"nbf": {"essential": True, "value": str(int(since.timestamp()))}}}
+    claims = base64.b64encode(json.dumps(wanted).encode()).decode()
+    text = (
+        "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: "
+        "TokenIssuedBeforeRevocationTimestamp"
     )
-    return GraphError(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": challenge})
+    challenge = f'{_CHALLENGE}, error="insufficient_claims", claims="{claims}"'
+    return GraphError(401, "InvalidAuthenticationToken", text, {"WWW-Authenticate": challenge})
 
 
 def bad_query(message: str) -> GraphError:

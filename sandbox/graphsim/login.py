@@ -230,7 +230,29 @@ async def token(world: World, request: Request) -> JSONResponse:
         return JSONResponse(error_body(world, error), error.status)
 
 
+# What a planned fault of the token endpoint may say by its AADSTS number: error, suberror, status
+# ("Microsoft Entra authentication and authorization error codes"; suberrors are general knowledge).
+PLANNED: dict[str, tuple[str, str | None, int]] = {
+    "50076": ("interaction_required", "basic_action", 400),
+    "50079": ("interaction_required", "basic_action", 400),
+    "53003": ("interaction_required", "message_only", 400),
+    "65001": ("invalid_grant", "consent_required", 400),
+    "50173": ("invalid_grant", "bad_token", 400),
+    "70043": ("invalid_grant", "bad_token", 400),
+    "700082": ("invalid_grant", "token_expired", 400),
+    "7000215": ("invalid_client", None, 401),
+    "7000222": ("invalid_client", None, 401),
+    "90033": ("temporarily_unavailable", None, 400),
+}
+
+
 def _strike(fault: Fault | None) -> None:
+    """A fault with an AADSTS number as its code answers that; any other a transient error of its status."""
+    if fault and fault.code in PLANNED:
+        error, suberror, status = PLANNED[fault.code]
+        raise EntraError(
+            error, int(fault.code), "The simulator was told to answer this.", fault.status or status, suberror
+        )
     if fault and fault.status:
         text = "A transient error has occurred. Please try again."
         raise EntraError("temporarily_unavailable", 90033, text, fault.status)

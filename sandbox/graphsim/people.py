@@ -7,7 +7,7 @@ import html
 from typing import TYPE_CHECKING, Any
 
 from sandbox.graphsim import conversations, delivery, mail, replies
-from sandbox.graphsim.bodies import inner, to_document
+from sandbox.graphsim.bodies import inner, to_document, without_active_content
 from sandbox.graphsim.render import when
 from sandbox.graphsim.store import Address, Attachment, Mail
 
@@ -213,7 +213,7 @@ def shown_message(mailbox: Mailbox, one: Message) -> Json:
         "to": [person.address for person in one.to],
         "cc": [person.address for person in one.cc],
         "bcc": [person.address for person in one.bcc],
-        "html": one.body,
+        "html": without_active_content(one.body),
         "is_draft": one.is_draft,
         "is_read": one.is_read,
         "in_reply_to": one.in_reply_to,

@@ -34,6 +34,7 @@ class Session:
     """One upload under way; `received` grows in order."""
 
     token: str
+    client_id: str
     mailbox: Mailbox
     message: Message
     item: dict[str, Any]
@@ -61,7 +62,9 @@ class Uploads:
 
     sessions: dict[str, Session] = field(default_factory=dict)
 
-    def open(self, world: World, mailbox: Mailbox, message: Message, item: dict[str, Any]) -> Session:
+    def open(
+        self, world: World, client_id: str, mailbox: Mailbox, message: Message, item: dict[str, Any]
+    ) -> Session:
         """A new session; raises when the size is outside the limits."""
         size = int(item.get("size") or 0)
         if size < world.knobs.number("upload_session_minimum_bytes"):
@@ -73,7 +76,13 @@ class Uploads:
         if size > MAX_FILE_BYTES:
             raise GraphError(413, "ErrorAttachmentSizeLimitExceeded", "The attachment is larger than 150 MB.")
         session = Session(
-            world.ids.opaque("", 32), mailbox, message, item, size, world.now() + timedelta(hours=1)
+            world.ids.opaque("", 32),
+            client_id,
+            mailbox,
+            message,
+            item,
+            size,
+            world.now() + timedelta(hours=1),
         )
         self.sessions[session.token] = session
         return session
@@ -112,14 +121,24 @@ def _serve(world: World, request: Request, session: Session | None, body: bytes)
         return _refusal(
             401, "InvalidAuthenticationToken", "The upload URL must be used without an Authorization header."
         )
-    if session is None or session.expires_at <= world.now():
+    if session is None or session.expires_at <= world.now() or _is_gone(session):
         return _refusal(404, "ErrorItemNotFound", "The upload session was not found.")
     if request.method == "DELETE":
         del world.uploads.sessions[session.token]
         return Response(status_code=204)
     if request.method == "GET":
         return _progress(session)
-    return _take(world, session, request.headers.get("content-range", ""), body)
+    key = (session.client_id, session.mailbox.user.address.lower())
+    try:
+        with world.throttle.slot(key, world.now(), len(body)):
+            return _take(world, session, request.headers.get("content-range", ""), body)
+    except GraphError as error:
+        return _refusal(error.status, error.code, error.message, error.headers)
+
+
+def _is_gone(session: Session) -> bool:
+    """Whether the draft was sent or deleted meanwhile."""
+    return session.message.immutable_id not in session.mailbox.messages or not session.message.is_draft
 
 
 def _take(world: World, session: Session, content_range: str, body: bytes) -> Response:
@@ -160,9 +179,6 @@ def _progress(session: Session) -> Response:
     return Response(json.dumps(body).encode(), 200, media_type="application/json")
 
 
-def _refusal(status: int, code: str, message: str) -> Response:
-    return Response(
-        json.dumps({"error": {"code": code, "message": message}}).encode(),
-        status,
-        media_type="application/json",
-    )
+def _refusal(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
+    body = json.dumps({"error": {"code": code, "message": message}}).encode()
+    return Response(body, status, headers, media_type="application/json")

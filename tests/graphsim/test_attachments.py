@@ -165,6 +165,26 @@ async def test_an_upload_given_up(lab: Lab, app: App) -> None:
     assert (await app.ok("GET", f"{path}/attachments"))["value"] == []
 
 
+async def test_an_upload_to_a_draft_that_is_gone(lab: Lab, app: App) -> None:
+    """Once the draft is sent or deleted the session is worth nothing."""
+    path = await new_draft(app)
+    url = await session(app, path)
+    await app("POST", f"{path}/send")
+    assert (await put(lab, url, 0, b"x" * MB)).status_code == 404
+
+
+async def test_uploads_count(lab: Lab, app: App) -> None:
+    """Pieces count towards what a mailbox takes in five minutes."""
+    url = await session(app, await new_draft(app), size=10 * MB)
+    uploads = lab.simulator.world.throttle.uploads
+    uploads[next(iter(uploads))].append((lab.clock.now(), 149 * MB))
+    answer = await put(lab, url, 0, b"x" * 2 * MB, 10 * MB)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "ApplicationThrottled")
+    assert answer.headers["retry-after"]
+    lab.clock.advance(301)
+    assert (await put(lab, url, 0, b"x" * 2 * MB, 10 * MB)).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("item", "expected"),
     [

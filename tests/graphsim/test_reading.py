@@ -207,6 +207,15 @@ async def test_bodies(lab: Lab, app: App) -> None:
     assert text["content"].endswith("[cid:logo]")
 
 
+async def test_unsafe_html_on_request(lab: Lab, app: App) -> None:
+    """What is taken out of received mail is kept, and shown to who asks for it."""
+    mail = await lab.arrives(html="<p>Hi</p><script>steal()</script>")
+    shown = (await app.ok("GET", at(mail["id"])))["body"]["content"]
+    assert "steal" not in shown
+    whole = await app.ok("GET", at(mail["id"]), Prefer="outlook.allow-unsafe-html")
+    assert "steal()" in whole["body"]["content"]
+
+
 async def test_the_part_above_the_quotation(lab: Lab, app: App) -> None:
     """The property `uniqueBody` leaves out what a mail program quoted."""
     mail = await lab.arrives(html="<p>Yes, gladly</p><blockquote>Shall we?</blockquote>")

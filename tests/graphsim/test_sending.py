@@ -102,6 +102,15 @@ async def test_wrong_recipients(lab: Lab, app: App, people: list[object]) -> Non
     assert len(await folder(lab, "drafts")) == 1
 
 
+async def test_a_mail_too_large(lab: Lab, app: App) -> None:
+    """More than 35 MB are refused, and the draft stays."""
+    made = await app.ok("POST", "me/messages", draft(attachments=[file()]), **IMMUTABLE)
+    stored = lab.simulator.world.store.mailboxes[ANN].messages[made["id"]]
+    stored.attachments[0].content = b"x" * 36 * 1024 * 1024
+    assert await app.refused("POST", f"{at(made['id'])}/send") == (413, "ErrorMessageSizeExceeded")
+    assert len(await folder(lab, "drafts")) == 1
+
+
 async def test_mail_in_one_call(lab: Lab, app: App) -> None:
     """The action sendMail answers nothing, files a copy unless told not to, and leaves no draft."""
     for body in (

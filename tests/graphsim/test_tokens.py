@@ -204,8 +204,12 @@ async def test_revocation(lab: Lab) -> None:
     assert await App(lab.http, body["access_token"]).ok("GET", "me")
     await lab.knobs(revoked_access_tokens="refused")
     await lab.control("POST", f"users/{ANN}/revoke")
-    refused = await App(lab.http, body["access_token"]).refused("GET", "me")
-    assert refused == (401, "InvalidAuthenticationToken")
+    answer = await App(lab.http, body["access_token"])("GET", "me")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "InvalidAuthenticationToken")
+    challenge = answer.headers["www-authenticate"]
+    assert 'error="insufficient_claims"' in challenge
+    wanted = json.loads(base64.b64decode(challenge.partition('claims="')[2].rstrip('"')))
+    assert int(wanted["access_token"]["nbf"]["value"]) == int(lab.clock.now().timestamp())
     assert await ben.ok("GET", "me")
     again = await tokens(lab)
     assert (await lab.token(refresh_form(again["refresh_token"]))).status_code == 200
@@ -233,6 +237,25 @@ async def test_a_bad_moment(lab: Lab) -> None:
     form = code_form(await lab.code())
     assert_refused(await lab.token(form), 503, "temporarily_unavailable", 90033)
     assert (await lab.token(form)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "error", "suberror"),
+    [
+        ("50076", 400, "interaction_required", "basic_action"),
+        ("53003", 400, "interaction_required", "message_only"),
+        ("65001", 400, "invalid_grant", "consent_required"),
+        ("700082", 400, "invalid_grant", "token_expired"),
+        ("7000222", 401, "invalid_client", None),
+    ],
+)
+async def test_planned_refusals(lab: Lab, code: str, status: int, error: str, suberror: str | None) -> None:
+    """A fault may answer with any number that Entra is known for, as conditional access or an expired secret would."""
+    body = await tokens(lab)
+    await lab.control("POST", "faults", {"operation": "entra.token", "kind": "status", "code": code})
+    answer = await lab.token(refresh_form(body["refresh_token"]))
+    assert assert_refused(answer, status, error, int(code)).get("suberror") == suberror
+    assert (await lab.token(refresh_form(body["refresh_token"]))).status_code == 200
 
 
 async def test_what_the_log_keeps(lab: Lab) -> None:
