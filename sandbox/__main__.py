@@ -96,7 +96,7 @@ def _box(world: World) -> str:
         "",
         f"  the CRM            {world.crm_url}",
         f"  simulated Outlook  {world.sim_http_url}",
-        f"  Postbraid          {world.app_url}",
+        f"  Postbraid's API    {world.app_url}/api/openapi.json",
         "",
         f"  logs               {world.logs_dir}",
         f"  settings           {world.place.environment_file} (set -a; . FILE; python -m shared.ops --help)",
