@@ -190,3 +190,9 @@ def test_real_chance_is_as_long_as_asked_and_never_the_same() -> None:
     assert len({chance.token() for _ in range(50)} | {chance.data(8).hex() for _ in range(50)}) == 100
     assert all(0 <= chance.fraction() < 1 for _ in range(100))
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", chance.token()) for _ in range(50))
+
+
+def test_a_deployment_that_could_not_seal_does_not_start() -> None:
+    """Rather no app than tokens in clear; its storage is reached by identity."""
+    with pytest.raises(SettingsError, match="SEALING_KEY_FILE"):
+        build(Settings.load(CLOUD))
