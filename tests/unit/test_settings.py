@@ -131,6 +131,13 @@ def test_a_deployment_with_a_wrong_setting_does_not_start(change: dict[str, str]
     assert told.startswith(fault)
 
 
+def test_secrets_of_32_characters_are_long_enough() -> None:
+    """Inclusive, one key or two."""
+    short = dict.fromkeys(("GRAPH_WEBHOOK_SECRET", "API_KEY_PEPPER", "LINK_SIGNING_KEYS"), "x" * 32)
+    settings = Settings.load({**CLOUD, **short, "CLIENT_STATE_KEYS": f" {'x' * 32} , {'y' * 32} "})
+    assert [one.reveal()[0] for one in settings.client_state_keys] == ["x", "y"]
+
+
 @pytest.mark.parametrize("name", ["WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"])
 def test_the_local_profile_is_refused_on_azure(name: str) -> None:
     """Its freedoms are for a laptop; the platform's own variables tell where we are (K-5)."""

@@ -30,6 +30,7 @@ from shared.domain.outbound import (
     TellUnknown,
     Tidy,
     by_whereabouts,
+    is_its_copy,
     is_left_over,
     may_turn_out_sent,
     next_step,
@@ -295,6 +296,27 @@ def test_a_draft_that_still_lies_in_drafts(
     """Sent again within an hour only: later people do not expect it any more. Then it failed, unless Graph took it."""
     item = outbox_item(phase=phase, **{**STARTED, **changes})
     assert by_whereabouts(item, located(DRAFT), (), now) == answer
+
+
+COPIES = [
+    ("the draft itself", "AAMk-draft", "<draft@x>", True),
+    ("under the same id, with another Message-ID", "AAMk-draft", "<sent@x>", True),
+    ("under another id, with the same Message-ID", "AAMk-sent", "<draft@x>", True),
+    ("with neither", "AAMk-sent", "<sent@x>", False),
+    ("without a Message-ID", "AAMk-sent", None, False),
+    ("an id that differs by case", "AAMK-DRAFT", None, False),
+]
+
+
+@pytest.mark.parametrize(("_case", "graph_id", "message_id", "copy"), COPIES, ids=[one[0] for one in COPIES])
+@pytest.mark.parametrize("phase", Phase)
+def test_a_sent_copy_is_known_by_the_drafts_ids(
+    _case: str, graph_id: str, message_id: str | None, phase: Phase, *, copy: bool
+) -> None:
+    """Either may change when the draft is sent; and what was not sent, or is known, has no copy to look for (E-12)."""
+    item = outbox_item(phase=phase, **STARTED)
+    assert is_its_copy(item, graph_id, message_id) is (copy and phase in ASKED)
+    assert not is_its_copy(outbox_item(phase=phase), "AAMk-other", None)
 
 
 # ---- what is left when it is over
