@@ -62,9 +62,9 @@ class MailboxAccess:
         try:
             fresh = await s.sign_in.refresh(read.cache, claims=claims)
         except GrantDead as err:
+            await _mark_dead(s, self.mailbox, self.connection_id, read.cache_etag)
             if await s.connections.tokens_etag(*whose) != read.cache_etag:
                 return None  # the user consented anew, or somebody refreshed, while this worker asked
-            await _mark_dead(s, self.mailbox, self.connection_id, read.cache_etag)
             raise GrantDead(noted=True) from err
         await s.connections.save_tokens(*whose, read, fresh.cache, fresh.access_token, fresh.expires_at)
         await note_grant_alive(s, self.mailbox, self.connection_id, by_graph=False)
