@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from statistics import median
 
 from tests.meta.sources import ROOT
 
@@ -23,13 +24,18 @@ HEAVY = (
     "sandbox",
 )
 RATIO = 2.0
-FIRST_CALL_SECONDS = 0.05
+# 50 ms, said as a share of what `import azure.functions` takes (100 ms where this was written): so it holds on a
+# machine that is slow, or busy with other things.
+FIRST_CALL_RATIO = 0.5
+LEAST_PAIRS = 5
+MOST_PAIRS = 25
 # Packages of the development group that httpx and structlog load when they find them; on Azure they are not there.
 NOT_DEPLOYED = ("click", "pygments", "rich")
 AS_DEPLOYED = f"import sys; sys.modules.update(dict.fromkeys({NOT_DEPLOYED!r}))"
 MEASURE = (
     AS_DEPLOYED + "; import time; t = time.process_time(); import {module}; print(time.process_time() - t)"
 )
+FLOOR = MEASURE.format(module="azure.functions")
 
 
 def run(code: str) -> str:
@@ -69,9 +75,9 @@ os.environ.update(
     SEALING_KEY_FILE=key.name, GRAPH_WEBHOOK_SECRET=text, CLIENT_STATE_KEYS=text, API_KEY_PEPPER=text,
     LINK_SIGNING_KEYS=text,
 )
-begun = time.perf_counter()
+begun = time.process_time()
 services()
-print(time.perf_counter() - begun)
+print(time.process_time() - begun)
 """
 
 
@@ -82,13 +88,24 @@ def test_building_the_services_loads_no_storage_sdk() -> None:
     assert printed.splitlines()[-1] == "[]"
 
 
+def times_the_floor(code: str, limit: float) -> float:
+    """CPU time of this code ÷ that of the floor run next to it: the median of several such pairs.
+
+    A busy machine makes runs dearer by up to a half, but both of a pair alike. What is over the limit at first is
+    measured again; code that really is too dear stays so however often.
+    """
+    ratios: list[float] = []
+    while len(ratios) < LEAST_PAIRS or (median(ratios) > limit and len(ratios) < MOST_PAIRS):
+        floor = float(run(FLOOR))
+        ratios.append(float(run(code)) / floor)
+    return median(ratios)
+
+
 def test_building_the_services_is_quick() -> None:
-    """The first call of a fresh process pays at most 50 ms for the services (best of five)."""
-    assert min(float(run(SERVICES)) for _ in range(5)) <= FIRST_CALL_SECONDS
+    """The first call of a fresh process pays at most 50 ms of CPU for the services."""
+    assert times_the_floor(SERVICES, FIRST_CALL_RATIO) <= FIRST_CALL_RATIO
 
 
 def test_importing_the_app_is_quick() -> None:
-    """Importing function_app takes at most twice as long as importing azure.functions alone (CPU, best of nine)."""
-    ours = min(float(run(MEASURE.format(module="function_app"))) for _ in range(9))
-    floor = min(float(run(MEASURE.format(module="azure.functions"))) for _ in range(9))
-    assert ours <= RATIO * floor, f"{ours * 1000:.0f} ms against {floor * 1000:.0f} ms"
+    """Importing function_app takes at most twice the CPU of importing azure.functions alone."""
+    assert times_the_floor(MEASURE.format(module="function_app"), RATIO) <= RATIO
