@@ -107,7 +107,8 @@ class Entra:
 
     def peek(self, authorization: str | None) -> Grant | None:
         """Whose token this is, valid or not; for the log."""
-        return self.grants.get((authorization or "").removeprefix("Bearer ").strip())
+        scheme, _, token = (authorization or "").partition(" ")
+        return self.grants.get(token.strip()) if scheme.lower() == "bearer" else None
 
     def authenticate(self, authorization: str | None) -> Grant:
         """The grant behind a request; raises Graph's 401."""

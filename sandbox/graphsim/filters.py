@@ -162,7 +162,7 @@ class _Parser:
     def literal(self, name: str) -> Value:
         kind, text = self.tokens.pop(0) if self.tokens else ("", "")
         if name in _TIMES and kind == "time":
-            return datetime.fromisoformat(text).astimezone(UTC)
+            return _moment(text)
         if name in _BOOLEANS and text in {"true", "false"}:
             return text == "true"
         if text == "null":
@@ -223,6 +223,13 @@ class _Parser:
 
     def quoted(self) -> str:
         return self.take("text")[1:-1].replace("''", "'")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise bad_query(f"The time '{text}' is not valid.") from error
 
 
 def _property_id(text: str) -> str:

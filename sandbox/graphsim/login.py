@@ -293,7 +293,10 @@ def _basic(request: Request) -> tuple[str, str] | None:
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
-    name, _, secret = base64.b64decode(text).decode().partition(":")
+    try:
+        name, _, secret = base64.b64decode(text).decode().partition(":")
+    except ValueError as error:
+        raise EntraError("invalid_client", 7000215, "Invalid client secret provided.", 401) from error
     return name, secret
 
 

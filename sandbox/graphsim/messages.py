@@ -198,6 +198,7 @@ create_forward = _answering("forward")
 
 async def send_mail(call: Call) -> Reply:
     """POST sendMail: draft and send in one, with nothing to know the mail by afterwards."""
+    _refuse_mime(call)
     given = call.parameters(
         {"Message": "message", "SaveToSentItems": "string"}
         if _says_word(call)

@@ -83,6 +83,12 @@ async def test_other_mailboxes(app: App, path: str) -> None:
     assert await app.refused(method, f"users/{BEN}/{path}") == (403, "ErrorAccessDenied")
 
 
+async def test_the_word_bearer(lab: Lab, app: App) -> None:
+    """The scheme is read in any case."""
+    headers = {"Authorization": f"bearer {app.token}"}
+    assert (await lab.http.get(f"{HTTPS}/v1.0/me", headers=headers)).status_code == 200
+
+
 async def test_tokens_know_their_mailbox(lab: Lab, app: App) -> None:
     """Two people signed in to the same app see each their own."""
     await lab.arrives(subject="For Ann")

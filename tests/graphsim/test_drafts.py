@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.graphsim.conftest import ANN, CAT, IMMUTABLE, MARK, App, Lab, at, draft, to, where
+from tests.graphsim.conftest import ANN, CAT, HTTPS, IMMUTABLE, MARK, App, Lab, at, draft, to, where
 
 
 async def test_a_new_draft(lab: Lab, app: App) -> None:
@@ -103,6 +103,27 @@ async def test_what_received_mail_lets_be_changed(lab: Lab, app: App) -> None:
 async def test_wrong_drafts(app: App, changes: dict[str, object], code: str) -> None:
     """Foreign header names, too many of them, ids that are none, tags that Exchange keeps itself."""
     assert await app.refused("POST", "me/messages", draft(**changes)) == (400, code)
+
+
+@pytest.mark.parametrize("path", ["me/messages", "me/sendMail"])
+async def test_mime_is_not_imitated(lab: Lab, app: App, path: str) -> None:
+    """A message given as MIME text is said not to be taken."""
+    headers = {"Authorization": f"Bearer {app.token}", "Content-Type": "text/plain"}
+    answer = await lab.http.post(f"{HTTPS}/v1.0/{path}", content=b"RnJvbQ==", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (501, "SimulatorNotImplemented")
+
+
+async def test_wrong_changes(app: App) -> None:
+    """PATCH knows the types too, and takes no headers, files or read-only properties."""
+    made = await app.ok("POST", "me/messages", draft())
+    for body, code in (
+        ({"colour": "red"}, "RequestBodyRead"),
+        ({"isRead": "no"}, "RequestBodyRead"),
+        ({"attachments": []}, "ErrorInvalidPropertySet"),
+        ({"changeKey": "x"}, "ErrorInvalidPropertySet"),
+        ({"receivedDateTime": "2026-03-02T00:00:00Z"}, "ErrorInvalidPropertySet"),
+    ):
+        assert await app.refused("PATCH", at(made["id"]), body) == (400, code)
 
 
 async def test_a_foreign_sender(app: App) -> None:

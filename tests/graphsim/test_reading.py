@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.graphsim.conftest import ANN, CAT, IMMUTABLE, MARK, App, Lab, at, draft, file, where
+from tests.graphsim.conftest import ANN, CAT, IMMUTABLE, MARK, App, Lab, at, draft, file, to, where
 
 RECENT = "receivedDateTime ge 2026-01-01T00:00:00Z"
 
@@ -150,6 +150,48 @@ async def test_extended_properties_are_read_by_name_only(app: App) -> None:
         assert len(listed["value"]) == count
 
 
+async def test_comparing_extended_properties(app: App) -> None:
+    """Their values can be compared by eq, ne, contains and startswith; lists of values are read by expansion."""
+    listed = MARK.replace("String", "StringArray")
+    made = await app.ok(
+        "POST",
+        "me/messages",
+        draft(
+            singleValueExtendedProperties=[{"id": MARK, "value": "Key-1"}],
+            multiValueExtendedProperties=[{"id": listed, "value": ["a", "b"]}],
+        ),
+    )
+    for condition, count in {
+        "ep/value ne 'other'": 1,
+        "ep/value ne 'KEY-1'": 0,
+        "contains(ep/value, 'EY-')": 1,
+        "startswith(ep/value, 'key')": 1,
+        "startswith(ep/value, 'ey')": 0,
+    }.items():
+        text = f"singleValueExtendedProperties/Any(ep: ep/id eq '{MARK}' and {condition})"
+        found = await app.ok("GET", f"me/messages?{where(filter=text)}")
+        assert len(found["value"]) == count, condition
+    wrong = f"singleValueExtendedProperties/Any(ep: ep/id ne '{MARK}')"
+    assert (await app.refused("GET", f"me/messages?{where(filter=wrong)}"))[0] == 400
+    expand = f"multiValueExtendedProperties($filter=id eq '{listed}')"
+    shown = await app.ok("GET", f"{at(made['id'])}?{where(expand=expand)}")
+    assert shown["multiValueExtendedProperties"] == [{"id": listed, "value": ["a", "b"]}]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        where(search='"x"'),
+        where(expand="extensions"),
+        where(filter="categories/any(c: c eq 'Red')"),
+        where(filter="toRecipients/all(r: r/emailAddress/address eq 'x')"),
+    ],
+)
+async def test_what_is_not_imitated(app: App, query: str) -> None:
+    """Search, open extensions and other filters over collections are said not to be there."""
+    assert await app.refused("GET", f"me/messages?{query}") == (501, "SimulatorNotImplemented")
+
+
 async def test_standard_tags(lab: Lab, app: App) -> None:
     """Exchange's own tags give Message-ID, In-Reply-To and References without the header list."""
     await lab.knobs(received_reply_tags="both")
@@ -231,6 +273,23 @@ async def test_mime(lab: Lab, app: App) -> None:
     assert answer.headers["content-type"].startswith("text/plain")
     assert f"Message-ID: {mail['internet_message_id']}" in answer.text
     assert "Subject: Quote" in answer.text
+    reply = {
+        "body": {"contentType": "text", "content": "Ten"},
+        "ccRecipients": to(ANN),
+        "bccRecipients": to(ANN),
+    }
+    given = {"Message": {**reply, "attachments": [file("a.txt", b"hello")]}}
+    made = await app.ok("POST", f"{at(mail['id'])}/createReply", given)
+    text = (await app("GET", f"{at(made['id'])}/$value")).text
+    for line in (
+        f"In-Reply-To: {mail['internet_message_id']}",
+        "References: ",
+        "Cc: ",
+        "Bcc: ",
+        'filename="a.txt"',
+    ):
+        assert line in text
+    assert "From: " not in text
 
 
 async def test_both_kinds_of_id(lab: Lab, app: App) -> None:
