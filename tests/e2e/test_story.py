@@ -53,6 +53,7 @@ async def test_connect_write_and_see_both_sides_answer(world: World, person: Bro
     await _answer(carla, "Thank you, one question.", ("plan.png", PNG))
     theirs = crm.locator("[data-testid=message][data-direction=inbound]")
     await expect(_text(theirs)).to_contain_text("one question", timeout=SYNCED_MS)
+    await crm.bring_to_front()
     async with crm.expect_download() as download:
         await theirs.get_by_test_id("attachment").click()
     assert (await (await download.value).path()).read_bytes() == PNG
@@ -67,6 +68,7 @@ async def test_connect_write_and_see_both_sides_answer(world: World, person: Bro
     await expect(crm.get_by_test_id("message")).to_have_count(3)
     assert await crm.evaluate("window.sameDocument"), "everything appeared without loading the page again"
 
+    await crm.bring_to_front()
     await crm.get_by_test_id("reply-body").fill("One more thing from the CRM.")
     await crm.get_by_test_id("reply-send").click()
     newest = carla.get_by_test_id("message").filter(has_text="One more thing from the CRM.")
@@ -113,6 +115,40 @@ async def test_a_file_that_is_too_large_is_named_with_its_reason(
     await expect(refused.get_by_test_id("message-reason")).to_contain_text("3 MB")
     await expect(refused.get_by_test_id("message-body")).to_have_count(0)
     await expect(crm.get_by_test_id("conversation").first).to_contain_text("Not synced")
+
+
+async def test_working_in_the_simulated_outlook(world: World, person: BrowserContext) -> None:
+    """In Outlook a user keeps a draft, sends it later, is answered, archives and deletes; each is said and shown."""
+    bob = await _mail_program(person, f"{world.sim_http_url}/outlook/{BOB}")
+    said, mail = bob.get_by_test_id("said"), bob.get_by_test_id("message").filter(has_text="Lunch")
+    await expect(bob.get_by_text("Nothing in this folder.")).to_be_visible()
+    await bob.get_by_test_id("new-mail").click()
+    await bob.get_by_test_id("compose-to").fill(DEV)
+    await bob.get_by_test_id("compose-subject").fill("Lunch")
+    await bob.get_by_test_id("compose-text").fill("At noon?")
+    await bob.get_by_test_id("compose-draft").click()
+    await expect(said).to_have_text("Kept in Drafts.")
+    await bob.get_by_test_id("folder-drafts").click()
+    await mail.click()
+    await bob.get_by_test_id("send-draft").click()
+    await expect(said).to_have_text("Sent.")
+
+    dev = await _mail_program(person, f"{world.sim_http_url}/outlook/outside/{DEV}")
+    await dev.get_by_test_id("message").filter(has_text="Lunch").click()
+    await _answer(dev, "Yes.")
+    await bob.bring_to_front()  # pages behind others are drawn once a second, and clicks wait for that
+    await bob.get_by_test_id("folder-inbox").click()
+    await expect(mail).to_contain_text("Dev Das")
+    await mail.click()
+    await expect(_text(bob)).to_contain_text("Yes.")
+    await bob.get_by_test_id("archive").click()
+    await expect(said).to_have_text("Moved to Archive.")
+    await bob.get_by_test_id("folder-archive").click()
+    await mail.click()
+    await bob.get_by_test_id("delete").click()
+    await expect(said).to_have_text("Deleted.")
+    await bob.get_by_test_id("folder-deleteditems").click()
+    await expect(mail).to_have_count(1)
 
 
 async def _connect(world: World, crm: Page, person: BrowserContext) -> None:
