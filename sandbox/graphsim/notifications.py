@@ -228,7 +228,8 @@ class Notifier:
             if not item.lifecycle and self.world.knobs.text("missed_event") == "sent":
                 self.lifecycle(item.subscription, "missed")
             return
-        wait = self.world.knobs.number("notification_retry_first_seconds") * 2 ** min(item.attempts - 1, 8)
+        first = max(1.0, self.world.knobs.number("notification_retry_first_seconds"))
+        wait = first * 2 ** min(item.attempts - 1, 8)
 
         def again() -> Any:
             self.waiting.setdefault(item.url, []).append(item)
