@@ -1,0 +1,303 @@
+"""Random days in the life of the system, by a seed: what is done, what goes wrong, and what must be true afterwards."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from sandbox.graphsim.knobs import KNOBS, Value
+from sandbox.story.acts import PDF, attached
+from sandbox.story.stage import ANN, ANN_ADDRESS, CARLA, STRANGER, Stage
+from tests.simulation.settings import BESIDE, LEFT_OUT, NUMBERS
+from tests.simulation.world import OneProcess
+
+MINUTE, HOUR = 60.0, 3600.0
+PATTERNS = (
+    "message.get", "message.list", "message.create", "message.createReply", "message.update", "message.send",
+    "message.*", "attachment.*", "subscription.*", "*",
+)  # fmt: skip
+MAILBOX = f"mailboxes/{ANN_ADDRESS}"
+_WORD = re.compile(r"(?:Send|Answer|Outlook|Private)\d{3}x")
+
+
+def own_word(mail: dict[str, Any]) -> str:
+    """The word of a mail, wherever it lies: the first, for what it quotes comes after."""
+    found = _WORD.search(str(mail.get("html") or mail.get("text") or mail.get("snippet") or ""))
+    return found[0] if found else ""
+
+
+def chosen_knobs(dice: random.Random) -> dict[str, Value]:
+    """Some knobs turned, as far as something is left to go by."""
+    turned: dict[str, Value] = {}
+    for knob in KNOBS:
+        if knob.name in LEFT_OUT or dice.random() < 0.5:
+            continue
+        value = dice.choice(knob.values if knob.values is not None else NUMBERS[knob.name])
+        for beside in BESIDE.get((knob.name, value), ())[:1]:
+            turned |= beside
+        turned.setdefault(knob.name, value)
+    for (name, value), besides in BESIDE.items():
+        if turned.get(name) == value:
+            turned |= besides[0]
+    return turned
+
+
+@dataclass(slots=True)
+class Explorer:
+    """Makes moves at random and remembers what must come of them. Every mail has a word of its own."""
+
+    world: OneProcess
+    dice: random.Random
+    sends: dict[str, str] = field(default_factory=dict)  # word → id in the CRM
+    thread_mails: list[str] = field(default_factory=list)  # words that must be in the CRM once
+    refused_mails: list[str] = field(default_factory=list)  # words of mails whose file keeps them out
+    foreign_mails: list[str] = field(default_factory=list)  # words that nobody may read
+    tale: list[str] = field(default_factory=list)
+    _words: int = 0
+
+    @property
+    def stage(self) -> Stage:
+        """Where it is played."""
+        return self.world.stage
+
+    def word(self, kind: str) -> str:
+        """A word that no other mail has."""
+        self._words += 1
+        return f"{kind}{self._words:03}x"
+
+    async def move(self) -> None:
+        """One move, and a little time."""
+        name, act = self.dice.choices(MOVES, weights=[one[2] for one in MOVES])[0][:2]
+        self.tale.append(f"{self.world.clock.now():%d %H:%M:%S} {name}")
+        await act(self)
+        await self.world.advance(self.dice.choice((0.0, 1.0, 5.0, 30.0, 90.0)))
+
+    async def drain(self) -> None:
+        """Everything is well again, and time enough for all that waits."""
+        await self.stage.control("DELETE", "faults")
+        await self.stage.control("POST", "notifications", action="resume")
+        await self.stage.of_crm("POST", "/__control/outage", count=0)
+        for _ in range(3):
+            await self.world.advance(3 * HOUR)
+        for _ in range(4):
+            await self.world.advance(6 * HOUR)
+
+    # ---- moves
+
+    async def crm_begins(self) -> None:
+        """The CRM writes to the contact."""
+        await self._send({})
+
+    async def crm_replies(self) -> None:
+        """The CRM answers in one of its threads."""
+        known = [one for one in await self.stage.crm_messages() if one["thread_id"]]
+        if known:
+            one = self.dice.choice(known)
+            await self._send({"conversation_id": one["conversation_id"], "thread_id": one["thread_id"]})
+
+    async def _send(self, place: dict[str, str]) -> None:
+        word = self.word("Send")
+        files = [attached(f"{word}.pdf", "application/pdf", PDF)] if self.dice.random() < 0.3 else []
+        sent = await self.stage.of_crm(
+            "POST", "/api/messages", crm_message_id=f"crm-{word}", user_id=ANN, to=CARLA, subject=f"About {word}",
+            html=f"<p>{word}</p>", attachments=files, **place,
+        )  # fmt: skip
+        self.sends[word] = str(sent["id"])
+
+    async def contact_answers(self) -> None:
+        """The contact answers a mail of some thread, now and then with a file that must not pass."""
+        got = [one for one in await self.stage.outside(CARLA) if not own_word(one).startswith("Private")]
+        if not got:
+            return
+        bad = self.dice.random() < 0.2
+        word = self.word("Answer")
+        (self.refused_mails if bad else self.thread_mails).append(word)
+        files = [attached("run.exe", "application/octet-stream", b"MZ\0\0")] if bad else []
+        if not bad and self.dice.random() < 0.3:
+            files = [attached("a.pdf", "application/pdf", PDF)]
+        await self._outside_reply(self.dice.choice(got), word, files)
+
+    async def _outside_reply(self, mail: dict[str, Any], word: str, files: list[dict[str, str]]) -> None:
+        number = mail["internet_message_id"]
+        await self.stage.control(
+            "POST",
+            f"outside/{CARLA}/reply",
+            internet_message_id=number,
+            html=f"<p>{word}</p>",
+            attachments=files,
+        )
+
+    async def user_answers(self) -> None:
+        """The user answers a contact's mail in Outlook, maybe from a draft that lay for a while."""
+        inbox = [
+            one
+            for one in await self.stage.mailbox()
+            if one["folder"] == "inbox" and own_word(one) in self.thread_mails
+        ]
+        if not inbox:
+            return
+        word, later = self.word("Outlook"), self.dice.random() < 0.5
+        self.thread_mails.append(word)
+        draft = await self.stage.control(
+            "POST", f"{MAILBOX}/compose", action="reply", graph_message_id=self.dice.choice(inbox)["id"],
+            html=f"<p>{word}</p>", draft_only=later,
+        )  # fmt: skip
+        if later:
+            await self.world.advance(self.dice.choice((5.0, 300.0)))
+            await self.stage.control("POST", f"{MAILBOX}/messages/{quote(draft['id'], safe='')}/send")
+
+    async def stranger_writes(self) -> None:
+        """Foreign mail, under a subject of ours."""
+        word = self.word("Private")
+        self.foreign_mails.append(word)
+        subject = self.dice.choice(["Lunch", *(f"Re: About {one}" for one in self.sends)])
+        writer = self.dice.choice((STRANGER, CARLA))
+        await self.stage.control(
+            "POST", f"outside/{writer}/compose", to=[ANN_ADDRESS], subject=subject, html=f"<p>{word}</p>"
+        )
+
+    async def user_writes(self) -> None:
+        """The user begins a thread in Outlook, with a contact of the CRM."""
+        word = self.word("Private")
+        self.foreign_mails.append(word)
+        await self.stage.control(
+            "POST",
+            f"{MAILBOX}/compose",
+            action="new",
+            to=[CARLA],
+            subject=f"Own {word}",
+            html=f"<p>{word}</p>",
+        )
+
+    async def tidy(self) -> None:
+        """A mail is read or moved."""
+        mails = [one for one in await self.stage.mailbox() if one["folder"] == "inbox"]
+        if mails:
+            action, more = self.dice.choice([("read", {"is_read": True}), ("move", {"folder": "archive"})])
+            mail = quote(self.dice.choice(mails)["id"], safe="")
+            await self.stage.control("POST", f"{MAILBOX}/messages/{mail}/{action}", **more)
+
+    async def notifications_fail(self) -> None:
+        """The next notifications are lost or doubled."""
+        action, count = self.dice.choice(("drop", "double")), self.dice.randint(1, 3)
+        await self.stage.control("POST", "notifications", action=action, count=count)
+
+    async def notifications_late(self) -> None:
+        """Notifications are held back for a while."""
+        await self.stage.control("POST", "notifications", action="pause")
+        await self.world.advance(self.dice.choice((30.0, 1200.0)))
+        await self.stage.control("POST", "notifications", action="resume")
+
+    async def graph_fails(self) -> None:
+        """Graph answers wrongly: before or after it has done the work, or doing it later."""
+        kind = self.dice.choice(("status", "status", "drop_before", "drop_after", "commit_late"))
+        fault = {
+            "operation": self.dice.choice(PATTERNS), "kind": kind, "count": self.dice.randint(1, 3),
+            "address": ANN_ADDRESS,
+        }  # fmt: skip
+        if kind == "status":
+            fault["status"] = self.dice.choice((429, 500, 503, 504))
+            fault["retry_after"] = self.dice.choice((None, "5", "2.5", "120"))
+        if kind == "commit_late":
+            fault["seconds"] = self.dice.choice((1.0, 20.0, 200.0))
+        self.tale[-1] += f" {fault}"
+        await self.stage.control("POST", "faults", **fault)
+
+    async def mailbox_is_throttled(self) -> None:
+        """Every call for the mailbox is answered 429 for a while."""
+        seconds = self.dice.choice((20, 120, 700))
+        await self.stage.control("POST", "throttle", address=ANN_ADDRESS, seconds=seconds, retry_after=15)
+
+    async def crm_is_down(self) -> None:
+        """The CRM's endpoint refuses the next deliveries."""
+        await self.stage.of_crm("POST", "/__control/outage", count=self.dice.randint(1, 4))
+
+    async def lifecycle(self) -> None:
+        """Graph says something about the subscription."""
+        event = self.dice.choice(("missed", "subscriptionRemoved", "reauthorizationRequired"))
+        for one in (await self.stage.control("GET", "subscriptions"))["subscriptions"]:
+            await self.stage.control("POST", f"subscriptions/{one['id']}/lifecycle", event=event)
+
+    async def time_passes(self) -> None:
+        """The clock jumps."""
+        await self.world.advance(self.dice.choice((2 * MINUTE, 20 * MINUTE, 2 * HOUR, 9 * HOUR)))
+
+    # ---- what must be true
+
+    async def lies(self) -> list[str]:
+        """Everything that is not as it must be."""
+        return [
+            *await self._about_sends(),
+            *await self._about_mails(),
+            *await self._about_foreign_mail(),
+            *await self._about_events(),
+        ]
+
+    async def _about_sends(self) -> list[str]:
+        left = Counter(own_word(mail) for mail in await self.stage.outside(CARLA))
+        found = []
+        for word, identity in self.sends.items():
+            status = (await self.stage.of_crm("GET", f"/api/messages/{identity}"))["status"]
+            fits = {"sent": (1,), "failed": (0,), "unconfirmed": (0, 1)}
+            if left[word] not in fits.get(status, ()):
+                found.append(f"{word} is {status} and left {left[word]} times")
+        return found
+
+    async def _about_mails(self) -> list[str]:
+        seen = Counter(own_word(one) for one in await self.stage.crm_messages())
+        told = await self.stage.crm_events("message.not_synced")
+        found = [
+            f"{word} is shown {seen[word]} times"
+            for word in (*self.thread_mails, *self.sends)
+            if seen[word] != 1
+        ]
+        found += [f"{word} is shown" for word in (*self.refused_mails, *self.foreign_mails) if seen[word]]
+        if len(told) != len(self.refused_mails):
+            found.append(f"{len(told)} refusals were told, not {len(self.refused_mails)}")
+        return found
+
+    async def _about_foreign_mail(self) -> list[str]:
+        mails = await self.stage.mailbox()
+        foreign = {one["id"] for one in mails if own_word(one) in self.foreign_mails}
+        _, log = await self.stage.requests()
+        read = [one for one in log if one["reads_body"] and one["message_id"] in foreign]
+        lists = [one for one in log if one["reads_body"] and one["operation"] == "message.list"]
+        return [f"read: {one['operation']} of {one['at']}" for one in (*read, *lists)]
+
+    async def _about_events(self) -> list[str]:
+        feed = {one["id"] for one in (await self.stage.api("GET", "/v1/events?limit=500")).json()["events"]}
+        heard = [one["id"] for one in await self.stage.crm_events()]
+        poison = [
+            queue
+            for queue in ("changes", "outbox", "deliveries", "care")
+            if await self.world.services.queues.count(f"{queue}-poison")
+        ]
+        return [
+            *(f"{one} was not told" for one in feed - set(heard)),
+            *(f"{one} is not in the feed" for one in set(heard) - feed),
+            *(f"poison in {queue}" for queue in poison),
+        ]
+
+
+Act = Callable[[Explorer], Awaitable[None]]
+MOVES: tuple[tuple[str, Act, int], ...] = (
+    ("the CRM begins a thread", Explorer.crm_begins, 3),
+    ("the CRM replies", Explorer.crm_replies, 4),
+    ("the contact answers", Explorer.contact_answers, 6),
+    ("the user answers in Outlook", Explorer.user_answers, 3),
+    ("a stranger writes", Explorer.stranger_writes, 2),
+    ("the user writes in Outlook", Explorer.user_writes, 1),
+    ("a mail is tidied up", Explorer.tidy, 1),
+    ("notifications fail", Explorer.notifications_fail, 2),
+    ("notifications are late", Explorer.notifications_late, 1),
+    ("Graph fails", Explorer.graph_fails, 5),
+    ("the mailbox is throttled", Explorer.mailbox_is_throttled, 1),
+    ("the CRM is down", Explorer.crm_is_down, 1),
+    ("a lifecycle event", Explorer.lifecycle, 1),
+    ("time passes", Explorer.time_passes, 2),
+)
