@@ -24,11 +24,6 @@ async def deliver_now(s: Services, mailbox: MailboxRef, recorded: Recorded) -> N
     await deliver_event(s, mailbox, recorded.ref)
 
 
-async def deliver_soon(s: Services, mailbox: MailboxRef, recorded: Recorded) -> None:
-    """As deliver_now; named for the places where something else failed before."""
-    await deliver_event(s, mailbox, recorded.ref)
-
-
 async def deliver_event(s: Services, mailbox: MailboxRef, ref: str, due_at: datetime | None = None) -> None:
     """One attempt for one recorded event; whatever comes of it is written on its row.
 
