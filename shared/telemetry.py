@@ -17,7 +17,7 @@ from shared.settings import Settings
 ALLOWED: Final = frozenset({
     "event", "level", "timestamp", "function", "status", "problem", "hints", "dropped", "rung", "buried", "past_due",
     "error", "where", "stack", "tenant", "mailbox", "connection", "thread", "decision", "reason", "operation", "port",
-    "attempts", "request_id", "code", "work",
+    "attempts", "request_id", "code", "work", "erased",
 })  # fmt: skip
 QUIET: Final = ("azure", "httpx", "httpcore", "msal", "urllib3", "asyncio")
 
