@@ -98,6 +98,8 @@ class Receiver:
         while True:
             page = await product.events(self.store.note(CURSOR))
             for raw in page["events"]:
+                if raw.get("expired"):
+                    continue  # it was there once, and its content is no longer kept
                 applied += (
                     self._take(raw["id"], msgspec.convert(raw, Envelope), now, "catch_up").status == 204
                 )

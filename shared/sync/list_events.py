@@ -17,9 +17,11 @@ from shared.domain.errors import InvalidRequest
 from shared.domain.model import Event, MailboxRef
 from shared.services import Services
 from shared.state import keys
-from shared.sync.staging import unstage
+from shared.sync.staging import event_body
 
-SETTLED: Final = timedelta(seconds=60)
+# A writer may take this long from the time it gives its event to the end of its transaction: a blob, a due row, a gate
+# that others change meanwhile.
+SETTLED: Final = timedelta(minutes=5)
 CURSOR: Final = re.compile(r"[A-Za-z0-9|._]{0,100}")
 
 
@@ -48,5 +50,9 @@ def _cursor(s: Services, page: list[Event], after: str) -> str:
 
 
 async def _shown(s: Services, event: Event) -> dict[str, Any]:
-    body = event.body if event.body is not None else await unstage(s, event.body_blob or "")
+    """The event as it was told; when its content is gone its place stays, so that the feed goes on behind it."""
+    body = await event_body(s, event)
+    if body is None:
+        gone = {"type": event.type, "timestamp": event.at, "expired": True, "data": None}
+        return {"id": event.event_id, **gone}
     return {"id": event.event_id, **msgspec.json.decode(body)}

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from shared.domain import ids
 from shared.domain.errors import NotFound
-from shared.domain.model import Event, MailboxRef, MessageRecord, OutboxItem, Phase, StagedFile
+from shared.domain.model import (
+    Event,
+    MailboxRef,
+    MessageRecord,
+    OutboxItem,
+    Phase,
+    Reason,
+    StagedFile,
+    Thread,
+)
 from shared.domain.reasons import reason_text
 from shared.services import Services
 from shared.sync.announce import files_data
-from shared.sync.staging import unstage
+from shared.sync.staging import event_data, unstage
 
 STATUS_OF_PHASE = {
     Phase.NEW: "accepted",
@@ -61,7 +68,7 @@ async def _of_send(s: Services, mailbox: MailboxRef, item: OutboxItem) -> dict[s
         "direction": "outbound",
         "origin": "crm",
         "status": STATUS_OF_PHASE[item.phase],
-        "reason": {"code": item.reason.value, "detail": reason_text(item.reason)} if item.reason else None,
+        "reason": _reason(item.reason),
         "created_at": item.created_at,
         "updated_at": item.updated_at,
     }
@@ -72,17 +79,18 @@ async def _of_send(s: Services, mailbox: MailboxRef, item: OutboxItem) -> dict[s
 
 async def _of_mail(s: Services, mailbox: MailboxRef, record: MessageRecord) -> dict[str, Any]:
     data = await _data(s, mailbox, record.event_ref, record.message_id, record.files)
+    told = data or {"crm_thread_id": await _crm_thread(s, mailbox, record.thread_id)}
     synced = record.reason is None
     return {
         "id": record.message_id,
         "crm_message_id": None,
         "thread_id": record.thread_id,
-        "crm_thread_id": data.get("crm_thread_id"),
-        "user_id": data.get("user_id"),
+        "crm_thread_id": told.get("crm_thread_id"),
+        "user_id": told.get("user_id"),
         "direction": record.direction.value,
         "origin": record.origin.value,
         "status": record.status,
-        "reason": None if synced else data.get("reason"),
+        "reason": told.get("reason") or _reason(record.reason),
         "created_at": record.created_at,
         "updated_at": record.created_at,
         **({"message": data} if synced else {}),
@@ -91,22 +99,22 @@ async def _of_mail(s: Services, mailbox: MailboxRef, record: MessageRecord) -> d
 
 async def _data(
     s: Services, mailbox: MailboxRef, event_ref: str | None, message_id: str, files: tuple[StagedFile, ...]
-) -> dict[str, Any]:
-    """What the CRM was told, with links signed anew."""
+) -> dict[str, Any] | None:
+    """What the CRM was told, with links signed anew; None when that is no longer kept."""
     stored = await s.ledger.find(mailbox, Event, event_ref or "")
-    if stored is None:
-        return {}
-    data = await event_data(s, stored.value)
-    if "attachments" in data:
+    data = await event_data(s, stored.value) if stored else None
+    if data is not None and "attachments" in data:
         data["attachments"] = files_data(s, mailbox, message_id, files)
     return data
 
 
-async def event_data(s: Services, event: Event) -> dict[str, Any]:
-    """The `data` of a recorded event."""
-    body = event.body if event.body is not None else await unstage(s, event.body_blob or "")
-    data: dict[str, Any] = msgspec.json.decode(body)["data"]
-    return data
+async def _crm_thread(s: Services, mailbox: MailboxRef, thread_id: str) -> str | None:
+    thread = await s.ledger.find(mailbox, Thread, thread_id)
+    return thread.value.crm_thread_id if thread else None
+
+
+def _reason(reason: Reason | None) -> dict[str, str] | None:
+    return {"code": reason.value, "detail": reason_text(reason)} if reason else None
 
 
 async def open_file(s: Services, token: str) -> tuple[StagedFile, bytes]:

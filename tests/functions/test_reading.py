@@ -99,7 +99,7 @@ async def filled(app: App) -> list[dict[str, Any]]:
         app.clock.forward(seconds=1)
     await app.sent("m-2", user_id="u_bob")
     await app.answered()
-    app.clock.forward(minutes=2)
+    app.clock.forward(minutes=6)
     return [{"id": name, **event} for name, event in zip(app.crm.ids, app.crm.told, strict=True)]
 
 
@@ -130,14 +130,14 @@ async def test_pages_join_without_gap_or_double(app: App, limit: int) -> None:
 
 
 async def test_a_cursor_waits_for_what_may_still_land(begun: App) -> None:
-    """An event younger than a minute is shown, and shown again: the cursor does not pass it, so nothing is missed."""
-    begun.clock.forward(minutes=5)
+    """An event younger than five minutes is shown, and shown again: the cursor does not pass it, so nothing is missed."""
+    begun.clock.forward(minutes=6)
     settled = await page(begun)
     told = await begun.answered()
     first = await page(begun, after=settled["next"])
     assert [one["data"]["id"] for one in first["events"]] == [told["id"]]
     assert first["next"] == settled["next"]
-    begun.clock.forward(minutes=2)
+    begun.clock.forward(minutes=6)
     again = await page(begun, after=first["next"])
     assert again["events"] == first["events"]
     assert (await page(begun, after=again["next"]))["events"] == []
@@ -145,7 +145,7 @@ async def test_a_cursor_waits_for_what_may_still_land(begun: App) -> None:
 
 async def test_a_crm_that_was_down_for_a_day_reads_what_it_missed(begun: App) -> None:
     """Also what is still waiting for its next try."""
-    begun.clock.forward(minutes=2)
+    begun.clock.forward(minutes=6)
     cursor = (await page(begun))["next"]
     begun.crm.answers.extend(CrmUnavailable() for _ in range(50))
     for _ in range(3):
