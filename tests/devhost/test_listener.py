@@ -69,22 +69,27 @@ async def test_no_more_than_a_batch_and_a_threshold_run_at_once() -> None:
     queues = MemoryQueues(RealClock())
     for number in range(12):
         await queues.put("jobs", encoded(str(number)))
-    release = asyncio.Event()
-    running: set[str] = set()
-    most = 0
+    running: list[asyncio.Event] = []
 
     async def work(msg: func.QueueMessage) -> None:
-        nonlocal most
-        running.add(msg.id)
-        most = max(most, len(running))
-        await (release.wait() if len(running) > 1 else asyncio.sleep(0))
-        running.discard(msg.id)
+        mine = asyncio.Event()
+        running.append(mine)
+        await mine.wait()
+        running.remove(mine)
 
     async with started(hosted(queues, work, batchSize=4, newBatchThreshold=2)):
-        await eventually(lambda: len(running) >= 3)
-        release.set()
-        await eventually(lambda: not queues.texts("jobs"))
-    assert 3 <= most <= 6
+        await eventually(lambda: len(running) == 4)
+        running[0].set()
+        await asyncio.sleep(0.05)
+        assert len(running) == 3  # still more than the threshold: nothing is fetched
+        running[0].set()
+        await eventually(lambda: len(running) == 6)
+        await asyncio.sleep(0.05)
+        assert len(running) == 6
+        while queues.texts("jobs"):
+            for one in list(running):
+                one.set()
+            await asyncio.sleep(0.005)
 
 
 async def test_serial_work() -> None:
