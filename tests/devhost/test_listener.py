@@ -87,7 +87,7 @@ async def test_no_more_than_a_batch_and_a_threshold_run_at_once() -> None:
         await asyncio.sleep(0.05)
         assert len(running) == 6
         while queues.texts("jobs"):
-            for one in list(running):
+            for one in running:
                 one.set()
             await asyncio.sleep(0.005)
 
