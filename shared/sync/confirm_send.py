@@ -9,10 +9,8 @@ from shared.domain import outbound
 from shared.domain.errors import GateShut, RowExists
 from shared.domain.inbound import Skip
 from shared.domain.model import (
-    ConversationLink,
     Gate,
     MailboxRef,
-    MessageIndex,
     OutboxItem,
     Outline,
     Phase,
@@ -21,12 +19,14 @@ from shared.domain.model import (
     Thread,
 )
 from shared.domain.reply_targets import with_newest
+from shared.domain.thread_growth import with_conversation
 from shared.services import Services
 from shared.state.ledger import Change, new
 from shared.sync.announce import Recorded, activity, sent_event
 from shared.sync.deliver_event import deliver_now
 from shared.sync.gatekeeping import through_gate
 from shared.sync.known_sends import unfinished_sends
+from shared.sync.open_thread import begun_by, conversation_rows, index_rows
 from shared.sync.send_row import moved_send
 from shared.sync.staging import unstage_body
 
@@ -87,53 +87,32 @@ async def _confirmed(
 ) -> tuple[list[Change], Recorded]:
     now = s.clock.now()
     stored = await s.ledger.find(mailbox, Thread, item.thread_id)
-    people = tuple(one.address for one in (*item.to, *item.cc, *item.bcc))
-    old = (
-        stored.value
-        if stored
-        else Thread(
-            item.thread_id,
-            gate.connection_id,
-            gate.generation,
-            now,
-            item.crm_thread_id,
-            people,
-            (),
-            item.crm_context,
-            item.contact_ids,
-        )
-    )
-    conversations = (outline.conversation_id,) if outline.conversation_id else ()
-    grown = replace(
-        old,
-        sequence=old.sequence + 1,
-        conversation_ids=tuple(dict.fromkeys((*old.conversation_ids, *conversations))),
-    )
+    old = stored.value if stored else begun_by(gate, item, now)
+    grown = with_conversation(replace(old, sequence=old.sequence + 1), outline.conversation_id)
     thread = with_newest(
         grown,
         outline.graph_message_id,
         outline.internet_message_id or item.draft_internet_message_id,
         outline.received_at or item.send_started_at or now,
     )
-    changes: list[Change] = [stored.changed(thread) if stored else new(thread)]
-    if outline.conversation_id and outline.conversation_id not in old.conversation_ids:
-        changes.append(new(ConversationLink(outline.conversation_id, item.thread_id)))
-    changes += await _index(s, mailbox, item, outline)
+    changes: list[Change] = [
+        stored.changed(thread) if stored else new(thread),
+        *await conversation_rows(s, mailbox, stored.value if stored else None, thread),
+        # The sent copy's real Message-ID, where it differs from the draft's (desktop clients change it).
+        *await index_rows(
+            s,
+            mailbox,
+            outline.internet_message_id,
+            item.thread_id,
+            item.message_id,
+            outline.received_at or now,
+        ),
+    ]
     # The draft's id too, where sending changed it: what is still notified of the draft then costs no call.
-    draft_id = item.draft_graph_message_id or outline.graph_message_id
-    for graph_message_id in sorted({outline.graph_message_id, draft_id}):
-        if not await s.ledger.find(mailbox, Seen, graph_message_id):
-            changes.append(new(Seen(graph_message_id, item.message_id, item.thread_id, None, now)))
+    ids = sorted({outline.graph_message_id, item.draft_graph_message_id or outline.graph_message_id})
+    unseen = [one for one in ids if not await s.ledger.find(mailbox, Seen, one)]
+    changes += [new(Seen(one, item.message_id, item.thread_id, None, now)) for one in unseen]
     body = await unstage_body(s, item.body_blob)
     recorded = await sent_event(s, mailbox, gate, thread, item, outline, body)
     changes += [*recorded.changes, activity(s, "sent", thread.thread_id, item.message_id)]
     return changes, recorded
-
-
-async def _index(s: Services, mailbox: MailboxRef, item: OutboxItem, outline: Outline) -> list[Change]:
-    """The sent copy's real Message-ID, where it differs from the draft's (desktop clients change it)."""
-    real = outline.internet_message_id
-    if real is None or await s.ledger.find(mailbox, MessageIndex, real):
-        return []
-    at = outline.received_at or s.clock.now()
-    return [new(MessageIndex(real, item.thread_id, item.message_id, synced=True, at=at))]

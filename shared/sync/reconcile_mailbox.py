@@ -173,7 +173,7 @@ def _moved_sweep(old: datetime | None, due: datetime | None) -> list[Change]:
 
 async def _told(s: Services, mailbox: MailboxRef, before: Gate, after: Gate) -> tuple[Change, ...]:
     """The CRM hears it once when notifications begin to fail, and once when they work again."""
-    if before.degraded == after.degraded:
+    if before.degraded == after.degraded or after.grant_dead:
         return ()
     connection = await s.connections.get(mailbox.tenant_id, after.user_id, after.connection_id)
     if connection is None:

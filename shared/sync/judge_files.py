@@ -1,0 +1,89 @@
+"""A mail's files by R7 and R8: metadata first; only when nothing blocks are bytes fetched, judged and staged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.content import find_cids
+from shared.domain.attachments import (
+    MAX_FILE_BYTES,
+    InboundFiles,
+    canonical_type,
+    clean_name,
+    judge_content,
+    judge_inbound,
+)
+from shared.domain.errors import ItemGone, TooLarge
+from shared.domain.model import FetchedMessage, MailboxRef, Reason, RemoteFile, StagedFile
+from shared.ports import Access
+from shared.services import Services
+from shared.sync.staging import stage
+
+
+@dataclass(frozen=True, slots=True)
+class FileProblem:
+    """A file that keeps its message from syncing."""
+
+    name: str
+    size_bytes: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A mail's files after R7 and R8: what is staged, what is left out, what blocks."""
+
+    files: tuple[StagedFile, ...] = ()
+    problems: tuple[FileProblem, ...] = ()
+
+
+async def judge_files(s: Services, mailbox: MailboxRef, access: Access, message: FetchedMessage) -> Judged:
+    """What becomes of them. Costs no call for a mail that has none and shows no picture."""
+    if not message.has_attachments and not find_cids(message.html or ""):
+        return Judged()
+    listed = await s.mail.files(access, message.outline.graph_message_id)
+    verdict = judge_inbound(listed, find_cids(message.html or ""))
+    if verdict.blocking:
+        return Judged(
+            problems=tuple(FileProblem(one.name, one.size_bytes, reason) for one, reason in verdict.blocking)
+        )
+    staged: list[StagedFile] = []
+    for file in verdict.stage:
+        result = await _stage_one(s, mailbox, access, message, file)
+        if isinstance(result, FileProblem):
+            return Judged(problems=(result,))
+        staged.append(result)
+    return Judged((*staged, *_omitted(s, verdict)))
+
+
+async def _stage_one(
+    s: Services, mailbox: MailboxRef, access: Access, message: FetchedMessage, file: RemoteFile
+) -> StagedFile | FileProblem:
+    name = clean_name(file.name)
+    try:
+        content = await s.mail.file_content(
+            access, message.outline.graph_message_id, file.remote_id, MAX_FILE_BYTES
+        )
+    except TooLarge:
+        return FileProblem(name, file.size_bytes, Reason.ATTACHMENT_TOO_LARGE)
+    except ItemGone:
+        return FileProblem(name, file.size_bytes, Reason.ATTACHMENT_UNREADABLE)
+    problem = judge_content(name, content)
+    if problem is not None:
+        return FileProblem(name, len(content), problem)
+    blob = await stage(s, mailbox.tenant_id, content, canonical_type(name))
+    attachment_id = f"att_{s.chance.token(12)}"
+    return StagedFile(
+        attachment_id, name, canonical_type(name), len(content), blob, file.inline, file.content_id
+    )
+
+
+def _omitted(s: Services, verdict: InboundFiles) -> list[StagedFile]:
+    """Files that are noted but left out: inline pictures of unlisted types, cloud links, report parts."""
+    return [
+        StagedFile(
+            f"att_{s.chance.token(12)}", clean_name(file.name), file.content_type or "application/octet-stream",
+            file.size_bytes, None, file.inline, file.content_id, str(why),
+        )
+        for file, why in verdict.omitted
+    ]  # fmt: skip

@@ -1,0 +1,109 @@
+"""All that one imported mail changes, for the one transaction that brings it in (E-16)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from shared.domain import admission, ids, inbound
+from shared.domain.model import (
+    Direction,
+    Evidence,
+    FetchedMessage,
+    Gate,
+    MailboxRef,
+    MessageRecord,
+    Origin,
+    Seen,
+    Thread,
+)
+from shared.domain.reply_targets import with_newest
+from shared.domain.thread_growth import with_conversation, with_people
+from shared.services import Services
+from shared.state.ledger import Change, new
+from shared.sync.announce import Recorded, activity, not_synced_event, synced_event
+from shared.sync.judge_files import Judged
+from shared.sync.open_thread import conversation_rows, index_rows
+
+
+async def imported(
+    s: Services,
+    mailbox: MailboxRef,
+    gate: Gate,
+    message: FetchedMessage,
+    judged: Judged,
+    belongs: admission.Belongs,
+) -> tuple[list[Change], Recorded] | None:
+    """Everything that one mail changes, for one transaction; None when somebody else brought it in."""
+    outline, now = message.outline, s.clock.now()
+    if await s.ledger.find(mailbox, Seen, outline.graph_message_id):
+        return None
+    stored = await s.ledger.find(mailbox, Thread, belongs.thread_id)
+    if stored is None or not admission.thread_is_active(stored.value, gate):
+        return None
+    message_id = ids.inbound_message_id(mailbox.mailbox_id, outline.graph_message_id)
+    direction = inbound.direction_of(message.sender, gate)
+    thread = _thread_after(stored.value, message, synced=not judged.problems, now=now)
+    recorded = await _record(
+        s, mailbox, gate, thread, message, judged, belongs.evidence, message_id, direction
+    )
+    reason = judged.problems[0].reason if judged.problems else None
+    at = outline.received_at or message.received_at or now
+    status = "not_synced" if reason else ("sent" if direction is Direction.OUTBOUND else "received")
+    changes: list[Change] = [
+        new(Seen(outline.graph_message_id, message_id, thread.thread_id, reason, now)),
+        new(
+            MessageRecord(
+                message_id,
+                thread.thread_id,
+                direction,
+                Origin.MAILBOX,
+                status,
+                recorded.ref,
+                now,
+                reason,
+                None,
+                judged.files,
+            )
+        ),
+        stored.changed(thread),
+        *await conversation_rows(s, mailbox, stored.value, thread),
+        *await index_rows(
+            s, mailbox, outline.internet_message_id, thread.thread_id, message_id, at, synced=reason is None
+        ),
+        *recorded.changes,
+        activity(s, status, thread.thread_id, message_id, reason),
+    ]
+    return changes, recorded
+
+
+async def _record(
+    s: Services,
+    mailbox: MailboxRef,
+    gate: Gate,
+    thread: Thread,
+    message: FetchedMessage,
+    judged: Judged,
+    evidence: Evidence,
+    message_id: str,
+    direction: Direction,
+) -> Recorded:
+    if judged.problems:
+        problems = [(one.name, one.size_bytes, one.reason) for one in judged.problems]
+        return await not_synced_event(
+            s, mailbox, gate, thread, message, problems, evidence, message_id, direction
+        )
+    return await synced_event(
+        s, mailbox, gate, thread, message, judged.files, evidence, message_id, direction
+    )
+
+
+def _thread_after(thread: Thread, message: FetchedMessage, *, synced: bool, now: datetime) -> Thread:
+    """A CRM reply answers the newest synced message, so one that did not sync moves nothing but the sequence (R7)."""
+    people = [message.sender, *message.to, *message.cc, *message.bcc]
+    grown = with_people(replace(thread, sequence=thread.sequence + 1), [one.address for one in people if one])
+    grown = with_conversation(grown, message.outline.conversation_id)
+    if not synced:
+        return grown
+    at = message.received_at or message.sent_at or now
+    return with_newest(grown, message.outline.graph_message_id, message.outline.internet_message_id, at)

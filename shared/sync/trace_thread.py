@@ -1,0 +1,48 @@
+"""Which thread of the CRM a mail belongs to: its tags are looked up first, its people only when they must be."""
+
+from __future__ import annotations
+
+from shared.domain import admission
+from shared.domain.model import Gate, MailboxRef, MessageIndex, Outline, Thread
+from shared.ports import Access
+from shared.services import Services
+
+
+async def index_of(s: Services, mailbox: MailboxRef, internet_message_id: str | None) -> MessageIndex | None:
+    """What is known of a Message-ID in this mailbox."""
+    if internet_message_id is None:
+        return None
+    stored = await s.ledger.find(mailbox, MessageIndex, internet_message_id)
+    return stored.value if stored else None
+
+
+async def evidence_for(
+    s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline
+) -> admission.Belongs | None:
+    """Tags first; the people of the mail are asked for only when its conversation_id is known.
+
+    Where tags lead to several threads, one that syncs wins over one that was stopped.
+    """
+    stopped: admission.Belongs | None = None
+    for ancestor in admission.ancestors(outline):
+        belongs = admission.by_ancestor(ancestor, await index_of(s, mailbox, ancestor.internet_message_id))
+        if belongs is None or (stopped is not None and belongs.thread_id == stopped.thread_id):
+            continue
+        if await syncs(s, mailbox, gate, belongs.thread_id):
+            return belongs
+        stopped = stopped or belongs
+    if stopped is not None:
+        return stopped
+    if outline.conversation_id is None:
+        return None
+    candidates = await s.ledger.threads_of_conversation(mailbox, outline.conversation_id)
+    if not candidates:
+        return None
+    people = await s.mail.people(access, outline.graph_message_id)
+    return admission.by_conversation(gate, people, candidates)
+
+
+async def syncs(s: Services, mailbox: MailboxRef, gate: Gate, thread_id: str) -> bool:
+    """Whether the thread is of the present connection (R9)."""
+    thread = await s.ledger.find(mailbox, Thread, thread_id)
+    return thread is not None and admission.thread_is_active(thread.value, gate)

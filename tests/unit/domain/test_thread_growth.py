@@ -1,0 +1,41 @@
+"""How a thread grows, and that it never outgrows its row."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.thread_growth import MOST_CONVERSATIONS, MOST_PARTICIPANTS, with_conversation, with_people
+from tests.builders import thread
+
+
+def test_people_are_kept_in_the_order_in_which_they_came() -> None:
+    """Each once, as written."""
+    grown = with_people(thread(participants=("a@x.example",)), ["B@x.example", "a@x.example", "c@x.example"])
+    assert grown.participants == ("a@x.example", "B@x.example", "c@x.example")
+
+
+def test_the_first_participants_stay_when_there_are_too_many() -> None:
+    """The CRM's contacts came first, and theirs is the mail that must be recognised."""
+    crowd = [f"p{number}@x.example" for number in range(2 * MOST_PARTICIPANTS)]
+    grown = with_people(thread(participants=("carla@x.example",)), crowd)
+    assert len(grown.participants) == MOST_PARTICIPANTS
+    assert grown.participants[0] == "carla@x.example"
+
+
+def test_the_newest_conversations_stay_when_there_are_too_many() -> None:
+    """A known one, or none, changes nothing."""
+    grown = thread(conversation_ids=())
+    for number in range(2 * MOST_CONVERSATIONS):
+        grown = with_conversation(grown, f"conv-{number}")
+    assert len(grown.conversation_ids) == MOST_CONVERSATIONS
+    assert grown.conversation_ids[-1] == f"conv-{2 * MOST_CONVERSATIONS - 1}"
+    assert with_conversation(grown, grown.conversation_ids[3]) == grown
+    assert with_conversation(grown, None) == grown
+
+
+@given(st.lists(st.emails(), max_size=30), st.lists(st.emails(), max_size=30))
+def test_nobody_is_forgotten_below_the_bound(known: list[str], fresh: list[str]) -> None:
+    """Everybody who was ever on the thread counts as a participant."""
+    grown = with_people(with_people(thread(participants=()), known), fresh)
+    assert set(grown.participants) == {*known, *fresh}
