@@ -1,7 +1,7 @@
-"""Commands for operators: `python -m shared.ops create-storage`, `… create-tenant`.
+"""Commands for operators: `python -m shared.ops create-storage`, `… create-tenant`, `… rotate-key` and so on.
 
-They read the same settings as the app. `create-tenant` prints the key and the webhook secret once; neither can be
-read again.
+They read the same settings as the app. A key and a webhook secret are printed once, when they are made; neither can
+be read again.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from shared import bootstrap
+from shared.domain.errors import NotFound
 from shared.domain.model import Tenant, WebhookSecret
 from shared.security.api_keys import ApiKeyring
 from shared.security.webhooks import SECRET_BYTES, written_secret
@@ -22,6 +25,9 @@ from shared.services import Services
 from shared.settings import Settings, SettingsError
 from shared.state import keys
 from shared.state.tenants import webhook_secret_place
+from shared.sync.endpoint import open_endpoint
+
+OVERLAP_HOURS: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,26 @@ async def create_tenant(
     return CreatedTenant(tenant_id, api_key, written_secret(secret))
 
 
+async def rotate_key(s: Services, keyring: ApiKeyring, tenant_id: str, overlap: timedelta) -> str:
+    """A further key for this tenant; the one it had is good for `overlap` more. Raises NotFound."""
+    await s.tenants.get(tenant_id)
+    api_key, record = keyring.mint(tenant_id, s.chance)
+    now = s.clock.now()
+    await s.tenants.add_key(record, now + overlap, now)
+    return api_key
+
+
+async def rotate_webhook_secret(s: Services, tenant_id: str, overlap: timedelta) -> str:
+    """A new secret for this tenant's endpoint; the former one signs beside it for `overlap`. Raises NotFound."""
+    secret = s.chance.data(SECRET_BYTES)
+    await s.tenants.get(tenant_id)
+    sealed = await s.sealer.seal(tenant_id, webhook_secret_place(tenant_id), secret)
+    await s.tenants.rotate_webhook_secret(tenant_id, sealed, s.clock.now() + overlap)
+    return written_secret(secret)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, run, print; 0, or 2 with every wrong setting named."""
+    """Parse, run, print; 0, 1 for a tenant that is not there, 2 with every wrong setting named."""
     asked = _parser().parse_args(arguments)
     try:
         settings = Settings.load(os.environ)
@@ -76,32 +100,69 @@ def _parser() -> argparse.ArgumentParser:
     tenant.add_argument(
         "--frame-origin", action="append", default=[], help="an origin that may frame our page"
     )
-    tenant.add_argument("--json", action="store_true", help="print JSON")
+    rotated = [
+        commands.add_parser("rotate-key", help="make a further key; the present one ends after a while"),
+        commands.add_parser("rotate-webhook-secret", help="make a new webhook secret; both sign for a while"),
+    ]
+    opened = commands.add_parser("open-endpoint", help="call an endpoint again that was off after a 410")
+    for one in (*rotated, opened):
+        one.add_argument("tenant", help="its id: ten_…")
+    for one in rotated:
+        hours = f"how long the present one stays good; {OVERLAP_HOURS} without"
+        one.add_argument("--overlap-hours", type=_hours, default=timedelta(hours=OVERLAP_HOURS), help=hours)
+    for one in (tenant, *rotated, opened):
+        one.add_argument("--json", action="store_true", help="print JSON")
     return parser
+
+
+def _hours(text: str) -> timedelta:
+    hours = float(text)
+    if not 0 <= hours <= 24 * 90:  # nan is not either
+        raise ValueError
+    return timedelta(hours=hours)
 
 
 async def _run(settings: Settings, asked: argparse.Namespace) -> int:
     s = bootstrap.build(settings)
     try:
-        if asked.command == "create-storage":
-            await create_storage(s)
-            print(
-                f"{len(keys.TABLES)} tables, {len(keys.CONTAINERS)} container, {len(keys.QUEUES)} queues are there"
-            )
-            return 0
-        keyring = ApiKeyring(settings.api_key_pepper.reveal())
-        made = await create_tenant(s, keyring, asked.name, asked.webhook_url, asked.frame_origin)
-        shown = {"tenant_id": made.tenant_id, "api_key": made.api_key, "webhook_secret": made.webhook_secret}
-        print(
-            json.dumps(shown)
-            if asked.json
-            else "\n".join(f"{name}: {value}" for name, value in shown.items())
-        )
-        return 0
+        shown = await _done(s, settings, asked)
+    except NotFound:
+        print(f"there is no tenant {asked.tenant}", file=sys.stderr)
+        return 1
     finally:
         await s.tables.close()
         await s.blobs.close()
         await s.queues.close()
+    if isinstance(shown, str):
+        print(shown)
+    elif asked.json:
+        print(json.dumps(shown))
+    else:
+        print("\n".join(f"{name}: {value}" for name, value in shown.items()))
+    return 0
+
+
+async def _done(s: Services, settings: Settings, asked: argparse.Namespace) -> str | Mapping[str, object]:
+    """Carry out a command; what to show of it."""
+    keyring = ApiKeyring(settings.api_key_pepper.reveal())
+    match asked.command:
+        case "create-storage":
+            await create_storage(s)
+            made = f"{len(keys.TABLES)} tables, {len(keys.CONTAINERS)} container, {len(keys.QUEUES)} queues"
+            return f"{made} are there"
+        case "rotate-key":
+            return {"api_key": await rotate_key(s, keyring, asked.tenant, asked.overlap_hours)}
+        case "rotate-webhook-secret":
+            return {"webhook_secret": await rotate_webhook_secret(s, asked.tenant, asked.overlap_hours)}
+        case "open-endpoint":
+            return {"let_go": await open_endpoint(s, asked.tenant)}
+        case _:
+            created = await create_tenant(s, keyring, asked.name, asked.webhook_url, asked.frame_origin)
+            return {
+                "tenant_id": created.tenant_id,
+                "api_key": created.api_key,
+                "webhook_secret": created.webhook_secret,
+            }
 
 
 if __name__ == "__main__":

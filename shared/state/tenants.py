@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
 
-from shared.domain.errors import NotFound, RowExists
+from shared.domain.errors import NotFound, RowChanged, RowExists
 from shared.domain.model import ApiKey, Tenant, WebhookSecret
 from shared.state import keys
 from shared.state.codec import Stored, decode, encode
 from shared.storage.api import TableStore
 
 KEYS_PARTITION = "key"
+MOST_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,51 @@ class Tenants:
             raise NotFound
         return decode(Tenant, row.values, row.etag)
 
+    async def set_endpoint_off(self, tenant_id: str, at: datetime | None) -> bool:
+        """Since when the endpoint is off, or with None that it is on; returns whether that is new. Raises NotFound."""
+        for _ in range(MOST_TRIES):
+            stored = await self.get(tenant_id)
+            if (stored.value.endpoint_off_at is None) == (at is None):
+                return False
+            row = encode(stored.changed(replace(stored.value, endpoint_off_at=at)))
+            with suppress(RowChanged):
+                await self._tables.replace(keys.TENANTS, tenant_id, "tenant", row, stored.etag or "")
+                return True
+        raise RowChanged
+
     async def key(self, key_id: str) -> ApiKey | None:
         """The stored form of an API key."""
         row = await self._tables.get(keys.TENANTS, KEYS_PARTITION, key_id)
         return decode(ApiKey, row.values, row.etag).value if row else None
+
+    async def add_key(self, key: ApiKey, old_until: datetime, now: datetime) -> int:
+        """A further key; the tenant's others end then, and those that had an end already end now (A-1: two live keys).
+
+        Returns how many others were still good. Raises RowChanged when somebody changes them at the same time.
+        """
+        rows = await self._tables.query(keys.TENANTS, KEYS_PARTITION, "", "~")
+        stored = [decode(ApiKey, row.values, row.etag) for row in rows]
+        await self._tables.insert(keys.TENANTS, KEYS_PARTITION, key.key_id, encode(Stored(key)))
+        live = [
+            one
+            for one in stored
+            if one.value.tenant_id == key.tenant_id
+            and (one.value.expires_at is None or one.value.expires_at > now)
+        ]
+        for one in live:
+            ended = replace(one.value, expires_at=old_until if one.value.expires_at is None else now)
+            row = encode(one.changed(ended))
+            await self._tables.replace(keys.TENANTS, KEYS_PARTITION, ended.key_id, row, one.etag or "")
+        return len(live)
+
+    async def rotate_webhook_secret(self, tenant_id: str, sealed: str, old_until: datetime) -> None:
+        """A new secret; the present one signs beside it until then. Raises NotFound, RowChanged."""
+        row = await self._tables.get(keys.TENANTS, tenant_id, "endpoint")
+        if row is None:
+            raise NotFound
+        stored = decode(WebhookSecret, row.values, row.etag)
+        fresh = encode(stored.changed(WebhookSecret(sealed, stored.value.sealed, old_until)))
+        await self._tables.replace(keys.TENANTS, tenant_id, "endpoint", fresh, row.etag)
 
     async def webhook_secret(self, tenant_id: str) -> WebhookSecret:
         """The endpoint's sealed secrets. Raises NotFound."""

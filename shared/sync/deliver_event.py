@@ -7,16 +7,21 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from shared.domain.errors import CrmUnavailable, InvalidRequest, RowChanged, RowMissing
-from shared.domain.model import Event, MailboxRef, Todo, Work
-from shared.domain.retries import Delivered, EndpointOff, GiveUp, Park, RetryAt, judge_answer
+from shared.domain.ids import digest
+from shared.domain.model import Event, MailboxRef, Tenant, Todo, Work
+from shared.domain.retries import REFUSALS, Delivered, EndpointOff, GiveUp, Park, RetryAt, judge_answer
 from shared.services import Services
+from shared.state import keys
 from shared.state.codec import Stored
 from shared.state.ledger import Change, Erase, new
+from shared.state.letters import DeadLetter
 from shared.state.tenants import webhook_secret_place
 from shared.sync.announce import Recorded
-from shared.sync.doorbells import ring
+from shared.sync.doorbells import WorkJob, encode_job, ring
+from shared.sync.endpoint import turn_off
 from shared.sync.failures import Failed
-from shared.sync.staging import unstage
+from shared.sync.staging import event_body
+from shared.telemetry import log
 
 
 async def deliver_now(s: Services, mailbox: MailboxRef, recorded: Recorded) -> None:
@@ -35,8 +40,12 @@ async def deliver_event(s: Services, mailbox: MailboxRef, ref: str, due_at: date
         return
     if due_at is not None and due_at != stored.value.due_at:
         return
-    status, retry_after = await _attempt(s, mailbox, stored.value)
-    event = stored.value
+    event, tenant = stored.value, (await s.tenants.get(mailbox.tenant_id)).value
+    body = await event_body(s, event)
+    if tenant.endpoint_off_at is not None or body is None:
+        await _finish(s, mailbox, stored, replace(event, parked=True, held=body is not None, due_at=None))
+        return
+    status, retry_after = await _attempt(s, tenant, event, body)
     refusals = event.equal_refusals + 1 if status == event.last_status else 1
     verdict = judge_answer(status, retry_after, event.attempts + 1, refusals, s.chance.fraction())
     now = s.clock.now()
@@ -44,8 +53,13 @@ async def deliver_event(s: Services, mailbox: MailboxRef, ref: str, due_at: date
     match verdict:
         case Delivered():
             await _finish(s, mailbox, stored, replace(counted, delivered_at=now, due_at=None))
-        case Park() | EndpointOff():
+        case Park():
+            if status in REFUSALS:
+                await _bury(s, mailbox, event, status)
             await _finish(s, mailbox, stored, replace(counted, parked=True, due_at=None))
+        case EndpointOff():
+            await turn_off(s, mailbox.tenant_id)
+            await _finish(s, mailbox, stored, replace(counted, parked=True, held=True, due_at=None))
         case RetryAt(seconds):
             await _finish(s, mailbox, stored, replace(counted, due_at=now + timedelta(seconds=seconds)))
         case _:
@@ -64,14 +78,19 @@ async def set_back_delivery(s: Services, mailbox: MailboxRef, ref: str, failed: 
     await _finish(s, mailbox, stored, event, failed.verdict.attempts)
 
 
-async def _attempt(s: Services, mailbox: MailboxRef, event: Event) -> tuple[int | None, float | None]:
+async def _bury(s: Services, mailbox: MailboxRef, event: Event, status: int | None) -> None:
+    """An event that the CRM keeps refusing is a fault of one side or the other; the same event is one letter."""
+    job = WorkJob(mailbox.tenant_id, mailbox.mailbox_id, Work.DELIVER, event.ref)
+    letter = DeadLetter(keys.DELIVERIES, encode_job(job), f"refused:{status}", s.clock.now())
+    await s.letters.bury(digest("event", mailbox.tenant_id, mailbox.mailbox_id, event.ref), letter)
+    log.error("event.refused", status=status, tenant=mailbox.tenant_id, mailbox=mailbox.mailbox_id)
+
+
+async def _attempt(s: Services, tenant: Tenant, event: Event, body: bytes) -> tuple[int | None, float | None]:
     """HTTP status and Retry-After; no status where no answer came."""
-    tenant = (await s.tenants.get(mailbox.tenant_id)).value
-    body = event.body.encode() if event.body is not None else await unstage(s, event.body_blob or "")
+    secrets = await _secrets(s, tenant.tenant_id)
     try:
-        answer = await s.crm.deliver(
-            tenant.webhook_url, event.event_id, body, await _secrets(s, mailbox.tenant_id), s.clock.now()
-        )
+        answer = await s.crm.deliver(tenant.webhook_url, event.event_id, body, secrets, s.clock.now())
     except (CrmUnavailable, InvalidRequest):
         return None, None
     return answer.status, answer.retry_after_seconds
@@ -79,7 +98,8 @@ async def _attempt(s: Services, mailbox: MailboxRef, event: Event) -> tuple[int 
 
 async def _secrets(s: Services, tenant_id: str) -> list[bytes]:
     kept = await s.tenants.webhook_secret(tenant_id)
-    sealed = [one for one in (kept.sealed, kept.previous_sealed) if one is not None]
+    former = kept.previous_until is None or kept.previous_until > s.clock.now()
+    sealed = [kept.sealed, *([kept.previous_sealed] if kept.previous_sealed and former else [])]
     return [await s.sealer.unseal(tenant_id, webhook_secret_place(tenant_id), one) for one in sealed]
 
 

@@ -77,6 +77,7 @@ class FakeCrm:
     told: list[dict[str, Any]] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
+    signed_with: list[tuple[bytes, ...]] = field(default_factory=list)
     answers: deque[FakeAnswer | Exception] = field(default_factory=deque)
 
     async def deliver(
@@ -85,6 +86,7 @@ class FakeCrm:
         event = msgspec.json.decode(body)
         contract.check_event(event)
         self.tried.append(event_id)
+        self.signed_with.append(tuple(secrets))
         answer = self.answers.popleft() if self.answers else FakeAnswer(204)
         if isinstance(answer, Exception):
             raise answer

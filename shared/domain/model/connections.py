@@ -10,7 +10,10 @@ from shared.domain.model.words import ConnectionStatus, GateState, SubscriptionS
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One CRM account: its name, its webhook endpoint and the origins that may frame our page."""
+    """One CRM account: its name, its webhook endpoint and the origins that may frame our page.
+
+    `endpoint_off_at`: since when the endpoint is not called, because it said 410 (C-8).
+    """
 
     tenant_id: str
     name: str
@@ -18,6 +21,7 @@ class Tenant:
     frame_origins: tuple[str, ...] = ()
     allowed_tids: tuple[str, ...] = ()
     disabled: bool = False
+    endpoint_off_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,11 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class WebhookSecret:
-    """The endpoint's signing secrets, sealed; two during rotation (C-7)."""
+    """The endpoint's signing secrets, sealed; two during rotation (C-7), the former one until a time."""
 
     sealed: str
     previous_sealed: str | None = None
+    previous_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

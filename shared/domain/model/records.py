@@ -77,7 +77,10 @@ class MessageRecord:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something the CRM is told, rendered once (C-7). The body is here, or in staging under `body_blob` when large."""
+    """Something the CRM is told, rendered once (C-7). The body is here, or in staging under `body_blob` when large.
+
+    `held`: parked only because the tenant's endpoint is off.
+    """
 
     event_id: str
     type: str
@@ -91,6 +94,7 @@ class Event:
     parked: bool = False
     equal_refusals: int = 0
     last_status: int | None = None
+    held: bool = False
 
     @property
     def ref(self) -> str:

@@ -1,0 +1,164 @@
+"""A webhook endpoint that says it is gone, or that refuses one event again and again (C-8)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.ops import rotate_key, rotate_webhook_secret
+from shared.security.api_keys import ApiKeyring
+from shared.state import keys
+from shared.sync.endpoint import open_endpoint
+from tests.functions.app import App
+from tests.functions.conftest import PEPPER
+from tests.functions.fakes import FakeAnswer
+
+
+async def letters(app: App) -> list[str]:
+    """The dead letters of deliveries, as written."""
+    rows = await app.tables.query(keys.DEAD_LETTERS, keys.DELIVERIES, "", "~")
+    return [str(row.values["data"]) for row in rows]
+
+
+async def feed(app: App) -> list[dict[str, Any]]:
+    return list((await app.v1("GET", "events")).json()["events"])
+
+
+@pytest.fixture
+async def gone(begun: App) -> App:
+    """The endpoint said 410 to one event; a second was recorded afterwards."""
+    begun.clock.forward(seconds=1)
+    begun.crm.answers.append(FakeAnswer(410))
+    await begun.answered()
+    begun.clock.forward(seconds=1)
+    await begun.answered()
+    return begun
+
+
+async def test_after_a_410_the_endpoint_is_not_called(gone: App) -> None:
+    """Neither for that event nor for the next, however much time goes by; all stand in the feed."""
+    tried = len(gone.crm.tried)
+    await gone.later(hours=1)
+    assert len(gone.crm.tried) == tried
+    assert gone.crm.tried[-1] == (await feed(gone))[-2]["id"]
+    assert [one["type"] for one in (await feed(gone))[-2:]] == 2 * ["message.received"]
+
+
+async def test_what_was_due_when_it_went_off_is_not_tried(begun: App) -> None:
+    """An event that waits for its next try is not sent either."""
+    begun.crm.answers.extend([FakeAnswer(500), FakeAnswer(410)])
+    await begun.answered()
+    begun.clock.forward(seconds=1)
+    await begun.answered()
+    tried = len(begun.crm.tried)
+    await begun.later(minutes=10)
+    assert len(begun.crm.tried) == tried
+
+
+async def test_the_owner_finds_one_letter(gone: App) -> None:
+    """However many events wait."""
+    found = await letters(gone)
+    assert len(found) == 1
+    assert "endpoint_gone" in found[0]
+    assert gone.tenant.tenant_id in found[0]
+
+
+async def test_other_tenants_go_on(gone: App) -> None:
+    """The endpoint of another tenant is called as before."""
+    told = len(gone.crm.told)
+    await gone.connect("u_cat", "cat", gone.other.api_key)
+    assert len(gone.crm.told) == told + 1
+
+
+async def test_switched_on_it_gets_what_waited(gone: App) -> None:
+    """Each event once, and those that come later; a second run of the command finds nothing to let go."""
+    told = len(gone.crm.told)
+    assert await open_endpoint(gone.services, gone.tenant.tenant_id) == 2
+    assert await open_endpoint(gone.services, gone.tenant.tenant_id) == 0
+    await gone.later(minutes=3)
+    assert sorted(gone.crm.ids[told:]) == sorted(one["id"] for one in (await feed(gone))[-2:])
+    await gone.answered()
+    assert len(gone.crm.told) == told + 3
+
+
+async def test_what_was_refused_is_not_let_go(begun: App) -> None:
+    """Only events that waited because the endpoint was off: another's fault is not mended by switching it on."""
+    begun.crm.answers.extend(3 * [FakeAnswer(422)])
+    await begun.answered()
+    await begun.later(minutes=50)
+    assert await open_endpoint(begun.services, begun.tenant.tenant_id) == 0
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_an_event_that_is_refused_three_times_is_a_dead_letter(begun: App, status: int) -> None:
+    """One, with the status; the event is parked, and the others go on."""
+    begun.crm.answers.extend(3 * [FakeAnswer(status)])
+    await begun.answered()
+    await begun.later(minutes=50)
+    tried = begun.crm.tried.count(begun.crm.tried[-1])
+    assert tried == 3
+    found = await letters(begun)
+    assert len(found) == 1
+    assert f"refused:{status}" in found[0]
+    assert begun.crm.tried[-1] in found[0]
+    told = len(begun.crm.told)
+    await begun.answered()
+    assert len(begun.crm.told) == told + 1
+
+
+async def test_an_event_without_content_is_not_tried(begun: App) -> None:
+    """Nothing can be sent of it: it is parked, not tried until it is a dead letter."""
+    begun.crm.answers.append(FakeAnswer(500))
+    number = begun.mail.receive(
+        "bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id, text="é" * 30_000
+    )
+    await begun.arrives(number)
+    tried = len(begun.crm.tried)
+    for name in await begun.staged():
+        await begun.blobs.delete(keys.STAGING, name)
+    await begun.later(hours=1)
+    assert (len(begun.crm.tried), await letters(begun)) == (tried, [])
+
+
+# ---- keys and secrets
+
+
+async def read(app: App, key: str) -> int:
+    return (await app.call("GET", "/v1/events", key=key)).status
+
+
+async def test_a_rotated_key_is_good_beside_the_former_one_for_a_while(app: App) -> None:
+    """Both until the overlap is over, then the new one alone."""
+    tenant = app.tenant
+    new = await rotate_key(app.services, ApiKeyring(PEPPER), tenant.tenant_id, timedelta(hours=2))
+    assert [await read(app, key) for key in (tenant.api_key, new)] == [200, 200]
+    app.clock.forward(hours=2)
+    assert [await read(app, key) for key in (tenant.api_key, new)] == [401, 200]
+    assert await read(app, app.other.api_key) == 200
+
+
+async def test_at_most_two_keys_are_good(app: App) -> None:
+    """A second rotation within the overlap ends the oldest at once."""
+    tenant, ring = app.tenant, ApiKeyring(PEPPER)
+    keys_made = [await rotate_key(app.services, ring, tenant.tenant_id, timedelta(hours=2)) for _ in range(2)]
+    assert [await read(app, key) for key in (tenant.api_key, *keys_made)] == [401, 200, 200]
+
+
+async def test_a_leaked_key_ends_at_once(app: App) -> None:
+    """With no overlap."""
+    new = await rotate_key(app.services, ApiKeyring(PEPPER), app.tenant.tenant_id, timedelta(0))
+    assert [await read(app, key) for key in (app.tenant.api_key, new)] == [401, 200]
+
+
+async def test_webhooks_carry_both_signatures_during_the_overlap(ready: App) -> None:
+    """The new secret first; after the overlap it alone."""
+    await ready.sent()
+    await rotate_webhook_secret(ready.services, ready.tenant.tenant_id, timedelta(hours=1))
+    await ready.answered()
+    ready.clock.forward(hours=1)
+    await ready.answered()
+    old, both, new = ready.crm.signed_with[-3:]
+    assert (len(old), len(new), both) == (1, 1, new + old)
+    assert new != old

@@ -1,0 +1,90 @@
+"""Commands that change a tenant's secrets and its endpoint, as they are typed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.test_ops import TENANT, Bench, bench, command
+
+__all__ = ["bench", "command"]  # fixtures
+
+
+@pytest.fixture
+def tenant(command: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    command("create-storage")
+    capsys.readouterr()
+    command(*TENANT, "--json")
+    return dict(json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize(
+    ("name", "member", "prefix"),
+    [("rotate-key", "api_key", "psk_"), ("rotate-webhook-secret", "webhook_secret", "whsec_")],
+)
+def test_a_fresh_secret_is_printed_once(
+    command: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    tenant: dict[str, str],
+    name: str,
+    member: str,
+    prefix: str,
+) -> None:
+    """For people and for programs; another one each time."""
+    assert command(name, tenant["tenant_id"]) == 0
+    line = capsys.readouterr().out.strip()
+    assert command(name, tenant["tenant_id"], "--overlap-hours", "0.5", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert line.startswith(f"{member}: {prefix}")
+    assert document[member].startswith(prefix)
+    assert len({line.split()[1], document[member], tenant[member]}) == 3
+
+
+def test_a_new_webhook_secret_is_kept_sealed_beside_the_former(
+    command: Callable[..., int], tenant: dict[str, str], bench: Bench
+) -> None:
+    """With the time until which the former one signs."""
+    before = asyncio.run(bench.services.tenants.webhook_secret(tenant["tenant_id"]))
+    command("rotate-webhook-secret", tenant["tenant_id"], "--overlap-hours", "3")
+    after = asyncio.run(bench.services.tenants.webhook_secret(tenant["tenant_id"]))
+    assert after.previous_sealed == before.sealed != after.sealed
+    assert after.previous_until is not None
+    assert (after.previous_until - bench.services.clock.now()).total_seconds() == 3 * 3600
+
+
+def test_an_endpoint_is_opened(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str], tenant: dict[str, str], bench: Bench
+) -> None:
+    """It was off; now it is on, and nothing had waited."""
+    s = bench.services
+    asyncio.run(s.tenants.set_endpoint_off(tenant["tenant_id"], s.clock.now()))
+    assert command("open-endpoint", tenant["tenant_id"]) == 0
+    assert capsys.readouterr().out == "let_go: 0\n"
+    assert asyncio.run(s.tenants.get(tenant["tenant_id"])).value.endpoint_off_at is None
+
+
+@pytest.mark.parametrize("name", ["rotate-key", "rotate-webhook-secret", "open-endpoint"])
+def test_a_tenant_that_is_not_there(
+    command: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    tenant: dict[str, str],
+    name: str,
+) -> None:
+    """Exit status 1 and one line; nothing was made."""
+    assert tenant
+    assert command(name, "ten_nobody") == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "there is no tenant ten_nobody\n")
+
+
+@pytest.mark.parametrize("hours", ["-1", "x", "nan", "2161"])
+def test_an_overlap_is_up_to_ninety_days(
+    command: Callable[..., int], tenant: dict[str, str], hours: str
+) -> None:
+    """Anything else is explained by the usage."""
+    with pytest.raises(SystemExit) as caught:
+        command("rotate-key", tenant["tenant_id"], "--overlap-hours", hours)
+    assert caught.value.code == 2
