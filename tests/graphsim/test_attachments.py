@@ -149,6 +149,8 @@ async def test_wrong_pieces(lab: Lab, app: App) -> None:
     assert (await put(lab, url, 0, b"x", 6 * MB)).status_code == 400
     assert (await put(lab, url, 0, b"x" * 4 * MB, 5 * MB)).status_code == 413
     assert (await lab.http.put(url, content=b"x")).status_code == 400
+    place = {"Content-Range": f"bytes 0-0/{5 * MB}"}
+    assert (await lab.http.put(url, content=b"xy", headers=place)).status_code == 400
     assert (await put(lab, url, 0, b"x", 5 * MB, Authorization=f"Bearer {app.token}")).status_code == 401
     assert (await put(lab, url, 0, b"x" * (4 * MB - 1), 5 * MB)).status_code == 200
 
