@@ -18,9 +18,16 @@ from tests.simulation.world import OneProcess
 
 MINUTE, HOUR = 60.0, 3600.0
 PATTERNS = (
-    "message.get", "message.list", "message.create", "message.createReply", "message.update", "message.send",
-    "message.*", "attachment.*", "subscription.*", "*",
-)  # fmt: skip
+    *(
+        "message.get",
+        "message.list",
+        "message.create",
+        "message.createReply",
+        "message.update",
+        "message.send",
+    ),
+    *("message.*", "attachment.*", "subscription.*", "*"),
+)
 MAILBOX = f"mailboxes/{ANN_ADDRESS}"
 _WORD = re.compile(r"(?:Send|Answer|Outlook|Private)\d{3}x")
 
@@ -82,10 +89,8 @@ class Explorer:
         await self.stage.control("DELETE", "faults")
         await self.stage.control("POST", "notifications", action="resume")
         await self.stage.of_crm("POST", "/__control/outage", count=0)
-        for _ in range(3):
-            await self.world.advance(3 * HOUR)
-        for _ in range(4):
-            await self.world.advance(6 * HOUR)
+        for hours in (1, 2, 6, 24):
+            await self.world.advance(hours * HOUR)
 
     # ---- moves
 

@@ -35,7 +35,7 @@ from shared.storage.stores import Stores
 from tests.simulation.parts import APP, CRM, SECURE, SIM, Router, SeededChance
 
 ROOT = Path(__file__).parents[2]
-MOST_LOOKS = 50
+MOST_LOOKS = 24
 PATIENCE_SECONDS = 900.0
 Wrap = Callable[[Services], Services]
 
