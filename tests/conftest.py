@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
+
+# How long one example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
