@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
@@ -89,10 +89,11 @@ class PendingConnection:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file uploaded ahead of a send."""
+    """A file uploaded ahead of a send. `used`: a send has taken its bytes, so they do not end with this row."""
 
     file: StagedFile
     expires_at: datetime
+    used: bool = False
 
 
 def secret_hash(secret: str) -> str:
@@ -155,16 +156,30 @@ class Sessions:
         """Keep an uploaded file's description."""
         await self._insert(f"{tenant_id}|upload", secret_hash(file_id), upload)
 
-    async def upload(self, tenant_id: str, file_id: str) -> Upload | None:
+    async def upload(self, tenant_id: str, file_id: str) -> Stored[Upload] | None:
         """An uploaded file of this tenant that is still there; any text may be asked for."""
         row = await self._tables.get(keys.SESSIONS, f"{tenant_id}|upload", secret_hash(file_id))
         if row is None:
             return None
-        found = decode(Upload, row.values, row.etag).value
-        return found if found.expires_at > self._clock.now() else None
+        found = decode(Upload, row.values, row.etag)
+        return found if found.value.expires_at > self._clock.now() else None
 
-    async def erase_ended(self, limit: int) -> int:
-        """Erase up to `limit` rows whose time is over, sealed tokens of unconfirmed sign-ins among them."""
+    async def use_upload(self, tenant_id: str, file_id: str, stored: Stored[Upload]) -> bool:
+        """Take a file's bytes for one send; False when another was faster, or its time has just ended."""
+        row = encode(stored.changed(replace(stored.value, used=True)))
+        try:
+            await self._tables.replace(
+                keys.SESSIONS, f"{tenant_id}|upload", secret_hash(file_id), row, stored.etag or ""
+            )
+        except (RowChanged, RowMissing):
+            return False
+        return True
+
+    async def erase_ended(self, limit: int) -> tuple[int, list[str]]:
+        """Erase up to `limit` rows whose time is over, sealed tokens of unconfirmed sign-ins among them.
+
+        Returns how many, and the blobs of uploads that no send has used: nothing leads to them any more.
+        """
         over = f"{ENDS}{keys.bucket_of(self._clock.now()):012d}"
         notes: list[Row] = []
         rows = self._tables.query_partitions(keys.SESSIONS, ENDS, over)
@@ -173,20 +188,28 @@ class Sessions:
                 notes.append(note)
                 if len(notes) >= limit:
                     break
-        return sum([await self._erase_if_ended(note) for note in notes])
+        erased = [row for note in notes if (row := await self._erase_if_ended(note)) is not None]
+        return len(erased), [blob for row in erased for blob in _unused_blobs(row)]
 
-    async def _erase_if_ended(self, note: Row) -> bool:
-        """A session lives longer by being used: then its note moves on with its end."""
+    async def _erase_if_ended(self, note: Row) -> Row | None:
+        """The row that was erased. A session lives longer by being used: then its note moves on with its end."""
         partition, _, row = note.row.rpartition("|")
         found = await self._tables.get(keys.SESSIONS, partition, row)
         end = _end_of(found) if found is not None else None
         ended = end is not None and end <= self._clock.now()
         if end is not None and not ended:
             await self._note_end(partition, row, end)
-        elif ended:
-            await self._tables.delete(keys.SESSIONS, partition, row)
+        elif found is not None and not await self._erase(found):
+            return None  # used at this moment: the next run looks again
         await self._tables.delete(keys.SESSIONS, note.partition, note.row)
-        return ended
+        return found if ended else None
+
+    async def _erase(self, row: Row) -> bool:
+        try:
+            await self._tables.delete(keys.SESSIONS, row.partition, row.row, row.etag)
+        except (RowChanged, RowMissing):
+            return False
+        return True
 
     async def _insert(self, partition: str, row: str, record: Expiring) -> None:
         await self._note_end(partition, row, record.expires_at)
@@ -206,3 +229,10 @@ class _Ending:
 
 def _end_of(row: Row) -> datetime:
     return decode(_Ending, row.values, row.etag).value.expires_at
+
+
+def _unused_blobs(row: Row) -> list[str]:
+    if not row.partition.endswith("|upload"):
+        return []
+    upload = decode(Upload, row.values, row.etag).value
+    return [upload.file.blob] if upload.file.blob and not upload.used else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.content import clean_html, html_to_text, text_to_html
 from shared.domain import ids
@@ -40,10 +40,11 @@ from shared.services import Services
 from shared.state.claims import SendClaim
 from shared.state.codec import Stored
 from shared.state.ledger import Change, new
+from shared.state.sessions import Upload
 from shared.sync.doorbells import ring
 from shared.sync.gatekeeping import through_gate
 from shared.sync.known_sends import opening_send
-from shared.sync.staging import Body, stage, stage_body
+from shared.sync.staging import Body, stage, stage_body, unstage
 
 MAX_SUBJECT_CHARACTERS = 998
 MAX_BODY_BYTES = 1_048_576
@@ -138,7 +139,8 @@ async def _thread_to_answer(
 
 
 async def _stage_files(s: Services, tenant_id: str, request: SendRequest) -> tuple[StagedFile, ...]:
-    uploaded = await _uploaded(s, tenant_id, request.file_ids)
+    uploads = await _uploaded(s, tenant_id, request.file_ids)
+    uploaded = [one.value.file for _, one in uploads]
     judged = [
         (clean_name(name), content_type, content) for name, content_type, content in request.inline_files
     ]
@@ -150,22 +152,32 @@ async def _stage_files(s: Services, tenant_id: str, request: SendRequest) -> tup
     ]
     if problems:
         raise refused(list(dict.fromkeys(problems)))  # name and content may have said the same
+    own = [await _own(s, tenant_id, file_id, one) for file_id, one in uploads]
     inline = [await stage_file(s, tenant_id, name, content) for name, _, content in judged]
     linked = tuple(
         StagedFile(f"att_{number}", clean_name(name), canonical_type(clean_name(name)), 0, url=url)
         for number, (url, name) in enumerate(request.linked_files)
     )
-    return (*uploaded, *inline, *linked)
+    return (*own, *inline, *linked)
 
 
-async def _uploaded(s: Services, tenant_id: str, file_ids: Sequence[str]) -> list[StagedFile]:
+async def _own(s: Services, tenant_id: str, file_id: str, upload: Stored[Upload]) -> StagedFile:
+    """The file as this send's own: a second send gets a copy, for the bytes of each go at a time of their own."""
+    file = upload.value.file
+    if not upload.value.used and await s.sessions.use_upload(tenant_id, file_id, upload):
+        return file
+    content = await unstage(s, file.blob or "")
+    return replace(file, blob=await stage(s, tenant_id, content, file.content_type))
+
+
+async def _uploaded(s: Services, tenant_id: str, file_ids: Sequence[str]) -> list[tuple[str, Stored[Upload]]]:
     found = [(file_id, await s.sessions.upload(tenant_id, file_id)) for file_id in file_ids]
     missing = [
         FieldError("/attachments", f"there is no file {file_id}") for file_id, one in found if one is None
     ]
     if missing:
         raise InvalidRequest("A file is unknown or its time is over.", tuple(missing))
-    return [one.file for _, one in found if one is not None]
+    return [(file_id, one) for file_id, one in found if one is not None]
 
 
 def _content_problems(files: Sequence[tuple[str, str, bytes]]) -> list[FileProblem]:

@@ -131,7 +131,9 @@ async def test_an_upload_is_found_by_its_tenant_until_its_end(sessions: Sessions
     """Another tenant does not find it, and nobody does after its time."""
     upload = Upload(StagedFile("att_1", "a.pdf", "application/pdf", 3, "blob"), later(hours=24))
     await sessions.keep_upload(TENANT, "fil_1", upload)
-    assert await sessions.upload(TENANT, "fil_1") == upload
+    found = await sessions.upload(TENANT, "fil_1")
+    assert found is not None
+    assert found.value == upload
     assert await sessions.upload("ten_other", "fil_1") is None
     clock.forward(hours=24)
     assert await sessions.upload(TENANT, "fil_1") is None
@@ -151,13 +153,13 @@ async def test_what_ended_is_erased(
     await sessions.keep(SECRET, MAKERS[kind](later(minutes=2)))
     await sessions.keep(SECRET + "2", MAKERS[kind](later(minutes=30)))
     clock.forward(minutes=1)
-    assert await sessions.erase_ended(10) == 0
+    assert await sessions.erase_ended(10) == (0, [])
     clock.forward(minutes=9)
-    assert await sessions.erase_ended(10) == 1
+    assert await sessions.erase_ended(10) == (1, [])
     assert await sessions.look(kind, SECRET + "2")
     clock.forward(hours=1)
-    assert await sessions.erase_ended(10) == 1
-    assert await sessions.erase_ended(10) == 0
+    assert await sessions.erase_ended(10) == (1, [])
+    assert await sessions.erase_ended(10) == (0, [])
     assert [one async for one in tables.query_partitions(keys.SESSIONS)] == []
 
 
@@ -168,9 +170,9 @@ async def test_uploads_that_ended_are_erased(
     upload = Upload(StagedFile("att_1", "a.pdf", "application/pdf", 3, "blob"), later(hours=24))
     await sessions.keep_upload(TENANT, "fil_1", upload)
     clock.forward(hours=23)
-    assert await sessions.erase_ended(10) == 0
+    assert await sessions.erase_ended(10) == (0, [])
     clock.forward(hours=2)
-    assert await sessions.erase_ended(10) == 1
+    assert await sessions.erase_ended(10) == (1, ["blob"])
     assert [one async for one in tables.query_partitions(keys.SESSIONS)] == []
 
 
@@ -183,10 +185,10 @@ async def test_a_used_session_outlives_the_note_of_its_first_end(
     stored = await sessions.look(Session, SECRET)
     await sessions.prolong(SECRET, stored.changed(Session(TENANT, USER, later(minutes=50), later(hours=8))))
     clock.forward(minutes=20)
-    assert await sessions.erase_ended(10) == 0
+    assert await sessions.erase_ended(10) == (0, [])
     assert await sessions.look(Session, SECRET)
     clock.forward(minutes=20)
-    assert await sessions.erase_ended(10) == 1
+    assert await sessions.erase_ended(10) == (1, [])
     assert [one async for one in tables.query_partitions(keys.SESSIONS)] == []
 
 
@@ -197,7 +199,7 @@ async def test_what_was_used_up_leaves_no_note(
     await sessions.keep(SECRET, StartTicket(TENANT, USER, later(minutes=1)))
     await sessions.take(StartTicket, SECRET)
     clock.forward(minutes=10)
-    assert await sessions.erase_ended(10) == 0
+    assert await sessions.erase_ended(10) == (0, [])
     assert [one async for one in tables.query_partitions(keys.SESSIONS)] == []
 
 
@@ -206,4 +208,4 @@ async def test_a_run_erases_a_slice(sessions: Sessions, clock: StillClock) -> No
     for number in range(7):
         await sessions.keep(f"{SECRET}{number}", StartTicket(TENANT, USER, later(minutes=number)))
     clock.forward(hours=1)
-    assert [await sessions.erase_ended(3) for _ in range(4)] == [3, 3, 1, 0]
+    assert [(await sessions.erase_ended(3))[0] for _ in range(4)] == [3, 3, 1, 0]
