@@ -56,7 +56,10 @@ class SendAgain:
 
 @dataclass(frozen=True, slots=True)
 class StopLooking:
-    """A week has passed: it stays unknown, and nobody asks any more. A copy that is seen by chance still counts."""
+    """A week has passed, or nobody may ask: it stays unknown, and nobody asks any more.
+
+    A copy that is seen by chance still counts.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +84,12 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class TellUnknown:
-    """An hour has passed: the CRM is told that nobody knows, and the looking goes on."""
+    """An hour has passed, or nobody may ask: the CRM is told that nobody knows, and the looking goes on if it can."""
 
 
 def next_step(
     item: OutboxItem, gate: Gate | None, now: datetime
-) -> Nothing | Later | Build | Ask | Fail | Tidy:
+) -> Nothing | Later | Build | Ask | Fail | Tidy | TellUnknown | StopLooking:
     """What a worker that was rung for this send does first."""
     if item.lease_until is not None and item.lease_until > now:
         return Nothing()
@@ -94,8 +97,13 @@ def next_step(
         return Tidy() if item.due_at is not None else Nothing()
     if item.phase in (Phase.NEW, Phase.BUILDING):
         return _before_sending(item, gate, now)
-    if gate is None or gate.state is GateState.CLOSED or gate.generation != item.generation:
-        return Nothing()
+    return _after_sending(item, gate, now) if gate is not None else Nothing()
+
+
+def _after_sending(item: OutboxItem, gate: Gate, now: datetime) -> Later | Ask | TellUnknown | StopLooking:
+    if gate.state is GateState.CLOSED or gate.generation != item.generation:
+        # It may have left, and nobody may ask any more.
+        return StopLooking() if item.unconfirmed_told else TellUnknown()
     if (
         item.phase is Phase.SENDING
         and item.send_tried_at is not None

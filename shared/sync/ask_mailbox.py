@@ -39,9 +39,9 @@ async def ask_mailbox(work: Sending) -> None:
         case outbound.Later(until):
             await postpone(s, work.mailbox, work.stored, until)
         case outbound.TellUnknown():
-            await _tell_unknown(work)
+            await tell_unknown(work)
         case outbound.StopLooking():
-            await save(work, replace(item, due_at=None, updated_at=now), *moved_send(item, None))
+            await stop_looking(work)
         case outbound.SendAgain():
             await _send_again(work)
         case _:
@@ -57,6 +57,12 @@ async def _elsewhere(work: Sending) -> tuple[Located, ...]:
         return ()
     same = await mail.find_by_message_id(access, item.draft_internet_message_id)
     return tuple(one for one in same if one.outline.internet_message_id == item.draft_internet_message_id)
+
+
+async def stop_looking(work: Sending) -> None:
+    """It stays unknown; a copy that is seen by chance still turns it into sent."""
+    item = replace(work.item, due_at=None, updated_at=work.s.clock.now())
+    await save(work, item, *moved_send(work.item, None))
 
 
 async def _send_again(work: Sending) -> None:
@@ -78,7 +84,7 @@ async def _send_again(work: Sending) -> None:
         await submit(work)
 
 
-async def _tell_unknown(work: Sending) -> None:
+async def tell_unknown(work: Sending) -> None:
     """Tell the CRM once that nobody knows; the search goes on, and a copy that turns up is still announced as sent."""
     now = work.s.clock.now()
     until = now + outbound.LOOK_UP_EVERY

@@ -11,7 +11,7 @@ from shared.domain.errors import MailboxUnusable, MessageRefused
 from shared.domain.model import MailboxRef, OutboxItem, Phase, Reason
 from shared.domain.reply_targets import WAIT_FOR_EARLIER
 from shared.services import Services
-from shared.sync.ask_mailbox import ask_mailbox
+from shared.sync.ask_mailbox import ask_mailbox, stop_looking, tell_unknown
 from shared.sync.draft_message import make_draft, outgoing_files
 from shared.sync.known_sends import waits_for_original
 from shared.sync.send_row import Sending, fail, postpone, refusal_reason, save
@@ -39,17 +39,28 @@ async def send_message(s: Services, mailbox: MailboxRef, key: str, due_at: datet
             await fail(s, mailbox, stored, reason, detail)
         case outbound.Later(until):
             await postpone(s, mailbox, stored, until)
-        case outbound.Build(build):
-            assert gate is not None  # noqa: S101 - the rule fails sends without a gate
-            if await waits_for_original(s, mailbox, stored.value):
-                await postpone(s, mailbox, stored, s.clock.now() + WAIT_FOR_EARLIER)
-                return
-            await _build(Sending(s, mailbox, stored, gate.value), build)
-        case outbound.Ask():
-            assert gate is not None  # noqa: S101 - as above
-            await ask_mailbox(Sending(s, mailbox, stored, gate.value))
         case outbound.Tidy():
             await tidy_drafts(s, mailbox, stored, gate.value if gate else None)
+        case _:
+            assert gate is not None  # noqa: S101 - without a gate the rule fails sends, or leaves them alone
+            await _go_on(Sending(s, mailbox, stored, gate.value), step)
+
+
+async def _go_on(
+    work: Sending, step: outbound.Build | outbound.Ask | outbound.TellUnknown | outbound.StopLooking
+) -> None:
+    match step:
+        case outbound.Build(build):
+            if await waits_for_original(work.s, work.mailbox, work.item):
+                await postpone(work.s, work.mailbox, work.stored, work.s.clock.now() + WAIT_FOR_EARLIER)
+                return
+            await _build(work, build)
+        case outbound.Ask():
+            await ask_mailbox(work)
+        case outbound.TellUnknown():
+            await tell_unknown(work)
+        case outbound.StopLooking():
+            await stop_looking(work)
         case _:
             assert_never(step)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,15 +17,19 @@ from shared.domain.errors import (
     ProviderUnavailable,
     Throttled,
 )
-from shared.domain.model import DraftContent, MailboxRef, Todo, Work
+from shared.domain.model import DraftContent, GateState, MailboxRef, Todo, Work
 from tests.functions.app import App
 from tests.functions.test_unknown_outcomes import vanished
 
 
+def mailbox_of(app: App) -> MailboxRef:
+    """Ann's mailbox."""
+    return MailboxRef(app.tenant.tenant_id, ids.mailbox_id(app.tenant.tenant_id, "tid-1", "oid-ann"))
+
+
 async def todos(app: App) -> list[Todo]:
     """Sends that somebody will come back to."""
-    mailbox = MailboxRef(app.tenant.tenant_id, ids.mailbox_id(app.tenant.tenant_id, "tid-1", "oid-ann"))
-    found = await app.services.ledger.todos(mailbox, app.clock.now() + timedelta(days=400))
+    found = await app.services.ledger.todos(mailbox_of(app), app.clock.now() + timedelta(days=400))
     return [one.value for one in found if one.value.work is Work.SEND]
 
 
@@ -71,6 +76,21 @@ async def test_a_copy_is_found_by_its_message_id(ready: App) -> None:
     assert await ready.standing(message_id) == ("sent", None)
     assert ready.mail.calls.count("find_by_message_id") == 1
     assert ready.mail.calls.count("send") == 1
+
+
+async def test_a_send_of_a_connection_that_ended_is_not_rung_for_for_ever(ready: App) -> None:
+    """It left or not, and nobody may ask any more: that is told, once (R5)."""
+    ready.mail.next["send"] = [Ambiguous()]
+    message_id = await ready.accepted()
+    await ready.pump()
+    ledger, mailbox = ready.services.ledger, mailbox_of(ready)
+    gate = await ledger.gate(mailbox)
+    assert gate is not None
+    await ledger.open_gate(mailbox, gate.changed(replace(gate.value, state=GateState.CLOSED)))
+    await ready.later(hours=1)
+    assert await ready.standing(message_id) == ("needs_attention", "outcome_unknown")
+    assert ready.crm.types() == ["connection.connected", "message.unconfirmed"]
+    assert (await todos(ready), ready.mail.calls.count("locate")) == ([], 0)
 
 
 # ---- the grant dies

@@ -17,7 +17,6 @@ from shared.domain.outbound import (
     GIVE_UP_LOOKING_AFTER,
     LOOK_UP_EVERY,
     MAX_BUILDS,
-    TIDY_AFTER,
     UNKNOWN_AFTER,
     Ask,
     Build,
@@ -31,12 +30,9 @@ from shared.domain.outbound import (
     Tidy,
     by_whereabouts,
     is_its_copy,
-    is_left_over,
-    may_turn_out_sent,
     next_step,
-    tidy_at,
 )
-from tests.builders import KEY, NOW, gate, later, located, outbox_item
+from tests.builders import NOW, gate, later, located, outbox_item
 from tests.strategies import records, times
 
 BEFORE = (Phase.NEW, Phase.BUILDING)
@@ -94,8 +90,10 @@ def test_what_has_not_left_before_a_change_of_mailbox_fails(phase: Phase) -> Non
 @pytest.mark.parametrize("phase", ASKED)
 @pytest.mark.parametrize("own", [*SHUT.values(), gate(generation=2)])
 def test_what_was_being_sent_is_not_touched_through_a_shut_gate(phase: Phase, own: Gate | None) -> None:
-    """It may have left, so it is no failure; but nobody may ask a mailbox that is no longer connected."""
-    assert next_step(outbox_item(phase=phase), own, NOW) == Nothing()
+    """It may have left, so it is no failure; nobody may ask, so the CRM is told once that nobody knows."""
+    told = outbox_item(phase=phase, unconfirmed_told=True)
+    assert next_step(outbox_item(phase=phase), own, NOW) == (TellUnknown() if own else Nothing())
+    assert next_step(told, own, NOW) == (StopLooking() if own else Nothing())
 
 
 @pytest.mark.parametrize("phase", BEFORE)
@@ -162,6 +160,9 @@ def test_every_send_has_a_next_step(item: OutboxItem, own: Gate | None, now: dat
             assert until > now
         case Tidy():
             assert item.phase in FINAL
+        case TellUnknown() | StopLooking():
+            assert item.phase in ASKED
+            assert item.unconfirmed_told is isinstance(step, StopLooking)
         case Nothing():
             pass
     if isinstance(step, Build | Ask):
@@ -319,67 +320,6 @@ def test_a_sent_copy_is_known_by_the_drafts_ids(
     assert not is_its_copy(outbox_item(phase=phase), "AAMk-other", None)
 
 
-# ---- what is left when it is over
-
-FAILED, LEFT = Phase.FAILED, Reason.LEFT_IN_DRAFTS
-TIDIED = [
-    ("sent at once", {"phase": Phase.SENT, "build": 1}, False),
-    ("sent after other builds", {"phase": Phase.SENT, "build": 2}, True),
-    ("refused", {"phase": FAILED, "build": 1, "reason": Reason.INVALID_RECIPIENT}, True),
-    ("never built", {"phase": FAILED, "build": 0, "reason": Reason.ATTACHMENT_NOT_FETCHED}, False),
-    ("left in Drafts", {"phase": FAILED, "build": 1, "reason": LEFT}, False),
-    ("left in Drafts beside others", {"phase": FAILED, "build": 2, "reason": LEFT}, True),
-    ("deleted by the user", {"phase": FAILED, "build": 1, "reason": Reason.CANCELLED_IN_MAILBOX}, False),
-    ("disconnected", {"phase": FAILED, "build": 3, "reason": Reason.DISCONNECTED}, False),
-    ("another mailbox", {"phase": FAILED, "build": 3, "reason": Reason.MAILBOX_CHANGED}, False),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("_case", "changes", "tidies"), TIDIED, ids=[one[0] for one in TIDIED])
-def test_a_send_is_tidied_up_after_where_drafts_may_be_left(
-    _case: str, changes: dict[str, Any], *, tidies: bool
-) -> None:
-    """A plain send costs no call more (E-11)."""
-    assert tidy_at(outbox_item(**changes), NOW) == (NOW + TIDY_AFTER if tidies else None)
-
-
-OTHER = {"is_draft": True, "key": KEY, "graph_message_id": "AAMk-other", "internet_message_id": "<other@x>"}
-OWN = {**OTHER, "graph_message_id": "AAMk-draft", "internet_message_id": "<draft@x>"}
-LEFT_OVERS = [
-    ("a draft of another build", DRAFT, OTHER, True, True),
-    ("without our key", DRAFT, {**OTHER, "key": None}, False, False),
-    ("with another key", DRAFT, {**OTHER, "key": "0" * 64}, False, False),
-    ("not a draft", DRAFT, {**OTHER, "is_draft": False}, False, False),
-    ("sent", SENT, OTHER, False, False),
-    ("on its way", OUTBOX, OTHER, False, False),
-    ("deleted already", DELETED, OTHER, False, False),
-    ("the recorded draft", DRAFT, OWN, False, True),
-    ("the recorded draft under another id", DRAFT, {**OWN, "graph_message_id": "AAMk-9"}, False, True),
-    ("the recorded draft with another Message-ID", DRAFT, {**OWN, "internet_message_id": "<9@x>"}, False, True),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("_case", "where", "seen", "after_sent", "after_refusal"), LEFT_OVERS, ids=[one[0] for one in LEFT_OVERS]
-)
-def test_only_drafts_of_ours_that_nobody_needs_are_left_over(
-    _case: str, where: Whereabouts, seen: dict[str, Any], *, after_sent: bool, after_refusal: bool
-) -> None:
-    """Never one without our key, never the one that was to be sent, unless Microsoft refused it."""
-    one = located(where, **seen)
-    assert is_left_over(outbox_item(phase=Phase.SENT, **STARTED), one) is after_sent
-    assert is_left_over(outbox_item(phase=FAILED, reason=LEFT, **STARTED), one) is after_sent
-    refused = outbox_item(phase=FAILED, reason=Reason.INVALID_RECIPIENT, **STARTED)
-    assert is_left_over(refused, one) is after_refusal
-
-
-@pytest.mark.parametrize("phase", Phase)
-def test_what_is_over_stays_as_it_is_told(phase: Phase) -> None:
-    """But for the draft that was left: its user may send it."""
-    assert may_turn_out_sent(outbox_item(phase=phase, reason=Reason.GAVE_UP)) is (phase not in FINAL)
-    assert may_turn_out_sent(outbox_item(phase=phase, reason=LEFT)) is (phase is not Phase.SENT)
-
-
 @given(
     records(OutboxItem, phase=st.sampled_from(ASKED)),
     st.none() | records(Located),
@@ -405,7 +345,7 @@ def test_every_answer_of_the_mailbox_gets_a_decision(
             assert not item.unconfirmed_told
         case Fail(reason):
             assert reason in {Reason.CANCELLED_IN_MAILBOX, Reason.LEFT_IN_DRAFTS}
-            assert reason is not LEFT or (by_id is not None and by_id.whereabouts is DRAFT)
+            assert reason is not Reason.LEFT_IN_DRAFTS or (by_id is not None and by_id.whereabouts is DRAFT)
         case StopLooking():
             assert item.unconfirmed_told
         case Confirm():
