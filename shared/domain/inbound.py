@@ -21,6 +21,8 @@ from shared.domain.model import (
 
 COPY_WITHIN: Final = timedelta(minutes=10)
 VANISHED_TRIES_SECONDS: Final = (60.0, 180.0, 360.0)
+COPY_UNSEEN_WITHIN: Final = timedelta(minutes=10)
+COPY_TRIES_SECONDS: Final = (20.0, 20.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,25 @@ def direction_of(sender: Address | None, gate: Gate) -> Direction:
     """The user's own mail is outbound as the CRM sees it; everybody else's is inbound."""
     own = {comparable_address(one) for one in gate.own_addresses}
     return Direction.OUTBOUND if sender and comparable_address(sender.address) in own else Direction.INBOUND
+
+
+def may_answer_an_unseen_copy(outline: Outline, gate: Gate, attempts: int, now: datetime) -> bool:
+    """Whether tags that lead nowhere may name a sent copy that was not seen yet.
+
+    Some copies leave with another Message-ID than their draft's, and a fast answer can be here before the copy is.
+    Mail without tags, and any mail of a mailbox from which nothing has just been sent, is never asked about again.
+    """
+    tagged = outline.in_reply_to is not None or bool(outline.references)
+    active = gate.last_thread_activity_at
+    recent = active is not None and now - active <= COPY_UNSEEN_WITHIN
+    return tagged and recent and attempts < len(COPY_TRIES_SECONDS)
+
+
+def when_unknown(attempts: int, now: datetime, *, copies_unseen: bool) -> Wait | Skip:
+    """A mail that no evidence leads anywhere is foreign, unless the copy that it answers may still be coming."""
+    if copies_unseen and attempts < len(COPY_TRIES_SECONDS):
+        return Wait(now + timedelta(seconds=COPY_TRIES_SECONDS[attempts]), counts=1)
+    return Skip(Reason.FOREIGN)
 
 
 def when_missing(attempts: int, now: datetime) -> Wait | Skip:

@@ -24,6 +24,7 @@ from shared.sync.confirm_send import confirm_send, unfinished_send
 from shared.sync.deliver_event import deliver_now
 from shared.sync.gatekeeping import through_gate
 from shared.sync.judge_files import judge_files
+from shared.sync.known_sends import copies_unseen
 from shared.sync.record_import import imported
 from shared.sync.trace_thread import evidence_for, index_of, syncs
 
@@ -74,19 +75,23 @@ async def _looked_at(s: Services, mailbox: MailboxRef, gate: Gate, access: Acces
         case inbound.Echo(key):
             return await confirm_send(s, mailbox, key, outline)
         case inbound.Trace():
-            return await _traced(s, mailbox, gate, access, outline)
+            return await _traced(s, mailbox, gate, access, outline, found.attempts)
         case _:
             assert_never(decision)
 
 
-async def _traced(s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline) -> Decision:
+async def _traced(
+    s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline, attempts: int
+) -> Decision:
     own = await index_of(s, mailbox, outline.internet_message_id)
     if inbound.is_copy(outline, own):
         key = await unfinished_send(s, mailbox, outline.graph_message_id, outline.internet_message_id)
         return await confirm_send(s, mailbox, key, outline) if key else inbound.Skip(Reason.COPY)
     belongs = await evidence_for(s, mailbox, gate, access, outline)
     if belongs is None:
-        return inbound.Skip(Reason.FOREIGN)
+        now = s.clock.now()
+        asked = inbound.may_answer_an_unseen_copy(outline, gate, attempts, now)
+        return inbound.when_unknown(attempts, now, copies_unseen=asked and await copies_unseen(s, mailbox))
     if not await syncs(s, mailbox, gate, belongs.thread_id):
         return inbound.Skip(Reason.THREAD_STOPPED)
     return await _bring_in(s, mailbox, gate, access, outline, belongs)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain import ids
-from shared.domain.model import MailboxRef, MessageRecord, OutboxItem, Thread, Work
+from shared.domain.model import MailboxRef, MessageRecord, OutboxItem, Phase, Thread, Work
 from shared.domain.reply_targets import must_wait
 from shared.services import Services
 
@@ -21,6 +21,11 @@ async def unfinished_sends(s: Services, mailbox: MailboxRef) -> list[OutboxItem]
             stored = await s.ledger.find(mailbox, OutboxItem, todo.value.ref)
             found += [stored.value] if stored is not None and not stored.value.phase.final else []
     return found
+
+
+async def copies_unseen(s: Services, mailbox: MailboxRef) -> bool:
+    """Whether a send has left whose copy in Sent Items was not seen yet."""
+    return any(one.phase in {Phase.SENDING, Phase.SUBMITTED} for one in await unfinished_sends(s, mailbox))
 
 
 async def opening_send(s: Services, mailbox: MailboxRef, thread_id: str) -> OutboxItem | None:

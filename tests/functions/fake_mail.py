@@ -47,6 +47,7 @@ class FakeMail(Failing):
     client_states: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     page_size: int = 50
+    renamed_on_send: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, Exception] = field(default_factory=dict)
 
     def now(self) -> datetime:
@@ -92,8 +93,9 @@ class FakeMail(Failing):
 
     def sent_outline(self, graph_message_id: str) -> Outline:
         """How a sent draft looks in Sent Items."""
-        key = self.sent[graph_message_id].key
-        return replace(self._draft_outline(graph_message_id), is_draft=False, key=key)
+        key, copy = self.sent[graph_message_id].key, self._draft_outline(graph_message_id)
+        name = self.renamed_on_send.get(graph_message_id, copy.internet_message_id)
+        return replace(copy, is_draft=False, key=key, internet_message_id=name)
 
     @property
     def last_sent(self) -> Outline:

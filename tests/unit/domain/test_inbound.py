@@ -21,7 +21,9 @@ from shared.domain.inbound import (
     by_outline,
     direction_of,
     is_copy,
+    may_answer_an_unseen_copy,
     when_missing,
+    when_unknown,
 )
 from shared.domain.model import Address, Direction, Gate, GateState, MessageIndex, Outline, Reason, Seen
 from tests.builders import ANN, BEA, KEY, NOW, gate, index, later, outline, seen
@@ -166,3 +168,33 @@ def test_a_missing_mail_is_not_waited_for_for_ever(attempts: int, now: datetime)
     """Every number of attempts gets an answer, and from the third on it is final."""
     decision = when_missing(attempts, now)
     assert isinstance(decision, Skip) == (attempts >= len(VANISHED_TRIES_SECONDS))
+
+
+@pytest.mark.parametrize(
+    ("tags", "changes", "attempts", "asked"),
+    [
+        ({"in_reply_to": "<x@y.example>"}, {"last_thread_activity_at": NOW}, 0, True),
+        ({"references": ("<x@y.example>",)}, {"last_thread_activity_at": later(minutes=-10)}, 2, True),
+        ({"in_reply_to": "<x@y.example>"}, {"last_thread_activity_at": NOW}, 3, False),
+        ({"in_reply_to": "<x@y.example>"}, {"last_thread_activity_at": later(minutes=-11)}, 0, False),
+        ({"in_reply_to": "<x@y.example>"}, {}, 0, False),
+        ({}, {"last_thread_activity_at": NOW}, 0, False),
+    ],
+)
+def test_only_answers_in_a_busy_mailbox_may_answer_an_unseen_copy(
+    tags: dict[str, Any], changes: dict[str, Any], attempts: int, *, asked: bool
+) -> None:
+    """A new mail answers nothing, a mailbox at rest has sent nothing, and three more looks are enough."""
+    assert may_answer_an_unseen_copy(outline(**tags), gate(**changes), attempts, NOW) is asked
+
+
+def test_unknown_mail_is_foreign_unless_a_copy_may_be_coming() -> None:
+    """Three more looks within two minutes, then it is foreign for good."""
+    waits = [when_unknown(number, NOW, copies_unseen=True) for number in range(4)]
+    assert waits == [
+        Wait(later(seconds=20), counts=1),
+        Wait(later(seconds=20), counts=1),
+        Wait(later(seconds=30), counts=1),
+        Skip(Reason.FOREIGN),
+    ]
+    assert when_unknown(0, NOW, copies_unseen=False) == Skip(Reason.FOREIGN)
