@@ -8,15 +8,10 @@ from datetime import datetime
 
 from shared.domain import outbound
 from shared.domain.errors import (
-    AccessRefused,
-    GrantDead,
-    MailboxUnusable,
     MessageRefused,
     RowChanged,
-    Throttled,
 )
 from shared.domain.model import Gate, MailboxRef, OutboxItem, Phase, Reason, Todo, Work
-from shared.domain.retries import GiveUp
 from shared.ports import Access
 from shared.services import Services
 from shared.state.codec import Stored
@@ -25,7 +20,6 @@ from shared.sync.access import access_for
 from shared.sync.announce import failed_event
 from shared.sync.deliver_event import deliver_now
 from shared.sync.doorbells import ring
-from shared.sync.failures import Failed
 
 
 @dataclass(slots=True)
@@ -63,35 +57,6 @@ def moved_send(old: OutboxItem, due_at: datetime | None) -> list[Change]:
         return []
     erase: list[Change] = [Erase(Todo(old.due_at, Work.SEND, old.key))] if old.due_at else []
     return erase + ([new(Todo(due_at, Work.SEND, old.key, old.attempts))] if due_at else [])
-
-
-async def set_back_send(s: Services, mailbox: MailboxRef, key: str, failed: Failed) -> None:
-    """A step of the send failed: try later. Given up, it ends while nothing can have left; after that it is watched.
-
-    While the grant is dead its hour does not run. Tidying up is not worth waiting for a grant.
-    """
-    stored = await s.ledger.find(mailbox, OutboxItem, key)
-    if stored is None or stored.value.due_at is None:
-        return
-    item = stored.value
-    if item.phase.final and isinstance(failed.error, GrantDead | MailboxUnusable | AccessRefused):
-        await tidied(s, mailbox, stored)
-        return
-    if isinstance(failed.verdict, GiveUp):
-        if item.phase.final:
-            await tidied(s, mailbox, stored)
-        elif item.phase in {Phase.NEW, Phase.BUILDING}:
-            await fail(s, mailbox, stored, Reason.GAVE_UP)
-        else:
-            await postpone(s, mailbox, stored, failed.at + outbound.LOOK_UP_EVERY)
-        return
-    counts = not isinstance(failed.error, Throttled | GrantDead | MailboxUnusable)
-    failing_since = (item.failing_since or failed.at) if counts else None
-    awaited_since = None if isinstance(failed.error, GrantDead) else item.awaited_since
-    set_back = replace(
-        item, attempts=failed.verdict.attempts, failing_since=failing_since, awaited_since=awaited_since
-    )
-    await postpone(s, mailbox, replace(stored, value=set_back), failed.until)
 
 
 async def postpone(s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem], until: datetime) -> None:

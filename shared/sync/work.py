@@ -19,7 +19,7 @@ from shared.sync.import_message import Found, import_message
 from shared.sync.reconcile_mailbox import reconcile_mailbox
 from shared.sync.revive_grant import wake_parked
 from shared.sync.send_message import send_message
-from shared.sync.send_row import set_back_send
+from shared.sync.set_back_send import set_back_send
 from shared.sync.subscriptions import renew_subscription, set_back_care
 
 

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import AccessRefused, GrantDead, ProviderUnavailable, Throttled, UpstreamSurprise
+from shared.domain.errors import (
+    AccessRefused,
+    Ambiguous,
+    GrantDead,
+    ProviderUnavailable,
+    Throttled,
+    UpstreamSurprise,
+)
 from shared.state import keys
 from tests.functions.app import App, send_body
 
@@ -123,3 +130,18 @@ async def test_a_grant_that_graph_refuses_is_told_at_once(begun: App) -> None:
     shown = (await begun.v1("GET", "users/u_ann/connection")).json()
     assert shown["status"] == "reconnect_required"
     assert begun.crm.types().count("connection.reconnect_required") == 1
+
+
+async def test_a_mailbox_that_cannot_be_asked_ends_a_send_as_unknown(ready: App) -> None:
+    """Nobody knows whether it left, and Graph answers nonsense: the CRM is told once, and the asking ends (E-13)."""
+    ready.mail.next["send"] = [Ambiguous()]
+    ready.mail.next["locate"] = [UpstreamSurprise() for _ in range(10_000)]
+    message_id = await accepted(ready)
+    await ready.later(hours=3)
+    assert await status(ready, message_id) == "needs_attention"
+    assert ready.crm.types().count("message.unconfirmed") == 1
+    await ready.later(days=7, hours=1)
+    asked = ready.mail.calls.count("locate")
+    await ready.later(hours=6)
+    assert ready.mail.calls.count("locate") == asked
+    assert ready.mail.calls.count("send") == 1
