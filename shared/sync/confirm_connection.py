@@ -26,11 +26,12 @@ from shared.services import Services
 from shared.state.claims import MailboxClaim
 from shared.state.codec import Stored
 from shared.state.connections import mailbox_ref
-from shared.state.ledger import Change
+from shared.state.ledger import Change, new
 from shared.state.sessions import PendingConnection, secret_hash
 from shared.sync.announce import connection_event
 from shared.sync.deliver_event import deliver_now
 from shared.sync.doorbells import ring
+from shared.sync.erase_content import first_look
 from shared.sync.gatekeeping import MAX_TRIES
 from shared.sync.revive_grant import revived
 from shared.sync.sign_in import SIGN_IN_FOR, pending_place
@@ -219,4 +220,4 @@ def _gate_for(
         GateState.OPEN,
         pending.aliases,
     )
-    return value, [], None
+    return value, [new(first_look(s.clock.now()))] if gate is None else [], None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.domain import outbound
+from shared.domain import outbound, renewals
 from shared.domain.errors import GateShut, RowExists
 from shared.domain.inbound import Skip
 from shared.domain.model import (
@@ -28,7 +28,7 @@ from shared.sync.gatekeeping import through_gate
 from shared.sync.known_sends import unfinished_sends
 from shared.sync.open_thread import begun_by, conversation_rows, index_rows
 from shared.sync.send_row import moved_send
-from shared.sync.staging import unstage_body
+from shared.sync.staging import kept_body
 
 
 async def unfinished_send(
@@ -71,7 +71,9 @@ async def confirm_send(s: Services, mailbox: MailboxRef, key: str, outline: Outl
             updated_at=now,
         )
         moved = moved_send(replace(stored.value, attempts=0), item.due_at)
-        return replace(gate, last_thread_activity_at=now), [stored.changed(item), *moved, *changes]
+        unknown_since = outbound.answers_unknown_since(stored.value, outline.internet_message_id, now)
+        swept = renewals.swept_again_from(gate, unknown_since)
+        return replace(swept, last_thread_activity_at=now), [stored.changed(item), *moved, *changes]
 
     try:
         passed = await through_gate(s, mailbox, None, make)
@@ -112,7 +114,7 @@ async def _confirmed(
     ids = sorted({outline.graph_message_id, item.draft_graph_message_id or outline.graph_message_id})
     unseen = [one for one in ids if not await s.ledger.find(mailbox, Seen, one)]
     changes += [new(Seen(one, item.message_id, item.thread_id, None, now)) for one in unseen]
-    body = await unstage_body(s, item.body_blob)
+    body = await kept_body(s, item.body_blob)
     recorded = await sent_event(s, mailbox, gate, thread, item, outline, body)
     changes += [*recorded.changes, activity(s, "sent", thread.thread_id, item.message_id)]
     return changes, recorded

@@ -51,6 +51,7 @@ QUEUE_OF: Final = {
     Work.RENEW: keys.CARE,
     Work.RETRY_IMPORT: keys.CARE,
     Work.WAKE: keys.CARE,
+    Work.ERASE: keys.CARE,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.domain import ids
-from shared.domain.errors import NotFound
+from shared.domain.errors import ItemGone, NotFound
 from shared.domain.model import (
     Event,
     MailboxRef,
@@ -21,6 +21,7 @@ from shared.services import Services
 from shared.sync.announce import files_data
 from shared.sync.staging import event_data, unstage
 
+FILE_GONE = "The file is no longer kept here; it lies in the mailbox still."
 STATUS_OF_PHASE = {
     Phase.NEW: "accepted",
     Phase.BUILDING: "sending",
@@ -128,4 +129,7 @@ async def open_file(s: Services, token: str) -> tuple[StagedFile, bytes]:
     found = [one for one in files if one.attachment_id == attachment_id and one.blob]
     if not found:
         raise NotFound
-    return found[0], await unstage(s, found[0].blob or "")
+    try:
+        return found[0], await unstage(s, found[0].blob or "")
+    except ItemGone as err:
+        raise ItemGone(FILE_GONE) from err

@@ -14,6 +14,7 @@ from shared.state.ledger import Change, Erase, new
 from shared.sync.announce import activity
 from shared.sync.deliver_event import deliver_event, set_back_delivery
 from shared.sync.doorbells import QUEUE_OF, WorkJob, ring
+from shared.sync.erase_content import erase_content, set_back_erasing
 from shared.sync.failures import Failed, attempt, bury
 from shared.sync.import_message import Found, import_message
 from shared.sync.reconcile_mailbox import reconcile_mailbox
@@ -47,6 +48,8 @@ async def _do(s: Services, job: WorkJob) -> None:
             await _import_again(s, job)
         case Work.WAKE:
             await _wake(s, job)
+        case Work.ERASE:
+            await _erase(s, job)
         case _:
             assert_never(job.work)
 
@@ -54,6 +57,11 @@ async def _do(s: Services, job: WorkJob) -> None:
 async def _wake(s: Services, job: WorkJob) -> None:
     if job.due_at is not None:
         await wake_parked(s, job.mailbox, Todo(job.due_at, job.work, job.ref))
+
+
+async def _erase(s: Services, job: WorkJob) -> None:
+    if job.due_at is not None:
+        await erase_content(s, job.mailbox, Todo(job.due_at, job.work, job.ref))
 
 
 async def do_due_sweep(s: Services, mailbox: MailboxRef) -> None:
@@ -111,6 +119,10 @@ async def _set_back(s: Services, job: WorkJob, failed: Failed) -> None:
             await _set_back_import(s, job, failed)
         case Work.WAKE:
             return  # its row stands, and the timer rings for it again
+        case Work.ERASE if job.due_at is not None:
+            await set_back_erasing(s, job.mailbox, Todo(job.due_at, job.work, job.ref), failed)
+        case Work.ERASE:
+            return
         case _:
             assert_never(job.work)
 

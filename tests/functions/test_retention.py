@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from shared.domain.errors import MessageRefused, StoreUnavailable
+from shared.domain.model import Reason
 from shared.state import keys
+from shared.storage.memory import Call
+from shared.sync import erase_content
 from tests.functions.answers import problem
 from tests.functions.app import App, send_body
+from tests.functions.fakes import FakeAnswer
 
 NAMED = {"Content-Disposition": 'attachment; filename="a.txt"'}
 
@@ -83,3 +90,162 @@ async def test_an_upload_that_is_used_while_it_is_erased_is_not_lost(ready: App)
     await ready.tick()
     assert len(await ready.staged()) == before
     assert not await ready.services.sessions.use_upload(ready.tenant.tenant_id, file_id, found)
+
+
+# ---- the content of what was told
+
+
+async def days_go_by(app: App, days: int) -> None:
+    """A quick walk through days: the timer and the workers once an hour."""
+    for _ in range(days * 24):
+        app.clock.forward(hours=1)
+        await app.tick()
+        await app.pump(keys.CARE, keys.DELIVERIES)
+
+
+async def status(app: App, message_id: str) -> dict[str, Any]:
+    answer = await app.v1("GET", f"messages/{message_id}")
+    assert answer.status == 200, answer.text
+    return dict(answer.json())
+
+
+async def whole(app: App) -> list[bool]:
+    """Of each event of a message in the feed, whether its content is still there."""
+    events = (await app.v1("GET", "events")).json()["events"]
+    return [one["data"] is not None for one in events if one["type"].startswith("message.")]
+
+
+async def test_a_week_after_it_was_told_a_mail_is_no_longer_kept(begun: App) -> None:
+    """Neither its words, long or short, nor its files, nor those of the send; what it was stays known."""
+    begun.clock.forward(seconds=1)
+    mail = await begun.answered(text="é" * 30_000, files=[("a.txt", b"hello")])
+    begun.clock.forward(seconds=1)
+    await begun.sent("m-2", attachments=[{"name": "b.txt", "content_base64": "aGVsbG8="}])
+    sent = begun.crm.last
+    await days_go_by(begun, 6)
+    assert await told_file(begun) == b"hello"
+    assert await whole(begun) == [True, True, True]
+    await days_go_by(begun, 2)
+    assert await begun.staged() == []
+    assert await whole(begun) == [False, False, False]
+    shown = [await status(begun, one["id"]) for one in (mail, sent)]
+    assert [(one["status"], one["message"]) for one in shown] == [("received", None), ("sent", None)]
+    assert [row for row in await mailbox_rows(begun) if "Here it is" in row or "hello" in row] == []
+
+
+async def mailbox_rows(app: App) -> list[str]:
+    rows = [row async for row in app.tables.query_partitions(keys.MAILBOX)]
+    return ["".join(str(one) for one in row.values.values()) for row in rows]
+
+
+async def test_a_link_to_a_file_that_is_no_longer_kept(begun: App) -> None:
+    """A link that was signed a day ago says 410, and why."""
+    mail = await begun.answered(files=[("a.txt", b"hello")])
+    await days_go_by(begun, 6)
+    url = (await status(begun, mail["id"]))["message"]["attachments"][0]["url"]
+    await days_go_by(begun, 2)
+    answer = await begun.call("GET", f"/files/{url.rsplit('/', 1)[1]}")
+    assert "no longer kept" in problem(answer, 410, "gone")["detail"]
+
+
+async def test_what_the_crm_has_not_taken_is_kept_five_weeks(begun: App) -> None:
+    """And does not keep younger mail from going in its time."""
+    begun.clock.forward(seconds=1)
+    begun.crm.answers.extend(3 * [FakeAnswer(422)])
+    await begun.answered(files=[("a.txt", b"hello")])
+    await begun.later(minutes=50)
+    await begun.answered()
+    await days_go_by(begun, 9)
+    assert await whole(begun) == [False, True, False]
+    assert len(await begun.staged()) == 1
+    await days_go_by(begun, 27)
+    assert await whole(begun) == [False, False, False]
+    assert await begun.staged() == []
+
+
+async def test_a_send_that_waits_keeps_what_it_needs(ready: App) -> None:
+    """However long its user's consent is dead."""
+    ready.sign_in.dead = True
+    ready.clock.forward(hours=2)
+    message_id = await ready.accepted(attachments=[{"name": "b.txt", "content_base64": "aGVsbG8="}])
+    await ready.pump()
+    await days_go_by(ready, 20)
+    assert (await status(ready, message_id))["status"] in {"accepted", "sending"}
+    assert len(await ready.staged()) == 2
+
+
+async def test_a_send_that_failed_keeps_its_reason_alone(ready: App) -> None:
+    """Its body goes, the event that tells why stays."""
+    ready.mail.next["create_draft"] = [MessageRefused(Reason.INVALID_RECIPIENT)]
+    message_id = await ready.accepted()
+    await ready.pump()
+    assert await ready.standing(message_id) == ("failed", "invalid_recipient")
+    await days_go_by(ready, 9)
+    assert await ready.staged() == []
+    assert await whole(ready) == [True]
+    assert await ready.standing(message_id) == ("failed", "invalid_recipient")
+
+
+async def test_a_crash_between_bytes_and_rows_is_done_again(begun: App) -> None:
+    """Nothing is left over, and the walk goes on every day."""
+    await begun.answered(text="é" * 30_000)
+
+    def crash(call: Call) -> None:
+        if call.operation == "transact" and call.place[0] == keys.MAILBOX:
+            raise StoreUnavailable
+
+    begun.clock.forward(days=8)
+    begun.tables.before = crash
+    await begun.tick()
+    with pytest.raises(StoreUnavailable):
+        await begun.pump(keys.CARE)
+    begun.store_up()
+    await days_go_by(begun, 1)
+    assert await whole(begun) == [False, False]
+    begun.clock.forward(seconds=1)
+    await begun.answered()
+    await days_go_by(begun, 9)
+    assert await whole(begun) == [False, False, False]
+
+
+async def test_many_mails_are_erased_in_slices(begun: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each walk does some, the next goes on behind them."""
+    monkeypatch.setattr(erase_content, "PAGE", 2)
+    monkeypatch.setattr(erase_content, "MOST_A_WALK", 2)
+    for _ in range(6):
+        begun.clock.forward(seconds=1)
+        await begun.answered()
+    begun.clock.forward(days=7, minutes=10)
+    await begun.tick()
+    await begun.pump(keys.CARE)
+    assert (await whole(begun)).count(False) == 3
+    await begun.later(minutes=20)
+    assert (await whole(begun)).count(False) == 7
+
+
+async def test_a_walk_that_fails_is_done_later(begun: App) -> None:
+    """Five times, then a dead letter, then the next day all the same."""
+    broken = begun.services.ledger.events
+
+    async def fail(*_: Any) -> None:
+        raise RuntimeError
+
+    begun.clock.forward(days=8)
+    begun.services.ledger.events = fail  # type: ignore[method-assign,assignment]  # a fault of ours
+    await begun.later(hours=2)
+    letters = await begun.tables.query(keys.DEAD_LETTERS, keys.CARE, "", "~")
+    assert ["given_up:RuntimeError" in str(one.values["data"]) for one in letters] == [True]
+    begun.services.ledger.events = broken  # type: ignore[method-assign]  # mended
+    await days_go_by(begun, 2)
+    assert await whole(begun) == [False]
+
+
+async def test_a_send_that_left_after_its_body_was_gone_is_announced(ready: App) -> None:
+    """The mail did leave: the CRM hears of it, without the words."""
+    await ready.accepted()
+    await ready.pump()
+    for name in await ready.staged():
+        await ready.blobs.delete(keys.STAGING, name)
+    await ready.later(minutes=2)
+    assert ready.crm.types()[-1] == "message.sent"
+    assert ready.crm.last["body"] == {"html": "", "text": "", "truncated": False}

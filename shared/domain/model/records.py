@@ -79,7 +79,7 @@ class MessageRecord:
 class Event:
     """Something the CRM is told, rendered once (C-7). The body is here, or in staging under `body_blob` when large.
 
-    `held`: parked only because the tenant's endpoint is off.
+    `held`: parked only because the tenant's endpoint is off. `erased`: words and files of its mail are no longer kept.
     """
 
     event_id: str
@@ -95,6 +95,7 @@ class Event:
     equal_refusals: int = 0
     last_status: int | None = None
     held: bool = False
+    erased: bool = False
 
     @property
     def ref(self) -> str:

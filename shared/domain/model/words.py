@@ -114,6 +114,7 @@ class Work(StrEnum):
     RENEW = "renew"
     RETRY_IMPORT = "retry_import"
     WAKE = "wake"
+    ERASE = "erase"
 
 
 class Whereabouts(StrEnum):
