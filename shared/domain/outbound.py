@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.model import Gate, GateState, Located, OutboxItem, Phase, Reason, Whereabouts
+from shared.domain.renewals import SWEEP_OVERLAP
 
 LEASE: Final = timedelta(seconds=120)
 ASK_AGAIN_AFTER: Final = timedelta(seconds=300)
@@ -182,6 +183,18 @@ def is_its_draft(item: OutboxItem, graph_message_id: str, internet_message_id: s
     """Whether these name the draft that was to be sent; sending or a move may have changed either (E-12)."""
     same = internet_message_id is not None and internet_message_id == item.draft_internet_message_id
     return same or graph_message_id == item.draft_graph_message_id
+
+
+def answers_unknown_since(
+    item: OutboxItem, internet_message_id: str | None, now: datetime
+) -> datetime | None:
+    """Since when answers may have come that no evidence led to, because the copy they answer came so late.
+
+    Nothing is missing where the copy kept its draft's Message-ID, or came while a sweep still looks that far back.
+    """
+    started = item.send_started_at
+    renamed = internet_message_id is not None and internet_message_id != item.draft_internet_message_id
+    return started if renamed and started is not None and now - started > SWEEP_OVERLAP else None
 
 
 def _keep_asking(item: OutboxItem, now: datetime) -> Later | TellUnknown | StopLooking:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -47,6 +47,13 @@ def next_sweep_at(gate: Gate, now: datetime) -> datetime:
     last = gate.last_thread_activity_at
     active = last is not None and now - last <= ACTIVE_FOR
     return now + (SWEEP_ACTIVE_EVERY if active else SWEEP_IDLE_EVERY)
+
+
+def swept_again_from(gate: Gate, since: datetime | None) -> Gate:
+    """The gate with its sweep cursor moved back to that time, if it stands behind it."""
+    if since is None or gate.sweep_cursor is None or gate.sweep_cursor <= since:
+        return gate
+    return replace(gate, sweep_cursor=since)
 
 
 def sweep_since(gate: Gate, now: datetime) -> datetime:

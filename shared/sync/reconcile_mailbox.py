@@ -128,6 +128,12 @@ def _late(outline: Outline, now: datetime) -> bool:
     return outline.received_at is not None and now - outline.received_at > renewals.LATE_AFTER
 
 
+def _cursor(gate: Gate, now_gate: Gate, part: _Slice) -> datetime:
+    """Where this slice ends, unless somebody moved the cursor back meanwhile."""
+    moved = now_gate.sweep_cursor if now_gate.sweep_cursor != gate.sweep_cursor else None
+    return min(part.cursor, moved) if moved is not None else part.cursor
+
+
 async def _finish(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) -> None:
     """Move cursor and next sweep; judge the notifications when a whole sweep is over."""
     now = s.clock.now()
@@ -145,7 +151,7 @@ async def _finish(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) ->
         )
         value = replace(
             now_gate,
-            sweep_cursor=part.cursor,
+            sweep_cursor=_cursor(gate, now_gate, part),
             sweep_goes_on=part.goes_on,
             sweep_leased_until=None,
             sweep_at=due,
