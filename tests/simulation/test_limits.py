@@ -38,6 +38,19 @@ async def test_a_late_sent_copy_ends_the_doubt(tmp_path: Path) -> None:
         assert len(await stage.outside(CARLA)) == 1
 
 
+async def test_an_answer_long_before_the_copy_it_answers(tmp_path: Path) -> None:
+    """The copy, and with it the Message-ID that the answer names, is there an hour after the answer: it syncs then."""
+    async with one_process(tmp_path, knobs={"sent_copy_delay_seconds": HOUR}) as world:
+        stage = await connected(world)
+        await crm_sends(stage, "A question.")
+        await world.advance(60.0)
+        await carla_answers(stage, "A fast answer.")
+        await world.advance(0.75 * HOUR)
+        assert not await in_crm(stage, "A fast answer.")
+        await world.advance(HOUR)
+        assert len(await in_crm(stage, "A fast answer.")) == 1
+
+
 async def test_a_copy_that_nothing_names_is_not_sent_again(tmp_path: Path) -> None:
     """Key, id and Message-ID all changed: the send stays unconfirmed for good, and no second mail ever leaves."""
     async with one_process(tmp_path, knobs={"sent_copy_extended_properties": "lost"}) as world:
