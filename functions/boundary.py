@@ -6,7 +6,7 @@ are the one layer of authentication (X-1). A route without a policy cannot be wr
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from shared.problem import UNEXPECTED, problem_for
 from shared.services import Services
 from shared.state.sessions import Session
 from shared.sync.open_session import session_of
-from shared.telemetry import canonical_line, log_unexpected
+from shared.telemetry import canonical_line, log_unexpected, new_instance
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -95,12 +95,12 @@ def _bounded(handler: Callable[..., Any], policy: str, call: Answering) -> Answe
                 response = await call(req)
             except PostbraidError as err:
                 line["problem"] = type(err).__name__
-                response = problem(err)
+                response = problem(err, line)
                 if response.status_code == UNEXPECTED[-1]:
-                    log_unexpected(err)  # the answer says that it was noted
+                    log_unexpected(err, str(line["instance"]))  # the answer says that it was noted
             except Exception as err:  # noqa: BLE001 - one of the two places that may
-                log_unexpected(err)
-                response = problem(err)
+                response = problem(err, line)
+                log_unexpected(err, str(line["instance"]))
             line["status"] = response.status_code
             return response
 
@@ -133,9 +133,10 @@ async def _caller(s: Services, header: str | None, scope: str) -> Caller:
     return Caller(tenant)
 
 
-def problem(err: Exception) -> func.HttpResponse:
-    """RFC 9457."""
-    status, headers, body = problem_for(err, None)
+def problem(err: Exception, line: MutableMapping[str, object]) -> func.HttpResponse:
+    """RFC 9457. Its `instance` stands in the canonical line too, so that a caller's report finds what happened."""
+    line["instance"] = instance = new_instance()
+    status, headers, body = problem_for(err, instance)
     return func.HttpResponse(body, status_code=status, headers={**SECURITY_HEADERS, **headers})
 
 

@@ -40,7 +40,7 @@ def _receive(name: str, req: func.HttpRequest, changes: func.Out[List[str]]) -> 
         try:
             response = _judged(req, changes, line)
         except PostbraidError as err:
-            response = problem(err)
+            response = problem(err, line)
         line["status"] = response.status_code
         return response
 

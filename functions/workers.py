@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import azure.functions as func
 
 from shared.bootstrap import services
 from shared.sync.doorbells import Changes, WorkJob, decode_job
 from shared.sync.receive_change import receive_change
+from shared.sync.subscriptions import mailbox_of_key
 from shared.sync.work import do_work
 from shared.telemetry import canonical_line
 
@@ -16,9 +19,14 @@ bp = func.Blueprint()
 @bp.queue_trigger(arg_name="msg", queue_name="changes", connection="DataStorage")
 async def work_changes(msg: func.QueueMessage) -> None:
     """Look at each message that Graph pointed at."""
-    with canonical_line("work_changes"):
-        for hint in decode_job(Changes, msg.get_body()).hints:
-            await receive_change(services(), hint)
+    with canonical_line("work_changes") as line:
+        hints = decode_job(Changes, msg.get_body()).hints
+        mailbox = mailbox_of_key(hints[0].mailbox_key) if hints else None
+        line["mailbox"] = mailbox and mailbox.mailbox_id
+        decided: Counter[str] = Counter()
+        line["decided"] = decided
+        for hint in hints:
+            decided[await receive_change(services(), hint)] += 1
 
 
 @bp.queue_trigger(arg_name="msg", queue_name="outbox", connection="DataStorage")
@@ -40,5 +48,7 @@ async def work_care(msg: func.QueueMessage) -> None:
 
 
 async def _work(name: str, msg: func.QueueMessage) -> None:
-    with canonical_line(name):
-        await do_work(services(), decode_job(WorkJob, msg.get_body()))
+    with canonical_line(name) as line:
+        job = decode_job(WorkJob, msg.get_body())
+        line["mailbox"], line["work"] = job.mailbox_id, job.work.value
+        await do_work(services(), job)

@@ -17,7 +17,7 @@ from shared.settings import Settings
 ALLOWED: Final = frozenset({
     "event", "level", "timestamp", "function", "status", "problem", "hints", "dropped", "rung", "buried", "past_due",
     "error", "where", "stack", "tenant", "mailbox", "connection", "thread", "decision", "reason", "operation", "port",
-    "attempts", "request_id", "code", "work", "erased",
+    "attempts", "request_id", "code", "work", "instance", "decided", "erased",
 })  # fmt: skip
 QUIET: Final = ("azure", "httpx", "httpcore", "msal", "urllib3", "asyncio")
 
@@ -79,8 +79,8 @@ def set_up_logging(settings: Settings) -> None:
 
 
 def only_allowed(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Drop every field that is not on the list."""
-    return {name: value for name, value in fields.items() if name in ALLOWED}
+    """Drop every field that is not on the list, or says nothing."""
+    return {name: value for name, value in fields.items() if name in ALLOWED and value is not None}
 
 
 @contextmanager
@@ -96,11 +96,18 @@ def canonical_line(function: str) -> Iterator[dict[str, object]]:
         log.info("invocation.finished", function=function, **fields)
 
 
-def log_unexpected(error: Exception) -> None:
+def new_instance() -> str:
+    """A name for one occurrence of a problem: in its document and in the log (RFC 9457, 3.1.5)."""
+    import uuid
+
+    return uuid.uuid4().urn
+
+
+def log_unexpected(error: Exception, instance: str | None = None) -> None:
     """An error nobody foresaw, once, with its place and without its texts."""
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
-    log.error("unexpected", error=type(error).__name__, where=where)
+    log.error("unexpected", error=type(error).__name__, where=where, instance=instance)
 
 
 def keyed_hash(key: str, value: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.domain import inbound
 from shared.domain.errors import GateShut
-from shared.domain.model import ChangeHint, GateState, MailboxRef
+from shared.domain.model import ChangeHint, GateState, MailboxRef, Reason
 from shared.domain.retries import PutOff
 from shared.services import Services
 from shared.sync.doorbells import ring
@@ -23,29 +23,37 @@ from shared.sync.subscriptions import (
 from shared.sync.work import do_due_sweep
 
 NO_FAILURES: Final = 0
+CARE: Final = "care"
+NOTHING: Final = "nothing"
 
 
-async def receive_change(s: Services, hint: ChangeHint) -> None:
-    """One hint. A failure becomes a todo; only a failing store lets the queue message come again."""
+async def receive_change(s: Services, hint: ChangeHint) -> str:
+    """One hint; returns a word for the log, what was decided.
+
+    A failure becomes a todo; only a failing store lets the queue message come again.
+    """
     mailbox = mailbox_of_key(hint.mailbox_key)
     if mailbox is None:
-        return
+        return NOTHING
     try:
         if hint.lifecycle_event is not None:
             await _lifecycle(s, mailbox, hint)
-        elif hint.graph_message_id is not None:
-            await _message(s, mailbox, Found(hint.graph_message_id, hint.generation))
+            return CARE
+        if hint.graph_message_id is not None:
+            return await _message(s, mailbox, Found(hint.graph_message_id, hint.generation))
     except GateShut:
-        return
+        return Reason.DISCONNECTED.value
+    return NOTHING
 
 
-async def _message(s: Services, mailbox: MailboxRef, found: Found) -> None:
+async def _message(s: Services, mailbox: MailboxRef, found: Found) -> str:
     done = await attempt(s, mailbox, NO_FAILURES, lambda: import_message(s, mailbox, found))
     if isinstance(done, Failed) and isinstance(done.verdict, PutOff):
         todo = await import_later(s, mailbox, found, done.until, done.verdict.attempts)
         await ring(s, mailbox, todo)
     if isinstance(done, inbound.Wait):
         await ring(s, mailbox, await import_later(s, mailbox, found, done.until, done.counts))
+    return done.reason.value if isinstance(done, inbound.Skip) else type(done).__name__.lower()
 
 
 async def _lifecycle(s: Services, mailbox: MailboxRef, hint: ChangeHint) -> None:

@@ -1,0 +1,86 @@
+"""The log tells whose work was done and how it ended, and leads from a caller's report to what happened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+import pytest
+import structlog
+
+from shared.state import keys
+from shared.telemetry import only_allowed
+from tests.functions.app import App, notifications_path
+
+URN = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, Any]]]:
+    """Every line as it is written, after the list of allowed fields."""
+    found: list[dict[str, Any]] = []
+
+    def keep(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        found.append({name: value for name, value in fields.items() if name != "level"})
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[structlog.processors.add_log_level, only_allowed, keep])
+    yield found
+    structlog.reset_defaults()
+
+
+def of(lines: list[dict[str, Any]], function: str) -> list[dict[str, Any]]:
+    return [one for one in lines if one.get("function") == function]
+
+
+async def test_a_problem_is_found_in_the_log_by_its_instance(ready: App, lines: list[dict[str, Any]]) -> None:
+    """Each occurrence has its own, also at Graph's door."""
+    answers = [
+        await ready.v1("GET", "messages/nobody"),
+        await ready.v1("GET", "messages/nobody"),
+        await ready.call("POST", notifications_path("wrong"), json={}),
+    ]
+    shown = [one.json()["instance"] for one in answers]
+    assert [bool(URN.fullmatch(one)) for one in shown] == [True, True, True]
+    assert [one["instance"] for one in lines] == shown
+    assert len(set(shown)) == 3
+
+
+async def test_an_unforeseen_error_is_found_by_its_instance_as_well(
+    ready: App, lines: list[dict[str, Any]]
+) -> None:
+    """In the line with its place, which no caller is told."""
+    ready.store_down(ValueError("secret"))
+    answer = await ready.v1("GET", "events")
+    assert answer.status == 500
+    unexpected, finished = lines
+    assert unexpected["event"] == "unexpected"
+    assert unexpected["instance"] == finished["instance"] == answer.json()["instance"]
+
+
+async def test_an_answer_without_a_problem_names_no_instance(ready: App, lines: list[dict[str, Any]]) -> None:
+    """It would only make the line longer."""
+    await ready.v1("GET", "events")
+    assert [set(one) for one in lines] == [{"event", "function", "status"}]
+
+
+async def test_a_worker_says_whose_mails_it_looked_at_and_what_it_decided(
+    begun: App, lines: list[dict[str, Any]]
+) -> None:
+    """Counted by decision: brought in, or why not."""
+    mailbox = begun.crm.last["mailbox"]["id"]
+    answer = begun.mail.receive("bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id)
+    foreign = [begun.mail.receive("stranger@elsewhere.example") for _ in range(2)]
+    await begun.arrives(answer, *foreign)
+    (line,) = of(lines, "work_changes")
+    assert line["mailbox"] == mailbox
+    assert line["decided"] == {"import": 1, "foreign_thread": 2}
+
+
+async def test_a_worker_says_what_work_it_did_for_whom(ready: App, lines: list[dict[str, Any]]) -> None:
+    """The kind of work and our id of the mailbox."""
+    await ready.accepted()
+    await ready.pump(keys.OUTBOX)
+    (line, *_) = of(lines, "work_outbox")
+    assert (line["work"], line["mailbox"]) == ("send", ready.crm.last["mailbox"]["id"])
