@@ -130,7 +130,7 @@ async def test_pages_join_without_gap_or_double(app: App, limit: int) -> None:
 
 
 async def test_a_cursor_waits_for_what_may_still_land(begun: App) -> None:
-    """An event younger than five minutes is shown, and shown again: the cursor does not pass it, so nothing is missed."""
+    """An event younger than five minutes is shown, and shown again: the cursor does not pass it, nothing is missed."""
     begun.clock.forward(minutes=6)
     settled = await page(begun)
     told = await begun.answered()
