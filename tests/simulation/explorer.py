@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +10,9 @@ from urllib.parse import quote
 
 from sandbox.graphsim.knobs import KNOBS, Value
 from sandbox.story.acts import PDF, attached
-from sandbox.story.stage import ANN, ANN_ADDRESS, CARLA, STRANGER, Stage
+from sandbox.story.stage import ANN, ANN_ADDRESS, CARLA, STRANGER
+from tests.simulation.remembered import Remembered, own_word
 from tests.simulation.settings import BESIDE, LEFT_OUT, NUMBERS
-from tests.simulation.world import OneProcess
 
 MINUTE, HOUR = 60.0, 3600.0
 PATTERNS = (
@@ -29,13 +27,6 @@ PATTERNS = (
     *("message.*", "attachment.*", "subscription.*", "*"),
 )
 MAILBOX = f"mailboxes/{ANN_ADDRESS}"
-_WORD = re.compile(r"(?:Send|Answer|Outlook|Private)\d{3}x")
-
-
-def own_word(mail: dict[str, Any]) -> str:
-    """The word of a mail, wherever it lies: the first, for what it quotes comes after."""
-    found = _WORD.search(str(mail.get("html") or mail.get("text") or mail.get("snippet") or ""))
-    return found[0] if found else ""
 
 
 def chosen_knobs(dice: random.Random) -> dict[str, Value]:
@@ -54,23 +45,13 @@ def chosen_knobs(dice: random.Random) -> dict[str, Value]:
     return turned
 
 
-@dataclass(slots=True)
-class Explorer:
+@dataclass(slots=True, kw_only=True)
+class Explorer(Remembered):
     """Makes moves at random and remembers what must come of them. Every mail has a word of its own."""
 
-    world: OneProcess
     dice: random.Random
-    sends: dict[str, str] = field(default_factory=dict)  # word → id in the CRM
-    thread_mails: list[str] = field(default_factory=list)  # words that must be in the CRM once
-    refused_mails: list[str] = field(default_factory=list)  # words of mails whose file keeps them out
-    foreign_mails: list[str] = field(default_factory=list)  # words that nobody may read
     tale: list[str] = field(default_factory=list)
     _words: int = 0
-
-    @property
-    def stage(self) -> Stage:
-        """Where it is played."""
-        return self.world.stage
 
     def word(self, kind: str) -> str:
         """A word that no other mail has."""
@@ -231,62 +212,6 @@ class Explorer:
     async def time_passes(self) -> None:
         """The clock jumps."""
         await self.world.advance(self.dice.choice((2 * MINUTE, 20 * MINUTE, 2 * HOUR, 9 * HOUR)))
-
-    # ---- what must be true
-
-    async def lies(self) -> list[str]:
-        """Everything that is not as it must be."""
-        return [
-            *await self._about_sends(),
-            *await self._about_mails(),
-            *await self._about_foreign_mail(),
-            *await self._about_events(),
-        ]
-
-    async def _about_sends(self) -> list[str]:
-        left = Counter(own_word(mail) for mail in await self.stage.outside(CARLA))
-        found = []
-        for word, identity in self.sends.items():
-            status = (await self.stage.of_crm("GET", f"/api/messages/{identity}"))["status"]
-            fits = {"sent": (1,), "failed": (0,), "unconfirmed": (0, 1)}
-            if left[word] not in fits.get(status, ()):
-                found.append(f"{word} is {status} and left {left[word]} times")
-        return found
-
-    async def _about_mails(self) -> list[str]:
-        seen = Counter(own_word(one) for one in await self.stage.crm_messages())
-        told = await self.stage.crm_events("message.not_synced")
-        found = [
-            f"{word} is shown {seen[word]} times"
-            for word in (*self.thread_mails, *self.sends)
-            if seen[word] != 1
-        ]
-        found += [f"{word} is shown" for word in (*self.refused_mails, *self.foreign_mails) if seen[word]]
-        if len(told) != len(self.refused_mails):
-            found.append(f"{len(told)} refusals were told, not {len(self.refused_mails)}")
-        return found
-
-    async def _about_foreign_mail(self) -> list[str]:
-        mails = await self.stage.mailbox()
-        foreign = {one["id"] for one in mails if own_word(one) in self.foreign_mails}
-        _, log = await self.stage.requests()
-        read = [one for one in log if one["reads_body"] and one["message_id"] in foreign]
-        lists = [one for one in log if one["reads_body"] and one["operation"] == "message.list"]
-        return [f"read: {one['operation']} of {one['at']}" for one in (*read, *lists)]
-
-    async def _about_events(self) -> list[str]:
-        feed = {one["id"] for one in (await self.stage.api("GET", "/v1/events?limit=500")).json()["events"]}
-        heard = [one["id"] for one in await self.stage.crm_events()]
-        poison = [
-            queue
-            for queue in ("changes", "outbox", "deliveries", "care")
-            if await self.world.services.queues.count(f"{queue}-poison")
-        ]
-        return [
-            *(f"{one} was not told" for one in feed - set(heard)),
-            *(f"{one} is not in the feed" for one in set(heard) - feed),
-            *(f"poison in {queue}" for queue in poison),
-        ]
 
 
 Act = Callable[[Explorer], Awaitable[None]]

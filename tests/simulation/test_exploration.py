@@ -23,7 +23,7 @@ async def test_nothing_is_lost_and_nothing_is_twice(tmp_path: Path, seed: int) -
     dice = random.Random(seed)
     knobs = chosen_knobs(dice)
     async with one_process(tmp_path, seed=seed, knobs=knobs) as world:
-        explorer = Explorer(world, dice)
+        explorer = Explorer(world=world, dice=dice)
         await connected(world)
         await explorer.crm_begins()
         for _ in range(MOVES):
