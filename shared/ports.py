@@ -239,6 +239,11 @@ class Fetcher(Protocol):
 class ClientStates(Protocol):
     """The proof that a notification is of a subscription of ours (G-2); no storage is read."""
 
+    @property
+    def key_id(self) -> str:
+        """Tells the key that mints from others, and nothing of it."""
+        ...
+
     def mint(self, mailbox_key: str, generation: int, nonce: str) -> str:
         """A clientState of at most 128 characters."""
         ...

@@ -21,6 +21,11 @@ class ClientStateSigner:
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = [key.encode() for key in keys]
 
+    @property
+    def key_id(self) -> str:
+        """Tells the key that mints from others, and nothing of it."""
+        return _mac(self._keys[0], "key-id")[:8]
+
     def mint(self, mailbox_key: str, generation: int, nonce: str) -> str:
         """A clientState. Raises ValueError when it would be longer than Graph takes."""
         signed = f"v1.{mailbox_key}.{generation}.{nonce}"

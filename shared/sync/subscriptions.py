@@ -145,6 +145,7 @@ async def _record(
             subscription_id=granted.subscription_id,
             subscription_expires_at=granted.expires_at,
             subscription_filtered=filtered,
+            client_state_key=s.client_states.key_id,
             renew_at=renew,
             sweep_cursor=now_gate.sweep_cursor or now,
             sweep_at=now_gate.sweep_at or now + renewals.SWEEP_ACTIVE_EVERY,
@@ -173,6 +174,7 @@ def _moved(old: datetime | None, fresh: datetime | None, work: Work) -> list[Cha
 async def renew_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
     """Renew and re-authorise in one PATCH; a subscription that is gone is recreated and its gap swept.
 
+    One whose clientState was made with a former key is replaced: renewing would keep that key in use for ever.
     Returns the gate afterwards, or None when there is nothing to renew.
     """
     stored = await s.ledger.gate(mailbox)
@@ -180,6 +182,8 @@ async def renew_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
         return None
     gate, now = stored.value, s.clock.now()
     respect_pause(gate, now)
+    if gate.client_state_key not in (None, s.client_states.key_id):
+        return await replace_subscription(s, mailbox, gate)
     access = access_for(s, mailbox, gate, FRESH_TOKEN)
     try:
         granted = await s.mail.renew(access, gate.subscription_id or "", renewals.wanted_expiry(now))
@@ -211,7 +215,7 @@ async def recreate_subscription(s: Services, mailbox: MailboxRef) -> Gate | None
 
 
 async def replace_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate | None:
-    """Remove a subscription that brings too little, then make another.
+    """Remove a subscription that brings too little, or under a former key, then make another.
 
     While the old one stands, Graph may take the new one for a duplicate (409), and nothing would change.
     """

@@ -84,6 +84,7 @@ class Gate:
 
     Every write that lets something pass merges this row under If-Match; so a closed gate stops even a worker
     that read it while it stood open. Subscription and sweep state live here because they change with it.
+    `client_state_key`: which key the subscription's clientState was made with.
     `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good.
     """
 
@@ -109,6 +110,7 @@ class Gate:
     degraded: bool = False
     grant_dead: bool = False
     denied_by_graph: bool = False
+    client_state_key: str | None = None
 
     @property
     def own_addresses(self) -> tuple[str, ...]:
