@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import MessageRefused, StoreUnavailable
+from shared.domain.errors import Ambiguous, MessageRefused, ProviderUnavailable, StoreUnavailable
 from shared.domain.model import Reason
 from shared.state import keys
 from shared.storage.memory import Call
@@ -249,3 +249,20 @@ async def test_a_send_that_left_after_its_body_was_gone_is_announced(ready: App)
     await ready.later(minutes=2)
     assert ready.crm.types()[-1] == "message.sent"
     assert ready.crm.last["body"] == {"html": "", "text": "", "truncated": False}
+
+
+async def test_a_draft_that_was_left_keeps_its_body_for_the_day_it_is_sent(ready: App) -> None:
+    """Its user may still send it, weeks after the CRM was told that it failed; then the CRM gets its words."""
+    ready.mail.next["send"] = [Ambiguous()]
+    message_id = await ready.accepted()
+    await ready.pump()
+    ready.mail.next["locate"] = [ProviderUnavailable() for _ in range(500)]
+    await ready.later(minutes=62)
+    ready.mail.next["locate"] = []
+    await ready.later(minutes=30)
+    assert await ready.standing(message_id) == ("failed", "left_in_drafts")
+    await days_go_by(ready, 10)
+    ready.mail.send_drafts()
+    await ready.arrives("draft-1")
+    assert await ready.standing(message_id) == ("sent", None)
+    assert ready.crm.last["body"]["html"] == "<p>Here it is.</p>"
