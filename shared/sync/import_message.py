@@ -26,7 +26,7 @@ from shared.sync.gatekeeping import through_gate
 from shared.sync.judge_files import judge_files
 from shared.sync.known_sends import copies_unseen
 from shared.sync.record_import import imported
-from shared.sync.trace_thread import evidence_for, index_of, syncs
+from shared.sync.trace_thread import evidence_for, index_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +87,14 @@ async def _traced(
     if inbound.is_copy(outline, own):
         key = await unfinished_send(s, mailbox, outline.graph_message_id, outline.internet_message_id)
         return await confirm_send(s, mailbox, key, outline) if key else inbound.Skip(Reason.COPY)
-    belongs = await evidence_for(s, mailbox, gate, access, outline)
-    if belongs is None:
+    traced = await evidence_for(s, mailbox, gate, access, outline)
+    if traced is None:
         now = s.clock.now()
         asked = inbound.may_answer_an_unseen_copy(outline, gate, attempts, now)
         return inbound.when_unknown(attempts, now, copies_unseen=asked and await copies_unseen(s, mailbox))
-    if not await syncs(s, mailbox, gate, belongs.thread_id):
+    if not traced.syncs:
         return inbound.Skip(Reason.THREAD_STOPPED)
-    return await _bring_in(s, mailbox, gate, access, outline, belongs)
+    return await _bring_in(s, mailbox, gate, access, outline, traced.belongs)
 
 
 async def _bring_in(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from shared.domain import admission
 from shared.domain.model import Gate, MailboxRef, MessageIndex, Outline, Thread
 from shared.ports import Access
@@ -16,33 +18,44 @@ async def index_of(s: Services, mailbox: MailboxRef, internet_message_id: str | 
     return stored.value if stored else None
 
 
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """The thread that evidence leads to, and whether it syncs: it is of the present connection (R9)."""
+
+    belongs: admission.Belongs
+    syncs: bool
+
+
 async def evidence_for(
     s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline
-) -> admission.Belongs | None:
+) -> Traced | None:
     """Tags first; the people of the mail are asked for only when its conversation_id is known.
 
     Where tags lead to several threads, one that syncs wins over one that was stopped.
     """
-    stopped: admission.Belongs | None = None
+    stopped: Traced | None = None
     for ancestor in admission.ancestors(outline):
         belongs = admission.by_ancestor(ancestor, await index_of(s, mailbox, ancestor.internet_message_id))
-        if belongs is None or (stopped is not None and belongs.thread_id == stopped.thread_id):
+        if belongs is None or (stopped is not None and belongs.thread_id == stopped.belongs.thread_id):
             continue
-        if await syncs(s, mailbox, gate, belongs.thread_id):
-            return belongs
-        stopped = stopped or belongs
-    if stopped is not None:
-        return stopped
+        thread = await s.ledger.find(mailbox, Thread, belongs.thread_id)
+        if thread is not None and admission.thread_is_active(thread.value, gate):
+            return Traced(belongs, syncs=True)
+        stopped = stopped or Traced(belongs, syncs=False)
+    return stopped or await _by_conversation(s, mailbox, gate, access, outline)
+
+
+async def _by_conversation(
+    s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline
+) -> Traced | None:
     if outline.conversation_id is None:
         return None
     candidates = await s.ledger.threads_of_conversation(mailbox, outline.conversation_id)
     if not candidates:
         return None
     people = await s.mail.people(access, outline.graph_message_id)
-    return admission.by_conversation(gate, people, candidates)
-
-
-async def syncs(s: Services, mailbox: MailboxRef, gate: Gate, thread_id: str) -> bool:
-    """Whether the thread is of the present connection (R9)."""
-    thread = await s.ledger.find(mailbox, Thread, thread_id)
-    return thread is not None and admission.thread_is_active(thread.value, gate)
+    belongs = admission.by_conversation(gate, people, candidates)
+    if belongs is None:
+        return None
+    active = [one.thread_id for one in candidates if admission.thread_is_active(one, gate)]
+    return Traced(belongs, syncs=belongs.thread_id in active)
