@@ -83,12 +83,12 @@ async def _import_again(s: Services, job: WorkJob) -> None:
         return
     decision = await import_message(s, job.mailbox, Found(job.ref, None, None, job.attempts))
     if isinstance(decision, inbound.Wait):
-        await _move_import(s, job, decision.until, job.attempts + decision.counts)
+        await _move(s, job, decision.until, job.attempts + decision.counts)
     else:
-        await _move_import(s, job, None)
+        await _move(s, job, None)
 
 
-async def _move_import(
+async def _move(
     s: Services, job: WorkJob, until: datetime | None, attempts: int = 0, *with_it: Change
 ) -> None:
     """End or move the todo in one step: of two workers that were rung for it, one finds it gone and adds none."""
@@ -117,8 +117,10 @@ async def _set_back(s: Services, job: WorkJob, failed: Failed) -> None:
             await set_back_care(s, job.mailbox, job.work, failed)
         case Work.RETRY_IMPORT:
             await _set_back_import(s, job, failed)
+        case Work.WAKE if isinstance(failed.verdict, PutOff):
+            await _move(s, job, failed.until, failed.verdict.attempts)
         case Work.WAKE:
-            return  # its row stands, and the timer rings for it again
+            await _move(s, job, None)  # what it would have woken comes by its own daily look
         case Work.ERASE if job.due_at is not None:
             await set_back_erasing(s, job.mailbox, Todo(job.due_at, job.work, job.ref), failed)
         case Work.ERASE:
@@ -130,8 +132,8 @@ async def _set_back(s: Services, job: WorkJob, failed: Failed) -> None:
 async def _set_back_import(s: Services, job: WorkJob, failed: Failed) -> None:
     """A mail that was given up counts as seen, so that no later sweep begins with it anew."""
     if isinstance(failed.verdict, PutOff):
-        await _move_import(s, job, failed.until, failed.verdict.attempts)
+        await _move(s, job, failed.until, failed.verdict.attempts)
         return
     seen = Seen(job.ref, "", "", Reason.MESSAGE_UNREADABLE, failed.at)
     line = activity(s, "not_read", None, None, Reason.MESSAGE_UNREADABLE)
-    await _move_import(s, job, None, 0, new(seen), line)
+    await _move(s, job, None, 0, new(seen), line)

@@ -16,6 +16,7 @@ from shared.domain.errors import (
     UpstreamSurprise,
 )
 from shared.state import keys
+from shared.storage.memory.calls import Call, no_hook
 from tests.functions.app import App, send_body
 
 BEA = "bea@fabrikam.example"
@@ -145,3 +146,25 @@ async def test_a_mailbox_that_cannot_be_asked_ends_a_send_as_unknown(ready: App)
     await ready.later(hours=6)
     assert ready.mail.calls.count("locate") == asked
     assert ready.mail.calls.count("send") == 1
+
+
+def no_ring_for_sends(call: Call) -> None:
+    """The queue of sends fails in a way that nobody foresaw."""
+    if (call.operation, call.place) == ("put", (keys.OUTBOX,)):
+        raise RuntimeError("odd")
+
+
+async def test_waking_that_fails_does_not_ring_for_ever(begun: App) -> None:
+    """It is tried five times and given up; the parked send leaves by its own daily look."""
+    begun.sign_in.dead = True
+    begun.clock.forward(hours=2)
+    await begun.v1("POST", "messages", json=send_body("m-2"))
+    await begun.pump()
+    begun.sign_in.dead = False
+    begun.queues.before = no_ring_for_sends
+    await begun.connect()
+    await begun.later(hours=2)
+    assert [one["cause"] for one in await letters(begun)] == ["given_up:RuntimeError"]
+    begun.queues.before = no_hook
+    await begun.later(days=1)
+    assert begun.mail.calls.count("send") == 2
