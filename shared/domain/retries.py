@@ -6,6 +6,7 @@ Chance comes in as `fraction` in [0, 1), so that a test can say what happens.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from shared.domain.errors import Ambiguous, GrantDead, MailboxUnusable, RowChanged, Throttled, Unavailable
@@ -16,6 +17,7 @@ LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0
 EQUAL_REFUSALS_UNTIL_PARKED: Final = 3
 PROBE_GRANT_SECONDS: Final = 86_400.0
 OUTAGE_SECONDS: Final = (15.0, 60.0, 240.0)
+ONE_ITEM_FOR_AT_MOST: Final = timedelta(hours=24)
 UNFORESEEN_SECONDS: Final = (60.0, 300.0, 600.0, 1_200.0)
 FAILURE_JITTER: Final = 0.2
 
@@ -52,6 +54,11 @@ class PutOff:
 
     seconds: float
     attempts: int
+
+
+def waits_for_somebody(error: Exception) -> bool:
+    """Whether this is nobody's failure: a pause, or a consent that its user must renew (E-28)."""
+    return isinstance(error, Throttled | GrantDead | MailboxUnusable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class WorkJob:
     ref: str
     due_at: datetime | None = None
     attempts: int = 0
+    since: datetime | None = None
 
     @property
     def mailbox(self) -> MailboxRef:
@@ -83,7 +84,9 @@ async def ring(s: Services, mailbox: MailboxRef, todo: Todo, *, at_once: bool = 
     delay = 0.0 if at_once else max(0.0, (todo.due_at - s.clock.now()).total_seconds())
     if delay > SOON_SECONDS:
         return
-    job = WorkJob(mailbox.tenant_id, mailbox.mailbox_id, todo.work, todo.ref, todo.due_at, todo.attempts)
+    job = WorkJob(
+        mailbox.tenant_id, mailbox.mailbox_id, todo.work, todo.ref, todo.due_at, todo.attempts, todo.since
+    )
     await s.queues.put(QUEUE_OF[todo.work], encode_job(job), delay_seconds=int(delay + 0.999))
 
 

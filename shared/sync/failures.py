@@ -20,7 +20,7 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import digest
 from shared.domain.model import MailboxRef
-from shared.domain.retries import GiveUp, PutOff, after_failure
+from shared.domain.retries import ONE_ITEM_FOR_AT_MOST, GiveUp, PutOff, after_failure, waits_for_somebody
 from shared.services import Services
 from shared.state.letters import DeadLetter
 from shared.sync.access import mark_grant_dead
@@ -44,6 +44,14 @@ class Failed:
         """When to try again; at once where it was given up."""
         wait = self.verdict.seconds if isinstance(self.verdict, PutOff) else 0.0
         return self.at + timedelta(seconds=wait)
+
+    def lasts_too_long(self, since: datetime | None) -> bool:
+        """Whether one item has failed for a day: an outage of Graph ends, what fails for one mail alone may not."""
+        return (
+            since is not None
+            and not waits_for_somebody(self.error)
+            and self.at - since >= ONE_ITEM_FOR_AT_MOST
+        )
 
 
 async def attempt(

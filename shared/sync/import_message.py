@@ -131,7 +131,7 @@ async def import_later(
     s: Services, mailbox: MailboxRef, found: Found, until: datetime, attempts: int = 0
 ) -> Todo:
     """Note that a mail is to be looked at again; the row is the alarm (E-1)."""
-    todo = Todo(until, Work.RETRY_IMPORT, found.graph_message_id, attempts)
+    todo = Todo(until, Work.RETRY_IMPORT, found.graph_message_id, attempts, s.clock.now())
     with suppress(RowExists):
         await s.ledger.write(mailbox, new(todo))
     return todo

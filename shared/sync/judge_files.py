@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.content import find_cids
@@ -13,10 +14,11 @@ from shared.domain.attachments import (
     judge_content,
     judge_inbound,
 )
-from shared.domain.errors import ItemGone, TooLarge
+from shared.domain.errors import ItemGone, PostbraidError, TooLarge
 from shared.domain.model import FetchedMessage, MailboxRef, Reason, RemoteFile, StagedFile
 from shared.ports import Access
 from shared.services import Services
+from shared.state import keys
 from shared.sync.staging import stage
 
 
@@ -48,12 +50,23 @@ async def judge_files(s: Services, mailbox: MailboxRef, access: Access, message:
             problems=tuple(FileProblem(one.name, one.size_bytes, reason) for one, reason in verdict.blocking)
         )
     staged: list[StagedFile] = []
-    for file in verdict.stage:
-        result = await _stage_one(s, mailbox, access, message, file)
-        if isinstance(result, FileProblem):
-            return Judged(problems=(result,))
-        staged.append(result)
+    try:
+        for file in verdict.stage:
+            result = await _stage_one(s, mailbox, access, message, file)
+            if isinstance(result, FileProblem):
+                await _unstage(s, staged)
+                return Judged(problems=(result,))
+            staged.append(result)
+    except PostbraidError:
+        await _unstage(s, staged)
+        raise
     return Judged((*staged, *_omitted(s, verdict)))
+
+
+async def _unstage(s: Services, staged: Sequence[StagedFile]) -> None:
+    """A file that stops the mail leaves no bytes of the others behind."""
+    for file in staged:
+        await s.blobs.delete(keys.STAGING, file.blob or "")
 
 
 async def _stage_one(

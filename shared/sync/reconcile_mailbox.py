@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 from shared.domain import inbound, renewals
-from shared.domain.errors import Ambiguous, GrantDead, MailboxUnusable, Throttled, Unavailable
+from shared.domain.errors import Ambiguous, PostbraidError, Throttled, Unavailable
 from shared.domain.model import Gate, MailboxRef, Outline, Todo, Work
-from shared.domain.retries import PutOff
+from shared.domain.retries import PutOff, waits_for_somebody
 from shared.services import Services
 from shared.state.ledger import Change, Erase, new
 from shared.sync.access import access_for
@@ -23,7 +24,7 @@ from shared.sync.revive_grant import note_grant_alive
 from shared.sync.subscriptions import recreate_subscription, renew_subscription, replace_subscription
 
 PAGES_A_SLICE = 20
-OF_THE_WHOLE_MAILBOX = (Throttled, GrantDead, MailboxUnusable, Unavailable, Ambiguous)
+LONGEST_SLICE = timedelta(minutes=4)
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class _Slice:
     newest: datetime | None = None
     taken: set[str] = field(default_factory=set)
     goes_on: bool = False
+    stopped_by: str | None = None
 
     @property
     def cursor(self) -> datetime:
@@ -44,17 +46,23 @@ class _Slice:
 
 
 async def reconcile_mailbox(s: Services, mailbox: MailboxRef) -> None:
-    """One sweep, if it is due and nobody is at it, in a slice of about PAGES_A_SLICE pages.
+    """One sweep, if it is due and nobody is at it, in a slice of about PAGES_A_SLICE pages; then the subscription.
 
-    The cursor follows behind what is stored. Raises what the provider raises; the cursor then stands where it stood.
+    In this order: whatever is wrong with the subscription, mail is read. The cursor follows behind what is stored.
+    Raises what the provider raises; the cursor then stands where it stood, and the sweep is free for others.
     """
     gate = await _taken(s, mailbox)
     if gate is None:
         return
-    await _look_after_subscription(s, mailbox, gate)
     part = _Slice(renewals.sweep_since(gate, s.clock.now()), s.clock.now())
-    await _read(s, mailbox, gate, part)
-    await _finish(s, mailbox, gate, part)
+    try:
+        await _read(s, mailbox, gate, part)
+    except PostbraidError:
+        await _let_go(s, mailbox, gate, part)
+        raise
+    finished = await _finish(s, mailbox, gate, part)
+    if finished is not None:
+        await attempt(s, mailbox, 0, lambda: _look_after_subscription(s, mailbox, finished))
 
 
 async def _taken(s: Services, mailbox: MailboxRef) -> Gate | None:
@@ -84,15 +92,30 @@ async def _read(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) -> N
         if page.next_link is None:
             return
         moved_on = part.newest is not None and part.newest > since
-        if number >= PAGES_A_SLICE and part.newest is not None and part.newest > part.since:
+        full = number >= PAGES_A_SLICE or s.clock.now() - part.began_at > LONGEST_SLICE
+        if full and part.newest is not None and part.newest > part.since:
             part.goes_on = True
             return
         since, link = (part.newest, None) if moved_on and part.newest else (since, page.next_link)
 
 
+async def _let_go(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) -> None:
+    """The sweep failed: others may try, and know which mail stopped it. Where even this fails, the lease runs out."""
+
+    async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+        if now_gate.sweep_leased_until != gate.sweep_leased_until:
+            return None
+        return replace(now_gate, sweep_leased_until=None, sweep_stopped_by=part.stopped_by), ()
+
+    with suppress(PostbraidError):
+        await through_gate(s, mailbox, gate.generation, make)
+
+
 async def _look_after_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> None:
-    """Renewal never rests on the timer alone."""
-    if renewals.subscription_is_lost(gate, s.clock.now()):
+    """Renewal never rests on the timer alone. What fails here is tried again after the next sweep."""
+    if renewals.notifications_fail(gate):
+        await replace_subscription(s, mailbox, gate)
+    elif renewals.subscription_is_lost(gate, s.clock.now()):
         await recreate_subscription(s, mailbox)
     elif renewals.renewal_is_due(gate, s.clock.now()):
         await renew_subscription(s, mailbox)
@@ -108,7 +131,7 @@ async def _take(s: Services, mailbox: MailboxRef, gate: Gate, outline: Outline, 
     decision = await attempt(s, mailbox, 0, lambda: import_message(s, mailbox, found))
     match decision:
         case Failed():
-            await _pass_over(s, mailbox, found, decision)
+            await _pass_over(s, mailbox, gate, found, decision, part)
         case inbound.Wait(until, 0):
             raise Throttled((until - s.clock.now()).total_seconds())
         case inbound.Wait(until, counts):
@@ -117,9 +140,18 @@ async def _take(s: Services, mailbox: MailboxRef, gate: Gate, outline: Outline, 
             part.late += 1
 
 
-async def _pass_over(s: Services, mailbox: MailboxRef, found: Found, failed: Failed) -> None:
-    """One mail that cannot be read gets work of its own and holds up nobody (E-30); trouble of all ends the sweep."""
-    if isinstance(failed.error, OF_THE_WHOLE_MAILBOX) or not isinstance(failed.verdict, PutOff):
+async def _pass_over(
+    s: Services, mailbox: MailboxRef, gate: Gate, found: Found, failed: Failed, part: _Slice
+) -> None:
+    """One mail that cannot be read gets work of its own and holds up nobody (E-30); trouble of all ends the sweep.
+
+    A 5xx may be either. It ends the sweep; if the next one stops at the same mail, it is that mail's own trouble.
+    """
+    if waits_for_somebody(failed.error) or not isinstance(failed.verdict, PutOff):
+        raise failed.error
+    again = gate.sweep_stopped_by == found.graph_message_id
+    if isinstance(failed.error, Unavailable | Ambiguous) and not again:
+        part.stopped_by = found.graph_message_id
         raise failed.error
     await import_later(s, mailbox, found, failed.until, failed.verdict.attempts)
 
@@ -134,40 +166,37 @@ def _cursor(gate: Gate, now_gate: Gate, part: _Slice) -> datetime:
     return min(part.cursor, moved) if moved is not None else part.cursor
 
 
-async def _finish(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) -> None:
-    """Move cursor and next sweep; judge the notifications when a whole sweep is over."""
+async def _finish(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) -> Gate | None:
+    """Move cursor and next sweep; judge the notifications when a whole sweep is over. Returns the gate afterwards."""
     now = s.clock.now()
-    due: datetime | None = None
 
     async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]]:
-        nonlocal due
         asked_anew = now_gate.sweep_at != gate.sweep_at
-        due = (
-            now_gate.sweep_at
-            if asked_anew
-            else now
-            if part.goes_on
-            else renewals.next_sweep_at(now_gate, now)
-        )
+        planned = now if part.goes_on else renewals.next_sweep_at(now_gate, now)
+        late = now_gate.sweep_late_found + part.late
         value = replace(
             now_gate,
             sweep_cursor=_cursor(gate, now_gate, part),
             sweep_goes_on=part.goes_on,
             sweep_leased_until=None,
-            sweep_at=due,
+            sweep_stopped_by=None,
+            sweep_at=now_gate.sweep_at if asked_anew else planned,
+            sweep_late_found=late if part.goes_on else 0,
         )
         if not part.goes_on:
-            judged = renewals.after_sweep(now_gate, found_late=part.late > 0)
+            judged = renewals.after_sweep(now_gate, found_late=late > 0)
             value = replace(value, late_sweeps=judged.sweeps, degraded=judged.degraded)
-        return value, [*_moved_sweep(now_gate.sweep_at, due), *await _told(s, mailbox, now_gate, value)]
+        return value, [
+            *_moved_sweep(now_gate.sweep_at, value.sweep_at),
+            *await _told(s, mailbox, now_gate, value),
+        ]
 
     result = await through_gate(s, mailbox, gate.generation, make)
-    if due is not None and part.goes_on:
-        await ring(s, mailbox, Todo(due, Work.SWEEP, ""))
+    if result is not None and result.sweep_at is not None and part.goes_on:
+        await ring(s, mailbox, Todo(result.sweep_at, Work.SWEEP, ""))
     if result is not None and result.grant_dead:
         await note_grant_alive(s, mailbox, result.connection_id, by_graph=True)
-    if result is not None and renewals.notifications_fail(result):
-        await replace_subscription(s, mailbox, result)
+    return result
 
 
 def _moved_sweep(old: datetime | None, due: datetime | None) -> list[Change]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.domain import outbound
-from shared.domain.errors import AccessRefused, GrantDead, MailboxUnusable, Throttled
+from shared.domain.errors import AccessRefused, GrantDead, MailboxUnusable
 from shared.domain.model import MailboxRef, OutboxItem, Phase, Reason
-from shared.domain.retries import GiveUp
+from shared.domain.retries import GiveUp, waits_for_somebody
 from shared.services import Services
 from shared.state.codec import Stored
 from shared.sync.ask_mailbox import stop_looking, tell_unknown
@@ -35,7 +35,7 @@ async def set_back_send(s: Services, mailbox: MailboxRef, key: str, failed: Fail
         else:
             await _unanswered(s, mailbox, stored, failed)
         return
-    counts = not isinstance(failed.error, Throttled | GrantDead | MailboxUnusable)
+    counts = not waits_for_somebody(failed.error)
     failing_since = (item.failing_since or failed.at) if counts else None
     awaited_since = None if isinstance(failed.error, GrantDead) else item.awaited_since
     set_back = replace(

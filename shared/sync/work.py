@@ -95,7 +95,7 @@ async def _move(
     if job.due_at is None or job.due_at == until:
         return
     gone = Erase(Todo(job.due_at, job.work, job.ref))
-    moved = Todo(until, job.work, job.ref, attempts) if until is not None else None
+    moved = Todo(until, job.work, job.ref, attempts, job.since) if until is not None else None
     try:
         await s.ledger.write(job.mailbox, gone, *([new(moved)] if moved else []), *with_it)
     except (RowMissing, RowExists):
@@ -131,9 +131,11 @@ async def _set_back(s: Services, job: WorkJob, failed: Failed) -> None:
 
 async def _set_back_import(s: Services, job: WorkJob, failed: Failed) -> None:
     """A mail that was given up counts as seen, so that no later sweep begins with it anew."""
-    if isinstance(failed.verdict, PutOff):
+    if isinstance(failed.verdict, PutOff) and not failed.lasts_too_long(job.since):
         await _move(s, job, failed.until, failed.verdict.attempts)
         return
+    if isinstance(failed.verdict, PutOff):
+        await bury(s, job, QUEUE_OF[job.work], failed.error)
     seen = Seen(job.ref, "", "", Reason.MESSAGE_UNREADABLE, failed.at)
     line = activity(s, "not_read", None, None, Reason.MESSAGE_UNREADABLE)
     await _move(s, job, None, 0, new(seen), line)

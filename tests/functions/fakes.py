@@ -23,15 +23,16 @@ DOMAIN = "northwind.example"
 
 @dataclass(slots=True)
 class Failing:
-    """Errors to raise instead of answering, by method: `failing.next["send"] = [Throttled(9)]`."""
+    """Errors to raise instead of answering, by method: `failing.next["send"] = [Throttled(9)]`; None: not this time."""
 
-    next: dict[str, list[Exception]] = field(default_factory=dict)
+    next: dict[str, list[Exception | None]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
     def called(self, method: str) -> None:
         self.calls.append(method)
-        if self.next.get(method):
-            raise self.next[method].pop(0)
+        error = self.next[method].pop(0) if self.next.get(method) else None
+        if error is not None:
+            raise error
 
 
 @dataclass(slots=True)

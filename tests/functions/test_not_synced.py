@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import ItemGone, TooLarge
+from shared.domain.errors import ItemGone, ProviderUnavailable, TooLarge
 from shared.domain.model import Address
 from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App
 
@@ -173,3 +173,17 @@ async def test_fifty_files_sync_and_fifty_one_do_not(begun: App) -> None:
     assert (begun.crm.types()[-1], len(told["attachments"])) == ("message.received", 50)
     told = await begun.answered(to=(Address(ANN_ADDRESS),), files=many)
     assert (begun.crm.types()[-1], told["reason"]["code"]) == ("message.not_synced", "too_many_attachments")
+
+
+async def test_a_file_that_stops_a_mail_leaves_nothing_of_the_others(begun: App) -> None:
+    """Neither a file that breaks the rule nor one that cannot be fetched leaves bytes of its neighbours in staging."""
+    before = await begun.staged()
+    await begun.answered(files=[("good.txt", b"fine"), ("bad.pdf", b"no pdf")])
+    number = begun.mail.receive(
+        BEA_ADDRESS,
+        in_reply_to=begun.mail.last_sent.internet_message_id,
+        files=[("a.txt", b"a"), ("b.txt", b"b")],
+    )
+    begun.mail.next["file_content"] = [None, ProviderUnavailable()]
+    await begun.arrives(number)
+    assert await begun.staged() == before

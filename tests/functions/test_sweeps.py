@@ -8,7 +8,7 @@ from datetime import timedelta
 import azure.functions as func
 import pytest
 
-from shared.domain.errors import Throttled
+from shared.domain.errors import ProviderUnavailable, StoreUnavailable, Throttled
 from shared.domain.model import Todo, Work
 from shared.state import keys
 from shared.state.ledger import new
@@ -151,3 +151,45 @@ async def test_renewals_are_rung_behind_a_crowd_of_other_work(begun: App) -> Non
     await begun.tick("renew_subscriptions")
     await begun.pump(keys.CARE)
     assert begun.mail.calls.count("renew") == 1
+
+
+async def test_mail_is_read_although_the_subscription_cannot_be_made(begun: App) -> None:
+    """Our address cannot be reached: sweeps carry everything, as long as it takes (E-25)."""
+    begun.mail.next["subscribe"] = [ProviderUnavailable() for _ in range(1_000)]
+    begun.clock.forward(days=8)
+    for number in range(1, 5):
+        reply(begun)
+        await swept(begun)
+        assert received(begun) == number
+    begun.mail.next["subscribe"] = []
+    await begun.later(hours=7)
+    assert begun.mail.calls.count("subscribe") > 5
+    assert received(begun) == 4
+
+
+async def test_one_mail_that_always_ends_in_a_5xx_hides_nobody(begun: App) -> None:
+    """It stops a sweep once; the next one passes it over, and after a day it is given up (E-30)."""
+    bad = reply(begun)
+    begun.mail.unreadable[bad] = ProviderUnavailable()
+    begun.clock.forward(seconds=5)
+    reply(begun)
+    await swept(begun)
+    await begun.later(minutes=5)
+    assert received(begun) == 1
+    await begun.later(hours=26)
+    fetched = begun.mail.calls.count("fetch")
+    await begun.later(hours=6)
+    assert begun.mail.calls.count("fetch") == fetched
+
+
+async def test_a_store_that_failed_in_a_sweep_does_not_hold_it_up(begun: App) -> None:
+    """The lease goes with the failure: the repeat sweeps at once."""
+    reply(begun)
+    begun.mail.next["sweep"] = [StoreUnavailable()]
+    begun.clock.forward(minutes=16)
+    await begun.tick()
+    with pytest.raises(StoreUnavailable):
+        await begun.pump()
+    await begun.tick()
+    await begun.pump()
+    assert received(begun) == 1

@@ -104,6 +104,8 @@ class Gate:
     sweep_at: datetime | None = None
     sweep_goes_on: bool = False
     sweep_leased_until: datetime | None = None
+    sweep_late_found: int = 0
+    sweep_stopped_by: str | None = None
     pending_since: datetime | None = None
     last_thread_activity_at: datetime | None = None
     late_sweeps: int = 0

@@ -124,3 +124,4 @@ class Todo:
     work: Work
     ref: str
     attempts: int = 0
+    since: datetime | None = None
