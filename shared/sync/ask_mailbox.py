@@ -27,7 +27,7 @@ async def ask_mailbox(work: Sending) -> None:
         by_id = None
     by_key = await _elsewhere(work) if by_id is None else ()
     now = s.clock.now()
-    if work.item.awaited_since is None:  # the grant was dead, and lives again
+    if work.item.awaited_since is None:  # the grant was dead, or Graph asked for a pause
         work.stored = work.stored.changed(replace(work.item, awaited_since=now))
     item = work.item
     answer = outbound.by_whereabouts(item, by_id, by_key, now)

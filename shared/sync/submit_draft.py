@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from shared.domain import outbound
 from shared.domain.errors import (
@@ -56,7 +57,7 @@ async def to_sending(work: Sending, draft: Draft) -> bool:
 
 
 async def submit(work: Sending) -> None:
-    """Send the recorded draft; whatever is not a plain yes is asked about in five minutes."""
+    """Send the recorded draft; whatever is no plain yes or no is asked about in five minutes."""
     s, item = work.s, work.item
     try:
         await s.mail.send(work.access(), item.draft_graph_message_id or "")
@@ -65,6 +66,7 @@ async def submit(work: Sending) -> None:
         return
     except Throttled as err:
         await pause(s, work.mailbox, err.retry_after_seconds)
+        await _when_the_pause_is_over(work, err.retry_after_seconds)
         return
     except (Ambiguous, ItemGone, Unavailable):
         return
@@ -81,3 +83,14 @@ async def submit(work: Sending) -> None:
     )
     if await save(work, done, *moved_send(item, confirm_at)):
         await ring(s, work.mailbox, Todo(confirm_at, Work.SEND, item.key))
+
+
+async def _when_the_pause_is_over(work: Sending, seconds: float) -> None:
+    """A 429 is a plain no: nothing is unknown, so neither the five minutes nor the hour of an unknown outcome run."""
+    now = work.s.clock.now()
+    until = now + timedelta(seconds=seconds)
+    item = replace(
+        work.item, send_tried_at=None, awaited_since=None, lease_until=None, due_at=until, updated_at=now
+    )
+    if await save(work, item, *moved_send(work.item, until)):
+        await ring(work.s, work.mailbox, Todo(until, Work.SEND, item.key, item.attempts))

@@ -1,0 +1,30 @@
+"""A mailbox that is told to pause: what waits for it ends no worse (E-28)."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.domain.errors import Throttled
+from tests.functions.app import App
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(600, 9), (3_600, 3), (20, 40)])
+async def test_a_send_that_is_throttled_for_hours_leaves_in_the_end(
+    ready: App, seconds: int, times: int
+) -> None:
+    """A 429 is a known no: the hour in which an unknown outcome is awaited does not run, and it leaves once."""
+    ready.mail.next["send"] = [Throttled(seconds) for _ in range(times)]
+    message_id = await ready.accepted()
+    await ready.later(hours=4)
+    assert await ready.standing(message_id) == ("sent", None)
+    assert ready.mail.calls.count("send") == times + 1
+    assert (ready.mail.calls.count("create_draft"), len(ready.mail.sent)) == (1, 1)
+    assert ready.crm.types() == ["connection.connected", "message.sent"]
+
+
+async def test_a_throttled_send_leaves_when_the_pause_is_over(ready: App) -> None:
+    """Not five minutes after the try, as one whose outcome is unknown."""
+    ready.mail.next["send"] = [Throttled(30)]
+    await ready.accepted()
+    await ready.later(minutes=2)
+    assert len(ready.mail.sent) == 1
