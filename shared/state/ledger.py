@@ -62,9 +62,9 @@ class Ledger:
         return tuple(one.value for one in found if one)
 
     async def todos(
-        self, mailbox: MailboxRef, until: datetime, limit: int = 100, after: Todo | None = None
+        self, mailbox: MailboxRef, until: datetime, limit: int | None = 100, after: Todo | None = None
     ) -> list[Stored[Todo]]:
-        """Work due at or before `until` (and listed behind `after`), oldest first."""
+        """Work due at or before `until` (and listed behind `after`), oldest first; without a limit all of it."""
         start = f"{keys.row_of(after)}~" if after is not None else "todo:"
         return await self._range(mailbox, Todo, start, f"todo:{keys.stamp(until)}~", limit)
 

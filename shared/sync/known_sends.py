@@ -14,9 +14,9 @@ UNFINISHED_ARE_DUE_WITHIN: Final = timedelta(days=2)
 
 
 async def unfinished_sends(s: Services, mailbox: MailboxRef) -> list[OutboxItem]:
-    """Every send that is still to be built, sent or confirmed: each has its todo."""
+    """Every send that is still to be built, sent or confirmed: each has its todo, behind any amount of other work."""
     found: list[OutboxItem] = []
-    for todo in await s.ledger.todos(mailbox, s.clock.now() + UNFINISHED_ARE_DUE_WITHIN):
+    for todo in await s.ledger.todos(mailbox, s.clock.now() + UNFINISHED_ARE_DUE_WITHIN, limit=None):
         if todo.value.work is Work.SEND:
             stored = await s.ledger.find(mailbox, OutboxItem, todo.value.ref)
             found += [stored.value] if stored is not None and not stored.value.phase.final else []
