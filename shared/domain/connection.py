@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
-from shared.domain.model import Connection, ConnectionStatus, Gate, GateState
+from shared.domain.model import Connection, ConnectionStatus, Gate, GateState, Right
 
 # A dead consent stops no send: it is accepted and waits for the repair (R9).
 MAY_SEND: Final = (ConnectionStatus.CONNECTED, ConnectionStatus.DEGRADED, ConnectionStatus.RECONNECT_REQUIRED)
@@ -43,6 +44,22 @@ def goes_on(connection: Connection, gate: Gate | None) -> bool:
         return False
     never_opened = gate is None or gate.generation < connection.generation
     return never_opened or is_open_for(gate, connection)
+
+
+def proves_alive(gate: Gate, used: Right | None) -> bool:
+    """Whether a call of Graph's that has just worked, or a refresh (None), takes back that the grant is called dead.
+
+    What Graph has denied, only Graph can take back, and only by the same right: Entra goes on refreshing tokens, and
+    mail that can be read says nothing about sending.
+    """
+    if not gate.denied_by_graph:
+        return gate.grant_dead
+    return gate.grant_dead and used is (gate.denied_right or Right.READ)
+
+
+def is_denied_anew(gate: Gate, asked_at: datetime) -> bool:
+    """Whether what was asked then, and denied, is still true: not when the consent has come back to life since."""
+    return gate.revived_at is None or gate.revived_at <= asked_at
 
 
 def _was_open(gate: Gate | None, connection: Connection) -> bool:

@@ -37,6 +37,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.domain.model.words import Right
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -153,9 +155,12 @@ class OutcomeUnknown(Ambiguous):
 class GrantDead(PostbraidError):
     """The mailbox's consent no longer works; its user must reconnect."""
 
-    def __init__(self, detail: str | None = None, *, noted: bool = False) -> None:
+    def __init__(
+        self, detail: str | None = None, *, noted: bool = False, denied: Right | None = None
+    ) -> None:
         super().__init__(detail)
         self.noted = noted
+        self.denied = denied
 
 
 class AccessRefused(PostbraidError):

@@ -16,7 +16,7 @@ import msgspec
 
 from shared.domain import errors
 from shared.domain.errors import PostbraidError
-from shared.domain.model import Reason
+from shared.domain.model import Reason, Right
 
 DEFAULT_PAUSE_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 3_600.0
@@ -26,6 +26,11 @@ UNSAFE: Final = frozenset({"create_draft", "create_reply", "attach", "send", "su
 # Steps of a send: a refusal in one of them is the send's refusal.
 SENDING: Final = frozenset({"create_draft", "create_reply", "fill_reply", "attach", "send"})
 SUBSCRIPTION: Final = frozenset({"renew", "unsubscribe"})
+# What Graph denies is a right; every other call reads.
+RIGHTS: Final[dict[str, Right]] = {
+    **dict.fromkeys((*SENDING, "delete_draft"), Right.WRITE),
+    **dict.fromkeys((*SUBSCRIPTION, "subscribe", "subscriptions"), Right.SUBSCRIBE),
+}
 # Calls that name a message (or folder) which somebody may have removed.
 OF_AN_ITEM: Final = frozenset({
     "outline", "people", "fetch", "files", "file", "file_content", "locate", "folder", "create_reply", "send",
@@ -217,7 +222,9 @@ def _forbidden(operation: str, meaning: Meaning) -> PostbraidError:
         return errors.MessageRefused(Reason.SEND_DENIED.value)
     if meaning is Meaning.DENIED and operation in OF_AN_ITEM:
         return errors.AccessRefused()  # protected: one mail does not speak for the grant
-    return errors.GrantDead() if meaning is Meaning.DENIED else errors.ProviderUnavailable()
+    if meaning is Meaning.DENIED:
+        return errors.GrantDead(denied=RIGHTS.get(operation, Right.READ))
+    return errors.ProviderUnavailable()
 
 
 def _gone(operation: str) -> PostbraidError:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from shared.domain.connection import is_denied_anew
 from shared.domain.errors import GrantDead, ProviderUnavailable
-from shared.domain.model import Gate, MailboxRef
+from shared.domain.model import Gate, MailboxRef, Right
 from shared.services import Services
 from shared.state.ledger import Change
 from shared.sync.announce import connection_event
@@ -67,7 +68,7 @@ class MailboxAccess:
                 return None  # the user consented anew, or somebody refreshed, while this worker asked
             raise GrantDead(noted=True) from err
         await s.connections.save_tokens(*whose, read, fresh.cache, fresh.access_token, fresh.expires_at)
-        await note_grant_alive(s, self.mailbox, self.connection_id, by_graph=False)
+        await note_grant_alive(s, self.mailbox, self.connection_id)
         return fresh.access_token
 
 
@@ -76,15 +77,35 @@ def access_for(s: Services, mailbox: MailboxRef, gate: Gate, valid_for: timedelt
     return MailboxAccess(s, mailbox, gate.user_id, gate.connection_id, valid_for)
 
 
-async def mark_grant_dead(s: Services, mailbox: MailboxRef) -> None:
-    """Graph denies what the consent allows: the status says so, the CRM is told once, the mailbox's work waits."""
-    await _mark_dead(s, mailbox, None, None)
+async def mark_grant_dead(s: Services, mailbox: MailboxRef, denied: Right | None, asked_at: datetime) -> bool:
+    """Graph denies what the consent allows: the status says so, the CRM is told once, the mailbox's work waits.
+
+    False when the consent has come back to life since Graph was asked: then the denial says nothing.
+    """
+    holds = True
+
+    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+        nonlocal holds
+        holds = is_denied_anew(gate, asked_at)
+        if gate.grant_dead or not holds:
+            return None
+        return await _dead(s, mailbox, replace(gate, denied_by_graph=True, denied_right=denied))
+
+    await through_gate(s, mailbox, None, make)
+    return holds
 
 
-async def _mark_dead(
-    s: Services, mailbox: MailboxRef, connection_id: str | None, refused_etag: str | None
-) -> None:
-    """One write, for the gate is the truth. With `refused_etag` only while those are still the stored tokens.
+async def _dead(s: Services, mailbox: MailboxRef, gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    """The gate that says so, and the event; None without a connection that could be told of."""
+    connection = await s.connections.get(mailbox.tenant_id, gate.user_id, gate.connection_id)
+    if connection is None:
+        return None
+    value = replace(gate, grant_dead=True)
+    return value, connection_event(s, mailbox, connection.value, value).changes
+
+
+async def _mark_dead(s: Services, mailbox: MailboxRef, connection_id: str, refused_etag: str | None) -> None:
+    """One write, for the gate is the truth; only while the refused tokens are still the stored ones.
 
     They are compared after the gate was read: a repair keeps its tokens before it writes the gate, so either they
     have changed here, or the gate will have.
@@ -92,11 +113,8 @@ async def _mark_dead(
 
     async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
         whose = (mailbox.tenant_id, gate.user_id, gate.connection_id)
-        if gate.grant_dead or (connection := await s.connections.get(*whose)) is None:
+        if gate.grant_dead or await s.connections.tokens_etag(*whose) != refused_etag:
             return None
-        if refused_etag is not None and await s.connections.tokens_etag(*whose) != refused_etag:
-            return None
-        value = replace(gate, grant_dead=True, denied_by_graph=refused_etag is None)
-        return value, connection_event(s, mailbox, connection.value, value).changes
+        return await _dead(s, mailbox, replace(gate, denied_by_graph=False, denied_right=None))
 
     await through_gate(s, mailbox, None, make, connection_id)

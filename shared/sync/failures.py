@@ -15,6 +15,7 @@ from shared.domain.errors import (
     GrantDead,
     OutcomeUnknown,
     PostbraidError,
+    ProviderUnavailable,
     StoreUnavailable,
     Throttled,
 )
@@ -61,19 +62,26 @@ async def attempt(
 
     Raises StoreUnavailable and OutcomeUnknown (nothing could be noted either) and GateShut.
     """
+    began = s.clock.now()
     try:
         return await work()
     except (StoreUnavailable, OutcomeUnknown, GateShut):
         raise
     except Exception as err:  # noqa: BLE001 - see above: one of the places that may
-        return await _judged(s, mailbox, attempts, err)
+        return await _judged(s, mailbox, attempts, err, began)
 
 
-async def _judged(s: Services, mailbox: MailboxRef, attempts: int, error: Exception) -> Failed:
+async def _judged(
+    s: Services, mailbox: MailboxRef, attempts: int, error: Exception, began: datetime
+) -> Failed:
     if isinstance(error, Throttled):
         await pause(s, mailbox, error.retry_after_seconds)
-    if isinstance(error, GrantDead) and not error.noted:
-        await mark_grant_dead(s, mailbox)
+    if (
+        isinstance(error, GrantDead)
+        and not error.noted
+        and not await mark_grant_dead(s, mailbox, error.denied, began)
+    ):
+        error = ProviderUnavailable("The consent was given anew meanwhile.")
     if not isinstance(error, PostbraidError):
         log_unexpected(error)
     log.info("work.failed", error=type(error).__name__, attempts=attempts, mailbox=mailbox.mailbox_id)

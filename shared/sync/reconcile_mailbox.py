@@ -10,7 +10,7 @@ from itertools import count
 
 from shared.domain import inbound, renewals
 from shared.domain.errors import Ambiguous, PostbraidError, Throttled, Unavailable
-from shared.domain.model import Gate, MailboxRef, Outline, Todo, Work
+from shared.domain.model import Gate, MailboxRef, Outline, Right, Todo, Work
 from shared.domain.retries import PutOff, waits_for_somebody
 from shared.services import Services
 from shared.state.ledger import Change, Erase, new
@@ -195,7 +195,7 @@ async def _finish(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) ->
     if result is not None and result.sweep_at is not None and part.goes_on:
         await ring(s, mailbox, Todo(result.sweep_at, Work.SWEEP, ""))
     if result is not None and result.grant_dead:
-        await note_grant_alive(s, mailbox, result.connection_id, by_graph=True)
+        await note_grant_alive(s, mailbox, result.connection_id, Right.READ)
     return result
 
 

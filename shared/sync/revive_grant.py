@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared.domain.connection import proves_alive
 from shared.domain.errors import GateShut, RowChanged, RowMissing
-from shared.domain.model import Gate, MailboxRef, Todo, Work
+from shared.domain.model import Gate, MailboxRef, Right, Todo, Work
 from shared.services import Services
 from shared.state.ledger import Change, Erase, new
 from shared.sync.announce import connection_event
@@ -31,7 +32,15 @@ def revived(s: Services, gate: Gate) -> tuple[Gate, list[Change], Todo]:
     wake = Todo(now, Work.WAKE, s.chance.token(6))
     sweep_at = now if gate.sweep_at is not None else None
     renew_at = now if gate.renew_at is not None else None
-    value = replace(gate, grant_dead=False, denied_by_graph=False, sweep_at=sweep_at, renew_at=renew_at)
+    value = replace(
+        gate,
+        grant_dead=False,
+        denied_by_graph=False,
+        denied_right=None,
+        revived_at=now,
+        sweep_at=sweep_at,
+        renew_at=renew_at,
+    )
     changes = [
         new(wake),
         *_forward(gate.sweep_at, sweep_at, Work.SWEEP),
@@ -46,16 +55,15 @@ def _forward(old: datetime | None, now: datetime | None, work: Work) -> list[Cha
     return [Erase(Todo(old, work, "")), new(Todo(now, work, ""))]
 
 
-async def note_grant_alive(s: Services, mailbox: MailboxRef, connection_id: str, *, by_graph: bool) -> None:
-    """A refresh, or with `by_graph` a call of Graph's, has just worked: a gate that says otherwise is set right.
-
-    What Graph has denied, only Graph can take back: Entra goes on refreshing tokens that Graph refuses.
-    """
+async def note_grant_alive(
+    s: Services, mailbox: MailboxRef, connection_id: str, used: Right | None = None
+) -> None:
+    """A refresh, or a call that `used` this right, has just worked: a gate that says otherwise is set right."""
     wake: Todo | None = None
 
     async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
         nonlocal wake
-        if not gate.grant_dead or (gate.denied_by_graph and not by_graph):
+        if not proves_alive(gate, used):
             return None
         connection = await s.connections.get(mailbox.tenant_id, gate.user_id, connection_id)
         if connection is None:

@@ -8,12 +8,13 @@ from typing import assert_never
 
 from shared.domain import outbound
 from shared.domain.errors import MailboxUnusable, MessageRefused
-from shared.domain.model import MailboxRef, OutboxItem, Phase, Reason
+from shared.domain.model import MailboxRef, OutboxItem, Phase, Reason, Right
 from shared.domain.reply_targets import WAIT_FOR_EARLIER
 from shared.services import Services
 from shared.sync.ask_mailbox import ask_mailbox, stop_looking, tell_unknown
 from shared.sync.draft_message import make_draft, outgoing_files
 from shared.sync.known_sends import waits_for_original
+from shared.sync.revive_grant import note_grant_alive
 from shared.sync.send_row import Sending, fail, postpone, refusal_reason, save
 from shared.sync.submit_draft import submit, to_sending
 from shared.sync.subscriptions import ensure_subscription
@@ -80,6 +81,8 @@ async def _build(work: Sending, build: int) -> None:
     except MailboxUnusable:
         await fail(s, mailbox, work.stored, Reason.MAILBOX_UNUSABLE)
         return
+    if work.gate.grant_dead:
+        await note_grant_alive(s, mailbox, work.gate.connection_id, Right.WRITE)
     if await to_sending(work, draft):
         await submit(work)
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.domain import renewals
 from shared.domain.errors import MessageRefused, ProviderUnavailable, SubscriptionGone, UpstreamSurprise
-from shared.domain.model import Gate, MailboxRef, Subscription, SubscriptionState, Todo, Work
+from shared.domain.model import Gate, MailboxRef, Right, Subscription, SubscriptionState, Todo, Work
 from shared.domain.retries import UNFORESEEN_SECONDS, PutOff
 from shared.ports import Access
 from shared.services import Services
@@ -20,6 +20,7 @@ from shared.sync.access import access_for
 from shared.sync.doorbells import ring
 from shared.sync.failures import Failed
 from shared.sync.gatekeeping import respect_pause, through_gate
+from shared.sync.revive_grant import note_grant_alive
 
 # Delivery pauses when the token behind a subscription expires, and Graph asks to re-authorise before: with the same
 # old token that would change nothing. Tokens live 60 to 90 minutes; a doubled request does not refresh twice.
@@ -58,6 +59,7 @@ async def create_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> G
     if intent.before is not SubscriptionState.NONE:
         await _remove_spares(s, access, granted)
     recorded = await _record(s, mailbox, intent.gate, granted, filtered=filtered)
+    await _may_subscribe(s, mailbox, recorded)
     if recorded is None:
         await s.mail.unsubscribe(access, granted.subscription_id)
         raise ProviderUnavailable("Another worker has made the subscription.")
@@ -201,7 +203,13 @@ async def renew_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
     await s.letters.note_subscription(
         mailbox, SubscriptionNote(granted.subscription_id, "renewed", granted.expires_at, now)
     )
+    await _may_subscribe(s, mailbox, result)
     return result
+
+
+async def _may_subscribe(s: Services, mailbox: MailboxRef, gate: Gate | None) -> None:
+    if gate is not None and gate.grant_dead:
+        await note_grant_alive(s, mailbox, gate.connection_id, Right.SUBSCRIBE)
 
 
 async def recreate_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:

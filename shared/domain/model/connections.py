@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.domain.model.words import ConnectionStatus, GateState, SubscriptionState
+from shared.domain.model.words import ConnectionStatus, GateState, Right, SubscriptionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,8 @@ class Gate:
     Every write that lets something pass merges this row under If-Match; so a closed gate stops even a worker
     that read it while it stood open. Subscription and sweep state live here because they change with it.
     `client_state_key`: which key the subscription's clientState was made with.
-    `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good.
+    `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good,
+    and `denied_right` which right it denied. `revived_at`: since when the consent, given anew or not, works again.
     """
 
     connection_id: str
@@ -112,6 +113,8 @@ class Gate:
     degraded: bool = False
     grant_dead: bool = False
     denied_by_graph: bool = False
+    denied_right: Right | None = None
+    revived_at: datetime | None = None
     client_state_key: str | None = None
 
     @property

@@ -30,6 +30,14 @@ class SubscriptionState(StrEnum):
     ACTIVE = "active"
 
 
+class Right(StrEnum):
+    """What a consent allows: Graph may deny one and grant the others."""
+
+    READ = "read"
+    WRITE = "write"
+    SUBSCRIBE = "subscribe"
+
+
 class Direction(StrEnum):
     """Which way a message went, always seen from the CRM."""
 
@@ -89,6 +97,7 @@ class Reason(StrEnum):
     VANISHED = "vanished"
     THREAD_STOPPED = "thread_stopped"
     STALE = "stale_notification"
+    GRANT_DEAD = "grant_dead"
     MESSAGE_UNREADABLE = "message_unreadable"
     DISCONNECTED = "disconnected"
     MAILBOX_CHANGED = "mailbox_changed"

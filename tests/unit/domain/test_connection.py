@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from shared.domain.connection import MAY_SEND, current_status, goes_on, is_open_for
-from shared.domain.model import Connection, ConnectionStatus, Gate, GateState
-from tests.builders import connection, gate
+from shared.domain.connection import (
+    MAY_SEND,
+    current_status,
+    goes_on,
+    is_denied_anew,
+    is_open_for,
+    proves_alive,
+)
+from shared.domain.model import Connection, ConnectionStatus, Gate, GateState, Right
+from tests.builders import NOW, connection, gate
 
 Status = ConnectionStatus
 STATUSES: list[tuple[str, Connection | None, Gate | None, ConnectionStatus]] = [
@@ -58,3 +66,25 @@ def test_a_fresh_consent_completes_or_repairs_and_else_begins_anew() -> None:
     assert not goes_on(row, gate(generation=2, connection_id="con_9"))
     assert not goes_on(row, gate(generation=3))
     assert not goes_on(replace(row, status=Status.DISCONNECTED), gate(generation=2))
+
+
+DENIED = {"grant_dead": True, "denied_by_graph": True}
+PROOFS: list[tuple[str, Gate, set[Right | None]]] = [
+    ("nothing was dead", gate(), set()),
+    ("Entra refused", gate(grant_dead=True), {None, *Right}),
+    ("a row of before", gate(**DENIED), {Right.READ}),
+    *[(f"{one} denied", gate(**DENIED, denied_right=one), {one}) for one in Right],
+]
+
+
+@pytest.mark.parametrize(("its_gate", "used"), [one[1:] for one in PROOFS], ids=[one[0] for one in PROOFS])
+def test_what_was_denied_is_proved_by_itself(its_gate: Gate, used: set[Right | None]) -> None:
+    """A refresh takes back what Entra refused; what Graph denied, only the same right."""
+    assert {one for one in (None, *Right) if proves_alive(its_gate, one)} == used
+
+
+@pytest.mark.parametrize(("seconds", "holds"), [(None, True), (-1, True), (0, True), (1, False)])
+def test_a_denial_of_before_a_revival_is_over(seconds: int | None, holds: bool) -> None:
+    """Asked before, answered after."""
+    revived_at = None if seconds is None else NOW + timedelta(seconds=seconds)
+    assert is_denied_anew(gate(revived_at=revived_at), NOW) is holds

@@ -298,3 +298,15 @@ def test_any_body_can_be_read(raw: bytes) -> None:
     codes, message = read_error(raw)
     assert isinstance(codes, tuple)
     assert isinstance(message, str)
+
+
+RIGHTS = [("sweep", "read"), ("profile", "read"), ("create_draft", "write"), ("attach", "write"),
+          ("renew", "subscribe"), ("subscribe", "subscribe"), ("subscriptions", "subscribe")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("operation", "right"), RIGHTS)
+def test_a_denial_names_the_right(operation: str, right: str) -> None:
+    """So that another right that works does not take it back."""
+    denied = error(operation, 403, "ErrorAccessDenied")
+    assert isinstance(denied, errors.GrantDead)
+    assert denied.denied == right
