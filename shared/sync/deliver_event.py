@@ -18,7 +18,7 @@ from shared.state.letters import DeadLetter
 from shared.state.tenants import webhook_secret_place
 from shared.sync.announce import Recorded
 from shared.sync.doorbells import WorkJob, encode_job, ring
-from shared.sync.endpoint import turn_off
+from shared.sync.endpoint import let_go_one, turn_off
 from shared.sync.failures import Failed
 from shared.sync.staging import event_body
 from shared.telemetry import log
@@ -42,8 +42,11 @@ async def deliver_event(s: Services, mailbox: MailboxRef, ref: str, due_at: date
         return
     event, tenant = stored.value, (await s.tenants.get(mailbox.tenant_id)).value
     body = await event_body(s, event)
-    if tenant.endpoint_off_at is not None or body is None:
-        await _finish(s, mailbox, stored, replace(event, parked=True, held=body is not None, due_at=None))
+    if body is None:
+        await _finish(s, mailbox, stored, replace(event, parked=True, due_at=None))
+        return
+    if tenant.endpoint_off_at is not None:
+        await _hold(s, mailbox, stored, event)
         return
     status, retry_after = await _attempt(s, tenant, event, body)
     refusals = event.equal_refusals + 1 if status == event.last_status else 1
@@ -59,7 +62,7 @@ async def deliver_event(s: Services, mailbox: MailboxRef, ref: str, due_at: date
             await _finish(s, mailbox, stored, replace(counted, parked=True, due_at=None))
         case EndpointOff():
             await turn_off(s, mailbox.tenant_id)
-            await _finish(s, mailbox, stored, replace(counted, parked=True, held=True, due_at=None))
+            await _hold(s, mailbox, stored, counted)
         case RetryAt(seconds):
             await _finish(s, mailbox, stored, replace(counted, due_at=now + timedelta(seconds=seconds)))
         case _:
@@ -76,6 +79,19 @@ async def set_back_delivery(s: Services, mailbox: MailboxRef, ref: str, failed: 
         return
     event = replace(stored.value, due_at=failed.until)
     await _finish(s, mailbox, stored, event, failed.verdict.attempts)
+
+
+async def _hold(s: Services, mailbox: MailboxRef, stored: Stored[Event], event: Event) -> None:
+    """Park it until the endpoint is on again.
+
+    Whoever switched it on meanwhile may have looked for held events before this one was: so the tenant is read anew.
+    """
+    await _finish(s, mailbox, stored, replace(event, parked=True, held=True, due_at=None))
+    if (await s.tenants.get(mailbox.tenant_id)).value.endpoint_off_at is not None:
+        return
+    held = await s.ledger.find(mailbox, Event, event.ref)
+    if held is not None:
+        await let_go_one(s, mailbox, held)
 
 
 async def _bury(s: Services, mailbox: MailboxRef, event: Event, status: int | None) -> None:

@@ -43,12 +43,15 @@ async def open_endpoint(s: Services, tenant_id: str) -> int:
         mailbox = MailboxRef(tenant_id, mailbox_id)
         after = keys.stamp(s.clock.now() - LOOK_BACK)
         while page := await s.ledger.events(mailbox, after, PAGE):
-            let_go += sum([await _let_go(s, mailbox, stored) for stored in page if stored.value.held])
+            let_go += sum([await let_go_one(s, mailbox, stored) for stored in page])
             after = page[-1].value.ref
     return let_go
 
 
-async def _let_go(s: Services, mailbox: MailboxRef, stored: Stored[Event]) -> bool:
+async def let_go_one(s: Services, mailbox: MailboxRef, stored: Stored[Event]) -> bool:
+    """Let an event that was held go out. Returns False for any other, and where somebody else was faster."""
+    if not stored.value.held:
+        return False
     due_at = s.clock.now()
     event = replace(stored.value, held=False, parked=False, due_at=due_at)
     try:

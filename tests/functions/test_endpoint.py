@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from shared.domain.model import Tenant
 from shared.ops import rotate_key, rotate_webhook_secret
 from shared.security.api_keys import ApiKeyring
 from shared.state import keys
+from shared.state.codec import Stored
 from shared.sync.endpoint import open_endpoint
 from tests.functions.app import App
 from tests.functions.conftest import PEPPER
@@ -80,6 +82,38 @@ async def test_switched_on_it_gets_what_waited(gone: App) -> None:
     await gone.later(minutes=3)
     assert sorted(gone.crm.ids[told:]) == sorted(one["id"] for one in (await feed(gone))[-2:])
     await gone.answered()
+    assert len(gone.crm.told) == told + 3
+
+
+@pytest.mark.parametrize("answers", [[], [FakeAnswer(410)]], ids=["it was off", "it goes off once more"])
+async def test_an_event_held_at_the_moment_of_switching_on_goes_out(
+    gone: App, answers: list[FakeAnswer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker has read that the endpoint is off, or was told so, and parks its event behind the command's back."""
+    tenants = gone.services.tenants
+    told, get, off = len(gone.crm.told), tenants.get, tenants.set_endpoint_off
+    if answers:
+        await open_endpoint(gone.services, gone.tenant.tenant_id)
+        await gone.later(minutes=2)
+        gone.crm.answers.extend(answers)
+
+    async def switched_on_after(tenant_id: str) -> Stored[Tenant]:
+        read = await get(tenant_id)
+        if not answers:
+            monkeypatch.undo()
+            await open_endpoint(gone.services, tenant_id)
+        return read
+
+    async def switched_on_again(tenant_id: str, at: datetime | None) -> bool:
+        monkeypatch.undo()
+        done = await off(tenant_id, at)
+        await open_endpoint(gone.services, tenant_id)
+        return done
+
+    monkeypatch.setattr(tenants, "get", switched_on_after)
+    monkeypatch.setattr(tenants, "set_endpoint_off", switched_on_again)
+    await gone.answered()
+    await gone.later(minutes=3)
     assert len(gone.crm.told) == told + 3
 
 
