@@ -8,12 +8,17 @@ strangers share subjects (R4). RFC 5322, 3.6.4: References lists the ancestors, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.addresses import comparable_address
 from shared.domain.model import Evidence, Gate, MessageIndex, Outline, People, Thread
 
 MAX_ANCESTORS: Final = 50
+# Graph's times are whole seconds of its clock. Nothing can be of a thread before it begins, so there is room for any
+# clock; where a thread was stopped before, mail of that time must stay out.
+BEFORE_A_BEGIN: Final = timedelta(minutes=2)
+BEFORE_A_RESUMPTION: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +76,11 @@ def by_conversation(gate: Gate, people: People, candidates: tuple[Thread, ...]) 
 def thread_is_active(thread: Thread, gate: Gate) -> bool:
     """A thread syncs only under the connection and generation it was begun or resumed in (R5, R6, R9)."""
     return thread.connection_id == gate.connection_id and thread.generation == gate.generation
+
+
+def thread_takes(thread: Thread, gate: Gate, received_at: datetime | None) -> bool:
+    """Whether a mail of that time syncs: one received while the thread was stopped never does (R9)."""
+    if not thread_is_active(thread, gate):
+        return False
+    margin = BEFORE_A_RESUMPTION if thread.resumed else BEFORE_A_BEGIN
+    return received_at is None or received_at >= thread.active_from - margin

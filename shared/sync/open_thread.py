@@ -74,6 +74,7 @@ def _thread(
         connection_id=gate.connection_id,
         generation=gate.generation,
         active_from=now if resumed else old.active_from,
+        resumed=resumed or old.resumed,
         crm_context=item.crm_context if item.crm_context != "{}" else old.crm_context,
         contact_ids=item.contact_ids or old.contact_ids,
     )

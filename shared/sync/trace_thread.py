@@ -20,7 +20,7 @@ async def index_of(s: Services, mailbox: MailboxRef, internet_message_id: str | 
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """The thread that evidence leads to, and whether it syncs: it is of the present connection (R9)."""
+    """The thread that evidence leads to, and whether this mail syncs with it (R9)."""
 
     belongs: admission.Belongs
     syncs: bool
@@ -39,7 +39,7 @@ async def evidence_for(
         if belongs is None or (stopped is not None and belongs.thread_id == stopped.belongs.thread_id):
             continue
         thread = await s.ledger.find(mailbox, Thread, belongs.thread_id)
-        if thread is not None and admission.thread_is_active(thread.value, gate):
+        if thread is not None and admission.thread_takes(thread.value, gate, outline.received_at):
             return Traced(belongs, syncs=True)
         stopped = stopped or Traced(belongs, syncs=False)
     return stopped or await _by_conversation(s, mailbox, gate, access, outline)
@@ -57,5 +57,5 @@ async def _by_conversation(
     belongs = admission.by_conversation(gate, people, candidates)
     if belongs is None:
         return None
-    active = [one.thread_id for one in candidates if admission.thread_is_active(one, gate)]
-    return Traced(belongs, syncs=belongs.thread_id in active)
+    taking = [one.thread_id for one in candidates if admission.thread_takes(one, gate, outline.received_at)]
+    return Traced(belongs, syncs=belongs.thread_id in taking)

@@ -11,7 +11,10 @@ from shared.domain.model.words import Direction, Origin, Reason, Work
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A conversation begun by the CRM (R2). `newest_*` name its newest synced message: a CRM reply answers it (R7)."""
+    """A conversation begun by the CRM (R2). `newest_*` name its newest synced message: a CRM reply answers it (R7).
+
+    `active_from`: since when it syncs; `resumed`: before that it was stopped for a while (R9).
+    """
 
     thread_id: str
     connection_id: str
@@ -26,6 +29,7 @@ class Thread:
     newest_internet_message_id: str | None = None
     newest_at: datetime | None = None
     sequence: int = 0
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

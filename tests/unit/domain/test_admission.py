@@ -14,9 +14,10 @@ from shared.domain.admission import (
     by_ancestor,
     by_conversation,
     thread_is_active,
+    thread_takes,
 )
 from shared.domain.model import Evidence, Gate, MessageIndex, Outline, People, Thread
-from tests.builders import ANN, BEA, CAL, THREAD, gate, index, later, outline, people, thread
+from tests.builders import ANN, BEA, CAL, NOW, THREAD, gate, index, later, outline, people, thread
 from tests.strategies import message_ids, records, texts
 
 PARENT, ROOT = "<parent@x>", "<root@x>"
@@ -160,3 +161,28 @@ def test_the_subject_is_no_evidence(mail: Outline, known: MessageIndex, subject:
     assert by_ancestor(Ancestor(subject, Evidence.REFERENCES), known) == Belongs(
         known.thread_id, Evidence.REFERENCES
     )
+
+
+@pytest.mark.parametrize(
+    ("resumed", "received", "takes"),
+    [
+        (False, {"seconds": -120}, True),
+        (False, {"seconds": -121}, False),
+        (True, {"seconds": -5}, True),
+        (True, {"seconds": -6}, False),
+        (True, {"seconds": 0}, True),
+        (True, {"days": 300}, True),
+        (True, None, True),
+    ],
+)
+def test_a_mail_of_before_the_thread_syncs_does_not(
+    received: dict[str, float] | None, *, resumed: bool, takes: bool
+) -> None:
+    """R9: mail received while the thread was stopped; the room for clocks is small where there may be such mail."""
+    at = later(**received) if received is not None else None
+    assert thread_takes(thread(active_from=NOW, resumed=resumed), gate(), at) is takes
+
+
+def test_a_stopped_thread_takes_nothing() -> None:
+    """Whenever it was received."""
+    assert not thread_takes(thread(generation=2), gate(), later(days=1))
