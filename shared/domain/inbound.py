@@ -21,6 +21,7 @@ from shared.domain.model import (
 
 COPY_WITHIN: Final = timedelta(minutes=10)
 VANISHED_TRIES_SECONDS: Final = (60.0, 180.0, 360.0)
+CLOCKS_DIFFER: Final = timedelta(minutes=2)
 COPY_UNSEEN_WITHIN: Final = timedelta(minutes=10)
 COPY_TRIES_SECONDS: Final = (20.0, 20.0, 30.0)
 
@@ -66,15 +67,21 @@ class Import:
 
 
 def before_looking(
-    gate: Gate | None, generation: int | None, seen: Seen | None, now: datetime
+    gate: Gate | None, generation: int | None, seen: Seen | None, now: datetime, *, hinted: bool = False
 ) -> Skip | Wait | Look:
-    """Decide without a call to Graph: a shut gate, an older generation and a seen mail cost nothing."""
+    """Decide without a call to Graph: a shut gate, an older generation and a seen mail cost nothing.
+
+    While the grant is dead a hint is no work either: the sweep after its repair begins before this mail (R9). What
+    Graph denied may be one right of several, so then the mail is looked at.
+    """
     if gate is None or gate.state is GateState.CLOSED:
         return Skip(Reason.DISCONNECTED)
     if generation is not None and generation != gate.generation:
         return Skip(Reason.STALE)
     if seen is not None:
         return Skip(Reason.ALREADY_SEEN)
+    if hinted and gate.grant_dead and not gate.denied_by_graph and gate.sweep_at is not None:
+        return Skip(Reason.GRANT_DEAD)
     if gate.paused_until is not None and gate.paused_until > now:
         return Wait(gate.paused_until)
     return Look()
@@ -117,9 +124,16 @@ def may_answer_an_unseen_copy(outline: Outline, gate: Gate, attempts: int, now: 
     return tagged and recent and attempts < len(COPY_TRIES_SECONDS)
 
 
-def when_unknown(attempts: int, now: datetime, *, copies_unseen: bool) -> Wait | Skip:
-    """A mail that no evidence leads anywhere is foreign, unless the copy that it answers may still be coming."""
-    if copies_unseen and attempts < len(COPY_TRIES_SECONDS):
+def when_unknown(
+    outline: Outline, attempts: int, now: datetime, copies_unseen_since: datetime | None
+) -> Wait | Skip:
+    """A mail that no evidence leads anywhere is foreign, unless the copy that it answers may still be coming.
+
+    No answer is older than what it answers: old mail that the user touches meanwhile is foreign at once.
+    """
+    since, received_at = copies_unseen_since, outline.received_at
+    may_answer = since is not None and (received_at is None or received_at >= since - CLOCKS_DIFFER)
+    if may_answer and attempts < len(COPY_TRIES_SECONDS):
         return Wait(now + timedelta(seconds=COPY_TRIES_SECONDS[attempts]), counts=1)
     return Skip(Reason.FOREIGN)
 

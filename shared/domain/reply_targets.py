@@ -30,21 +30,35 @@ def with_newest(
     )
 
 
-def must_wait(reply: OutboxItem, thread: Thread | None, others: Iterable[OutboxItem]) -> bool:
-    """Whether a reply has nothing to answer yet, because what it would answer is still on its way.
+def wait_until(
+    reply: OutboxItem, thread: Thread | None, others: Iterable[OutboxItem], now: datetime, *, grant_dead: bool
+) -> datetime | None:
+    """When a reply that has nothing to answer yet, because that is on its way, looks again; None: it need not wait.
 
     It waits for earlier sends of its thread under the same connection only: one of them failed or stays unknown, and
     the reply opens the conversation itself.
+    While the grant is dead nothing moves before its next probe, which the send that is waited for makes; and when the
+    grant lives again, all are woken.
     """
+    waited_for = _waited_for(reply, thread, others)
+    if not waited_for:
+        return None
+    soon = now + WAIT_FOR_EARLIER
+    probes = [one.due_at for one in waited_for if one.due_at is not None]
+    return max(soon, min(probes)) if grant_dead and probes else soon
+
+
+def _waited_for(reply: OutboxItem, thread: Thread | None, others: Iterable[OutboxItem]) -> list[OutboxItem]:
     if thread is not None and thread.newest_graph_message_id is not None:
-        return False
-    return any(
-        one.phase in ON_ITS_WAY
+        return []
+    return [
+        one
+        for one in others
+        if one.phase in ON_ITS_WAY
         and one.thread_id == reply.thread_id
         and one.generation == reply.generation
         and (one.created_at, one.key) < (reply.created_at, reply.key)
-        for one in others
-    )
+    ]
 
 
 def moved_original(thread: Thread, found: Iterable[Located]) -> str | None:

@@ -24,19 +24,23 @@ from shared.sync.confirm_send import confirm_send, unfinished_send
 from shared.sync.deliver_event import deliver_now
 from shared.sync.gatekeeping import through_gate
 from shared.sync.judge_files import judge_files
-from shared.sync.known_sends import copies_unseen
+from shared.sync.known_sends import copies_unseen_since
 from shared.sync.record_import import imported
 from shared.sync.trace_thread import evidence_for, index_of
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A mail that a notification or a sweep pointed at; `outline` is there when it was read already."""
+    """A mail that a notification or a sweep pointed at; `outline` is there when it was read already.
+
+    `hinted`: a notification alone says so, and a sweep will come upon it as well.
+    """
 
     graph_message_id: str
     generation: int | None = None
     outline: Outline | None = None
     attempts: int = 0
+    hinted: bool = False
 
 
 Decision = inbound.Skip | inbound.Wait | inbound.Import
@@ -50,7 +54,11 @@ async def import_message(s: Services, mailbox: MailboxRef, found: Found) -> Deci
     stored = await s.ledger.gate(mailbox)
     seen = await s.ledger.find(mailbox, Seen, found.graph_message_id)
     first = inbound.before_looking(
-        stored.value if stored else None, found.generation, seen.value if seen else None, s.clock.now()
+        stored.value if stored else None,
+        found.generation,
+        seen.value if seen else None,
+        s.clock.now(),
+        hinted=found.hinted,
     )
     if not isinstance(first, inbound.Look) or stored is None:
         return first if not isinstance(first, inbound.Look) else inbound.Skip(Reason.DISCONNECTED)
@@ -91,7 +99,8 @@ async def _traced(
     if traced is None:
         now = s.clock.now()
         asked = inbound.may_answer_an_unseen_copy(outline, gate, attempts, now)
-        return inbound.when_unknown(attempts, now, copies_unseen=asked and await copies_unseen(s, mailbox))
+        since = await copies_unseen_since(s, mailbox) if asked else None
+        return inbound.when_unknown(outline, attempts, now, since)
     if not traced.syncs:
         return inbound.Skip(Reason.THREAD_STOPPED)
     return await _bring_in(s, mailbox, gate, access, outline, traced.belongs)

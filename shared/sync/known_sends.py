@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain import ids
-from shared.domain.model import MailboxRef, MessageRecord, OutboxItem, Phase, Thread, Work
-from shared.domain.reply_targets import must_wait
+from shared.domain.model import Gate, MailboxRef, MessageRecord, OutboxItem, Phase, Thread, Work
+from shared.domain.reply_targets import wait_until
 from shared.services import Services
 
 UNFINISHED_ARE_DUE_WITHIN: Final = timedelta(days=2)
@@ -23,9 +23,11 @@ async def unfinished_sends(s: Services, mailbox: MailboxRef) -> list[OutboxItem]
     return found
 
 
-async def copies_unseen(s: Services, mailbox: MailboxRef) -> bool:
-    """Whether a send has left whose copy in Sent Items was not seen yet."""
-    return any(one.phase in {Phase.SENDING, Phase.SUBMITTED} for one in await unfinished_sends(s, mailbox))
+async def copies_unseen_since(s: Services, mailbox: MailboxRef) -> datetime | None:
+    """When the first send left whose copy in Sent Items was not seen yet; None where all were."""
+    sends = await unfinished_sends(s, mailbox)
+    leaving = [one for one in sends if one.phase in {Phase.SENDING, Phase.SUBMITTED}]
+    return min((one.send_started_at for one in leaving if one.send_started_at), default=None)
 
 
 async def opening_send(s: Services, mailbox: MailboxRef, thread_id: str) -> OutboxItem | None:
@@ -37,14 +39,16 @@ async def opening_send(s: Services, mailbox: MailboxRef, thread_id: str) -> Outb
     return stored.value if stored is not None and stored.value.thread_id == thread_id else None
 
 
-async def waits_for_original(s: Services, mailbox: MailboxRef, item: OutboxItem) -> bool:
-    """Whether a reply has nothing to answer yet, because what it would answer is on its way."""
+async def waits_for_original(
+    s: Services, mailbox: MailboxRef, gate: Gate, item: OutboxItem
+) -> datetime | None:
+    """Until when a reply waits that has nothing to answer yet, because what it would answer is on its way."""
     if not item.reply:
-        return False
+        return None
     stored = await s.ledger.find(mailbox, Thread, item.thread_id)
     thread = stored.value if stored else None
     if thread is not None and thread.newest_graph_message_id is not None:
-        return False
+        return None
     opening = await opening_send(s, mailbox, item.thread_id)
     others = [*([opening] if opening else []), *await unfinished_sends(s, mailbox)]
-    return must_wait(item, thread, others)
+    return wait_until(item, thread, others, s.clock.now(), grant_dead=gate.grant_dead)

@@ -40,7 +40,7 @@ async def receive_change(s: Services, hint: ChangeHint) -> str:
             await _lifecycle(s, mailbox, hint)
             return CARE
         if hint.graph_message_id is not None:
-            return await _message(s, mailbox, Found(hint.graph_message_id, hint.generation))
+            return await _message(s, mailbox, Found(hint.graph_message_id, hint.generation, hinted=True))
     except GateShut:
         return Reason.DISCONNECTED.value
     return NOTHING

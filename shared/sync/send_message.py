@@ -9,7 +9,6 @@ from typing import assert_never
 from shared.domain import outbound
 from shared.domain.errors import MailboxUnusable, MessageRefused
 from shared.domain.model import MailboxRef, OutboxItem, Phase, Reason, Right
-from shared.domain.reply_targets import WAIT_FOR_EARLIER
 from shared.services import Services
 from shared.sync.ask_mailbox import ask_mailbox, stop_looking, tell_unknown
 from shared.sync.draft_message import make_draft, outgoing_files
@@ -52,8 +51,9 @@ async def _go_on(
 ) -> None:
     match step:
         case outbound.Build(build):
-            if await waits_for_original(work.s, work.mailbox, work.item):
-                await postpone(work.s, work.mailbox, work.stored, work.s.clock.now() + WAIT_FOR_EARLIER)
+            until = await waits_for_original(work.s, work.mailbox, work.gate, work.item)
+            if until is not None:
+                await postpone(work.s, work.mailbox, work.stored, until)
                 return
             await _build(work, build)
         case outbound.Ask():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from tests.functions.app import BEA_ADDRESS, App, send_body
 
 REAL = "<real-1@outlook.example>"
@@ -38,5 +40,14 @@ async def test_mail_without_tags_is_looked_at_once(ready: App) -> None:
     """A new mail answers nothing."""
     await left(ready)
     await ready.arrives(ready.mail.receive(BEA_ADDRESS))
+    await ready.later(minutes=10)
+    assert ready.mail.looks() == ["outline"]
+
+
+async def test_old_mail_that_is_touched_meanwhile_costs_nothing(ready: App) -> None:
+    """No answer is older than what it answers: a folder marked as read makes no rows and no calls."""
+    await left(ready)
+    old = {"received_at": ready.clock.now() - timedelta(days=300)}
+    await ready.arrives(ready.mail.receive("else@x.example", in_reply_to="<theirs@x.example>", tags=old))
     await ready.later(minutes=10)
     assert ready.mail.looks() == ["outline"]

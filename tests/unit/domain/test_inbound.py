@@ -59,6 +59,31 @@ def test_before_looking(
     assert before_looking(own, generation, known, NOW) == decision
 
 
+@pytest.mark.parametrize(
+    ("changes", "hinted", "decision"),
+    [
+        ({}, True, Skip(Reason.GRANT_DEAD)),
+        ({}, False, Look()),
+        ({"sweep_at": None}, True, Look()),
+        ({"grant_dead": False}, True, Look()),
+        ({"denied_by_graph": True}, True, Look()),
+    ],
+    ids=[
+        "a hint",
+        "found by a sweep, or to be looked at again",
+        "no sweep will come",
+        "the grant lives",
+        "Graph denied",
+    ],
+)
+def test_a_hint_is_no_work_while_the_grant_is_dead(
+    changes: dict[str, Any], decision: Any, *, hinted: bool
+) -> None:
+    """The sweep after the repair finds it; only where none would come, the mail is looked at all the same."""
+    own = gate(**{"grant_dead": True, "sweep_at": later(days=1), **changes})
+    assert before_looking(own, 1, None, NOW, hinted=hinted) == decision
+
+
 @given(st.none() | records(Gate), st.none() | numbers, st.none() | records(Seen), times)
 def test_every_hint_gets_a_decision(
     own: Gate | None, generation: int | None, known: Seen | None, now: datetime
@@ -190,11 +215,22 @@ def test_only_answers_in_a_busy_mailbox_may_answer_an_unseen_copy(
 
 def test_unknown_mail_is_foreign_unless_a_copy_may_be_coming() -> None:
     """Three more looks within two minutes, then it is foreign for good."""
-    waits = [when_unknown(number, NOW, copies_unseen=True) for number in range(4)]
+    waits = [when_unknown(outline(), number, NOW, NOW) for number in range(4)]
     assert waits == [
         Wait(later(seconds=20), counts=1),
         Wait(later(seconds=20), counts=1),
         Wait(later(seconds=30), counts=1),
         Skip(Reason.FOREIGN),
     ]
-    assert when_unknown(0, NOW, copies_unseen=False) == Skip(Reason.FOREIGN)
+    assert when_unknown(outline(), 0, NOW, None) == Skip(Reason.FOREIGN)
+
+
+@pytest.mark.parametrize(
+    ("received_at", "waits"),
+    [(later(days=-300), False), (later(seconds=-121), False), (later(seconds=-120), True), (later(seconds=9), True),
+     (None, True)],
+)  # fmt: skip
+def test_no_answer_is_older_than_what_it_answers(received_at: datetime | None, *, waits: bool) -> None:
+    """Old mail is foreign at once; two minutes for the difference of two clocks; what has no time may be anything."""
+    decision = when_unknown(outline(received_at=received_at), 0, NOW, NOW)
+    assert isinstance(decision, Wait) is waits

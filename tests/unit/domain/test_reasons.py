@@ -17,6 +17,7 @@ KEPT_TO_OURSELVES = {
     Reason.VANISHED,
     Reason.THREAD_STOPPED,
     Reason.STALE,
+    Reason.GRANT_DEAD,
 }
 
 

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 from shared.domain.model import OutboxItem, Phase, Thread, Whereabouts
-from shared.domain.reply_targets import moved_original, must_wait, with_newest
+from shared.domain.reply_targets import moved_original, wait_until, with_newest
 from tests.builders import NOW, later, located, outbox_item, thread
 
 OPENING = outbox_item(phase=Phase.SUBMITTED)
 REPLY = outbox_item(key="b" * 64, created_at=later(seconds=5), reply=True)
+
+
+def must_wait(reply: OutboxItem, known: Thread | None, others: list[OutboxItem]) -> bool:
+    return wait_until(reply, known, others, NOW, grant_dead=False) is not None
 
 
 def told(one: Thread) -> tuple[str | None, str | None, datetime | None]:
@@ -75,6 +79,23 @@ def test_two_replies_of_one_moment_do_not_wait_for_each_other() -> None:
     one, other = (outbox_item(key=key * 64, created_at=NOW, reply=True) for key in "ab")
     pairs: list[tuple[OutboxItem, OutboxItem]] = [(one, other), (other, one)]
     assert sorted(must_wait(mine, None, [theirs]) for mine, theirs in pairs) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("due_at", "grant_dead", "until"),
+    [
+        (later(days=1), False, later(seconds=30)),
+        (later(days=1), True, later(days=1)),
+        (later(seconds=5), True, later(seconds=30)),
+        (None, True, later(seconds=30)),
+    ],
+)
+def test_a_reply_looks_again_soon_unless_nothing_can_move(
+    due_at: datetime | None, until: datetime, *, grant_dead: bool
+) -> None:
+    """While the grant is dead what it waits for is asked once a day, and so is the reply."""
+    opening = replace(OPENING, due_at=due_at)
+    assert wait_until(REPLY, None, [opening], NOW, grant_dead=grant_dead) == until
 
 
 KNOWN = thread(newest_internet_message_id="<b7@fabrikam.example>", conversation_ids=("conv-1",))

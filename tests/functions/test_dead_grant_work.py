@@ -1,0 +1,55 @@
+"""While a consent is dead a mailbox makes next to no work, however much arrives or waits (R9)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from shared.domain.model import Todo, Work
+from tests.functions.app import BEA_ADDRESS, App
+from tests.functions.test_connection_truth import status
+from tests.functions.test_grants import die
+from tests.functions.test_send_ends import mailbox_of
+
+
+async def looks_to_come(app: App) -> list[Todo]:
+    """Mails that somebody will look at again."""
+    found = await app.services.ledger.todos(mailbox_of(app), app.clock.now() + timedelta(days=9), limit=None)
+    return [one.value for one in found if one.value.work is Work.RETRY_IMPORT]
+
+
+async def test_mail_that_arrives_meanwhile_is_no_work(begun: App) -> None:
+    """No row and no question to Entra for each of them; the sweep after the repair brings in what is of a thread."""
+    await die(begun)
+    asked = begun.sign_in.calls.count("refresh")
+    answer = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
+    for number in [answer, *[begun.mail.receive("else@x.example") for _ in range(20)]]:
+        await begun.arrives(number)
+    assert await looks_to_come(begun) == []
+    assert begun.sign_in.calls.count("refresh") == asked
+    await begun.later(minutes=30)
+    begun.sign_in.dead = False
+    await begun.connect()
+    await begun.later(minutes=2)
+    assert await status(begun) == "connected"
+    assert begun.crm.types().count("message.received") == 1
+
+
+async def test_a_reply_to_a_parked_send_is_parked_as_well(ready: App) -> None:
+    """It waits for the same probe, and leaves behind it when the consent lives again."""
+    opening = await ready.accepted("m-1")
+    ready.clock.forward(hours=2)
+    ready.sign_in.dead = True
+    await ready.pump()
+    thread_id = (await ready.v1("GET", f"messages/{opening}")).json()["thread_id"]
+    await ready.accepted("m-2", thread_id=thread_id, crm_thread_id=None)
+    jobs = 0
+    for _ in range(60):
+        ready.clock.forward(minutes=1)
+        await ready.tick()
+        jobs += await ready.pump()
+    assert jobs <= 5
+    ready.sign_in.dead = False
+    await ready.connect()
+    await ready.later(minutes=5)
+    assert ready.crm.types().count("message.sent") == 2
+    assert list(ready.mail.parents.values()) == [next(iter(ready.mail.sent))]
