@@ -98,7 +98,6 @@ class Reason(StrEnum):
     THREAD_STOPPED = "thread_stopped"
     STALE = "stale_notification"
     GRANT_DEAD = "grant_dead"
-    GRANT_DEAD = "grant_dead"
     MESSAGE_UNREADABLE = "message_unreadable"
     DISCONNECTED = "disconnected"
     MAILBOX_CHANGED = "mailbox_changed"
