@@ -16,6 +16,7 @@ from shared.domain.model import (
     MessageIndex,
     Outline,
     Reason,
+    Right,
     Seen,
 )
 
@@ -71,8 +72,7 @@ def before_looking(
 ) -> Skip | Wait | Look:
     """Decide without a call to Graph: a shut gate, an older generation and a seen mail cost nothing.
 
-    While the grant is dead a hint is no work either: the sweep after its repair begins before this mail (R9). What
-    Graph denied may be one right of several, so then the mail is looked at.
+    While the grant is dead a hint is no work either: the sweep after its repair begins before this mail (R9).
     """
     if gate is None or gate.state is GateState.CLOSED:
         return Skip(Reason.DISCONNECTED)
@@ -80,11 +80,17 @@ def before_looking(
         return Skip(Reason.STALE)
     if seen is not None:
         return Skip(Reason.ALREADY_SEEN)
-    if hinted and gate.grant_dead and not gate.denied_by_graph and gate.sweep_at is not None:
+    if hinted and _reads_nothing(gate) and gate.sweep_at is not None:
         return Skip(Reason.GRANT_DEAD)
     if gate.paused_until is not None and gate.paused_until > now:
         return Wait(gate.paused_until)
     return Look()
+
+
+def _reads_nothing(gate: Gate) -> bool:
+    """Graph may have denied another right, and let mail be read."""
+    may_read = gate.denied_by_graph and gate.denied_right not in {None, Right.READ}
+    return gate.grant_dead and not may_read
 
 
 def by_outline(outline: Outline) -> Skip | Echo | Trace:

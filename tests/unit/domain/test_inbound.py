@@ -25,7 +25,17 @@ from shared.domain.inbound import (
     when_missing,
     when_unknown,
 )
-from shared.domain.model import Address, Direction, Gate, GateState, MessageIndex, Outline, Reason, Seen
+from shared.domain.model import (
+    Address,
+    Direction,
+    Gate,
+    GateState,
+    MessageIndex,
+    Outline,
+    Reason,
+    Right,
+    Seen,
+)
 from tests.builders import ANN, BEA, KEY, NOW, gate, index, later, outline, seen
 from tests.strategies import numbers, records, times
 
@@ -66,14 +76,18 @@ def test_before_looking(
         ({}, False, Look()),
         ({"sweep_at": None}, True, Look()),
         ({"grant_dead": False}, True, Look()),
-        ({"denied_by_graph": True}, True, Look()),
+        ({"denied_by_graph": True, "denied_right": Right.WRITE}, True, Look()),
+        ({"denied_by_graph": True, "denied_right": Right.SUBSCRIBE}, True, Look()),
+        ({"denied_by_graph": True, "denied_right": Right.READ}, True, Skip(Reason.GRANT_DEAD)),
     ],
     ids=[
         "a hint",
         "found by a sweep, or to be looked at again",
         "no sweep will come",
         "the grant lives",
-        "Graph denied",
+        "Graph denies sending",
+        "Graph denies subscriptions",
+        "Graph denies reading",
     ],
 )
 def test_a_hint_is_no_work_while_the_grant_is_dead(
