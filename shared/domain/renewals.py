@@ -71,6 +71,12 @@ def sweep_is_free(gate: Gate, now: datetime) -> bool:
     return due and (gate.sweep_leased_until is None or gate.sweep_leased_until <= now)
 
 
+def is_subscribed(gate: Gate, now: datetime) -> bool:
+    """Whether a subscription stands that has not expired."""
+    expires = gate.subscription_expires_at
+    return gate.subscription is SubscriptionState.ACTIVE and expires is not None and expires > now
+
+
 def subscription_is_lost(gate: Gate, now: datetime) -> bool:
     """It has expired, or somebody who was making it died."""
     if gate.subscription is SubscriptionState.PENDING:

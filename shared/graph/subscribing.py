@@ -51,17 +51,19 @@ async def _create(client: GraphClient, access: Access, wanted: wire.Json) -> Sub
 async def _instead_of_older(
     client: GraphClient, access: Access, wanted: wire.Json, err: PostbraidError
 ) -> Subscription:
-    """The very one we asked for is adopted; older ones of ours (another clientState: another generation) give way.
+    """The very one we asked for is adopted; older ones of ours give way.
 
-    One whose notifications go to another host is somebody else's, and the conflict stands.
+    One whose notifications go to another host is somebody else's, and one that ends later than ours would is that of
+    a worker who came after us: all ask for the same time from now. Then the conflict stands.
     """
     ours = [one for one in await subscriptions(client, access) if _is_ours(one, wanted)]
     same = [one for one in ours if one.client_state == wanted["clientState"]]
     if same:
         return same[0]
-    if not ours:
+    older = [one for one in ours if graph_moment(one.expires_at) <= wanted["expirationDateTime"]]
+    if not older:
         raise err
-    for one in ours:
+    for one in older:
         await unsubscribe(client, access, one.subscription_id)
     return await _create(client, access, wanted)
 

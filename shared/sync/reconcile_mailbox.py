@@ -21,7 +21,7 @@ from shared.sync.failures import Failed, attempt
 from shared.sync.gatekeeping import respect_pause, through_gate
 from shared.sync.import_message import Found, import_later, import_message
 from shared.sync.revive_grant import note_grant_alive
-from shared.sync.subscriptions import recreate_subscription, renew_subscription, replace_subscription
+from shared.sync.subscriptions import recreate_subscription, renew_subscription
 
 PAGES_A_SLICE = 20
 LONGEST_SLICE = timedelta(minutes=4)
@@ -113,9 +113,7 @@ async def _let_go(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) ->
 
 async def _look_after_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> None:
     """Renewal never rests on the timer alone. What fails here is tried again after the next sweep."""
-    if renewals.notifications_fail(gate):
-        await replace_subscription(s, mailbox, gate)
-    elif renewals.subscription_is_lost(gate, s.clock.now()):
+    if renewals.notifications_fail(gate) or renewals.subscription_is_lost(gate, s.clock.now()):
         await recreate_subscription(s, mailbox)
     elif renewals.renewal_is_due(gate, s.clock.now()):
         await renew_subscription(s, mailbox)

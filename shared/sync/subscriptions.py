@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain import renewals
-from shared.domain.errors import MessageRefused, ProviderUnavailable, SubscriptionGone, UpstreamSurprise
+from shared.domain.errors import (
+    Ambiguous,
+    GrantDead,
+    MessageRefused,
+    OutcomeUnknown,
+    ProviderUnavailable,
+    StoreUnavailable,
+    SubscriptionGone,
+    Throttled,
+    Unavailable,
+    UpstreamSurprise,
+)
 from shared.domain.model import Gate, MailboxRef, Right, Subscription, SubscriptionState, Todo, Work
 from shared.domain.retries import UNFORESEEN_SECONDS, PutOff
 from shared.ports import Access
@@ -19,26 +29,35 @@ from shared.state.letters import SubscriptionNote
 from shared.sync.access import access_for
 from shared.sync.doorbells import ring
 from shared.sync.failures import Failed
-from shared.sync.gatekeeping import respect_pause, through_gate
+from shared.sync.gatekeeping import pause, respect_pause, through_gate
 from shared.sync.revive_grant import note_grant_alive
 
 # Delivery pauses when the token behind a subscription expires, and Graph asks to re-authorise before: with the same
 # old token that would change nothing. Tokens live 60 to 90 minutes; a doubled request does not refresh twice.
 FRESH_TOKEN: Final = timedelta(minutes=55)
+SOON: Final = timedelta(minutes=1)
 GIVEN_UP_EVERY: Final = timedelta(hours=1)
 MOST_FAILURES: Final = len(UNFORESEEN_SECONDS)
 LOOKS_AT_A_NEIGHBOUR: Final = 5
 
 
 async def ensure_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate:
-    """The gate with a live subscription: the stored one, or a fresh one.
+    """The gate with a live subscription, the stored one or a fresh one, before the first mail leaves (R2).
 
-    Raises what the provider and the fence raise.
+    Later, mail is found by sweeps too: a send does not wait until Graph reaches us again. Raises what the provider
+    and the fence raise.
     """
-    alive = gate.subscription_expires_at is not None and gate.subscription_expires_at > s.clock.now()
-    if gate.subscription is SubscriptionState.ACTIVE and alive:
+    if renewals.is_subscribed(gate, s.clock.now()):
         return gate
-    return await create_subscription(s, mailbox, gate)
+    try:
+        return await create_subscription(s, mailbox, gate)
+    except (StoreUnavailable, OutcomeUnknown):
+        raise
+    except (Unavailable, Ambiguous, UpstreamSurprise):
+        if gate.sweep_cursor is None:
+            raise
+        await care_by(s, mailbox, SOON)
+        return gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +69,31 @@ class _Intent:
 
 
 async def create_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate:
-    """Intent first, then Graph, then what it granted; what was there before, or a crash left, is removed (E-27)."""
+    """Intent first, then Graph, then what it granted; what was there before, or a crash left, is removed last (E-27).
+
+    So at every moment some subscription stands, and who was so slow that another took over removes only its own.
+    """
     intent = await _pending(s, mailbox, gate)
     if isinstance(intent, Gate):
         return intent
     access = access_for(s, mailbox, intent.gate)
     granted, filtered = await _subscribe(s, mailbox, access, intent.gate)
-    if intent.before is not SubscriptionState.NONE:
-        await _remove_spares(s, access, granted)
     recorded = await _record(s, mailbox, intent.gate, granted, filtered=filtered)
-    await _may_subscribe(s, mailbox, recorded)
     if recorded is None:
         await s.mail.unsubscribe(access, granted.subscription_id)
-        raise ProviderUnavailable("Another worker has made the subscription.")
+        return await _of_a_neighbour(s, mailbox)
+    await _may_subscribe(s, mailbox, recorded)
+    if intent.before is not SubscriptionState.NONE:
+        await _remove_spares(s, mailbox, access, intent.gate.subscription_id)
     return recorded
+
+
+async def _of_a_neighbour(s: Services, mailbox: MailboxRef) -> Gate:
+    """The gate with the subscription that another worker made. Raises ProviderUnavailable while it is at it."""
+    stored = await s.ledger.gate(mailbox)
+    if stored is None or not renewals.is_subscribed(stored.value, s.clock.now()):
+        raise ProviderUnavailable("Another worker is making the subscription.")
+    return stored.value
 
 
 async def _pending(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate | _Intent:
@@ -122,11 +152,25 @@ async def _subscribe(
     raise UpstreamSurprise("Graph refuses the subscription.")
 
 
-async def _remove_spares(s: Services, access: Access, granted: Subscription) -> None:
-    for one in await s.mail.subscriptions(access):
-        ours = one.notification_url == s.addresses.notifications
-        if ours and one.subscription_id != granted.subscription_id:
-            await s.mail.unsubscribe(access, one.subscription_id)
+async def _remove_spares(s: Services, mailbox: MailboxRef, access: Access, former: str | None) -> None:
+    """All of ours, and the `former` one whatever its address; but not the one that the gate names.
+
+    The gate is read when they are listed: what a neighbour makes now is not touched. A spare that stays costs doubled
+    notifications until it ends, so no trouble with it is worth failing for.
+    """
+    try:
+        found = await s.mail.subscriptions(access)
+        stored = await s.ledger.gate(mailbox)
+        if stored is None or stored.value.subscription is not SubscriptionState.ACTIVE:
+            return
+        for one in found:
+            ours = one.notification_url == s.addresses.notifications or one.subscription_id == former
+            if ours and one.subscription_id != stored.value.subscription_id:
+                await s.mail.unsubscribe(access, one.subscription_id)
+    except Throttled as err:
+        await pause(s, mailbox, err.retry_after_seconds)
+    except (ProviderUnavailable, GrantDead, UpstreamSurprise):
+        return
 
 
 async def _record(
@@ -180,12 +224,14 @@ async def renew_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
     Returns the gate afterwards, or None when there is nothing to renew.
     """
     stored = await s.ledger.gate(mailbox)
-    if stored is None or stored.value.subscription_id is None:
+    if stored is None or stored.value.renew_at is None:
         return None
     gate, now = stored.value, s.clock.now()
     respect_pause(gate, now)
+    if gate.subscription is not SubscriptionState.ACTIVE:  # a making failed: whatever stands is replaced
+        return await recreate_subscription(s, mailbox)
     if gate.client_state_key not in (None, s.client_states.key_id):
-        return await replace_subscription(s, mailbox, gate)
+        return await recreate_subscription(s, mailbox)
     access = access_for(s, mailbox, gate, FRESH_TOKEN)
     try:
         granted = await s.mail.renew(access, gate.subscription_id or "", renewals.wanted_expiry(now))
@@ -213,24 +259,16 @@ async def _may_subscribe(s: Services, mailbox: MailboxRef, gate: Gate | None) ->
 
 
 async def recreate_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
-    """A new subscription instead of a lost one; the sweep that closes the gap is due at once."""
+    """A new subscription instead of one that is lost, brings too little or speaks under a former key.
+
+    The old one goes when the new one stands. The sweep that closes the gap is due at once.
+    """
     stored = await s.ledger.gate(mailbox)
     if stored is None:
         return None
     gate = await create_subscription(s, mailbox, stored.value)
     await sweep_now(s, mailbox)
     return gate
-
-
-async def replace_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate | None:
-    """Remove a subscription that brings too little, or under a former key, then make another.
-
-    While the old one stands, Graph may take the new one for a duplicate (409), and nothing would change.
-    """
-    if gate.subscription_id is not None:
-        with suppress(SubscriptionGone):
-            await s.mail.unsubscribe(access_for(s, mailbox, gate), gate.subscription_id)
-    return await recreate_subscription(s, mailbox)
 
 
 async def sweep_now(s: Services, mailbox: MailboxRef) -> None:
@@ -246,7 +284,7 @@ async def sweep_now(s: Services, mailbox: MailboxRef) -> None:
 
 
 async def care_by(s: Services, mailbox: MailboxRef, wait: timedelta) -> None:
-    """Have the subscription renewed and the mailbox swept after that time at the latest."""
+    """Have the subscription renewed and the mailbox swept after that time at the latest; a sweep under way goes on."""
     until = s.clock.now() + wait
 
     async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
@@ -254,7 +292,7 @@ async def care_by(s: Services, mailbox: MailboxRef, wait: timedelta) -> None:
             return None
         renew, sweep = min(gate.renew_at, until), min(gate.sweep_at, until)
         changes = [*_moved(gate.renew_at, renew, Work.RENEW), *_moved(gate.sweep_at, sweep, Work.SWEEP)]
-        return replace(gate, renew_at=renew, sweep_at=sweep, sweep_leased_until=None), changes
+        return (replace(gate, renew_at=renew, sweep_at=sweep), changes) if changes else None
 
     if await through_gate(s, mailbox, None, make) is not None:
         for work in (Work.RENEW, Work.SWEEP):

@@ -45,6 +45,7 @@ class FakeMail(Failing):
     attaches_apart: bool = False
     drops: int = 0
     client_states: list[str] = field(default_factory=list)
+    subscribed: dict[str, Subscription] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     page_size: int = 50
     renamed_on_send: dict[str, str] = field(default_factory=dict)
@@ -223,12 +224,15 @@ class FakeMail(Failing):
             self.deleted[graph_message_id] = self.drafts.pop(graph_message_id)
 
     async def subscribe(
-        self, access: Access, *, client_state: str, expires_at: datetime, **_: Any
+        self, access: Access, *, client_state: str, expires_at: datetime, notification_url: str, **_: Any
     ) -> Subscription:
         await access.token()
         self.called("subscribe")
         self.client_states.append(client_state)
-        return Subscription(f"sub-{len(self.client_states)}", expires_at, "me/messages", client_state)
+        number = f"sub-{len(self.client_states)}"
+        made = Subscription(number, expires_at, "me/messages", client_state, notification_url)
+        self.subscribed[number] = made
+        return made
 
     async def renew(self, access: Access, subscription_id: str, expires_at: datetime) -> Subscription:
         await access.token()
@@ -239,10 +243,11 @@ class FakeMail(Failing):
 
     async def unsubscribe(self, access: Access, subscription_id: str) -> None:
         self.called("unsubscribe")
+        self.subscribed.pop(subscription_id, None)
 
     async def subscriptions(self, access: Access) -> tuple[Subscription, ...]:
         self.called("subscriptions")
-        return ()
+        return tuple(self.subscribed.values())
 
     # ---- inside
 

@@ -101,7 +101,7 @@ async def test_late_sweep_after_late_sweep_is_told_and_mended(begun: App) -> Non
     assert begun.crm.types().count("connection.degraded") == 1
     assert (await begun.v1("GET", "users/u_ann/connection")).json()["status"] == "degraded"
     care = [one for one in begun.mail.calls if one in {"subscribe", "unsubscribe"}]
-    assert care == ["subscribe", "unsubscribe", "subscribe"]
+    assert care == ["subscribe", "subscribe", "unsubscribe"]
     await swept(begun, 60)
     assert begun.crm.types()[-1] == "connection.recovered"
     assert (await begun.v1("GET", "users/u_ann/connection")).json()["status"] == "connected"

@@ -30,7 +30,7 @@ async def subscribe(mail: GraphMail, ann: Tokens, *, filtered: bool = True) -> S
 
 
 def older(**members: Any) -> dict[str, Any]:
-    return {**GRANTED, "id": "old", **members}
+    return {**GRANTED, "id": "old", "expirationDateTime": "2026-03-02T09:30:00Z", **members}
 
 
 def conflict(wire: Wire, *existing: dict[str, Any]) -> None:
@@ -67,6 +67,15 @@ async def test_an_older_one_gives_way(wire: Wire, mail: GraphMail, ann: Tokens, 
     assert (await subscribe(mail, ann)).subscription_id == "new"
     deleted = ["DELETE /subscriptions/old", "DELETE /subscriptions/older"]
     assert wire.calls() == ["POST /subscriptions", "GET /subscriptions", *deleted, "POST /subscriptions"]
+
+
+@pytest.mark.parametrize("ends", ["2026-03-02T09:30:00.5Z", "2026-03-02T10:31:01+01:00"])
+async def test_a_younger_one_is_left_alone(wire: Wire, mail: GraphMail, ann: Tokens, ends: str) -> None:
+    """Somebody made it after this slow worker had begun: the conflict waits, or nobody would have one."""
+    conflict(wire, older(clientState="v1.key.1.nonce.mac", expirationDateTime=ends))
+    with pytest.raises(errors.ProviderUnavailable):
+        await subscribe(mail, ann)
+    assert "DELETE" not in {one.method for one in wire.requests}
 
 
 async def test_somebody_elses_is_left_alone(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
