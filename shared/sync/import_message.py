@@ -14,7 +14,7 @@ from typing import assert_never
 
 from shared.domain import admission, inbound
 from shared.domain.errors import GateShut, ItemGone, RowExists
-from shared.domain.model import Direction, Gate, MailboxRef, Outline, Reason, Seen, Todo, Work
+from shared.domain.model import Direction, FetchedMessage, Gate, MailboxRef, Outline, Reason, Seen, Todo, Work
 from shared.ports import Access
 from shared.services import Services
 from shared.state.ledger import Change, new
@@ -23,9 +23,9 @@ from shared.sync.announce import Recorded
 from shared.sync.confirm_send import confirm_send, unfinished_send
 from shared.sync.deliver_event import deliver_now
 from shared.sync.gatekeeping import through_gate
-from shared.sync.judge_files import judge_files
+from shared.sync.judge_files import Judged, judge_files
 from shared.sync.known_sends import copies_unseen_since
-from shared.sync.record_import import imported
+from shared.sync.record_import import Known, imported
 from shared.sync.trace_thread import evidence_for, index_of
 
 
@@ -103,11 +103,17 @@ async def _traced(
         return inbound.when_unknown(outline, attempts, now, since)
     if not traced.syncs:
         return inbound.Skip(Reason.THREAD_STOPPED)
-    return await _bring_in(s, mailbox, gate, access, outline, traced.belongs)
+    return await _bring_in(s, mailbox, gate, access, outline, traced.belongs, Known(own, traced.thread))
 
 
 async def _bring_in(
-    s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline, belongs: admission.Belongs
+    s: Services,
+    mailbox: MailboxRef,
+    gate: Gate,
+    access: Access,
+    outline: Outline,
+    belongs: admission.Belongs,
+    read: Known,
 ) -> Decision:
     """The mail whole, its files, one transaction; the user's own may still turn out to be a send of ours."""
     message = await s.mail.fetch(access, outline.graph_message_id)
@@ -116,24 +122,44 @@ async def _bring_in(
         if key is not None:
             return await confirm_send(s, mailbox, key, outline)
     judged = await judge_files(s, mailbox, access, message)
+    await _record_and_tell(s, mailbox, gate, message, judged, belongs, read)
+    return inbound.Import(belongs.thread_id, belongs.evidence)
+
+
+async def _record_and_tell(
+    s: Services,
+    mailbox: MailboxRef,
+    gate: Gate,
+    message: FetchedMessage,
+    judged: Judged,
+    belongs: admission.Belongs,
+    read: Known,
+) -> None:
+    """One transaction, then the CRM.
+
+    What was read on the way is good for one try, while the gate stands as it stood then; after that all is read anew.
+    """
+    known: Known | None = read
     recorded: Recorded | None = None
 
     async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
-        nonlocal recorded
-        made = await imported(s, mailbox, now_gate, message, judged, belongs)
+        nonlocal known, recorded
+        taken, known = known if now_gate == gate else None, None
+        made = await imported(s, mailbox, now_gate, message, judged, belongs, taken)
         if made is None:
             return None
         changes, recorded = made
         return replace(now_gate, last_thread_activity_at=s.clock.now()), changes
 
-    done = inbound.Import(belongs.thread_id, belongs.evidence)
     try:
         passed = await through_gate(s, mailbox, gate.generation, make)
     except RowExists:
-        return done
+        try:
+            passed = await through_gate(s, mailbox, gate.generation, make)
+        except RowExists:
+            return  # somebody else has just brought it in
     if passed is not None and recorded is not None:
         await deliver_now(s, mailbox, recorded)
-    return done
 
 
 async def import_later(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain import admission, ids, inbound
@@ -12,18 +12,30 @@ from shared.domain.model import (
     FetchedMessage,
     Gate,
     MailboxRef,
+    MessageIndex,
     MessageRecord,
     Origin,
+    Outline,
+    Reason,
     Seen,
     Thread,
 )
 from shared.domain.reply_targets import with_newest
 from shared.domain.thread_growth import with_conversation, with_people
 from shared.services import Services
+from shared.state.codec import Stored
 from shared.state.ledger import Change, new
 from shared.sync.announce import Recorded, activity, not_synced_event, synced_event
 from shared.sync.judge_files import Judged
 from shared.sync.open_thread import conversation_rows, index_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was read of a mail when it was traced: it was not seen, whose its Message-ID was, and its thread."""
+
+    own: MessageIndex | None
+    thread: Stored[Thread] | None
 
 
 async def imported(
@@ -33,12 +45,17 @@ async def imported(
     message: FetchedMessage,
     judged: Judged,
     belongs: admission.Belongs,
+    known: Known | None = None,
 ) -> tuple[list[Change], Recorded] | None:
-    """Everything that one mail changes, for one transaction; None when somebody else brought it in."""
+    """Everything that one mail changes, for one transaction; None when somebody else brought it in.
+
+    With `known` these rows are not read anew: the transaction finds out if they have changed (RowExists, RowChanged).
+    """
     outline, now = message.outline, s.clock.now()
-    if await s.ledger.find(mailbox, Seen, outline.graph_message_id):
+    if known is None and await s.ledger.find(mailbox, Seen, outline.graph_message_id):
         return None
-    stored = await s.ledger.find(mailbox, Thread, belongs.thread_id)
+    read = known.thread if known is not None else None
+    stored = read or await s.ledger.find(mailbox, Thread, belongs.thread_id)
     if stored is None or not admission.thread_is_active(stored.value, gate):
         return None
     message_id = ids.inbound_message_id(mailbox.mailbox_id, outline.graph_message_id)
@@ -68,13 +85,29 @@ async def imported(
         ),
         stored.changed(thread),
         *await conversation_rows(s, mailbox, stored.value, thread),
-        *await index_rows(
-            s, mailbox, outline.internet_message_id, thread.thread_id, message_id, at, synced=reason is None
-        ),
+        *await _index(s, mailbox, outline, thread.thread_id, message_id, at, reason, known),
         *recorded.changes,
         activity(s, status, thread.thread_id, message_id, reason),
     ]
     return changes, recorded
+
+
+async def _index(
+    s: Services,
+    mailbox: MailboxRef,
+    outline: Outline,
+    thread_id: str,
+    message_id: str,
+    at: datetime,
+    reason: Reason | None,
+    known: Known | None,
+) -> list[Change]:
+    internet_message_id, synced = outline.internet_message_id, reason is None
+    if known is None:
+        return await index_rows(s, mailbox, internet_message_id, thread_id, message_id, at, synced=synced)
+    if known.own is not None or not internet_message_id:
+        return []
+    return [new(MessageIndex(internet_message_id, thread_id, message_id, synced, at))]
 
 
 async def _record(

@@ -8,6 +8,7 @@ from shared.domain import admission
 from shared.domain.model import Gate, MailboxRef, MessageIndex, Outline, Thread
 from shared.ports import Access
 from shared.services import Services
+from shared.state.codec import Stored
 
 
 async def index_of(s: Services, mailbox: MailboxRef, internet_message_id: str | None) -> MessageIndex | None:
@@ -24,6 +25,7 @@ class Traced:
 
     belongs: admission.Belongs
     syncs: bool
+    thread: Stored[Thread] | None = None
 
 
 async def evidence_for(
@@ -40,7 +42,7 @@ async def evidence_for(
             continue
         thread = await s.ledger.find(mailbox, Thread, belongs.thread_id)
         if thread is not None and admission.thread_takes(thread.value, gate, outline.received_at):
-            return Traced(belongs, syncs=True)
+            return Traced(belongs, syncs=True, thread=thread)
         stopped = stopped or Traced(belongs, syncs=False)
     return stopped or await _by_conversation(s, mailbox, gate, access, outline)
 
