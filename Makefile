@@ -34,8 +34,8 @@ node_modules/.installed: package-lock.json package.json .npmrc
 browser: ## Install Debian's chromium for the browser tests, if it is missing
 	@scripts/need.sh "command -v chromium" chromium fonts-dejavu-core
 
-demo: setup ## Start the local world and play the story's beginning: Ctrl-C ends it
-	@exec $(PY) -m sandbox up
+demo: setup ## Start the local world and play the story's beginning: Ctrl-C ends it (ORIGIN=http://127.0.0.1:PORT: a CRM of yours)
+	@exec $(PY) -m sandbox up $(if $(ORIGIN),--local-origin $(ORIGIN))
 
 up: demo ## The same as demo
 
@@ -47,7 +47,7 @@ test: setup browser ## Everything: fast, contract, sim, host, story, simulate, e
 	@code=0; $(MAKE) -k fast contract sim host $(call present,story,sandbox/__main__.py) simulate e2e worker || code=$$?; \
 	$(STEP) --report; exit $$code
 
-fast: setup ## Unit and function tests: no sockets, seconds
+fast: setup ## Unit and function tests: no sockets, about a minute
 	@$(STEP) "Fast tests" scripts/pytest_folders.sh tests/unit tests/functions
 
 contract: setup ## Every port against its twin in memory and against Azurite

@@ -208,7 +208,7 @@ async def confirm_connection(req: func.HttpRequest) -> func.HttpResponse:
 
 
 UNKNOWN_ADDRESS: Final = Template(
-    "Your CRM does not know this address as one of $name. Go on only if this mailbox is really yours."
+    "Your CRM does not know this address as one of ${name}'s. Go on only if this mailbox is really yours."
 )
 
 # The first class that fits wins.

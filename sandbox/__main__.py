@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from sandbox.azurite import AzuriteMissing
 from sandbox.processes import ROOT, NotReady, ProcessDied
+from sandbox.sabotage import SABOTAGES
 from sandbox.story.stage import Lie
 from sandbox.world import World, WorldOptions
 
@@ -21,7 +22,7 @@ def main() -> int:
     asked = _parser().parse_args()
     try:
         if asked.command == "up":
-            return asyncio.run(_up(asked.seed, play=not asked.empty))
+            return asyncio.run(_up(asked.seed, tuple(asked.local_origin), play=not asked.empty))
         from sandbox.story import run
 
         return asyncio.run(run(asked.sabotage or None))
@@ -41,18 +42,24 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start everything, play the story's beginning, stay until Ctrl-C")
     up.add_argument("--seed", type=int, default=1, help="what the simulator's chance begins with")
     up.add_argument("--empty", action="store_true", help="leave out the story's beginning")
+    up.add_argument(
+        "--local-origin", action="append", default=[], help="http://127.0.0.1:PORT of a CRM of your own"
+    )
     story = commands.add_parser("story", help="play the whole story in a world of its own")
     story.add_argument(
-        "--sabotage", default="", help="build a fault in (lose, double, peek): the story must notice"
+        "--sabotage",
+        default="",
+        choices=("", *SABOTAGES),
+        help="build a fault in (lose, double, peek): the story must notice",
     )
     return parser
 
 
-async def _up(seed: int, *, play: bool) -> int:
+async def _up(seed: int, local_origins: tuple[str, ...], *, play: bool) -> int:
     """The demo: 0 after Ctrl-C, 1 when a process died."""
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
-    options = WorldOptions(preferred_ports=True, data_dir=DATA_DIR, seed=seed)
+    options = WorldOptions(preferred_ports=True, data_dir=DATA_DIR, seed=seed, local_origins=local_origins)
     async with World.start(options) as world:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, interrupted.set)
@@ -99,7 +106,7 @@ def _box(world: World) -> str:
         f"  Postbraid's API    {world.app_url}/api/openapi.json",
         "",
         f"  logs               {world.logs_dir}",
-        f"  settings           {world.place.environment_file} (set -a; . FILE; python -m shared.ops --help)",
+        f"  settings           {world.place.environment_file} (set -a; . FILE; .venv/bin/python -m shared.ops --help)",
         "",
         "Ctrl-C ends everything.",
     ]

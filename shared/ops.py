@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ from datetime import timedelta
 from typing import Final
 
 from shared import bootstrap
-from shared.domain.errors import NotFound
+from shared.domain.errors import InvalidRequest, NotFound
 from shared.domain.model import Tenant, WebhookSecret
 from shared.security.api_keys import ApiKeyring
+from shared.security.guard import Guard
 from shared.security.webhooks import SECRET_BYTES, written_secret
 from shared.services import Services
 from shared.settings import Settings, SettingsError
@@ -28,6 +30,10 @@ from shared.state.tenants import webhook_secret_place
 from shared.sync.endpoint import open_endpoint
 
 OVERLAP_HOURS: Final = 24
+WHERE_EVENTS_GO: Final = (
+    "events go to https on port 443 at a public name, or with PROFILE=local to an origin of LOCAL_ORIGINS"
+)
+ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +101,10 @@ def _parser() -> argparse.ArgumentParser:
     tenant = commands.add_parser(
         "create-tenant", help="create a CRM account with its key and its webhook endpoint"
     )
-    tenant.add_argument("--name", required=True, help="as people read it on the settings page")
+    tenant.add_argument("--name", type=_name, required=True, help="as people read it on the settings page")
     tenant.add_argument("--webhook-url", required=True, help="where events are sent")
     tenant.add_argument(
-        "--frame-origin", action="append", default=[], help="an origin that may frame our page"
+        "--frame-origin", action="append", type=_origin, default=[], help="an origin that may frame our page"
     )
     rotated = [
         commands.add_parser("rotate-key", help="make a further key; the present one ends after a while"),
@@ -115,6 +121,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _name(text: str) -> str:
+    if not text.strip() or len(text) > 200 or not text.isprintable():  # noqa: PLR2004 - a heading's length
+        raise ValueError
+    return text.strip()
+
+
+def _origin(text: str) -> str:
+    """It stands in a header of the settings page as it is (W-4): scheme, host, port, nothing else."""
+    if ORIGIN.fullmatch(text) is None:
+        raise ValueError
+    return text
+
+
 def _hours(text: str) -> timedelta:
     hours = float(text)
     if not 0 <= hours <= 24 * 90:  # nan is not either
@@ -126,6 +145,9 @@ async def _run(settings: Settings, asked: argparse.Namespace) -> int:
     s = bootstrap.build(settings)
     try:
         shown = await _done(s, settings, asked)
+    except InvalidRequest:
+        print(f"--webhook-url: {WHERE_EVENTS_GO}", file=sys.stderr)
+        return 2
     except NotFound:
         print(f"there is no tenant {asked.tenant}", file=sys.stderr)
         return 1
@@ -157,6 +179,7 @@ async def _done(s: Services, settings: Settings, asked: argparse.Namespace) -> s
         case "open-endpoint":
             return {"let_go": await open_endpoint(s, asked.tenant)}
         case _:
+            Guard(settings.local_origins).judge_form(asked.webhook_url)
             created = await create_tenant(s, keyring, asked.name, asked.webhook_url, asked.frame_origin)
             return {
                 "tenant_id": created.tenant_id,

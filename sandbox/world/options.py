@@ -27,6 +27,8 @@ class WorldOptions:
     """What the simulator's chance begins with."""
     sabotage: str | None = None
     """A fault to build into the product (see `sandbox.sabotage`)."""
+    local_origins: tuple[str, ...] = ()
+    """More loopback origins that the product may call, for a CRM of one's own."""
     one_process: bool = False
     """The dev host as one process instead of one for each trigger group: cheaper."""
     told: Callable[[str], None] = say

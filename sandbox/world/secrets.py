@@ -35,7 +35,7 @@ def product_environment(place: Place, connection_string: str, options: WorldOpti
         "API_KEY_PEPPER": _fresh(),
         "LINK_SIGNING_KEYS": _fresh(),
         "TRUSTED_CA_FILE": str(place.tls / "ca.pem"),
-        "LOCAL_ORIGINS": f"http://127.0.0.1:{place.ports.crm}",
+        "LOCAL_ORIGINS": ",".join((f"http://127.0.0.1:{place.ports.crm}", *options.local_origins)),
     }
     if options.sabotage:
         environ["SANDBOX_SABOTAGE"] = options.sabotage

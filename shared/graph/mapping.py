@@ -89,7 +89,9 @@ def graph_to_file(attachment: wire.Attachment) -> RemoteFile:
 def graph_to_draft(message: wire.Message) -> Draft:
     """A draft as it was made."""
     html = message.body.content if message.body else None
-    return Draft(message.id, message.internet_message_id, message.conversation_id, html or "")
+    return Draft(
+        message.id, message.internet_message_id, message.conversation_id, html or "", message.subject
+    )
 
 
 def graph_to_subscription(found: wire.Subscription) -> Subscription:

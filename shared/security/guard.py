@@ -89,6 +89,14 @@ class Guard:
             raise InvalidRequest("This address may not be called.")
         return Target("https", host, HTTPS_PORT, addresses[0], path)
 
+    def judge_form(self, url: str) -> None:
+        """What can be said of a URL without asking for its addresses. Raises InvalidRequest."""
+        parts = _parts(url)
+        local = f"{parts.scheme}://{parts.netloc}" in self._local and parts.port is not None
+        if not local:
+            host = _ascii(parts.hostname or "")
+            self._judge_form(parts.scheme, host, parts.username, parts.fragment, _port(parts.netloc))
+
     def _judge_form(self, scheme: str, host: str, user: str | None, fragment: str, port: int | None) -> None:
         plain = scheme == "https" and host and user is None and not fragment and port in (None, HTTPS_PORT)
         if not plain or host in self._own or _is_ip(host):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.domain.errors import InvalidRequest
+from shared.domain.errors import FieldError, InvalidRequest
 from shared.domain.model import Event, MailboxRef
 from shared.services import Services
 from shared.state import keys
@@ -22,13 +22,15 @@ from shared.sync.staging import event_body
 # A writer may take this long from the time it gives its event to the end of its transaction: a blob, a due row, a gate
 # that others change meanwhile.
 SETTLED: Final = timedelta(minutes=5)
-CURSOR: Final = re.compile(r"[A-Za-z0-9|._]{0,100}")
+CURSOR: Final = re.compile(r"(\d{8}T\d{6}\.\d{6}Z\|evt_[a-z2-7]{26})?", re.ASCII)
 
 
 async def list_events(s: Services, tenant_id: str, after: str, limit: int) -> dict[str, Any]:
     """Events behind the cursor `after` ("" for all), oldest first. Raises InvalidRequest for a foreign cursor."""
     if CURSOR.fullmatch(after) is None:
-        raise InvalidRequest("The cursor is not one of ours.")
+        raise InvalidRequest(
+            "The cursor is not one of ours.", (FieldError("/after", "not a `next` of ours"),)
+        )
     pages = []
     for mailbox_id in await s.tenants.mailboxes(tenant_id):
         stored = await s.ledger.events(MailboxRef(tenant_id, mailbox_id), after, limit + 1)

@@ -33,6 +33,7 @@ async def to_sending(work: Sending, draft: Draft) -> bool:
         phase=Phase.SENDING,
         draft_graph_message_id=draft.graph_message_id,
         draft_internet_message_id=draft.internet_message_id,
+        subject=draft.subject or work.item.subject,
         send_started_at=now,
         send_tried_at=now,
         awaited_since=now,

@@ -48,6 +48,7 @@ class FakeMail(Failing):
     subscribed: dict[str, Subscription] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     page_size: int = 50
+    reply_subject: str | None = None
     renamed_on_send: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, Exception] = field(default_factory=dict)
 
@@ -169,7 +170,7 @@ class FakeMail(Failing):
         self.called("create_reply")
         draft = self._draft(content)
         self.parents[draft.graph_message_id] = to_graph_message_id
-        return draft
+        return replace(draft, subject=self.reply_subject)
 
     async def fill_reply(
         self, access: Access, graph_message_id: str, content: DraftContent, html: str

@@ -157,20 +157,37 @@ async def test_a_crm_that_was_down_for_a_day_reads_what_it_missed(begun: App) ->
     assert [one["type"] for one in missed] == 3 * ["message.received"]
 
 
-BAD_CURSORS = ["x" * 101, "../x", "a b", "'", "é", "\x00", "a%7C", "evt_?"]
+BAD_CURSORS = [
+    *(
+        "x" * 101,
+        "../x",
+        "a b",
+        "'",
+        "é",
+        "\x00",
+        "a%7C",
+        "evt_?",
+        "0",
+        "z",
+        "|",
+        "garbage",
+        "99999999T999999Z",
+    ),
+    *("20260302T093000.000000Z|evt_x", "20260302T093000.000000Z", "²0260302T093000.000000Z|evt_" + "a" * 26),
+]
 
 
 @pytest.mark.parametrize("after", BAD_CURSORS)
 async def test_a_cursor_that_is_not_ours(begun: App, after: str) -> None:
-    """422, and no key is made of it."""
-    problem(await begun.v1("GET", "events", params={"after": after}), 422, "invalid-request")
+    """422, and no key is made of it: a CRM with a damaged cursor must not believe that it is up to date."""
+    document = problem(await begun.v1("GET", "events", params={"after": after}), 422, "invalid-request")
+    assert document["errors"][0]["pointer"] == "/after"
 
 
-@pytest.mark.parametrize("after", ["0", "z", "20260302T093000.000000Z|evt_x", "|", "99999999T999999Z"])
-async def test_any_other_text_is_a_place_in_the_feed(begun: App, after: str) -> None:
-    """Which holds what sorts behind it: no crash, and never another tenant's."""
-    listed = await page(begun, after=after)
-    assert len(listed["events"]) in {0, 1, 2}
+async def test_a_cursor_of_another_time_is_a_place_in_the_feed(begun: App) -> None:
+    """Whatever was there: what sorts behind it is shown."""
+    listed = await page(begun, after="20200101T000000.000000Z|evt_" + "a" * 26)
+    assert len(listed["events"]) == 2
 
 
 @pytest.mark.parametrize("limit", ["0", "501", "-1", "1.5", "x", "", " 1", "1e2", "²", "9" * 5000])

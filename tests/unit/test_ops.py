@@ -201,3 +201,43 @@ def test_stores_are_closed_after_a_failure_too(command: Callable[..., int], benc
     with pytest.raises(UpstreamSurprise):
         command(*TENANT)  # there is no storage yet
     assert bench.closed == ["tables", "blobs", "queues"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--webhook-url", "garbage"),
+        ("--webhook-url", "ftp://crm.example/x"),
+        ("--webhook-url", "http://crm.example/x"),
+        ("--webhook-url", "https://10.0.0.1/x"),
+        ("--webhook-url", "https://user:pw@crm.example/x"),
+        ("--webhook-url", "http://127.0.0.1:9099/hook"),
+        ("--frame-origin", "not an origin; script-src *"),
+        ("--frame-origin", "https://crm.example/path"),
+        ("--frame-origin", "*"),
+        ("--name", "  "),
+        ("--name", "two\nlines"),
+    ],
+)
+def test_a_tenant_that_could_never_work_is_not_made(
+    command: Callable[..., int], bench: Bench, option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of it can be changed later: a slip is said at once, and nothing is kept or shown."""
+    try:
+        code = command(*TENANT, option, value)
+    except SystemExit as refused:  # argparse's own
+        code = int(refused.code or 0)
+    said = capsys.readouterr()
+    assert (code, said.out) == (2, "")
+    assert option in said.err
+
+
+def test_a_tenant_may_lie_at_an_origin_of_this_machine(command: Callable[..., int], bench: Bench) -> None:
+    """With PROFILE=local, exactly at those of LOCAL_ORIGINS."""
+    asyncio.run(create_storage(bench.services))
+    assert (
+        command(
+            *TENANT[:3], "--webhook-url", "http://localhost:5001/hook", "--frame-origin", "http://a.b:8080"
+        )
+        == 0
+    )

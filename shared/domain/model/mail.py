@@ -111,7 +111,7 @@ class DraftContent:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A draft as Graph made it. `html` is filled for a reply: the quoted original.
+    """A draft as Graph made it. `html` and `subject` are those of a reply: the quoted original, and what it answers.
 
     `attached_apart`: files were put on it by calls of their own, so it is worth looking whether all are there.
     """
@@ -120,6 +120,7 @@ class Draft:
     internet_message_id: str | None
     conversation_id: str | None
     html: str = ""
+    subject: str | None = None
     attached_apart: bool = False
 
 
