@@ -118,7 +118,7 @@ def direction_of(sender: Address | None, gate: Gate) -> Direction:
     return Direction.OUTBOUND if sender and comparable_address(sender.address) in own else Direction.INBOUND
 
 
-def may_answer_an_unseen_copy(outline: Outline, gate: Gate, attempts: int, now: datetime) -> bool:
+def may_answer_an_unseen_copy(outline: Outline, gate: Gate, looks: int, now: datetime) -> bool:
     """Whether tags that lead nowhere may name a sent copy that was not seen yet.
 
     Some copies leave with another Message-ID than their draft's, and a fast answer can be here before the copy is.
@@ -127,11 +127,11 @@ def may_answer_an_unseen_copy(outline: Outline, gate: Gate, attempts: int, now: 
     tagged = outline.in_reply_to is not None or bool(outline.references)
     active = gate.last_thread_activity_at
     recent = active is not None and now - active <= COPY_UNSEEN_WITHIN
-    return tagged and recent and attempts < len(COPY_TRIES_SECONDS)
+    return tagged and recent and looks < len(COPY_TRIES_SECONDS)
 
 
 def when_unknown(
-    outline: Outline, attempts: int, now: datetime, copies_unseen_since: datetime | None
+    outline: Outline, looks: int, now: datetime, copies_unseen_since: datetime | None
 ) -> Wait | Skip:
     """A mail that no evidence leads anywhere is foreign, unless the copy that it answers may still be coming.
 
@@ -139,13 +139,13 @@ def when_unknown(
     """
     since, received_at = copies_unseen_since, outline.received_at
     may_answer = since is not None and (received_at is None or received_at >= since - CLOCKS_DIFFER)
-    if may_answer and attempts < len(COPY_TRIES_SECONDS):
-        return Wait(now + timedelta(seconds=COPY_TRIES_SECONDS[attempts]), counts=1)
+    if may_answer and looks < len(COPY_TRIES_SECONDS):
+        return Wait(now + timedelta(seconds=COPY_TRIES_SECONDS[looks]), counts=1)
     return Skip(Reason.FOREIGN)
 
 
-def when_missing(attempts: int, now: datetime) -> Wait | Skip:
+def when_missing(looks: int, now: datetime) -> Wait | Skip:
     """A 404 is looked at three times over ten minutes; then the mail has vanished, and the sweep has the last word."""
-    if attempts < len(VANISHED_TRIES_SECONDS):
-        return Wait(now + timedelta(seconds=VANISHED_TRIES_SECONDS[attempts]), counts=1)
+    if looks < len(VANISHED_TRIES_SECONDS):
+        return Wait(now + timedelta(seconds=VANISHED_TRIES_SECONDS[looks]), counts=1)
     return Skip(Reason.VANISHED)

@@ -36,6 +36,7 @@ class WorkJob:
     due_at: datetime | None = None
     attempts: int = 0
     since: datetime | None = None
+    looks: int = 0
 
     @property
     def mailbox(self) -> MailboxRef:
@@ -85,7 +86,14 @@ async def ring(s: Services, mailbox: MailboxRef, todo: Todo, *, at_once: bool = 
     if delay > SOON_SECONDS:
         return
     job = WorkJob(
-        mailbox.tenant_id, mailbox.mailbox_id, todo.work, todo.ref, todo.due_at, todo.attempts, todo.since
+        mailbox.tenant_id,
+        mailbox.mailbox_id,
+        todo.work,
+        todo.ref,
+        todo.due_at,
+        todo.attempts,
+        todo.since,
+        todo.looks,
     )
     await s.queues.put(QUEUE_OF[todo.work], encode_job(job), delay_seconds=int(delay + 0.999))
 

@@ -39,7 +39,7 @@ class Found:
     graph_message_id: str
     generation: int | None = None
     outline: Outline | None = None
-    attempts: int = 0
+    looks: int = 0
     hinted: bool = False
 
 
@@ -69,7 +69,7 @@ async def import_message(s: Services, mailbox: MailboxRef, found: Found) -> Deci
         # A draft of ours that has left: its send looks for what became of it.
         if await unfinished_send(s, mailbox, found.graph_message_id):
             return inbound.Skip(Reason.DRAFT)
-        return inbound.when_missing(found.attempts, s.clock.now())
+        return inbound.when_missing(found.looks, s.clock.now())
     except GateShut:
         return inbound.Skip(Reason.DISCONNECTED)
 
@@ -83,13 +83,13 @@ async def _looked_at(s: Services, mailbox: MailboxRef, gate: Gate, access: Acces
         case inbound.Echo(key):
             return await confirm_send(s, mailbox, key, outline)
         case inbound.Trace():
-            return await _traced(s, mailbox, gate, access, outline, found.attempts)
+            return await _traced(s, mailbox, gate, access, outline, found.looks)
         case _:
             assert_never(decision)
 
 
 async def _traced(
-    s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline, attempts: int
+    s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline, looks: int
 ) -> Decision:
     own = await index_of(s, mailbox, outline.internet_message_id)
     if inbound.is_copy(outline, own):
@@ -98,9 +98,9 @@ async def _traced(
     traced = await evidence_for(s, mailbox, gate, access, outline)
     if traced is None:
         now = s.clock.now()
-        asked = inbound.may_answer_an_unseen_copy(outline, gate, attempts, now)
+        asked = inbound.may_answer_an_unseen_copy(outline, gate, looks, now)
         since = await copies_unseen_since(s, mailbox) if asked else None
-        return inbound.when_unknown(outline, attempts, now, since)
+        return inbound.when_unknown(outline, looks, now, since)
     if not traced.syncs:
         return inbound.Skip(Reason.THREAD_STOPPED)
     return await _bring_in(s, mailbox, gate, access, outline, traced.belongs, Known(own, traced.thread))
@@ -163,10 +163,10 @@ async def _record_and_tell(
 
 
 async def import_later(
-    s: Services, mailbox: MailboxRef, found: Found, until: datetime, attempts: int = 0
+    s: Services, mailbox: MailboxRef, found: Found, until: datetime, attempts: int = 0, looks: int = 0
 ) -> Todo:
     """Note that a mail is to be looked at again; the row is the alarm (E-1)."""
-    todo = Todo(until, Work.RETRY_IMPORT, found.graph_message_id, attempts, s.clock.now())
+    todo = Todo(until, Work.RETRY_IMPORT, found.graph_message_id, attempts, s.clock.now(), looks)
     with suppress(RowExists):
         await s.ledger.write(mailbox, new(todo))
     return todo

@@ -52,7 +52,7 @@ async def _message(s: Services, mailbox: MailboxRef, found: Found) -> str:
         todo = await import_later(s, mailbox, found, done.until, done.verdict.attempts)
         await ring(s, mailbox, todo)
     if isinstance(done, inbound.Wait):
-        await ring(s, mailbox, await import_later(s, mailbox, found, done.until, done.counts))
+        await ring(s, mailbox, await import_later(s, mailbox, found, done.until, looks=done.counts))
     return done.reason.value if isinstance(done, inbound.Skip) else type(done).__name__.lower()
 
 

@@ -133,7 +133,7 @@ async def _take(s: Services, mailbox: MailboxRef, gate: Gate, outline: Outline, 
         case inbound.Wait(until, 0):
             raise Throttled((until - s.clock.now()).total_seconds())
         case inbound.Wait(until, counts):
-            await import_later(s, mailbox, found, until, counts)
+            await import_later(s, mailbox, found, until, looks=counts)
         case inbound.Import() if _late(outline, s.clock.now()):
             part.late += 1
 

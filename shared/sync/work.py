@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -81,9 +82,9 @@ async def _import_again(s: Services, job: WorkJob) -> None:
     """A second look at a mail; its todo goes when the look is done, or moves when there will be a third."""
     if job.due_at is not None and not await s.ledger.has(job.mailbox, Todo(job.due_at, job.work, job.ref)):
         return
-    decision = await import_message(s, job.mailbox, Found(job.ref, None, None, job.attempts))
+    decision = await import_message(s, job.mailbox, Found(job.ref, looks=job.looks))
     if isinstance(decision, inbound.Wait):
-        await _move(s, job, decision.until, job.attempts + decision.counts)
+        await _move(s, replace(job, looks=job.looks + decision.counts), decision.until, job.attempts)
     else:
         await _move(s, job, None)
 
@@ -95,13 +96,13 @@ async def _move(
     if job.due_at is None or job.due_at == until:
         return
     gone = Erase(Todo(job.due_at, job.work, job.ref))
-    moved = Todo(until, job.work, job.ref, attempts, job.since) if until is not None else None
+    todo = None if until is None else Todo(until, job.work, job.ref, attempts, job.since, job.looks)
     try:
-        await s.ledger.write(job.mailbox, gone, *([new(moved)] if moved else []), *with_it)
+        await s.ledger.write(job.mailbox, gone, *([new(todo)] if todo else []), *with_it)
     except (RowMissing, RowExists):
         return
-    if moved is not None:
-        await ring(s, job.mailbox, moved)
+    if todo is not None:
+        await ring(s, job.mailbox, todo)
 
 
 async def _set_back(s: Services, job: WorkJob, failed: Failed) -> None:

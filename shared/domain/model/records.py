@@ -122,10 +122,14 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Todo:
-    """Work that is due at a time. The row is the truth, a queue message only its doorbell (E-1)."""
+    """Work that is due at a time. The row is the truth, a queue message only its doorbell (E-1).
+
+    `attempts` are failures, `looks` those that found nothing yet: neither uses up the other's tries.
+    """
 
     due_at: datetime
     work: Work
     ref: str
     attempts: int = 0
     since: datetime | None = None
+    looks: int = 0
