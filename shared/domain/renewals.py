@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.model import Gate, SubscriptionState
+from shared.domain.model import Gate, GateState, SubscriptionState, Work
 
 # Graph's maximum for basic Outlook subscriptions is 10,080 minutes; a margin keeps clocks from mattering.
 BASIC_LIFETIME: Final = timedelta(minutes=10_080 - 15)
@@ -40,6 +40,11 @@ def renewal_is_due(gate: Gate, now: datetime) -> bool:
     return (
         gate.subscription is SubscriptionState.ACTIVE and gate.renew_at is not None and gate.renew_at <= now
     )
+
+
+def is_planned(gate: Gate, work: Work, at: datetime) -> bool:
+    """Whether the gate has this sweep or renewal come at that time."""
+    return gate.state is GateState.OPEN and at == (gate.sweep_at if work is Work.SWEEP else gate.renew_at)
 
 
 def next_sweep_at(gate: Gate, now: datetime) -> datetime:

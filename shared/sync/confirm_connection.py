@@ -21,12 +21,13 @@ from shared.domain.model import (
     Grant,
     MailboxRef,
     Todo,
+    Work,
 )
 from shared.services import Services
 from shared.state.claims import MailboxClaim
 from shared.state.codec import Stored
 from shared.state.connections import mailbox_ref
-from shared.state.ledger import Change, new
+from shared.state.ledger import Change, Erase, new
 from shared.state.sessions import PendingConnection, secret_hash
 from shared.sync.announce import connection_event
 from shared.sync.deliver_event import deliver_now
@@ -178,12 +179,15 @@ async def _open_gate(
     for _ in range(MAX_TRIES):
         await _check_still_ours(s, connection, pending)
         stored = await s.ledger.gate(mailbox)
-        value, changes, wake = _gate_for(s, stored.value if stored else None, connection, pending)
+        old = stored.value if stored else None
+        value, changes, wake = _gate_for(s, old, connection, pending)
+        if old is not None and old.generation != value.generation:
+            changes += await _forget_care(s, mailbox, old)
         recorded = connection_event(s, mailbox, connection, value)
         try:
             opened = stored.changed(value) if stored else Stored(value)
             await s.ledger.open_gate(mailbox, opened, *recorded.changes, *changes)
-        except (RowChanged, RowExists):
+        except (RowChanged, RowExists, RowMissing):
             await s.sleep(0.02 + 0.18 * s.chance.fraction())
             continue
         if wake is not None:
@@ -191,6 +195,13 @@ async def _open_gate(
         await deliver_now(s, mailbox, recorded)
         return
     raise RowChanged
+
+
+async def _forget_care(s: Services, mailbox: MailboxRef, gate: Gate) -> list[Change]:
+    """What the connection of before planned; some of its rows may be gone already."""
+    planned = [(gate.sweep_at, Work.SWEEP), (gate.renew_at, Work.RENEW)]
+    todos = [Todo(at, work, "") for at, work in planned if at is not None]
+    return [Erase(one) for one in todos if await s.ledger.has(mailbox, one)]
 
 
 async def _check_still_ours(s: Services, connection: Connection, pending: PendingConnection) -> None:
@@ -219,5 +230,7 @@ def _gate_for(
         connection.generation,
         GateState.OPEN,
         pending.aliases,
+        paused_until=gate.paused_until if gate is not None else None,
+        revived_at=s.clock.now(),
     )
     return value, [new(first_look(s.clock.now()))] if gate is None else [], None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from contextlib import suppress
 from datetime import datetime
 from typing import assert_never
 
@@ -42,8 +43,10 @@ async def _do(s: Services, job: WorkJob) -> None:
         case Work.DELIVER:
             await deliver_event(s, job.mailbox, job.ref, job.due_at)
         case Work.SWEEP:
+            await _forget_orphan(s, job)
             await do_due_sweep(s, job.mailbox)
         case Work.RENEW:
+            await _forget_orphan(s, job)
             await _renew(s, job.mailbox)
         case Work.RETRY_IMPORT:
             await _import_again(s, job)
@@ -63,6 +66,15 @@ async def _wake(s: Services, job: WorkJob) -> None:
 async def _erase(s: Services, job: WorkJob) -> None:
     if job.due_at is not None:
         await erase_content(s, job.mailbox, Todo(job.due_at, job.work, job.ref))
+
+
+async def _forget_orphan(s: Services, job: WorkJob) -> None:
+    """A row of care that the gate does not name, or names while it is closed, would be rung for ever."""
+    stored = await s.ledger.gate(job.mailbox)
+    if stored is None or job.due_at is None or renewals.is_planned(stored.value, job.work, job.due_at):
+        return
+    with suppress(RowMissing):
+        await s.ledger.write(job.mailbox, Erase(Todo(job.due_at, job.work, job.ref)))
 
 
 async def do_due_sweep(s: Services, mailbox: MailboxRef) -> None:
