@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.model import Gate, GateState, Located, OutboxItem, Phase, Reason, Whereabouts
+from shared.domain.model import Gate, GateState, Located, OutboxItem, Outline, Phase, Reason, Whereabouts
 from shared.domain.renewals import SWEEP_OVERLAP
 
 LEASE: Final = timedelta(seconds=120)
@@ -185,16 +185,17 @@ def is_its_draft(item: OutboxItem, graph_message_id: str, internet_message_id: s
     return same or graph_message_id == item.draft_graph_message_id
 
 
-def answers_unknown_since(
-    item: OutboxItem, internet_message_id: str | None, now: datetime
-) -> datetime | None:
+def answers_unknown_since(item: OutboxItem, copy: Outline, now: datetime) -> datetime | None:
     """Since when answers may have come that no evidence led to, because the copy they answer came so late.
 
     Nothing is missing where the copy kept its draft's Message-ID, or came while a sweep still looks that far back.
+    A draft that was left, and sent by the user months later, was not answered before.
     """
-    started = item.send_started_at
-    renamed = internet_message_id is not None and internet_message_id != item.draft_internet_message_id
-    return started if renamed and started is not None and now - started > SWEEP_OVERLAP else None
+    started, name = item.send_started_at, copy.internet_message_id
+    if started is None or name is None or name == item.draft_internet_message_id:
+        return None
+    left_at = max(started, copy.received_at - SWEEP_OVERLAP) if copy.received_at is not None else started
+    return left_at if now - left_at > SWEEP_OVERLAP else None
 
 
 def _keep_asking(item: OutboxItem, now: datetime) -> Later | TellUnknown | StopLooking:

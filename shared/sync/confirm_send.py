@@ -71,7 +71,7 @@ async def confirm_send(s: Services, mailbox: MailboxRef, key: str, outline: Outl
             updated_at=now,
         )
         moved = moved_send(replace(stored.value, attempts=0), item.due_at)
-        unknown_since = outbound.answers_unknown_since(stored.value, outline.internet_message_id, now)
+        unknown_since = outbound.answers_unknown_since(stored.value, outline, now)
         swept = renewals.swept_again_from(gate, unknown_since)
         return replace(swept, last_thread_activity_at=now), [stored.changed(item), *moved, *changes]
 
