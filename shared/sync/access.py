@@ -95,6 +95,24 @@ async def mark_grant_dead(s: Services, mailbox: MailboxRef, denied: Right | None
     return holds
 
 
+async def mark_unusable(s: Services, mailbox: MailboxRef) -> None:
+    """Graph does not know the mailbox now (no licence, on its way elsewhere): no consent helps, and mail comes late.
+
+    The CRM is told once; sweeps that go well take it back, as after late notifications.
+    """
+
+    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+        if gate.degraded:
+            return None
+        value = replace(gate, degraded=True, late_sweeps=0)
+        connection = await s.connections.get(mailbox.tenant_id, gate.user_id, gate.connection_id)
+        if connection is None or gate.grant_dead:
+            return value, ()
+        return value, connection_event(s, mailbox, connection.value, value).changes
+
+    await through_gate(s, mailbox, None, make)
+
+
 async def _dead(s: Services, mailbox: MailboxRef, gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
     """The gate that says so, and the event; None without a connection that could be told of."""
     connection = await s.connections.get(mailbox.tenant_id, gate.user_id, gate.connection_id)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from shared.domain.errors import (
     GateShut,
     GrantDead,
+    MailboxUnusable,
     OutcomeUnknown,
     PostbraidError,
     ProviderUnavailable,
@@ -24,7 +25,7 @@ from shared.domain.model import MailboxRef
 from shared.domain.retries import ONE_ITEM_FOR_AT_MOST, GiveUp, PutOff, after_failure, waits_for_somebody
 from shared.services import Services
 from shared.state.letters import DeadLetter
-from shared.sync.access import mark_grant_dead
+from shared.sync.access import mark_grant_dead, mark_unusable
 from shared.sync.doorbells import WorkJob, encode_job
 from shared.sync.gatekeeping import pause
 from shared.telemetry import log, log_unexpected
@@ -82,6 +83,8 @@ async def _judged(
         and not await mark_grant_dead(s, mailbox, error.denied, began)
     ):
         error = ProviderUnavailable("The consent was given anew meanwhile.")
+    if isinstance(error, MailboxUnusable):
+        await mark_unusable(s, mailbox)
     if not isinstance(error, PostbraidError):
         log_unexpected(error)
     log.info("work.failed", error=type(error).__name__, attempts=attempts, mailbox=mailbox.mailbox_id)

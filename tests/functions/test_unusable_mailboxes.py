@@ -1,0 +1,27 @@
+"""Graph does not know the mailbox for a while (no licence, on its way elsewhere): people see that mail comes late."""
+
+from __future__ import annotations
+
+from shared.domain.errors import MailboxUnusable
+from tests.functions.app import App
+from tests.functions.test_care import reply
+from tests.functions.test_connection_truth import status
+
+
+async def test_a_mailbox_that_graph_does_not_know_is_told_once(begun: App) -> None:
+    """Not connected as if nothing were wrong, and no new consent asked for, which would not help."""
+    begun.mail.next["sweep"] = [MailboxUnusable() for _ in range(3)]
+    reply(begun)
+    await begun.later(hours=50)
+    assert await status(begun) == "degraded"
+    assert begun.crm.types()[2:] == ["connection.degraded"]
+
+
+async def test_it_recovers_by_itself(begun: App) -> None:
+    """When sweeps go well again, mail comes and the CRM hears it."""
+    begun.mail.next["sweep"] = [MailboxUnusable()]
+    await begun.later(hours=1)
+    assert await status(begun) == "degraded"
+    await begun.later(hours=25)
+    assert await status(begun) == "connected"
+    assert begun.crm.types()[2:] == ["connection.degraded", "connection.recovered"]
