@@ -117,7 +117,7 @@ async def test_events_of_another_tenant_are_not_listed(two: Two) -> None:
         "message.sent",
         "message.received",
     }
-    for params in ({}, {"after": ours["events"][0]["id"]}, {"after": ours["next"]}):
+    for params in ({}, {"after": ours["next"]}):
         theirs = (await two.as_other("GET", "events", params=params)).json()
         assert (theirs["events"], theirs["has_more"]) == ([], False)
 
