@@ -18,7 +18,7 @@ from shared.sync.send_row import Sending, fail, postpone, tidied
 async def set_back_send(s: Services, mailbox: MailboxRef, key: str, failed: Failed) -> None:
     """A step of the send failed: try later. Given up, it ends while nothing can have left; after that it is watched.
 
-    While the grant is dead its hour does not run. Tidying up is not worth waiting for a grant.
+    While the grant is dead, or Graph asks for a pause, its hour does not run. Tidying up does not wait for a grant.
     """
     stored = await s.ledger.find(mailbox, OutboxItem, key)
     if stored is None or stored.value.due_at is None:
@@ -37,7 +37,7 @@ async def set_back_send(s: Services, mailbox: MailboxRef, key: str, failed: Fail
         return
     counts = not waits_for_somebody(failed.error)
     failing_since = (item.failing_since or failed.at) if counts else None
-    awaited_since = None if isinstance(failed.error, GrantDead) else item.awaited_since
+    awaited_since = None if waits_for_somebody(failed.error) else item.awaited_since
     set_back = replace(
         item, attempts=failed.verdict.attempts, failing_since=failing_since, awaited_since=awaited_since
     )

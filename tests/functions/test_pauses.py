@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.domain.errors import Throttled
+from shared.domain.errors import Ambiguous, Throttled
 from tests.functions.app import App
 
 
@@ -28,3 +28,13 @@ async def test_a_throttled_send_leaves_when_the_pause_is_over(ready: App) -> Non
     await ready.accepted()
     await ready.later(minutes=2)
     assert len(ready.mail.sent) == 1
+
+
+async def test_a_pause_of_the_asking_does_not_run_the_hour_down(ready: App) -> None:
+    """Nobody knows whether it left, and Graph pauses each question: in the end the very same draft is sent."""
+    ready.mail.next["send"] = [Ambiguous()]
+    ready.mail.next["locate"] = [Throttled(600.0) for _ in range(9)]
+    await ready.accepted()
+    await ready.later(hours=3)
+    assert ready.crm.types()[-1] == "message.sent"
+    assert (ready.mail.calls.count("send"), len(ready.mail.sent)) == (2, 1)
