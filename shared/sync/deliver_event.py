@@ -13,11 +13,10 @@ from shared.domain.retries import REFUSALS, Delivered, EndpointOff, GiveUp, Park
 from shared.services import Services
 from shared.state import keys
 from shared.state.codec import Stored
-from shared.state.ledger import Change, Erase, new
 from shared.state.letters import DeadLetter
 from shared.state.tenants import webhook_secret_place
 from shared.sync.announce import Recorded
-from shared.sync.doorbells import WorkJob, encode_job, ring
+from shared.sync.doorbells import WorkJob, encode_job, moved, ring
 from shared.sync.endpoint import let_go_one, turn_off
 from shared.sync.failures import Failed
 from shared.sync.staging import event_body
@@ -124,17 +123,10 @@ async def _finish(
 ) -> None:
     """Write the outcome and move the todo with it; a faster worker's outcome is as good."""
     old_due = stored.value.due_at
-    changes = _moved(old_due, event.due_at, event.ref, failures)
+    changes = moved(Work.DELIVER, event.ref, old_due, event.due_at, failures)
     try:
         await s.ledger.write(mailbox, stored.changed(event), *changes)
     except (RowChanged, RowMissing):
         return
     if event.due_at is not None:
         await ring(s, mailbox, Todo(event.due_at, Work.DELIVER, event.ref, failures))
-
-
-def _moved(old: datetime | None, due_at: datetime | None, ref: str, failures: int) -> list[Change]:
-    if old == due_at:
-        return []
-    erase: list[Change] = [Erase(Todo(old, Work.DELIVER, ref))] if old is not None else []
-    return erase + ([new(Todo(due_at, Work.DELIVER, ref, failures))] if due_at is not None else [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -98,10 +98,14 @@ async def ring(s: Services, mailbox: MailboxRef, todo: Todo, *, at_once: bool = 
     await s.queues.put(QUEUE_OF[todo.work], encode_job(job), delay_seconds=int(delay + 0.999))
 
 
-def moved(old: Todo | None, due_at: datetime | None) -> list[Change]:
-    """The changes that move (or with None: end) a todo."""
-    if old is not None and old.due_at == due_at:
+def moved(
+    work: Work, ref: str, old: datetime | None, due_at: datetime | None, attempts: int = 0
+) -> list[Change]:
+    """The changes that move a todo from one time to another, beside the row that names its time.
+
+    A time of None: there was none, or will be none.
+    """
+    if old == due_at:
         return []
-    erase: list[Change] = [Erase(old)] if old is not None else []
-    fresh: list[Change] = [new(replace(old, due_at=due_at))] if old is not None and due_at is not None else []
-    return erase + fresh
+    erase: list[Change] = [Erase(Todo(old, work, ref))] if old is not None else []
+    return erase + ([new(Todo(due_at, work, ref, attempts))] if due_at is not None else [])

@@ -13,10 +13,10 @@ from shared.domain.errors import Ambiguous, PostbraidError, Throttled, Unavailab
 from shared.domain.model import Gate, MailboxRef, Outline, Right, Todo, Work
 from shared.domain.retries import PutOff, waits_for_somebody
 from shared.services import Services
-from shared.state.ledger import Change, Erase, new
+from shared.state.ledger import Change
 from shared.sync.access import access_for
 from shared.sync.announce import connection_event
-from shared.sync.doorbells import ring
+from shared.sync.doorbells import moved, ring
 from shared.sync.failures import Failed, attempt
 from shared.sync.gatekeeping import respect_pause, through_gate
 from shared.sync.import_message import Found, import_later, import_message
@@ -185,7 +185,7 @@ async def _finish(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) ->
             judged = renewals.after_sweep(now_gate, found_late=late > 0)
             value = replace(value, late_sweeps=judged.sweeps, degraded=judged.degraded)
         return value, [
-            *_moved_sweep(now_gate.sweep_at, value.sweep_at),
+            *moved(Work.SWEEP, "", now_gate.sweep_at, value.sweep_at),
             *await _told(s, mailbox, now_gate, value),
         ]
 
@@ -195,13 +195,6 @@ async def _finish(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) ->
     if result is not None and result.grant_dead:
         await note_grant_alive(s, mailbox, result.connection_id, Right.READ)
     return result
-
-
-def _moved_sweep(old: datetime | None, due: datetime | None) -> list[Change]:
-    if old == due:
-        return []
-    erase: list[Change] = [Erase(Todo(old, Work.SWEEP, ""))] if old is not None else []
-    return erase + ([new(Todo(due, Work.SWEEP, ""))] if due is not None else [])
 
 
 async def _told(s: Services, mailbox: MailboxRef, before: Gate, after: Gate) -> tuple[Change, ...]:

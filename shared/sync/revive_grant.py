@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from shared.domain.connection import proves_alive
@@ -13,7 +13,7 @@ from shared.domain.model import Gate, MailboxRef, Right, Todo, Work
 from shared.services import Services
 from shared.state.ledger import Change, Erase, new
 from shared.sync.announce import connection_event
-from shared.sync.doorbells import ring
+from shared.sync.doorbells import moved, ring
 from shared.sync.gatekeeping import through_gate
 
 # Deliveries wait for the CRM, not for the mailbox.
@@ -43,16 +43,10 @@ def revived(s: Services, gate: Gate) -> tuple[Gate, list[Change], Todo]:
     )
     changes = [
         new(wake),
-        *_forward(gate.sweep_at, sweep_at, Work.SWEEP),
-        *_forward(gate.renew_at, renew_at, Work.RENEW),
+        *moved(Work.SWEEP, "", gate.sweep_at, sweep_at),
+        *moved(Work.RENEW, "", gate.renew_at, renew_at),
     ]
     return value, changes, wake
-
-
-def _forward(old: datetime | None, now: datetime | None, work: Work) -> list[Change]:
-    if old is None or now is None or old == now:
-        return []
-    return [Erase(Todo(old, work, "")), new(Todo(now, work, ""))]
 
 
 async def note_grant_alive(

@@ -15,11 +15,11 @@ from shared.domain.model import Gate, MailboxRef, OutboxItem, Phase, Reason, Tod
 from shared.ports import Access
 from shared.services import Services
 from shared.state.codec import Stored
-from shared.state.ledger import Change, Erase, new
+from shared.state.ledger import Change
 from shared.sync.access import access_for
 from shared.sync.announce import failed_event
 from shared.sync.deliver_event import deliver_now
-from shared.sync.doorbells import ring
+from shared.sync.doorbells import moved, ring
 
 
 @dataclass(slots=True)
@@ -53,10 +53,7 @@ async def save(work: Sending, item: OutboxItem, *changes: Change) -> bool:
 
 def moved_send(old: OutboxItem, due_at: datetime | None) -> list[Change]:
     """The todo of a send moves with the row that names its time, and takes its failures along."""
-    if old.due_at == due_at:
-        return []
-    erase: list[Change] = [Erase(Todo(old.due_at, Work.SEND, old.key))] if old.due_at else []
-    return erase + ([new(Todo(due_at, Work.SEND, old.key, old.attempts))] if due_at else [])
+    return moved(Work.SEND, old.key, old.due_at, due_at, old.attempts)
 
 
 async def postpone(s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem], until: datetime) -> None:
@@ -85,9 +82,9 @@ async def fail(
     )
     recorded = failed_event(s, mailbox, item)
     item = replace(item, event_ref=recorded.ref, due_at=outbound.tidy_at(item, now))
-    moved = moved_send(replace(stored.value, attempts=0), item.due_at)
+    ended = moved_send(replace(stored.value, attempts=0), item.due_at)
     try:
-        await s.ledger.write(mailbox, stored.changed(item), *moved, *recorded.changes)
+        await s.ledger.write(mailbox, stored.changed(item), *ended, *recorded.changes)
     except RowChanged:
         return
     await deliver_now(s, mailbox, recorded)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from shared.domain import renewals
@@ -27,7 +27,7 @@ from shared.services import Services
 from shared.state.ledger import Change, Erase, new
 from shared.state.letters import SubscriptionNote
 from shared.sync.access import access_for
-from shared.sync.doorbells import ring
+from shared.sync.doorbells import moved, ring
 from shared.sync.failures import Failed
 from shared.sync.gatekeeping import pause, respect_pause, through_gate
 from shared.sync.revive_grant import note_grant_alive
@@ -196,7 +196,7 @@ async def _record(
             sweep_cursor=now_gate.sweep_cursor or now,
             sweep_at=now_gate.sweep_at or now + renewals.SWEEP_ACTIVE_EVERY,
         )
-        changes = [*_moved(now_gate.renew_at, renew, Work.RENEW)]
+        changes = [*moved(Work.RENEW, "", now_gate.renew_at, renew)]
         if now_gate.sweep_at is None and value.sweep_at is not None:
             changes.append(new(Todo(value.sweep_at, Work.SWEEP, "")))
         return value, changes
@@ -207,14 +207,6 @@ async def _record(
             mailbox, SubscriptionNote(granted.subscription_id, "created", granted.expires_at, now)
         )
     return result
-
-
-def _moved(old: datetime | None, fresh: datetime | None, work: Work) -> list[Change]:
-    """Move the mailbox's own todo of this kind from one time to another."""
-    if old == fresh:
-        return []
-    erase: list[Change] = [Erase(Todo(old, work, ""))] if old is not None else []
-    return erase + ([new(Todo(fresh, work, ""))] if fresh is not None else [])
 
 
 async def renew_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
@@ -243,7 +235,7 @@ async def renew_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
         if now_gate.subscription_id != granted.subscription_id:
             return None
         value = replace(now_gate, subscription_expires_at=granted.expires_at, renew_at=renew)
-        return value, _moved(now_gate.renew_at, renew, Work.RENEW)
+        return value, moved(Work.RENEW, "", now_gate.renew_at, renew)
 
     result = await through_gate(s, mailbox, gate.generation, make)
     await s.letters.note_subscription(
@@ -278,7 +270,7 @@ async def sweep_now(s: Services, mailbox: MailboxRef) -> None:
     async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
         if gate.sweep_at is None or gate.sweep_at <= now:
             return None
-        return replace(gate, sweep_at=now), _moved(gate.sweep_at, now, Work.SWEEP)
+        return replace(gate, sweep_at=now), moved(Work.SWEEP, "", gate.sweep_at, now)
 
     await through_gate(s, mailbox, None, make)
 
@@ -291,7 +283,7 @@ async def care_by(s: Services, mailbox: MailboxRef, wait: timedelta) -> None:
         if gate.renew_at is None or gate.sweep_at is None:
             return None
         renew, sweep = min(gate.renew_at, until), min(gate.sweep_at, until)
-        changes = [*_moved(gate.renew_at, renew, Work.RENEW), *_moved(gate.sweep_at, sweep, Work.SWEEP)]
+        changes = [*moved(Work.RENEW, "", gate.renew_at, renew), *moved(Work.SWEEP, "", gate.sweep_at, sweep)]
         return (replace(gate, renew_at=renew, sweep_at=sweep), changes) if changes else None
 
     if await through_gate(s, mailbox, None, make) is not None:
