@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 
-from shared.domain import inbound, renewals
+from shared.domain import admission, inbound, renewals
 from shared.domain.errors import Ambiguous, PostbraidError, Throttled, Unavailable
-from shared.domain.model import Gate, MailboxRef, Outline, Right, Todo, Work
+from shared.domain.model import Gate, MailboxRef, Outline, Reason, Right, Todo, Work
 from shared.domain.retries import PutOff, waits_for_somebody
 from shared.services import Services
 from shared.state.ledger import Change
@@ -36,6 +36,7 @@ class _Slice:
     late: int = 0
     newest: datetime | None = None
     taken: set[str] = field(default_factory=set)
+    foreign: dict[str, list[Outline]] = field(default_factory=dict)
     goes_on: bool = False
     stopped_by: str | None = None
 
@@ -134,8 +135,26 @@ async def _take(s: Services, mailbox: MailboxRef, gate: Gate, outline: Outline, 
             raise Throttled((until - s.clock.now()).total_seconds())
         case inbound.Wait(until, counts):
             await import_later(s, mailbox, found, until, looks=counts)
-        case inbound.Import() if _late(outline, s.clock.now()):
-            part.late += 1
+        case inbound.Skip(Reason.FOREIGN):
+            _remember(outline, part)
+        case inbound.Import() | inbound.Skip(Reason.ECHO):
+            part.late += isinstance(decision, inbound.Import) and _late(outline, s.clock.now())
+            await _take_answers(s, mailbox, gate, outline, part)
+        case inbound.Skip():
+            pass
+
+
+def _remember(outline: Outline, part: _Slice) -> None:
+    """What it answers may come later in this very slice: a sent copy is often filed after its answer came."""
+    for ancestor in admission.ancestors(outline):
+        part.foreign.setdefault(ancestor.internet_message_id, []).append(outline)
+
+
+async def _take_answers(s: Services, mailbox: MailboxRef, gate: Gate, outline: Outline, part: _Slice) -> None:
+    """Mail that was foreign until this one was known: no later sweep would look at it again."""
+    for answer in part.foreign.pop(outline.internet_message_id or "", []):
+        part.taken.discard(answer.graph_message_id)
+        await _take(s, mailbox, gate, answer, part)
 
 
 async def _pass_over(

@@ -14,7 +14,7 @@ from shared.state import keys
 from shared.state.ledger import new
 from shared.sync.reconcile_mailbox import PAGES_A_SLICE
 from shared.sync.subscriptions import mailbox_of_key
-from tests.functions.app import BEA_ADDRESS, App, send_body
+from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App, send_body
 from tests.functions.host import workers
 
 
@@ -192,4 +192,20 @@ async def test_a_store_that_failed_in_a_sweep_does_not_hold_it_up(begun: App) ->
         await begun.pump()
     await begun.tick()
     await begun.pump()
+    assert received(begun) == 1
+
+
+async def test_an_answer_that_is_listed_before_what_it_answers(begun: App) -> None:
+    """The user's own copy is filed after its answer came: both are found by the same sweep, or none ever would be."""
+    begun.clock.forward(minutes=1)
+    soon = {"last_modified_at": begun.clock.now() + timedelta(minutes=2)}
+    own = {
+        **soon,
+        "internet_message_id": "<own@x.example>",
+        "in_reply_to": begun.mail.last_sent.internet_message_id,
+    }
+    begun.mail.receive(BEA_ADDRESS, in_reply_to="<own@x.example>")
+    begun.mail.receive(ANN_ADDRESS, tags=own)
+    await swept(begun)
+    assert sorted(begun.crm.types()[-2:]) == ["message.received", "message.sent"]
     assert received(begun) == 1
