@@ -100,9 +100,7 @@ class MailProvider(Protocol):
         """The bytes of one file; raises TooLarge past `limit_bytes`."""
         ...
 
-    async def sweep(
-        self, access: Access, since: datetime, next_link: str | None = None, *, sent_items_only: bool = False
-    ) -> OutlinePage:
+    async def sweep(self, access: Access, since: datetime, next_link: str | None = None) -> OutlinePage:
         """Outlines of mail modified since a time, oldest first, one page; `next_link` is followed whole."""
         ...
 

@@ -127,25 +127,21 @@ class GraphMail:
             raise TooLarge
         return content
 
-    async def sweep(
-        self, access: Access, since: datetime, next_link: str | None = None, *, sent_items_only: bool = False
-    ) -> OutlinePage:
+    async def sweep(self, access: Access, since: datetime, next_link: str | None = None) -> OutlinePage:
         """Outlines of mail modified since a time, oldest first, one page."""
         if next_link is not None:
             answer = await self._client.follow(access, "sweep", next_link)
         else:
-            answer = await self._first_page(access, since, sent_items_only=sent_items_only)
+            answer = await self._first_page(access, since)
         page = decoded(answer, wire.Page[wire.Message])
         return OutlinePage(tuple(mapping.graph_to_outline(one) for one in page.value), page.next_link)
 
-    async def _first_page(self, access: Access, since: datetime, *, sent_items_only: bool) -> bytes:
+    async def _first_page(self, access: Access, since: datetime) -> bytes:
         """`$orderby` names what `$filter` names first ("List messages")."""
-        me = self._client.builders.me
-        builder = me.mail_folders.by_mail_folder_id("sentitems").messages if sent_items_only else me.messages
         return await self._client.get(
             access,
             "sweep",
-            builder,
+            self._client.builders.me.messages,
             filter=f"lastModifiedDateTime ge {mapping.graph_time(since)}",
             orderby=["lastModifiedDateTime asc"],
             select=list(wire.SELECT_OUTLINE),

@@ -68,10 +68,6 @@ class Ledger:
         start = f"{keys.row_of(after)}~" if after is not None else "todo:"
         return await self._range(mailbox, Todo, start, f"todo:{keys.stamp(until)}~", limit)
 
-    async def has_todos(self, mailbox: MailboxRef, until: datetime) -> bool:
-        """Whether any work is due by then."""
-        return bool(await self.todos(mailbox, until, 1))
-
     async def events(self, mailbox: MailboxRef, after_ref: str, limit: int) -> list[Stored[Event]]:
         """Recorded events behind `after_ref` ("" for all), oldest first."""
         start = f"event:{after_ref}~" if after_ref else "event:"

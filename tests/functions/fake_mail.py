@@ -145,9 +145,7 @@ class FakeMail(Failing):
         self.called("file_content")
         return next(content for one, content in self.files_of[graph_message_id] if one.remote_id == remote_id)
 
-    async def sweep(
-        self, access: Access, since: datetime, next_link: str | None = None, *, sent_items_only: bool = False
-    ) -> OutlinePage:
+    async def sweep(self, access: Access, since: datetime, next_link: str | None = None) -> OutlinePage:
         await access.token()
         self.called("sweep")
         found = [one.outline for one in self.mails.values()] + [self.sent_outline(one) for one in self.sent]

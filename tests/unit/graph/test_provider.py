@@ -126,13 +126,6 @@ async def test_an_empty_page_may_go_on(wire: Wire, mail: GraphMail, ann: Tokens)
     assert (await mail.sweep(ann, NOW)).next_link == f"{BASE}/me/messages?$skip=50"
 
 
-async def test_sent_items_alone(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """The sweep of own mail looks into Sent Items by its well-known name."""
-    wire.then(200, {"value": []})
-    await mail.sweep(ann, NOW, sent_items_only=True)
-    assert wire.last.url.path == "/v1.0/me/mailFolders/sentitems/messages"
-
-
 async def test_a_send_says_that_it_has_no_body(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
     """POST send, with Content-Length 0 ("message: send")."""
     wire.then(202, b"")
