@@ -14,7 +14,7 @@ from shared.state import keys
 from shared.state.codec import Stored
 from shared.sync.endpoint import open_endpoint
 from tests.functions.app import App
-from tests.functions.conftest import PEPPER
+from tests.functions.world import PEPPER
 from tests.functions.fakes import FakeAnswer
 
 

@@ -9,7 +9,7 @@ import pytest
 from shared import bootstrap
 from shared.security.client_state import ClientStateSigner
 from tests.functions.app import App
-from tests.functions.conftest import OLD_CLIENT_STATE_KEY
+from tests.functions.world import OLD_CLIENT_STATE_KEY
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from shared.sync.subscriptions import mailbox_key
 from tests.builders import MAILBOX
 from tests.functions.answers import problem
 from tests.functions.app import WEBHOOK_SECRET, App, notifications_path
-from tests.functions.conftest import OLD_CLIENT_STATE_KEY
+from tests.functions.world import OLD_CLIENT_STATE_KEY
 
 GOOD = notifications_path()
 LIFECYCLE = f"/graph/lifecycle/{WEBHOOK_SECRET}"
