@@ -5,10 +5,10 @@ from __future__ import annotations
 import azure.functions as func
 
 from shared.bootstrap import services
-from shared.sync.bury_poison import bury_poison
+from shared.sync.enqueue_due_work import enqueue_due_renewals
+from shared.sync.enqueue_due_work import enqueue_due_work as enqueue_all_due_work
 from shared.sync.erase_ended import erase_ended
-from shared.sync.ring_due_work import ring_due_renewals
-from shared.sync.ring_due_work import ring_due_work as ring_all_due_work
+from shared.sync.store_poison_messages import store_poison_messages
 from shared.telemetry import canonical_line
 
 bp = func.Blueprint()
@@ -19,14 +19,14 @@ async def renew_subscriptions(timer: func.TimerRequest) -> None:
     """Ring for the subscriptions that are due for renewal."""
     with canonical_line("renew_subscriptions") as line:
         line["past_due"] = timer.past_due
-        line["rung"] = await ring_due_renewals(services())
+        line["enqueued"] = await enqueue_due_renewals(services())
 
 
 @bp.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=False, use_monitor=True)
-async def ring_due_work(timer: func.TimerRequest) -> None:
+async def enqueue_due_work(timer: func.TimerRequest) -> None:
     """Ring for due work, put poison messages where they cannot expire (E-29), erase what has ended."""
-    with canonical_line("ring_due_work") as line:
+    with canonical_line("enqueue_due_work") as line:
         line["past_due"] = timer.past_due
-        line["rung"] = await ring_all_due_work(services())
-        line["buried"] = await bury_poison(services())
+        line["enqueued"] = await enqueue_all_due_work(services())
+        line["poison"] = await store_poison_messages(services())
         line["erased"] = await erase_ended(services())

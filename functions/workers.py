@@ -7,7 +7,7 @@ from collections import Counter
 import azure.functions as func
 
 from shared.bootstrap import services
-from shared.sync.doorbells import Changes, WorkJob, decode_job
+from shared.sync.jobs import Changes, TaskMessage, decode_job
 from shared.sync.receive_change import receive_change
 from shared.sync.subscriptions import mailbox_of_key
 from shared.sync.work import do_work
@@ -41,14 +41,14 @@ async def work_deliveries(msg: func.QueueMessage) -> None:
     await _work("work_deliveries", msg)
 
 
-@bp.queue_trigger(arg_name="msg", queue_name="care", connection="DataStorage")
-async def work_care(msg: func.QueueMessage) -> None:
+@bp.queue_trigger(arg_name="msg", queue_name="maintenance", connection="DataStorage")
+async def work_maintenance(msg: func.QueueMessage) -> None:
     """Renew, recreate, sweep, look again."""
-    await _work("work_care", msg)
+    await _work("work_maintenance", msg)
 
 
 async def _work(name: str, msg: func.QueueMessage) -> None:
     with canonical_line(name) as line:
-        job = decode_job(WorkJob, msg.get_body())
-        line["mailbox"], line["work"] = job.mailbox_id, job.work.value
+        job = decode_job(TaskMessage, msg.get_body())
+        line["mailbox"], line["work"] = job.mailbox_id, job.kind.value
         await do_work(services(), job)

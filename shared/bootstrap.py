@@ -7,6 +7,7 @@ development host hand in the world's clock before the first invocation; `replace
 from __future__ import annotations
 
 import asyncio
+import builtins
 import os
 import secrets
 from base64 import urlsafe_b64encode
@@ -21,9 +22,9 @@ from shared.services import Addresses, Services
 from shared.settings import Settings, SettingsError
 from shared.state.claims import Claims
 from shared.state.connections import Connections
+from shared.state.dead_letters import DeadLetters
 from shared.state.due import Due
 from shared.state.ledger import Ledger
-from shared.state.letters import Letters
 from shared.state.sessions import Sessions
 from shared.state.tenants import Tenants
 from shared.storage.stores import Address, Stores, open_stores
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import httpx
 
     from shared.graph.auth import EntraSignIn
-    from shared.ports import Chance, Clock
+    from shared.ports import Clock, Random
     from shared.security.sealing import LocalKeyWrapper
     from shared.transport import Transport
 
@@ -46,18 +47,18 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-class SystemChance:
+class SystemRandom:
     """The operating system's randomness."""
 
     def token(self, size_bytes: int = 32) -> str:
         """base64url without padding."""
         return urlsafe_b64encode(secrets.token_bytes(size_bytes)).rstrip(b"=").decode()
 
-    def data(self, size_bytes: int) -> bytes:
+    def bytes(self, size_bytes: int) -> builtins.bytes:
         """Unguessable bytes."""
         return secrets.token_bytes(size_bytes)
 
-    def fraction(self) -> float:
+    def jitter(self) -> float:
         """A number in [0, 1)."""
         return secrets.randbelow(1 << 53) / (1 << 53)
 
@@ -67,7 +68,7 @@ class Parts:
     """What may be handed in instead of the real thing."""
 
     clock: Clock = field(default_factory=SystemClock)
-    chance: Chance = field(default_factory=SystemChance)
+    random: Random = field(default_factory=SystemRandom)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     stores: Stores | None = None
     http: httpx.AsyncBaseTransport | None = None
@@ -95,23 +96,23 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
     transport = Transport(ca_file=_ca(settings), inner=parts.http, observe=parts.counters)
     due = Due(stores.tables, parts.clock)
     tenants = Tenants(stores.tables)
-    sealer = EnvelopeSealer(_wrapper(settings), tenants, parts.clock, parts.chance)
+    sealer = EnvelopeSealer(_wrapper(settings), tenants, parts.clock, parts.random)
     guard = Guard(settings.local_origins, _own_hosts(settings))
     built = Services(
         addresses=Addresses(settings.public_base_url, settings.graph_webhook_secret.reveal()),
         clock=parts.clock,
-        chance=parts.chance,
+        random=parts.random,
         sleep=parts.sleep,
         tables=stores.tables,
         blobs=stores.blobs,
         queues=stores.queues,
-        ledger=Ledger(stores.tables, due, parts.chance),
+        ledger=Ledger(stores.tables, due, parts.random),
         connections=Connections(stores.tables, sealer),
         claims=Claims(stores.tables),
         sessions=Sessions(stores.tables, parts.clock),
         tenants=tenants,
         due=due,
-        letters=Letters(stores.tables),
+        dead_letters=DeadLetters(stores.tables),
         sealer=sealer,
         mail=GraphMail(transport, settings.graph_base_url),
         sign_in=_sign_in(settings, transport, parts.clock),

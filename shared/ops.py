@@ -56,9 +56,9 @@ async def create_tenant(
     s: Services, keyring: ApiKeyring, name: str, webhook_url: str, frame_origins: Sequence[str]
 ) -> CreatedTenant:
     """A CRM account with its first key and its endpoint's secret."""
-    tenant_id = "ten_" + "".join("abcdefghijklmnopqrstuvwxyz234567"[byte & 31] for byte in s.chance.data(16))
-    api_key, record = keyring.mint(tenant_id, s.chance)
-    secret = s.chance.data(SECRET_BYTES)
+    tenant_id = "ten_" + "".join("abcdefghijklmnopqrstuvwxyz234567"[byte & 31] for byte in s.random.bytes(16))
+    api_key, record = keyring.mint(tenant_id, s.random)
+    secret = s.random.bytes(SECRET_BYTES)
     await s.tenants.create(Tenant(tenant_id, name, webhook_url, tuple(frame_origins)), record)
     sealed = await s.sealer.seal(tenant_id, webhook_secret_place(tenant_id), secret)
     await s.tenants.set_webhook_secret(tenant_id, WebhookSecret(sealed))
@@ -68,7 +68,7 @@ async def create_tenant(
 async def rotate_key(s: Services, keyring: ApiKeyring, tenant_id: str, overlap: timedelta) -> str:
     """A further key for this tenant; the one it had is good for `overlap` more. Raises NotFound."""
     await s.tenants.get(tenant_id)
-    api_key, record = keyring.mint(tenant_id, s.chance)
+    api_key, record = keyring.mint(tenant_id, s.random)
     now = s.clock.now()
     await s.tenants.add_key(record, now + overlap, now)
     return api_key
@@ -76,7 +76,7 @@ async def rotate_key(s: Services, keyring: ApiKeyring, tenant_id: str, overlap: 
 
 async def rotate_webhook_secret(s: Services, tenant_id: str, overlap: timedelta) -> str:
     """A new secret for this tenant's endpoint; the former one signs beside it for `overlap`. Raises NotFound."""
-    secret = s.chance.data(SECRET_BYTES)
+    secret = s.random.bytes(SECRET_BYTES)
     await s.tenants.get(tenant_id)
     sealed = await s.sealer.seal(tenant_id, webhook_secret_place(tenant_id), secret)
     await s.tenants.rotate_webhook_secret(tenant_id, sealed, s.clock.now() + overlap)

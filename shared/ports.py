@@ -5,6 +5,7 @@ Errors are those of `shared.domain.errors`; no port lets a status number or a li
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -34,18 +35,18 @@ class Clock(Protocol):
         ...
 
 
-class Chance(Protocol):
+class Random(Protocol):
     """Randomness; `secrets` in life, seeded in tests."""
 
     def token(self, size_bytes: int = 32) -> str:
         """Unguessable text, base64url without padding, of `size_bytes` random bytes."""
         ...
 
-    def data(self, size_bytes: int) -> bytes:
+    def bytes(self, size_bytes: int) -> builtins.bytes:
         """Unguessable bytes."""
         ...
 
-    def fraction(self) -> float:
+    def jitter(self) -> float:
         """A number in [0, 1) for jitter."""
         ...
 

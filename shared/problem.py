@@ -26,7 +26,7 @@ TABLE: Final[tuple[tuple[type[errors.PostbraidError], str, str, int], ...]] = (
     (errors.MailboxTaken, "mailbox-taken", "This mailbox cannot be connected here", 409),
     (errors.LinkUnusable, "link-unusable", "The link was used already or is too old", 409),
     (errors.Conflict, "conflict", "The request does not fit the present state", 409),
-    (errors.GateShut, "no-active-connection", "The user has no connected mailbox", 409),
+    (errors.MailboxClosed, "no-active-connection", "The user has no connected mailbox", 409),
     (errors.SignInFailed, "sign-in-failed", "The sign-in did not complete", 400),
     (errors.Throttled, "throttled", "Too many requests", 429),
     (errors.RowChanged, "busy", "Somebody else changed this at the same time", 503),

@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 
 from shared.ports import (
     ApiKeys,
-    Chance,
     ClientStates,
     Clock,
     Crm,
     Fetcher,
     FileLinks,
     MailProvider,
+    Random,
     Sealer,
     SignIn,
 )
 from shared.state.claims import Claims
 from shared.state.connections import Connections
+from shared.state.dead_letters import DeadLetters
 from shared.state.due import Due
 from shared.state.ledger import Ledger
-from shared.state.letters import Letters
 from shared.state.sessions import Sessions
 from shared.state.tenants import Tenants
 from shared.storage.api import BlobStore, QueueStore, TableStore
@@ -56,7 +56,7 @@ class Services:
 
     addresses: Addresses
     clock: Clock
-    chance: Chance
+    random: Random
     sleep: Callable[[float], Awaitable[None]]
     tables: TableStore
     blobs: BlobStore
@@ -67,7 +67,7 @@ class Services:
     sessions: Sessions
     tenants: Tenants
     due: Due
-    letters: Letters
+    dead_letters: DeadLetters
     sealer: Sealer
     mail: MailProvider
     sign_in: SignIn

@@ -15,7 +15,8 @@ from shared.settings import Settings
 
 # Never in a log: tokens, codes, keys, cookies, signatures, subjects, bodies, names of files, addresses, whole URLs.
 ALLOWED: Final = frozenset({
-    "event", "level", "timestamp", "function", "status", "problem", "hints", "dropped", "rung", "buried", "past_due",
+    "event", "level", "timestamp", "function", "status", "problem", "hints", "dropped", "enqueued", "poison",
+    "past_due",
     "error", "where", "stack", "tenant", "mailbox", "connection", "thread", "decision", "reason", "operation", "port",
     "attempts", "request_id", "code", "work", "instance", "decided", "erased",
 })  # fmt: skip

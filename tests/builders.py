@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import random
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field, replace
@@ -15,19 +16,19 @@ from shared.domain.model import (
     ConnectionStatus,
     CrmUser,
     Event,
-    Gate,
-    GateState,
+    FenceState,
     Located,
+    Mailbox,
     MailboxRef,
     MessageIndex,
     OutboxItem,
     Outline,
     People,
     Seen,
+    Task,
+    TaskKind,
     Thread,
-    Todo,
     Whereabouts,
-    Work,
 )
 from shared.state import keys
 from shared.storage.memory import MemoryTables
@@ -60,18 +61,18 @@ class StillClock:
 
 
 @dataclass(slots=True)
-class SeededChance:
+class SeededRandom:
     """Randomness that repeats."""
 
     source: random.Random = field(default_factory=lambda: random.Random(7))
 
     def token(self, size_bytes: int = 32) -> str:
-        return urlsafe_b64encode(self.data(size_bytes)).rstrip(b"=").decode()
+        return urlsafe_b64encode(self.bytes(size_bytes)).rstrip(b"=").decode()
 
-    def data(self, size_bytes: int) -> bytes:
+    def bytes(self, size_bytes: int) -> builtins.bytes:
         return self.source.randbytes(size_bytes)
 
-    def fraction(self) -> float:
+    def jitter(self) -> float:
         return self.source.random()
 
 
@@ -94,9 +95,9 @@ async def ready_tables() -> MemoryTables:
     return tables
 
 
-def gate(**changes: Any) -> Gate:
+def a_mailbox(**changes: Any) -> Mailbox:
     """An open gate of generation 1."""
-    return replace(Gate("con_1", "u_ann", ANN, 1, GateState.OPEN), **changes)
+    return replace(Mailbox("con_1", "u_ann", ANN, 1, FenceState.OPEN), **changes)
 
 
 def thread(**changes: Any) -> Thread:
@@ -162,9 +163,9 @@ def event(**changes: Any) -> Event:
     return replace(Event("evt_1", "message.received", NOW, "msg_1", "{}", None, NOW), **changes)
 
 
-def todo(due_at: datetime = NOW, work: Work = Work.SEND, ref: str = KEY, attempts: int = 0) -> Todo:
+def task(due_at: datetime = NOW, kind: TaskKind = TaskKind.SEND, ref: str = KEY, attempts: int = 0) -> Task:
     """Work that is due now."""
-    return Todo(due_at, work, ref, attempts)
+    return Task(due_at, kind, ref, attempts)
 
 
 def connection(**changes: Any) -> Connection:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.addresses import comparable_address
-from shared.domain.model import Evidence, Gate, MessageIndex, Outline, People, Thread
+from shared.domain.model import Evidence, Mailbox, MessageIndex, Outline, People, Thread
 
 MAX_ANCESTORS: Final = 50
 # Graph's times are whole seconds of its clock. Nothing can be of a thread before it begins, so there is room for any
@@ -52,17 +52,17 @@ def by_ancestor(ancestor: Ancestor, index: MessageIndex | None) -> Belongs | Non
     return Belongs(index.thread_id, ancestor.evidence) if index else None
 
 
-def by_conversation(gate: Gate, people: People, candidates: tuple[Thread, ...]) -> Belongs | None:
+def by_conversation(mailbox: Mailbox, people: People, candidates: tuple[Thread, ...]) -> Belongs | None:
     """A known conversation counts only with a known participant other than the mailbox's own user.
 
     Two threads may share a conversation_id: one that syncs wins over one that was stopped, then the one with the most
     known people, then the newer.
     """
-    own = {comparable_address(one) for one in gate.own_addresses}
+    own = {comparable_address(one) for one in mailbox.own_addresses}
     present = {comparable_address(one.address) for one in people.everyone()} - own
     ranked = [
         (
-            thread_is_active(thread, gate),
+            thread_is_active(thread, mailbox),
             len(present & {comparable_address(one) for one in thread.participants}),
             thread.active_from,
             thread.thread_id,
@@ -73,14 +73,14 @@ def by_conversation(gate: Gate, people: People, candidates: tuple[Thread, ...]) 
     return Belongs(best[3], Evidence.CONVERSATION) if best else None
 
 
-def thread_is_active(thread: Thread, gate: Gate) -> bool:
+def thread_is_active(thread: Thread, mailbox: Mailbox) -> bool:
     """A thread syncs only under the connection and generation it was begun or resumed in (R5, R6, R9)."""
-    return thread.connection_id == gate.connection_id and thread.generation == gate.generation
+    return thread.connection_id == mailbox.connection_id and thread.generation == mailbox.generation
 
 
-def thread_takes(thread: Thread, gate: Gate, received_at: datetime | None) -> bool:
+def thread_takes(thread: Thread, mailbox: Mailbox, received_at: datetime | None) -> bool:
     """Whether a mail of that time syncs: one received while the thread was stopped never does (R9)."""
-    if not thread_is_active(thread, gate):
+    if not thread_is_active(thread, mailbox):
         return False
     margin = BEFORE_A_RESUMPTION if thread.resumed else BEFORE_A_BEGIN
     return received_at is None or received_at >= thread.active_from - margin

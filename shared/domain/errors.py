@@ -27,7 +27,7 @@ PostbraidError
 ├── ItemGone                    the message is not there (any more)
 ├── SubscriptionGone            the subscription is not there (any more)
 ├── MessageRefused              a send that will never succeed; `reason` says why
-├── GateShut                    the fence: mailbox closed, or another generation
+├── MailboxClosed                    the fence: mailbox closed, or another generation
 ├── RowExists, RowChanged, RowMissing, BlobExists, TooLarge     what a store says of a write
 ├── SealBroken                  a ciphertext that does not open where it stands
 └── UpstreamSurprise            the other side broke its contract
@@ -187,7 +187,7 @@ class MessageRefused(PostbraidError):
         self.reason = reason
 
 
-class GateShut(PostbraidError):
+class MailboxClosed(PostbraidError):
     """The mailbox lets nothing in or out for this generation."""
 
 

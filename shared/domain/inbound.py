@@ -11,8 +11,8 @@ from shared.domain.model import (
     Address,
     Direction,
     Evidence,
-    Gate,
-    GateState,
+    FenceState,
+    Mailbox,
     MessageIndex,
     Outline,
     Reason,
@@ -68,29 +68,29 @@ class Import:
 
 
 def before_looking(
-    gate: Gate | None, generation: int | None, seen: Seen | None, now: datetime, *, hinted: bool = False
+    mailbox: Mailbox | None, generation: int | None, seen: Seen | None, now: datetime, *, hinted: bool = False
 ) -> Skip | Wait | Look:
-    """Decide without a call to Graph: a shut gate, an older generation and a seen mail cost nothing.
+    """Decide without a call to Graph: a shut mailbox, an older generation and a seen mail cost nothing.
 
     While the grant is dead a hint is no work either: the sweep after its repair begins before this mail (R9).
     """
-    if gate is None or gate.state is GateState.CLOSED:
+    if mailbox is None or mailbox.state is FenceState.CLOSED:
         return Skip(Reason.DISCONNECTED)
-    if generation is not None and generation != gate.generation:
+    if generation is not None and generation != mailbox.generation:
         return Skip(Reason.STALE)
     if seen is not None:
         return Skip(Reason.ALREADY_SEEN)
-    if hinted and _reads_nothing(gate) and gate.sweep_at is not None:
+    if hinted and _reads_nothing(mailbox) and mailbox.sweep_at is not None:
         return Skip(Reason.GRANT_DEAD)
-    if gate.paused_until is not None and gate.paused_until > now:
-        return Wait(gate.paused_until)
+    if mailbox.paused_until is not None and mailbox.paused_until > now:
+        return Wait(mailbox.paused_until)
     return Look()
 
 
-def _reads_nothing(gate: Gate) -> bool:
+def _reads_nothing(mailbox: Mailbox) -> bool:
     """Graph may have denied another right, and let mail be read."""
-    may_read = gate.denied_by_graph and gate.denied_right not in {None, Right.READ}
-    return gate.grant_dead and not may_read
+    may_read = mailbox.denied_by_graph and mailbox.denied_right not in {None, Right.READ}
+    return mailbox.grant_dead and not may_read
 
 
 def by_outline(outline: Outline) -> Skip | Echo | Trace:
@@ -112,20 +112,20 @@ def is_copy(outline: Outline, index: MessageIndex | None) -> bool:
     return abs(outline.received_at - index.at) <= COPY_WITHIN
 
 
-def direction_of(sender: Address | None, gate: Gate) -> Direction:
+def direction_of(sender: Address | None, mailbox: Mailbox) -> Direction:
     """The user's own mail is outbound as the CRM sees it; everybody else's is inbound."""
-    own = {comparable_address(one) for one in gate.own_addresses}
+    own = {comparable_address(one) for one in mailbox.own_addresses}
     return Direction.OUTBOUND if sender and comparable_address(sender.address) in own else Direction.INBOUND
 
 
-def may_answer_an_unseen_copy(outline: Outline, gate: Gate, looks: int, now: datetime) -> bool:
+def may_answer_an_unseen_copy(outline: Outline, mailbox: Mailbox, looks: int, now: datetime) -> bool:
     """Whether tags that lead nowhere may name a sent copy that was not seen yet.
 
     Some copies leave with another Message-ID than their draft's, and a fast answer can be here before the copy is.
     Mail without tags, and any mail of a mailbox from which nothing has just been sent, is never asked about again.
     """
     tagged = outline.in_reply_to is not None or bool(outline.references)
-    active = gate.last_thread_activity_at
+    active = mailbox.last_thread_activity_at
     recent = active is not None and now - active <= COPY_UNSEEN_WITHIN
     return tagged and recent and looks < len(COPY_TRIES_SECONDS)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.model import Gate, GateState, Located, OutboxItem, Outline, Phase, Reason, Whereabouts
+from shared.domain.model import FenceState, Located, Mailbox, OutboxItem, Outline, Phase, Reason, Whereabouts
 from shared.domain.renewals import SWEEP_OVERLAP
 
 LEASE: Final = timedelta(seconds=120)
@@ -59,7 +59,7 @@ class SendAgain:
 class StopLooking:
     """A week has passed, or nobody may ask: it stays unknown, and nobody asks any more.
 
-    A copy that is seen by chance still counts.
+    A copy that is seen by random still counts.
     """
 
 
@@ -89,7 +89,7 @@ class TellUnknown:
 
 
 def next_step(
-    item: OutboxItem, gate: Gate | None, now: datetime
+    item: OutboxItem, mailbox: Mailbox | None, now: datetime
 ) -> Nothing | Later | Build | Ask | Fail | Tidy | TellUnknown | StopLooking:
     """What a worker that was rung for this send does first."""
     if item.lease_until is not None and item.lease_until > now:
@@ -97,12 +97,14 @@ def next_step(
     if item.phase.final:
         return Tidy() if item.due_at is not None else Nothing()
     if item.phase in (Phase.NEW, Phase.BUILDING):
-        return _before_sending(item, gate, now)
-    return _after_sending(item, gate, now) if gate is not None else Nothing()
+        return _before_sending(item, mailbox, now)
+    return _after_sending(item, mailbox, now) if mailbox is not None else Nothing()
 
 
-def _after_sending(item: OutboxItem, gate: Gate, now: datetime) -> Later | Ask | TellUnknown | StopLooking:
-    if gate.state is GateState.CLOSED or gate.generation != item.generation:
+def _after_sending(
+    item: OutboxItem, mailbox: Mailbox, now: datetime
+) -> Later | Ask | TellUnknown | StopLooking:
+    if mailbox.state is FenceState.CLOSED or mailbox.generation != item.generation:
         # It may have left, and nobody may ask any more.
         return StopLooking() if item.unconfirmed_told else TellUnknown()
     if (
@@ -111,23 +113,23 @@ def _after_sending(item: OutboxItem, gate: Gate, now: datetime) -> Later | Ask |
         and now < item.send_tried_at + ASK_AGAIN_AFTER
     ):
         return Later(item.send_tried_at + ASK_AGAIN_AFTER)
-    return _unless_paused(gate, now) or Ask()
+    return _unless_paused(mailbox, now) or Ask()
 
 
-def _before_sending(item: OutboxItem, gate: Gate | None, now: datetime) -> Later | Build | Fail:
-    if gate is None or gate.state is GateState.CLOSED:
+def _before_sending(item: OutboxItem, mailbox: Mailbox | None, now: datetime) -> Later | Build | Fail:
+    if mailbox is None or mailbox.state is FenceState.CLOSED:
         return Fail(Reason.DISCONNECTED)
-    if gate.generation != item.generation:
+    if mailbox.generation != item.generation:
         return Fail(Reason.MAILBOX_CHANGED)
     failing_too_long = item.failing_since is not None and now >= item.failing_since + GIVE_UP_BUILDING_AFTER
     if failing_too_long or item.build >= MAX_BUILDS:
         return Fail(Reason.GAVE_UP)
-    return _unless_paused(gate, now) or Build(item.build + 1)
+    return _unless_paused(mailbox, now) or Build(item.build + 1)
 
 
-def _unless_paused(gate: Gate, now: datetime) -> Later | None:
-    paused = gate.paused_until is not None and gate.paused_until > now
-    return Later(gate.paused_until) if paused and gate.paused_until else None
+def _unless_paused(mailbox: Mailbox, now: datetime) -> Later | None:
+    paused = mailbox.paused_until is not None and mailbox.paused_until > now
+    return Later(mailbox.paused_until) if paused and mailbox.paused_until else None
 
 
 def by_whereabouts(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.model import Gate, GateState, SubscriptionState, Work
+from shared.domain.model import FenceState, Mailbox, SubscriptionState, TaskKind
 
 # Graph's maximum for basic Outlook subscriptions is 10,080 minutes; a margin keeps clocks from mattering.
 BASIC_LIFETIME: Final = timedelta(minutes=10_080 - 15)
@@ -35,66 +35,72 @@ def renew_at(expires_at: datetime, now: datetime, fraction: float) -> datetime:
     return max(planned, halfway) if planned <= now else planned
 
 
-def renewal_is_due(gate: Gate, now: datetime) -> bool:
-    """Whoever opens a gate asks this, so that renewal never rests on a timer alone."""
+def renewal_is_due(mailbox: Mailbox, now: datetime) -> bool:
+    """Whoever opens a mailbox asks this, so that renewal never rests on a timer alone."""
     return (
-        gate.subscription is SubscriptionState.ACTIVE and gate.renew_at is not None and gate.renew_at <= now
+        mailbox.subscription is SubscriptionState.ACTIVE
+        and mailbox.renew_at is not None
+        and mailbox.renew_at <= now
     )
 
 
-def is_planned(gate: Gate, work: Work, at: datetime) -> bool:
-    """Whether the gate has this sweep or renewal come at that time."""
-    return gate.state is GateState.OPEN and at == (gate.sweep_at if work is Work.SWEEP else gate.renew_at)
+def is_planned(mailbox: Mailbox, kind: TaskKind, at: datetime) -> bool:
+    """Whether the mailbox has this sweep or renewal come at that time."""
+    return mailbox.state is FenceState.OPEN and at == (
+        mailbox.sweep_at if kind is TaskKind.SWEEP else mailbox.renew_at
+    )
 
 
-def next_sweep_at(gate: Gate, now: datetime) -> datetime:
+def next_sweep_at(mailbox: Mailbox, now: datetime) -> datetime:
     """Every 15 minutes while a thread was active within 7 days, else every 6 hours."""
-    last = gate.last_thread_activity_at
+    last = mailbox.last_thread_activity_at
     active = last is not None and now - last <= ACTIVE_FOR
     return now + (SWEEP_ACTIVE_EVERY if active else SWEEP_IDLE_EVERY)
 
 
-def swept_again_from(gate: Gate, since: datetime | None) -> Gate:
-    """The gate with its sweep cursor moved back to that time, if it stands behind it."""
-    if since is None or gate.sweep_cursor is None or gate.sweep_cursor <= since:
-        return gate
-    return replace(gate, sweep_cursor=since)
+def swept_again_from(mailbox: Mailbox, since: datetime | None) -> Mailbox:
+    """The mailbox with its sweep cursor moved back to that time, if it stands behind it."""
+    if since is None or mailbox.sweep_cursor is None or mailbox.sweep_cursor <= since:
+        return mailbox
+    return replace(mailbox, sweep_cursor=since)
 
 
-def sweep_since(gate: Gate, now: datetime) -> datetime:
+def sweep_since(mailbox: Mailbox, now: datetime) -> datetime:
     """From the cursor back by the overlap; without a cursor from now, since nothing older can be of a thread (R2).
 
     A slice that goes on where the last one ended needs no overlap, and with it could begin at the same place for ever.
     """
-    cursor = gate.sweep_cursor or now
-    return cursor if gate.sweep_goes_on else cursor - SWEEP_OVERLAP
+    cursor = mailbox.sweep_cursor or now
+    return cursor if mailbox.sweep_goes_on else cursor - SWEEP_OVERLAP
 
 
-def sweep_is_free(gate: Gate, now: datetime) -> bool:
+def sweep_is_free(mailbox: Mailbox, now: datetime) -> bool:
     """Whether a sweep is due that nobody is at; the lease of a worker that died runs out (E-4)."""
-    due = gate.sweep_at is not None and gate.sweep_at <= now
-    return due and (gate.sweep_leased_until is None or gate.sweep_leased_until <= now)
+    due = mailbox.sweep_at is not None and mailbox.sweep_at <= now
+    return due and (mailbox.sweep_leased_until is None or mailbox.sweep_leased_until <= now)
 
 
-def is_subscribed(gate: Gate, now: datetime) -> bool:
+def is_subscribed(mailbox: Mailbox, now: datetime) -> bool:
     """Whether a subscription stands that has not expired."""
-    expires = gate.subscription_expires_at
-    return gate.subscription is SubscriptionState.ACTIVE and expires is not None and expires > now
+    expires = mailbox.subscription_expires_at
+    return mailbox.subscription is SubscriptionState.ACTIVE and expires is not None and expires > now
 
 
-def subscription_is_lost(gate: Gate, now: datetime) -> bool:
+def subscription_is_lost(mailbox: Mailbox, now: datetime) -> bool:
     """It has expired, or somebody who was making it died."""
-    if gate.subscription is SubscriptionState.PENDING:
-        return not is_being_subscribed(gate, now)
-    expires = gate.subscription_expires_at
-    return gate.subscription is SubscriptionState.ACTIVE and expires is not None and expires <= now
+    if mailbox.subscription is SubscriptionState.PENDING:
+        return not is_being_subscribed(mailbox, now)
+    expires = mailbox.subscription_expires_at
+    return mailbox.subscription is SubscriptionState.ACTIVE and expires is not None and expires <= now
 
 
-def is_being_subscribed(gate: Gate, now: datetime) -> bool:
+def is_being_subscribed(mailbox: Mailbox, now: datetime) -> bool:
     """Whether another worker is just making the subscription; one that died at it leaves `pending` behind (E-27)."""
-    since = gate.pending_since
+    since = mailbox.pending_since
     return (
-        gate.subscription is SubscriptionState.PENDING and since is not None and now - since < PENDING_LEASE
+        mailbox.subscription is SubscriptionState.PENDING
+        and since is not None
+        and now - since < PENDING_LEASE
     )
 
 
@@ -106,20 +112,20 @@ class Punctuality:
     degraded: bool
 
 
-def notifications_fail(gate: Gate) -> bool:
+def notifications_fail(mailbox: Mailbox) -> bool:
     """Whether the subscription is to be made anew."""
-    return gate.late_sweeps >= SWEEPS_IN_A_ROW
+    return mailbox.late_sweeps >= SWEEPS_IN_A_ROW
 
 
-def after_sweep(gate: Gate, *, found_late: bool) -> Punctuality:
+def after_sweep(mailbox: Mailbox, *, found_late: bool) -> Punctuality:
     """Notifications are held to be failing after three late sweeps in a row, and to work again after three good ones.
 
     Right after a subscription was made anew there is nothing to find: one good sweep proves nothing.
     """
     if found_late:
-        sweeps = max(gate.late_sweeps, 0) + 1
-        return Punctuality(sweeps, gate.degraded or sweeps >= SWEEPS_IN_A_ROW)
-    if not gate.degraded:
+        sweeps = max(mailbox.late_sweeps, 0) + 1
+        return Punctuality(sweeps, mailbox.degraded or sweeps >= SWEEPS_IN_A_ROW)
+    if not mailbox.degraded:
         return Punctuality(0, degraded=False)
-    sweeps = min(gate.late_sweeps, 0) - 1
+    sweeps = min(mailbox.late_sweeps, 0) - 1
     return Punctuality(sweeps, degraded=True) if sweeps > -SWEEPS_IN_A_ROW else Punctuality(0, degraded=False)

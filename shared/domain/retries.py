@@ -1,6 +1,6 @@
 """Every retry decision of the product, in one place; the numbers are those of the retry rules (E-28, C-8).
 
-Chance comes in as `fraction` in [0, 1), so that a test can say what happens.
+Random comes in as `fraction` in [0, 1), so that a test can say what happens.
 """
 
 from __future__ import annotations

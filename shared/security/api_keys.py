@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from shared.domain.model import ApiKey
-from shared.ports import Chance
+from shared.ports import Random
 
 SCOPES: Final = ("send", "read", "connect")
 _KEY: Final = re.compile(r"psk_(?P<key_id>[a-z0-9]{12})_(?P<secret>[A-Za-z0-9_-]{43})")
@@ -21,10 +21,10 @@ class ApiKeyring:
     def __init__(self, pepper: str) -> None:
         self._pepper = pepper.encode()
 
-    def mint(self, tenant_id: str, chance: Chance, scopes: tuple[str, ...] = SCOPES) -> tuple[str, ApiKey]:
+    def mint(self, tenant_id: str, random: Random, scopes: tuple[str, ...] = SCOPES) -> tuple[str, ApiKey]:
         """A new key, shown once, and the record that is kept."""
-        key_id = "".join(_ALPHABET[byte & 31] for byte in chance.data(12))
-        secret = chance.token(32)
+        key_id = "".join(_ALPHABET[byte & 31] for byte in random.bytes(12))
+        secret = random.token(32)
         return f"psk_{key_id}_{secret}", ApiKey(key_id, tenant_id, self._hash(secret), scopes)
 
     def parse(self, header: str | None) -> tuple[str, str] | None:

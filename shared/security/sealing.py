@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from shared.domain.errors import RowExists, SealBroken
-from shared.ports import Chance, Clock
+from shared.ports import Clock, Random
 
 VERSION: Final = "v1"
 NONCE_BYTES: Final = 12
@@ -88,17 +88,17 @@ class LocalKeyWrapper:
 class EnvelopeSealer:
     """The `Sealer` port. Unwrapped data keys stay in memory for at most ten minutes."""
 
-    def __init__(self, wrapper: KeyWrapper, keys: DataKeys, clock: Clock, chance: Chance) -> None:
+    def __init__(self, wrapper: KeyWrapper, keys: DataKeys, clock: Clock, random: Random) -> None:
         self._wrapper = wrapper
         self._keys = keys
         self._clock = clock
-        self._chance = chance
+        self._chance = random
         self._cache: dict[tuple[str, str | None], tuple[str, bytes, datetime]] = {}
 
     async def seal(self, tenant_id: str, place: Sequence[str], plain: bytes) -> str:
         """Seal for exactly this place."""
         key_id, key = await self._key(tenant_id, None)
-        nonce = self._chance.data(NONCE_BYTES)
+        nonce = self._chance.bytes(NONCE_BYTES)
         sealed = AESGCM(key).encrypt(nonce, plain, _bound_to(place))
         return ".".join((VERSION, self._wrapper.kek_id, key_id, _text(nonce + sealed)))
 
@@ -129,7 +129,7 @@ class EnvelopeSealer:
 
     async def _create(self, tenant_id: str) -> tuple[str, str]:
         """The tenant's first data key; when two workers make one, the first stays."""
-        wrapped = await self._wrapper.wrap(self._chance.data(KEY_BYTES))
+        wrapped = await self._wrapper.wrap(self._chance.bytes(KEY_BYTES))
         try:
             await self._keys.create_data_key(tenant_id, "k1", wrapped)
         except RowExists:

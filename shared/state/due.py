@@ -1,4 +1,4 @@
-"""The table `Due`: which mailboxes have work in which five minutes, so that timers never scan.
+"""The table `Due`: which mailboxes have kind in which five minutes, so that timers never scan.
 
 A mailbox is noted before the transaction that creates its work. A bucket is read by every tick from its start
 until two minutes after its end (a writer may still be between the note and its transaction), then taken away and
@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.errors import RowChanged, RowExists, RowMissing
-from shared.domain.model import MailboxRef, Todo, Work
+from shared.domain.model import MailboxRef, Task, TaskKind
 from shared.ports import Clock
 from shared.state import keys
 from shared.storage.api import TableStore
 
-WORK_LANE: Final = "work"
-RENEWAL_LANE: Final = "renewals"
-LANES: Final = (WORK_LANE, RENEWAL_LANE)
+WORK_TIMER: Final = "work"
+RENEWAL_TIMER: Final = "renewals"
+TIMERS: Final = (WORK_TIMER, RENEWAL_TIMER)
 GRACE: Final = timedelta(minutes=2)
 _REMEMBERED: Final = 10_000
 
@@ -28,15 +28,15 @@ _REMEMBERED: Final = 10_000
 class DueBucket:
     """One bucket of one shard with the mailboxes noted in it."""
 
-    lane: str
+    timer: str
     shard: int
     bucket: int
     mailboxes: tuple[MailboxRef, ...]
 
 
-def lane_of(work: Work) -> str:
+def timer_of(kind: TaskKind) -> str:
     """Renewals have their own timer."""
-    return RENEWAL_LANE if work is Work.RENEW else WORK_LANE
+    return RENEWAL_TIMER if kind is TaskKind.RENEW else WORK_TIMER
 
 
 class Due:
@@ -45,57 +45,57 @@ class Due:
     def __init__(self, tables: TableStore, clock: Clock) -> None:
         self._tables = tables
         self._clock = clock
-        self._promised: dict[tuple[str, str], None] = {}
+        self._added: dict[tuple[str, str], None] = {}
 
-    async def promise(self, mailbox: MailboxRef, todo: Todo) -> None:
-        """Note the mailbox in the bucket of the work, or in the present one when that is later."""
-        await self.promise_at(mailbox, lane_of(todo.work), todo.due_at)
+    async def add(self, mailbox: MailboxRef, task: Task) -> None:
+        """Note the mailbox in the bucket of the kind, or in the present one when that is later."""
+        await self.add_at(mailbox, timer_of(task.kind), task.due_at)
 
-    async def promise_at(self, mailbox: MailboxRef, lane: str, at: datetime) -> None:
+    async def add_at(self, mailbox: MailboxRef, timer: str, at: datetime) -> None:
         """Note the mailbox for a time. This process writes a note only once: present buckets are never erased."""
         bucket = max(keys.bucket_of(at), keys.bucket_of(self._clock.now()))
-        place = (keys.due_partition(lane, bucket, keys.shard_of(mailbox)), keys.mailbox_partition(mailbox))
-        if place in self._promised:
+        place = (keys.due_partition(timer, bucket, keys.shard_of(mailbox)), keys.mailbox_partition(mailbox))
+        if place in self._added:
             return
         await self._tables.upsert(keys.DUE, *place, {"schema": 1})
-        if len(self._promised) >= _REMEMBERED:
-            self._promised.clear()
-        self._promised[place] = None
+        if len(self._added) >= _REMEMBERED:
+            self._added.clear()
+        self._added[place] = None
 
-    async def due_buckets(self, lane: str, shard: int) -> list[DueBucket]:
+    async def due_buckets(self, timer: str, shard: int) -> list[DueBucket]:
         """Every bucket from the watermark to now, oldest first; empty ones between are left out."""
         now = keys.bucket_of(self._clock.now())
-        first = min(await self._watermark(lane, shard), _over_until(self._clock.now()))
+        first = min(await self._watermark(timer, shard), _over_until(self._clock.now()))
         rows = self._tables.query_partitions(
-            keys.DUE, keys.due_partition(lane, first, 0), keys.due_partition(lane, now + 1, 0)
+            keys.DUE, keys.due_partition(timer, first, 0), keys.due_partition(timer, now + 1, 0)
         )
         found: dict[int, list[MailboxRef]] = {}
         async for row in rows:
             _, bucket, row_shard = row.partition.split("|")
             if int(row_shard) == shard:
                 found.setdefault(int(bucket), []).append(keys.mailbox_from_partition(row.row))
-        return [DueBucket(lane, shard, bucket, tuple(who)) for bucket, who in sorted(found.items())]
+        return [DueBucket(timer, shard, bucket, tuple(who)) for bucket, who in sorted(found.items())]
 
-    async def finish(self, buckets: list[DueBucket], lane: str, shard: int, read_at: datetime) -> None:
+    async def finish(self, buckets: list[DueBucket], timer: str, shard: int, read_at: datetime) -> None:
         """Take away the buckets that were surely over when they were read, then move the watermark past them."""
         over_until = _over_until(read_at)
         for one in buckets:
             if one.bucket < over_until:
                 await self._erase(one)
-        await self._move_watermark(lane, shard, over_until)
+        await self._move_watermark(timer, shard, over_until)
 
     async def _erase(self, bucket: DueBucket) -> None:
-        partition = keys.due_partition(bucket.lane, bucket.bucket, bucket.shard)
+        partition = keys.due_partition(bucket.timer, bucket.bucket, bucket.shard)
         for mailbox in bucket.mailboxes:
             await self._tables.delete(keys.DUE, partition, keys.mailbox_partition(mailbox), None)
 
-    async def _watermark(self, lane: str, shard: int) -> int:
-        row = await self._tables.get(keys.DUE, "watermark", f"{lane}|{shard:02d}")
+    async def _watermark(self, timer: str, shard: int) -> int:
+        row = await self._tables.get(keys.DUE, "watermark", f"{timer}|{shard:02d}")
         return int(str(row.values["bucket"])) if row else 0
 
-    async def _move_watermark(self, lane: str, shard: int, bucket: int) -> None:
+    async def _move_watermark(self, timer: str, shard: int, bucket: int) -> None:
         """Only forward; two ticks at once are harmless, the later value wins."""
-        name = f"{lane}|{shard:02d}"
+        name = f"{timer}|{shard:02d}"
         row = await self._tables.get(keys.DUE, "watermark", name)
         try:
             if row is None:

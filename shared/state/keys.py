@@ -14,15 +14,15 @@ from shared.domain.model import (
     Activity,
     ConversationLink,
     Event,
-    Gate,
+    Mailbox,
     MailboxRef,
     MessageIndex,
     MessageRecord,
     OutboxItem,
     Seen,
+    Task,
+    TaskKind,
     Thread,
-    Todo,
-    Work,
 )
 
 CONNECTIONS: Final = "Connections"
@@ -41,15 +41,15 @@ CONTAINERS: Final = (STAGING,)
 CHANGES: Final = "changes"
 OUTBOX: Final = "outbox"
 DELIVERIES: Final = "deliveries"
-CARE: Final = "care"
-QUEUES: Final = (CHANGES, OUTBOX, DELIVERIES, CARE)
+MAINTENANCE: Final = "maintenance"
+QUEUES: Final = (CHANGES, OUTBOX, DELIVERIES, MAINTENANCE)
 
-GATE_ROW: Final = "gate"
+MAILBOX_ROW: Final = "mailbox"
 BUCKET: Final = timedelta(minutes=5)
 DUE_SHARDS: Final = 1
 
 Record = (
-    Gate
+    Mailbox
     | Thread
     | ConversationLink
     | MessageIndex
@@ -57,7 +57,7 @@ Record = (
     | OutboxItem
     | Event
     | Activity
-    | Todo
+    | Task
     | MessageRecord
 )
 
@@ -88,9 +88,9 @@ def conversation_prefix(conversation_id: str) -> str:
     return f"conv:{digest('conversation', conversation_id)}|"
 
 
-def todo_row(due_at: datetime, work: Work, ref: str) -> str:
+def task_row(due_at: datetime, kind: TaskKind, ref: str) -> str:
     """Due work sorts by time; the same work at the same time is one row."""
-    return f"todo:{stamp(due_at)}|{work.value}|{digest('todo', ref)}"
+    return f"task:{stamp(due_at)}|{kind.value}|{digest('task', ref)}"
 
 
 def thread_row(thread_id: str) -> str:
@@ -101,8 +101,8 @@ def thread_row(thread_id: str) -> str:
 def row_by_identity(kind: type, identity: str) -> str:  # noqa: PLR0911 - one line per kind of row reads best
     """The row of a record known by its natural id."""
     match kind.__name__:
-        case "Gate":
-            return GATE_ROW
+        case "Mailbox":
+            return MAILBOX_ROW
         case "Thread":
             return thread_row(identity)
         case "MessageIndex":
@@ -123,8 +123,8 @@ def row_by_identity(kind: type, identity: str) -> str:  # noqa: PLR0911 - one li
 def row_of(record: Record) -> str:  # noqa: C901, PLR0911 - as above
     """The row a record lies in."""
     match record:
-        case Gate():
-            return GATE_ROW
+        case Mailbox():
+            return MAILBOX_ROW
         case Thread():
             return thread_row(record.thread_id)
         case ConversationLink():
@@ -141,8 +141,8 @@ def row_of(record: Record) -> str:  # noqa: C901, PLR0911 - as above
             return row_by_identity(MessageRecord, record.message_id)
         case Activity():
             return f"act:{stamp(record.at)}|{record.activity_id}"
-        case Todo():
-            return todo_row(record.due_at, record.work, record.ref)
+        case Task():
+            return task_row(record.due_at, record.kind, record.ref)
 
 
 def bucket_of(at: datetime) -> int:
@@ -155,9 +155,9 @@ def bucket_end(bucket: int) -> datetime:
     return datetime.fromtimestamp((bucket + 1) * BUCKET.total_seconds(), UTC)
 
 
-def due_partition(lane: str, bucket: int, shard: int) -> str:
+def due_partition(timer: str, bucket: int, shard: int) -> str:
     """Where the mailboxes with work due in a bucket are noted."""
-    return f"{lane}|{bucket:012d}|{shard:02d}"
+    return f"{timer}|{bucket:012d}|{shard:02d}"
 
 
 def shard_of(mailbox: MailboxRef) -> int:

@@ -222,7 +222,7 @@ FOREVER_SECONDS = -1
 
 
 class QueueStore(Protocol):
-    """Messages with a visibility time; at least once, order not promised.
+    """Messages with a visibility time; at least once, order not added.
 
     Texts travel as base64 of their UTF-8, as the Functions host expects them (`messageEncoding` in host.json).
     """

@@ -208,7 +208,7 @@ def _value(value: Any) -> Value:
         return int(value.value)
     if isinstance(value, datetime):  # the client's own subclass remembers its text and would write that back
         return datetime.combine(value.date(), value.time(), UTC)
-    return value  # type: ignore[no-any-return]  # the other types are the client's promise
+    return value  # type: ignore[no-any-return]  # the other types are the client's add
 
 
 def _operation(partition: str, op: Op) -> tuple[str, dict[str, Any], dict[str, Any]]:

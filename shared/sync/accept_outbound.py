@@ -14,8 +14,8 @@ from shared.domain.errors import (
     AttachmentRefused,
     CrmMessageIdReused,
     FieldError,
-    GateShut,
     InvalidRequest,
+    MailboxClosed,
     NoActiveConnection,
     NotFound,
     RowChanged,
@@ -24,25 +24,25 @@ from shared.domain.errors import (
 from shared.domain.model import (
     Connection,
     Direction,
-    Gate,
-    GateState,
+    FenceState,
+    Mailbox,
     MailboxRef,
     MessageRecord,
     Origin,
     OutboxItem,
     SendRequest,
     StagedFile,
+    Task,
+    TaskKind,
     Thread,
-    Todo,
-    Work,
 )
 from shared.services import Services
 from shared.state.claims import SendClaim
 from shared.state.codec import Stored
 from shared.state.ledger import Change, new
 from shared.state.sessions import Upload
-from shared.sync.doorbells import ring
 from shared.sync.gatekeeping import through_gate
+from shared.sync.jobs import enqueue
 from shared.sync.known_sends import opening_send
 from shared.sync.staging import Body, stage, stage_body, unstage
 
@@ -195,7 +195,7 @@ async def stage_file(s: Services, tenant_id: str, name: str, content: bytes) -> 
     """Keep one judged file."""
     content_type = canonical_type(name)
     blob = await stage(s, tenant_id, content, content_type)
-    return StagedFile(f"att_{s.chance.token(12)}", name, content_type, len(content), blob)
+    return StagedFile(f"att_{s.random.token(12)}", name, content_type, len(content), blob)
 
 
 async def _item(
@@ -252,13 +252,13 @@ async def _claim(
 
 async def _shut(s: Services, tenant_id: str, claim: Stored[SendClaim]) -> bool:
     gate = await s.ledger.gate(MailboxRef(tenant_id, claim.value.mailbox_id))
-    return gate is None or gate.value.state is GateState.CLOSED
+    return gate is None or gate.value.state is FenceState.CLOSED
 
 
 async def _write(s: Services, mailbox: MailboxRef, item: OutboxItem, connection_id: str) -> None:
     """The accepted row with its alarm, under the fence; then the doorbell."""
     assert item.due_at is not None  # noqa: S101 - set two functions above
-    todo = Todo(item.due_at, Work.SEND, item.key)
+    task = Task(item.due_at, TaskKind.SEND, item.key)
     record = MessageRecord(
         item.message_id,
         item.thread_id,
@@ -270,13 +270,13 @@ async def _write(s: Services, mailbox: MailboxRef, item: OutboxItem, connection_
         key=item.key,
     )
 
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]]:
-        return gate, (new(item), new(todo), new(record))
+    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]]:
+        return gate, (new(item), new(task), new(record))
 
     try:
         await through_gate(s, mailbox, item.generation, make, connection_id)
-    except GateShut as err:
+    except MailboxClosed as err:
         raise NoActiveConnection from err
     except RowExists:
         return
-    await ring(s, mailbox, todo)
+    await enqueue(s, mailbox, task)

@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.domain.connection import is_denied_anew
 from shared.domain.errors import GrantDead, ProviderUnavailable
-from shared.domain.model import Gate, MailboxRef, Right
+from shared.domain.model import Mailbox, MailboxRef, Right
 from shared.services import Services
 from shared.state.ledger import Change
 from shared.sync.announce import connection_event
@@ -72,7 +72,9 @@ class MailboxAccess:
         return fresh.access_token
 
 
-def access_for(s: Services, mailbox: MailboxRef, gate: Gate, valid_for: timedelta = MARGIN) -> MailboxAccess:
+def access_for(
+    s: Services, mailbox: MailboxRef, gate: Mailbox, valid_for: timedelta = MARGIN
+) -> MailboxAccess:
     """Access through the connection that the gate names."""
     return MailboxAccess(s, mailbox, gate.user_id, gate.connection_id, valid_for)
 
@@ -84,7 +86,7 @@ async def mark_grant_dead(s: Services, mailbox: MailboxRef, denied: Right | None
     """
     holds = True
 
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         nonlocal holds
         holds = is_denied_anew(gate, asked_at)
         if gate.grant_dead or not holds:
@@ -101,7 +103,7 @@ async def mark_unusable(s: Services, mailbox: MailboxRef) -> None:
     The CRM is told once; sweeps that go well take it back, as after late notifications.
     """
 
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         if gate.degraded:
             return None
         value = replace(gate, degraded=True, late_sweeps=0)
@@ -113,7 +115,7 @@ async def mark_unusable(s: Services, mailbox: MailboxRef) -> None:
     await through_gate(s, mailbox, None, make)
 
 
-async def _dead(s: Services, mailbox: MailboxRef, gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+async def _dead(s: Services, mailbox: MailboxRef, gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
     """The gate that says so, and the event; None without a connection that could be told of."""
     connection = await s.connections.get(mailbox.tenant_id, gate.user_id, gate.connection_id)
     if connection is None:
@@ -129,7 +131,7 @@ async def _mark_dead(s: Services, mailbox: MailboxRef, connection_id: str, refus
     have changed here, or the gate will have.
     """
 
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         whose = (mailbox.tenant_id, gate.user_id, gate.connection_id)
         if gate.grant_dead or await s.connections.tokens_etag(*whose) != refused_etag:
             return None

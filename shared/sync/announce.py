@@ -26,16 +26,16 @@ from shared.domain.model import (
     Event,
     Evidence,
     FetchedMessage,
-    Gate,
+    Mailbox,
     MailboxRef,
     Origin,
     OutboxItem,
     Outline,
     Reason,
     StagedFile,
+    Task,
+    TaskKind,
     Thread,
-    Todo,
-    Work,
 )
 from shared.domain.reasons import reason_text
 from shared.services import Services
@@ -70,7 +70,7 @@ class Recorded:
 
 
 def connection_event(
-    s: Services, mailbox: MailboxRef, connection: Connection, gate: Gate, *, recovered: bool = False
+    s: Services, mailbox: MailboxRef, connection: Connection, gate: Mailbox, *, recovered: bool = False
 ) -> Recorded:
     """The connection's status is now what this gate says; `recovered`: it was degraded until now."""
     status = current_status(connection, gate)
@@ -97,7 +97,7 @@ def unconfirmed_event(s: Services, mailbox: MailboxRef, item: OutboxItem) -> Rec
 async def sent_event(
     s: Services,
     mailbox: MailboxRef,
-    gate: Gate,
+    gate: Mailbox,
     thread: Thread,
     item: OutboxItem,
     outline: Outline,
@@ -131,7 +131,7 @@ async def sent_event(
 async def synced_event(
     s: Services,
     mailbox: MailboxRef,
-    gate: Gate,
+    gate: Mailbox,
     thread: Thread,
     message: FetchedMessage,
     files: Sequence[StagedFile],
@@ -156,7 +156,7 @@ async def synced_event(
 async def not_synced_event(
     s: Services,
     mailbox: MailboxRef,
-    gate: Gate,
+    gate: Mailbox,
     thread: Thread,
     message: FetchedMessage,
     problems: Sequence[tuple[str, int, Reason]],
@@ -179,7 +179,7 @@ def activity(
     s: Services, kind: str, thread_id: str | None, message_id: str | None, reason: Reason | None = None
 ) -> Change:
     """A line of the activity list."""
-    return new(Activity(s.chance.token(6), s.clock.now(), kind, thread_id, message_id, reason))
+    return new(Activity(s.random.token(6), s.clock.now(), kind, thread_id, message_id, reason))
 
 
 def files_data(
@@ -210,7 +210,7 @@ def _file_data(
 
 
 def _common(
-    mailbox: MailboxRef, gate: Gate, thread: Thread, message_id: str, direction: Direction, origin: Origin
+    mailbox: MailboxRef, gate: Mailbox, thread: Thread, message_id: str, direction: Direction, origin: Origin
 ) -> dict[str, Any]:
     return {
         "id": message_id,
@@ -229,7 +229,7 @@ def _common(
 
 def _found_data(
     mailbox: MailboxRef,
-    gate: Gate,
+    gate: Mailbox,
     thread: Thread,
     message: FetchedMessage,
     message_id: str,
@@ -324,4 +324,4 @@ def _recorded(
     due_at = now + FIRST_ATTEMPT_WITHIN
     event_id = ids.event_id(mailbox.tenant_id, event_type, subject)
     event = Event(event_id, event_type, now, message_id, body, blob, due_at)
-    return Recorded(event.ref, (new(event), new(Todo(due_at, Work.DELIVER, event.ref))))
+    return Recorded(event.ref, (new(event), new(Task(due_at, TaskKind.DELIVER, event.ref))))

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import assert_never
 
 from shared.domain import outbound
-from shared.domain.errors import GateShut, ItemGone, RowChanged
-from shared.domain.model import Gate, Located, OutboxItem, Phase, Reason
+from shared.domain.errors import ItemGone, MailboxClosed, RowChanged
+from shared.domain.model import Located, Mailbox, OutboxItem, Phase, Reason
 from shared.state.ledger import Change
 from shared.sync.announce import unconfirmed_event
 from shared.sync.confirm_send import confirm_send
@@ -60,7 +60,7 @@ async def _elsewhere(work: Sending) -> tuple[Located, ...]:
 
 
 async def stop_looking(work: Sending) -> None:
-    """It stays unknown; a copy that is seen by chance still turns it into sent."""
+    """It stays unknown; a copy that is seen by random still turns it into sent."""
     item = replace(work.item, due_at=None, updated_at=work.s.clock.now())
     await save(work, item, *moved_send(work.item, None))
 
@@ -71,12 +71,12 @@ async def _send_again(work: Sending) -> None:
     check_at = now + outbound.ASK_AGAIN_AFTER
     item = replace(work.item, send_tried_at=now, due_at=check_at, updated_at=now)
 
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]]:
+    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]]:
         return gate, [work.stored.changed(item), *moved_send(work.item, check_at)]
 
     try:
         await through_gate(work.s, work.mailbox, item.generation, make)
-    except (GateShut, RowChanged):
+    except (MailboxClosed, RowChanged):
         return
     fresh = await work.s.ledger.find(work.mailbox, OutboxItem, item.key)
     if fresh is not None and fresh.value == item:

@@ -16,12 +16,12 @@ from shared.domain.model import (
     Connection,
     ConnectionStatus,
     CrmUser,
-    Gate,
-    GateState,
+    FenceState,
     Grant,
+    Mailbox,
     MailboxRef,
-    Todo,
-    Work,
+    Task,
+    TaskKind,
 )
 from shared.services import Services
 from shared.state.claims import MailboxClaim
@@ -31,9 +31,9 @@ from shared.state.ledger import Change, Erase, new
 from shared.state.sessions import PendingConnection, secret_hash
 from shared.sync.announce import connection_event
 from shared.sync.deliver_event import deliver_now
-from shared.sync.doorbells import ring
 from shared.sync.erase_content import first_look
 from shared.sync.gatekeeping import MAX_TRIES
+from shared.sync.jobs import enqueue
 from shared.sync.revive_grant import revived
 from shared.sync.sign_in import SIGN_IN_FOR, pending_place
 
@@ -107,7 +107,7 @@ async def _claim(s: Services, mailbox: MailboxRef, pending: PendingConnection) -
     claim = MailboxClaim(mailbox.tenant_id, pending.user.user_id, mailbox.mailbox_id, s.clock.now())
     held = await s.claims.claim_mailbox(pending.tid, pending.oid, claim)
     gate = await s.ledger.gate(MailboxRef(held.value.tenant_id, held.value.mailbox_id))
-    in_use = gate is not None and gate.value.state is GateState.OPEN
+    in_use = gate is not None and gate.value.state is FenceState.OPEN
     if _is_mine(held.value, pending):
         if in_use or held.value == claim:
             return
@@ -143,7 +143,7 @@ async def _keep_consent(
                 kept = _begun(s, mailbox, pending, gate)
                 await s.connections.connect(mailbox.tenant_id, kept, grant.cache, None)
         except (RowChanged, RowExists, RowMissing):
-            await s.sleep(0.02 + 0.18 * s.chance.fraction())
+            await s.sleep(0.02 + 0.18 * s.random.jitter())
             continue
         return kept
     raise MailboxTaken(OTHER_WINDOW)
@@ -157,9 +157,9 @@ def _renewed(connection: Connection, pending: PendingConnection) -> Connection:
     return replace(connection, status=ConnectionStatus.CONNECTED, address=pending.address, user=pending.user)
 
 
-def _begun(s: Services, mailbox: MailboxRef, pending: PendingConnection, gate: Gate | None) -> Connection:
+def _begun(s: Services, mailbox: MailboxRef, pending: PendingConnection, gate: Mailbox | None) -> Connection:
     return Connection(
-        connection_id=f"con_{s.chance.token(15)}",
+        connection_id=f"con_{s.random.token(15)}",
         user=pending.user,
         mailbox_id=mailbox.mailbox_id,
         tid=pending.tid,
@@ -188,20 +188,20 @@ async def _open_gate(
             opened = stored.changed(value) if stored else Stored(value)
             await s.ledger.open_gate(mailbox, opened, *recorded.changes, *changes)
         except (RowChanged, RowExists, RowMissing):
-            await s.sleep(0.02 + 0.18 * s.chance.fraction())
+            await s.sleep(0.02 + 0.18 * s.random.jitter())
             continue
         if wake is not None:
-            await ring(s, mailbox, wake)
+            await enqueue(s, mailbox, wake)
         await deliver_now(s, mailbox, recorded)
         return
     raise RowChanged
 
 
-async def _forget_care(s: Services, mailbox: MailboxRef, gate: Gate) -> list[Change]:
+async def _forget_care(s: Services, mailbox: MailboxRef, gate: Mailbox) -> list[Change]:
     """What the connection of before planned; some of its rows may be gone already."""
-    planned = [(gate.sweep_at, Work.SWEEP), (gate.renew_at, Work.RENEW)]
-    todos = [Todo(at, work, "") for at, work in planned if at is not None]
-    return [Erase(one) for one in todos if await s.ledger.has(mailbox, one)]
+    planned = [(gate.sweep_at, TaskKind.SWEEP), (gate.renew_at, TaskKind.RENEW)]
+    tasks = [Task(at, work, "") for at, work in planned if at is not None]
+    return [Erase(one) for one in tasks if await s.ledger.has(mailbox, one)]
 
 
 async def _check_still_ours(s: Services, connection: Connection, pending: PendingConnection) -> None:
@@ -215,20 +215,20 @@ async def _check_still_ours(s: Services, connection: Connection, pending: Pendin
 
 
 def _gate_for(
-    s: Services, gate: Gate | None, connection: Connection, pending: PendingConnection
-) -> tuple[Gate, list[Change], Todo | None]:
-    """The gate to write, what belongs to it, and the todo to ring for afterwards. Raises MailboxTaken."""
+    s: Services, gate: Mailbox | None, connection: Connection, pending: PendingConnection
+) -> tuple[Mailbox, list[Change], Task | None]:
+    """The gate to write, what belongs to it, and the task to ring for afterwards. Raises MailboxTaken."""
     if gate is not None and is_open_for(gate, connection):
         value, changes, wake = revived(s, gate)
         return replace(value, address=connection.address, aliases=pending.aliases), changes, wake
     if gate is not None and gate.generation >= connection.generation:
         raise MailboxTaken
-    value = Gate(
+    value = Mailbox(
         connection.connection_id,
         connection.user.user_id,
         connection.address,
         connection.generation,
-        GateState.OPEN,
+        FenceState.OPEN,
         pending.aliases,
         paused_until=gate.paused_until if gate is not None else None,
         revived_at=s.clock.now(),

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.domain import outbound, renewals
-from shared.domain.errors import GateShut, RowExists
+from shared.domain.errors import MailboxClosed, RowExists
 from shared.domain.inbound import Skip
 from shared.domain.model import (
-    Gate,
+    Mailbox,
     MailboxRef,
     OutboxItem,
     Outline,
@@ -50,7 +50,7 @@ async def confirm_send(s: Services, mailbox: MailboxRef, key: str, outline: Outl
     """
     recorded: Recorded | None = None
 
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         nonlocal recorded
         stored = await s.ledger.find(mailbox, OutboxItem, key)
         if stored is None or stored.value.generation != gate.generation:
@@ -77,7 +77,7 @@ async def confirm_send(s: Services, mailbox: MailboxRef, key: str, outline: Outl
 
     try:
         passed = await through_gate(s, mailbox, None, make)
-    except (GateShut, RowExists):
+    except (MailboxClosed, RowExists):
         return Skip(Reason.ALREADY_SEEN)
     if passed is not None and recorded is not None:
         await deliver_now(s, mailbox, recorded)
@@ -85,7 +85,7 @@ async def confirm_send(s: Services, mailbox: MailboxRef, key: str, outline: Outl
 
 
 async def _confirmed(
-    s: Services, mailbox: MailboxRef, gate: Gate, item: OutboxItem, outline: Outline
+    s: Services, mailbox: MailboxRef, gate: Mailbox, item: OutboxItem, outline: Outline
 ) -> tuple[list[Change], Recorded]:
     now = s.clock.now()
     stored = await s.ledger.find(mailbox, Thread, item.thread_id)

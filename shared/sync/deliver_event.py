@@ -8,17 +8,17 @@ from typing import assert_never
 
 from shared.domain.errors import CrmUnavailable, InvalidRequest, RowChanged, RowMissing
 from shared.domain.ids import digest
-from shared.domain.model import Event, MailboxRef, Tenant, Todo, Work
+from shared.domain.model import Event, MailboxRef, Task, TaskKind, Tenant
 from shared.domain.retries import REFUSALS, Delivered, EndpointOff, GiveUp, Park, RetryAt, judge_answer
 from shared.services import Services
 from shared.state import keys
 from shared.state.codec import Stored
-from shared.state.letters import DeadLetter
+from shared.state.dead_letters import DeadLetter
 from shared.state.tenants import webhook_secret_place
 from shared.sync.announce import Recorded
-from shared.sync.doorbells import WorkJob, encode_job, moved, ring
-from shared.sync.endpoint import let_go_one, turn_off
+from shared.sync.endpoint import release_event, turn_off
 from shared.sync.failures import Failed
+from shared.sync.jobs import TaskMessage, encode_job, enqueue, moved
 from shared.sync.staging import event_body
 from shared.telemetry import log
 
@@ -49,7 +49,7 @@ async def deliver_event(s: Services, mailbox: MailboxRef, ref: str, due_at: date
         return
     status, retry_after = await _attempt(s, tenant, event, body)
     refusals = event.equal_refusals + 1 if status == event.last_status else 1
-    verdict = judge_answer(status, retry_after, event.attempts + 1, refusals, s.chance.fraction())
+    verdict = judge_answer(status, retry_after, event.attempts + 1, refusals, s.random.jitter())
     now = s.clock.now()
     counted = replace(event, attempts=event.attempts + 1, last_status=status, equal_refusals=refusals)
     match verdict:
@@ -68,7 +68,7 @@ async def deliver_event(s: Services, mailbox: MailboxRef, ref: str, due_at: date
             assert_never(verdict)
 
 
-async def set_back_delivery(s: Services, mailbox: MailboxRef, ref: str, failed: Failed) -> None:
+async def reschedule_delivery(s: Services, mailbox: MailboxRef, ref: str, failed: Failed) -> None:
     """The attempt itself failed in a way of ours: try later, or park the event; it stays in the feed."""
     stored = await s.ledger.find(mailbox, Event, ref)
     if stored is None or stored.value.due_at is None:
@@ -90,14 +90,14 @@ async def _hold(s: Services, mailbox: MailboxRef, stored: Stored[Event], event: 
         return
     held = await s.ledger.find(mailbox, Event, event.ref)
     if held is not None:
-        await let_go_one(s, mailbox, held)
+        await release_event(s, mailbox, held)
 
 
 async def _bury(s: Services, mailbox: MailboxRef, event: Event, status: int | None) -> None:
     """An event that the CRM keeps refusing is a fault of one side or the other; the same event is one letter."""
-    job = WorkJob(mailbox.tenant_id, mailbox.mailbox_id, Work.DELIVER, event.ref)
+    job = TaskMessage(mailbox.tenant_id, mailbox.mailbox_id, TaskKind.DELIVER, event.ref)
     letter = DeadLetter(keys.DELIVERIES, encode_job(job), f"refused:{status}", s.clock.now())
-    await s.letters.bury(digest("event", mailbox.tenant_id, mailbox.mailbox_id, event.ref), letter)
+    await s.dead_letters.add(digest("event", mailbox.tenant_id, mailbox.mailbox_id, event.ref), letter)
     log.error("event.refused", status=status, tenant=mailbox.tenant_id, mailbox=mailbox.mailbox_id)
 
 
@@ -121,12 +121,12 @@ async def _secrets(s: Services, tenant_id: str) -> list[bytes]:
 async def _finish(
     s: Services, mailbox: MailboxRef, stored: Stored[Event], event: Event, failures: int = 0
 ) -> None:
-    """Write the outcome and move the todo with it; a faster worker's outcome is as good."""
+    """Write the outcome and move the task with it; a faster worker's outcome is as good."""
     old_due = stored.value.due_at
-    changes = moved(Work.DELIVER, event.ref, old_due, event.due_at, failures)
+    changes = moved(TaskKind.DELIVER, event.ref, old_due, event.due_at, failures)
     try:
         await s.ledger.write(mailbox, stored.changed(event), *changes)
     except (RowChanged, RowMissing):
         return
     if event.due_at is not None:
-        await ring(s, mailbox, Todo(event.due_at, Work.DELIVER, event.ref, failures))
+        await enqueue(s, mailbox, Task(event.due_at, TaskKind.DELIVER, event.ref, failures))

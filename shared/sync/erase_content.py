@@ -13,7 +13,7 @@ from typing import Final
 
 from shared.domain import retention
 from shared.domain.errors import RowExists, RowMissing
-from shared.domain.model import Event, MailboxRef, MessageRecord, OutboxItem, StagedFile, Todo, Work
+from shared.domain.model import Event, MailboxRef, MessageRecord, OutboxItem, StagedFile, Task, TaskKind
 from shared.domain.retries import PutOff
 from shared.services import Services
 from shared.state import keys
@@ -28,22 +28,22 @@ SOON: Final = timedelta(minutes=1)
 OF_MAIL: Final = (SENT, RECEIVED, NOT_SYNCED)
 
 
-def first_look(now: datetime) -> Todo:
+def first_look(now: datetime) -> Task:
     """The alarm that begins with a mailbox's first connection; from then on there is always one."""
-    return Todo(now + retention.KEPT_ONCE_TOLD, Work.ERASE, "")
+    return Task(now + retention.KEPT_ONCE_TOLD, TaskKind.ERASE, "")
 
 
-async def erase_content(s: Services, mailbox: MailboxRef, todo: Todo) -> None:
+async def erase_content(s: Services, mailbox: MailboxRef, task: Task) -> None:
     """Walk from where the last walk ended. What is not over yet holds the beginning of the next walk back."""
-    if not await s.ledger.has(mailbox, todo):
+    if not await s.ledger.has(mailbox, task):
         return
-    now, after, begin, erased = s.clock.now(), todo.ref, todo.ref, 0
+    now, after, begin, erased = s.clock.now(), task.ref, task.ref, 0
     kept: datetime | None = None
     while erased < MOST_A_WALK:
         page = [one for one in await s.ledger.events(mailbox, after, PAGE) if _is_old(one.value, now)]
         if not page:
             due_at = retention.next_look(now, kept, await _youngest(s, mailbox, after))
-            await _move(s, mailbox, todo, Todo(due_at, Work.ERASE, begin))
+            await _move(s, mailbox, task, Task(due_at, TaskKind.ERASE, begin))
             return
         full = [one for one in page if one.value.type in (*OF_MAIL, FAILED) and not one.value.erased]
         over = [one for one in full if retention.content_until(one.value) <= now]
@@ -53,7 +53,7 @@ async def erase_content(s: Services, mailbox: MailboxRef, todo: Todo) -> None:
         kept = min([*waits, *([kept] if kept else [])], default=None)
         after = page[-1].value.ref
         begin = after if kept is None else begin
-    await _move(s, mailbox, todo, Todo(now + SOON, Work.ERASE, begin))
+    await _move(s, mailbox, task, Task(now + SOON, TaskKind.ERASE, begin))
 
 
 def _is_old(event: Event, now: datetime) -> bool:
@@ -65,15 +65,15 @@ async def _youngest(s: Services, mailbox: MailboxRef, after: str) -> datetime | 
     return found[0].value.at if found else None
 
 
-async def set_back_erasing(s: Services, mailbox: MailboxRef, todo: Todo, failed: Failed) -> None:
+async def reschedule_erasing(s: Services, mailbox: MailboxRef, task: Task, failed: Failed) -> None:
     """Look again later; after a dead letter tomorrow."""
     if isinstance(failed.verdict, PutOff):
-        await _move(s, mailbox, todo, replace(todo, due_at=failed.until, attempts=failed.verdict.attempts))
+        await _move(s, mailbox, task, replace(task, due_at=failed.until, attempts=failed.verdict.attempts))
     else:
-        await _move(s, mailbox, todo, Todo(failed.at + retention.LOOK_EVERY, Work.ERASE, todo.ref))
+        await _move(s, mailbox, task, Task(failed.at + retention.LOOK_EVERY, TaskKind.ERASE, task.ref))
 
 
-async def _move(s: Services, mailbox: MailboxRef, old: Todo, fresh: Todo) -> None:
+async def _move(s: Services, mailbox: MailboxRef, old: Task, fresh: Task) -> None:
     """Of two workers that were rung for it, one finds it gone."""
     try:
         await s.ledger.write(mailbox, Erase(old), new(fresh))

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from shared.domain.errors import (
-    GateShut,
     GrantDead,
+    MailboxClosed,
     MailboxUnusable,
     OutcomeUnknown,
     PostbraidError,
@@ -24,10 +24,10 @@ from shared.domain.ids import digest
 from shared.domain.model import MailboxRef
 from shared.domain.retries import ONE_ITEM_FOR_AT_MOST, GiveUp, PutOff, after_failure, waits_for_somebody
 from shared.services import Services
-from shared.state.letters import DeadLetter
+from shared.state.dead_letters import DeadLetter
 from shared.sync.access import mark_grant_dead, mark_unusable
-from shared.sync.doorbells import WorkJob, encode_job
 from shared.sync.gatekeeping import pause
+from shared.sync.jobs import TaskMessage, encode_job
 from shared.telemetry import log, log_unexpected
 
 R = TypeVar("R")
@@ -61,12 +61,12 @@ async def attempt(
 ) -> R | Failed:
     """Do the work. What goes wrong comes back as a decision, a pause and a dead grant already noted.
 
-    Raises StoreUnavailable and OutcomeUnknown (nothing could be noted either) and GateShut.
+    Raises StoreUnavailable and OutcomeUnknown (nothing could be noted either) and MailboxClosed.
     """
     began = s.clock.now()
     try:
         return await work()
-    except (StoreUnavailable, OutcomeUnknown, GateShut):
+    except (StoreUnavailable, OutcomeUnknown, MailboxClosed):
         raise
     except Exception as err:  # noqa: BLE001 - see above: one of the places that may
         return await _judged(s, mailbox, attempts, err, began)
@@ -88,12 +88,12 @@ async def _judged(
     if not isinstance(error, PostbraidError):
         log_unexpected(error)
     log.info("work.failed", error=type(error).__name__, attempts=attempts, mailbox=mailbox.mailbox_id)
-    return Failed(error, after_failure(error, attempts, s.chance.fraction()), s.clock.now())
+    return Failed(error, after_failure(error, attempts, s.random.jitter()), s.clock.now())
 
 
-async def bury(s: Services, job: WorkJob, queue: str, error: Exception) -> None:
+async def bury(s: Services, job: TaskMessage, queue: str, error: Exception) -> None:
     """Keep work that was given up where a person finds it; the same work is one letter, however often (E-29)."""
-    letter_id = digest("work", job.tenant_id, job.mailbox_id, job.work.value, job.ref)
+    letter_id = digest("work", job.tenant_id, job.mailbox_id, job.kind.value, job.ref)
     cause = f"given_up:{type(error).__name__}"
-    await s.letters.bury(letter_id, DeadLetter(queue, encode_job(job), cause, s.clock.now()))
-    log.error("work.given_up", error=type(error).__name__, work=job.work.value, mailbox=job.mailbox_id)
+    await s.dead_letters.add(letter_id, DeadLetter(queue, encode_job(job), cause, s.clock.now()))
+    log.error("work.given_up", error=type(error).__name__, work=job.kind.value, mailbox=job.mailbox_id)

@@ -7,15 +7,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.errors import GateShut, RowChanged, Throttled
-from shared.domain.model import Gate, GateState, MailboxRef
+from shared.domain.errors import MailboxClosed, RowChanged, Throttled
+from shared.domain.model import FenceState, Mailbox, MailboxRef
 from shared.services import Services
 from shared.state.codec import Stored
 from shared.state.ledger import Change
 
 MAX_TRIES: Final = 8
 
-Making = Callable[[Gate], Awaitable[tuple[Gate, Sequence[Change]] | None]]
+Making = Callable[[Mailbox], Awaitable[tuple[Mailbox, Sequence[Change]] | None]]
 
 
 async def through_gate(
@@ -24,11 +24,11 @@ async def through_gate(
     generation: int | None,
     make: Making,
     connection_id: str | None = None,
-) -> Gate | None:
+) -> Mailbox | None:
     """Write what `make` returns while the gate is open with the expected generation (and connection, if known).
 
     `make` gets the gate as it stands and returns the gate to write and the changes beside it, or None to stop
-    (then None is returned). Raises GateShut; RowChanged after eight lost races; whatever `make` and the store raise.
+    (then None is returned). Raises MailboxClosed; RowChanged after eight lost races; what `make` and the store raise.
     """
     for attempt in range(1, MAX_TRIES + 1):
         stored = await s.ledger.gate(mailbox)
@@ -43,21 +43,21 @@ async def through_gate(
         except RowChanged:
             if attempt == MAX_TRIES:
                 raise
-            await s.sleep(0.02 + 0.18 * s.chance.fraction())
+            await s.sleep(0.02 + 0.18 * s.random.jitter())
     raise RowChanged
 
 
-def _opened(stored: Stored[Gate] | None, generation: int | None, connection_id: str | None) -> Gate:
-    if stored is None or stored.value.state is GateState.CLOSED:
-        raise GateShut
+def _opened(stored: Stored[Mailbox] | None, generation: int | None, connection_id: str | None) -> Mailbox:
+    if stored is None or stored.value.state is FenceState.CLOSED:
+        raise MailboxClosed
     if generation is not None and generation != stored.value.generation:
-        raise GateShut
+        raise MailboxClosed
     if connection_id is not None and connection_id != stored.value.connection_id:
-        raise GateShut
+        raise MailboxClosed
     return stored.value
 
 
-def respect_pause(gate: Gate, now: datetime) -> None:
+def respect_pause(gate: Mailbox, now: datetime) -> None:
     """A worker that read a pause makes no call before its end. Raises Throttled for the rest of it."""
     if gate.paused_until is not None and gate.paused_until > now:
         raise Throttled((gate.paused_until - now).total_seconds())
@@ -67,12 +67,12 @@ async def pause(s: Services, mailbox: MailboxRef, seconds: float) -> None:
     """Write a 429's pause where every worker reads it; an earlier end never shortens a later one."""
     until = s.clock.now() + timedelta(seconds=seconds)
 
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         if gate.paused_until is not None and gate.paused_until >= until:
             return None
         return replace(gate, paused_until=until), ()
 
     try:
         await through_gate(s, mailbox, None, make)
-    except GateShut:
+    except MailboxClosed:
         return

@@ -13,8 +13,18 @@ from datetime import datetime
 from typing import assert_never
 
 from shared.domain import admission, inbound
-from shared.domain.errors import GateShut, ItemGone, RowExists
-from shared.domain.model import Direction, FetchedMessage, Gate, MailboxRef, Outline, Reason, Seen, Todo, Work
+from shared.domain.errors import ItemGone, MailboxClosed, RowExists
+from shared.domain.model import (
+    Direction,
+    FetchedMessage,
+    Mailbox,
+    MailboxRef,
+    Outline,
+    Reason,
+    Seen,
+    Task,
+    TaskKind,
+)
 from shared.ports import Access
 from shared.services import Services
 from shared.state.ledger import Change, new
@@ -70,11 +80,13 @@ async def import_message(s: Services, mailbox: MailboxRef, found: Found) -> Deci
         if await unfinished_send(s, mailbox, found.graph_message_id):
             return inbound.Skip(Reason.DRAFT)
         return inbound.when_missing(found.looks, s.clock.now())
-    except GateShut:
+    except MailboxClosed:
         return inbound.Skip(Reason.DISCONNECTED)
 
 
-async def _looked_at(s: Services, mailbox: MailboxRef, gate: Gate, access: Access, found: Found) -> Decision:
+async def _looked_at(
+    s: Services, mailbox: MailboxRef, gate: Mailbox, access: Access, found: Found
+) -> Decision:
     outline = found.outline or await s.mail.outline(access, found.graph_message_id)
     decision = inbound.by_outline(outline)
     match decision:
@@ -89,7 +101,7 @@ async def _looked_at(s: Services, mailbox: MailboxRef, gate: Gate, access: Acces
 
 
 async def _traced(
-    s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline, looks: int
+    s: Services, mailbox: MailboxRef, gate: Mailbox, access: Access, outline: Outline, looks: int
 ) -> Decision:
     own = await index_of(s, mailbox, outline.internet_message_id)
     if inbound.is_copy(outline, own):
@@ -109,7 +121,7 @@ async def _traced(
 async def _bring_in(
     s: Services,
     mailbox: MailboxRef,
-    gate: Gate,
+    gate: Mailbox,
     access: Access,
     outline: Outline,
     belongs: admission.Belongs,
@@ -129,7 +141,7 @@ async def _bring_in(
 async def _record_and_tell(
     s: Services,
     mailbox: MailboxRef,
-    gate: Gate,
+    gate: Mailbox,
     message: FetchedMessage,
     judged: Judged,
     belongs: admission.Belongs,
@@ -142,7 +154,7 @@ async def _record_and_tell(
     known: Known | None = read
     recorded: Recorded | None = None
 
-    async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(now_gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         nonlocal known, recorded
         taken, known = known if now_gate == gate else None, None
         made = await imported(s, mailbox, now_gate, message, judged, belongs, taken)
@@ -164,9 +176,9 @@ async def _record_and_tell(
 
 async def import_later(
     s: Services, mailbox: MailboxRef, found: Found, until: datetime, attempts: int = 0, looks: int = 0
-) -> Todo:
+) -> Task:
     """Note that a mail is to be looked at again; the row is the alarm (E-1)."""
-    todo = Todo(until, Work.RETRY_IMPORT, found.graph_message_id, attempts, s.clock.now(), looks)
+    task = Task(until, TaskKind.RETRY_IMPORT, found.graph_message_id, attempts, s.clock.now(), looks)
     with suppress(RowExists):
-        await s.ledger.write(mailbox, new(todo))
-    return todo
+        await s.ledger.write(mailbox, new(task))
+    return task

@@ -85,7 +85,7 @@ async def _stage_one(
     if problem is not None:
         return FileProblem(name, len(content), problem)
     blob = await stage(s, mailbox.tenant_id, content, canonical_type(name))
-    attachment_id = f"att_{s.chance.token(12)}"
+    attachment_id = f"att_{s.random.token(12)}"
     return StagedFile(
         attachment_id, name, canonical_type(name), len(content), blob, file.inline, file.content_id
     )
@@ -95,7 +95,7 @@ def _omitted(s: Services, verdict: InboundFiles) -> list[StagedFile]:
     """Files that are noted but left out: inline pictures of unlisted types, cloud links, report parts."""
     return [
         StagedFile(
-            f"att_{s.chance.token(12)}", clean_name(file.name), file.content_type or "application/octet-stream",
+            f"att_{s.random.token(12)}", clean_name(file.name), file.content_type or "application/octet-stream",
             file.size_bytes, None, file.inline, file.content_id, str(why),
         )
         for file, why in verdict.omitted

@@ -19,7 +19,7 @@ async def keep_upload(s: Services, tenant_id: str, name: str, content: bytes) ->
     reason = judge_content(cleaned, content)
     if reason is not None:
         raise refused([FileProblem(cleaned, reason)])
-    file_id = f"fil_{s.chance.token(18)}"
+    file_id = f"fil_{s.random.token(18)}"
     upload = Upload(await stage_file(s, tenant_id, cleaned, content), s.clock.now() + UPLOAD_FOR)
     await s.sessions.keep_upload(tenant_id, file_id, upload)
     return file_id, upload

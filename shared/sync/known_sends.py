@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain import ids
-from shared.domain.model import Gate, MailboxRef, MessageRecord, OutboxItem, Phase, Thread, Work
+from shared.domain.model import Mailbox, MailboxRef, MessageRecord, OutboxItem, Phase, TaskKind, Thread
 from shared.domain.reply_targets import wait_until
 from shared.services import Services
 
@@ -14,11 +14,11 @@ UNFINISHED_ARE_DUE_WITHIN: Final = timedelta(days=2)
 
 
 async def unfinished_sends(s: Services, mailbox: MailboxRef) -> list[OutboxItem]:
-    """Every send that is still to be built, sent or confirmed: each has its todo, behind any amount of other work."""
+    """Every send that is still to be built, sent or confirmed: each has its task, behind any amount of other work."""
     found: list[OutboxItem] = []
-    for todo in await s.ledger.todos(mailbox, s.clock.now() + UNFINISHED_ARE_DUE_WITHIN, limit=None):
-        if todo.value.work is Work.SEND:
-            stored = await s.ledger.find(mailbox, OutboxItem, todo.value.ref)
+    for task in await s.ledger.tasks(mailbox, s.clock.now() + UNFINISHED_ARE_DUE_WITHIN, limit=None):
+        if task.value.kind is TaskKind.SEND:
+            stored = await s.ledger.find(mailbox, OutboxItem, task.value.ref)
             found += [stored.value] if stored is not None and not stored.value.phase.final else []
     return found
 
@@ -40,7 +40,7 @@ async def opening_send(s: Services, mailbox: MailboxRef, thread_id: str) -> Outb
 
 
 async def waits_for_original(
-    s: Services, mailbox: MailboxRef, gate: Gate, item: OutboxItem
+    s: Services, mailbox: MailboxRef, gate: Mailbox, item: OutboxItem
 ) -> datetime | None:
     """Until when a reply waits that has nothing to answer yet, because what it would answer is on its way."""
     if not item.reply:

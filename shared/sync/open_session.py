@@ -28,7 +28,7 @@ class OpenedSession:
 
 async def create_session_link(s: Services, tenant_id: str, user: CrmUser) -> tuple[str, datetime]:
     """A link to the settings page for one user: (address, end of its life). Works once (W-1, W-2)."""
-    token, expires_at = s.chance.token(32), s.clock.now() + LINK_FOR
+    token, expires_at = s.random.token(32), s.clock.now() + LINK_FOR
     await s.sessions.keep(token, SessionLink(tenant_id, user, expires_at))
     return f"{s.addresses.api}/settings?tenant={tenant_id}#{token}", expires_at
 
@@ -36,7 +36,7 @@ async def create_session_link(s: Services, tenant_id: str, user: CrmUser) -> tup
 async def open_session(s: Services, token: str) -> OpenedSession:
     """Exchange a link's token for a session. Raises LinkUnusable."""
     link = await s.sessions.take(SessionLink, token)
-    now, secret = s.clock.now(), s.chance.token(32)
+    now, secret = s.clock.now(), s.random.token(32)
     session = Session(link.tenant_id, link.user, now + IDLE_FOR, now + OPEN_FOR)
     await s.sessions.keep(secret, session)
     tenant = (await s.tenants.get(link.tenant_id)).value
@@ -59,6 +59,6 @@ async def session_of(s: Services, token: str | None) -> Session:
 
 async def create_start_ticket(s: Services, session: Session) -> str:
     """The right to start one sign-in within a minute (O-2)."""
-    ticket = s.chance.token(32)
+    ticket = s.random.token(32)
     await s.sessions.keep(ticket, StartTicket(session.tenant_id, session.user, s.clock.now() + TICKET_FOR))
     return ticket

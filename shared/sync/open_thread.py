@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.model import ConversationLink, Draft, Gate, MailboxRef, MessageIndex, OutboxItem, Thread
+from shared.domain.model import ConversationLink, Draft, Mailbox, MailboxRef, MessageIndex, OutboxItem, Thread
 from shared.domain.thread_growth import with_conversation, with_people
 from shared.services import Services
 from shared.state.codec import Stored
@@ -16,7 +16,7 @@ from shared.state.ledger import Change, new
 
 
 async def thread_changes(
-    s: Services, mailbox: MailboxRef, gate: Gate, item: OutboxItem, draft: Draft
+    s: Services, mailbox: MailboxRef, gate: Mailbox, item: OutboxItem, draft: Draft
 ) -> list[Change]:
     """Rows that make later mail find this thread: the thread itself, its conversation, the draft's Message-ID."""
     now = s.clock.now()
@@ -58,7 +58,7 @@ async def index_rows(
 
 def _thread(
     stored: Stored[Thread] | None,
-    gate: Gate,
+    gate: Mailbox,
     item: OutboxItem,
     people: tuple[str, ...],
     conversation: str | None,
@@ -81,7 +81,7 @@ def _thread(
     return with_conversation(with_people(went_on, people), conversation)
 
 
-def begun_by(gate: Gate, item: OutboxItem, now: datetime) -> Thread:
+def begun_by(gate: Mailbox, item: OutboxItem, now: datetime) -> Thread:
     """The thread that a send begins, before Graph has given it a conversation."""
     begun = Thread(
         item.thread_id,

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain import inbound
-from shared.domain.errors import GateShut
-from shared.domain.model import ChangeHint, GateState, MailboxRef, Reason
+from shared.domain.errors import MailboxClosed
+from shared.domain.model import ChangeHint, FenceState, MailboxRef, Reason
 from shared.domain.retries import PutOff
 from shared.services import Services
-from shared.sync.doorbells import ring
 from shared.sync.failures import Failed, attempt
 from shared.sync.import_message import Found, import_later, import_message
+from shared.sync.jobs import enqueue
 from shared.sync.subscriptions import (
     care_by,
     mailbox_of_key,
@@ -23,14 +23,14 @@ from shared.sync.subscriptions import (
 from shared.sync.work import do_due_sweep
 
 NO_FAILURES: Final = 0
-CARE: Final = "care"
+MAINTENANCE: Final = "maintenance"
 NOTHING: Final = "nothing"
 
 
 async def receive_change(s: Services, hint: ChangeHint) -> str:
     """One hint; returns a word for the log, what was decided.
 
-    A failure becomes a todo; only a failing store lets the queue message come again.
+    A failure becomes a task; only a failing store lets the queue message come again.
     """
     mailbox = mailbox_of_key(hint.mailbox_key)
     if mailbox is None:
@@ -38,10 +38,10 @@ async def receive_change(s: Services, hint: ChangeHint) -> str:
     try:
         if hint.lifecycle_event is not None:
             await _lifecycle(s, mailbox, hint)
-            return CARE
+            return MAINTENANCE
         if hint.graph_message_id is not None:
             return await _message(s, mailbox, Found(hint.graph_message_id, hint.generation, hinted=True))
-    except GateShut:
+    except MailboxClosed:
         return Reason.DISCONNECTED.value
     return NOTHING
 
@@ -49,10 +49,10 @@ async def receive_change(s: Services, hint: ChangeHint) -> str:
 async def _message(s: Services, mailbox: MailboxRef, found: Found) -> str:
     done = await attempt(s, mailbox, NO_FAILURES, lambda: import_message(s, mailbox, found))
     if isinstance(done, Failed) and isinstance(done.verdict, PutOff):
-        todo = await import_later(s, mailbox, found, done.until, done.verdict.attempts)
-        await ring(s, mailbox, todo)
+        task = await import_later(s, mailbox, found, done.until, done.verdict.attempts)
+        await enqueue(s, mailbox, task)
     if isinstance(done, inbound.Wait):
-        await ring(s, mailbox, await import_later(s, mailbox, found, done.until, looks=done.counts))
+        await enqueue(s, mailbox, await import_later(s, mailbox, found, done.until, looks=done.counts))
     return done.reason.value if isinstance(done, inbound.Skip) else type(done).__name__.lower()
 
 
@@ -63,7 +63,11 @@ async def _lifecycle(s: Services, mailbox: MailboxRef, hint: ChangeHint) -> None
     later: of a subscription that is gone, the renewal finds out.
     """
     stored = await s.ledger.gate(mailbox)
-    if stored is None or stored.value.state is GateState.CLOSED or stored.value.generation != hint.generation:
+    if (
+        stored is None
+        or stored.value.state is FenceState.CLOSED
+        or stored.value.generation != hint.generation
+    ):
         return
     if stored.value.subscription_id != hint.subscription_id:
         return

@@ -10,16 +10,16 @@ from itertools import count
 
 from shared.domain import admission, inbound, renewals
 from shared.domain.errors import Ambiguous, PostbraidError, Throttled, Unavailable
-from shared.domain.model import Gate, MailboxRef, Outline, Reason, Right, Todo, Work
+from shared.domain.model import Mailbox, MailboxRef, Outline, Reason, Right, Task, TaskKind
 from shared.domain.retries import PutOff, waits_for_somebody
 from shared.services import Services
 from shared.state.ledger import Change
 from shared.sync.access import access_for
 from shared.sync.announce import connection_event
-from shared.sync.doorbells import moved, ring
 from shared.sync.failures import Failed, attempt
 from shared.sync.gatekeeping import respect_pause, through_gate
 from shared.sync.import_message import Found, import_later, import_message
+from shared.sync.jobs import enqueue, moved
 from shared.sync.revive_grant import note_grant_alive
 from shared.sync.subscriptions import recreate_subscription, renew_subscription
 
@@ -59,17 +59,17 @@ async def reconcile_mailbox(s: Services, mailbox: MailboxRef) -> None:
     try:
         await _read(s, mailbox, gate, part)
     except PostbraidError:
-        await _let_go(s, mailbox, gate, part)
+        await _release_lease(s, mailbox, gate, part)
         raise
     finished = await _finish(s, mailbox, gate, part)
     if finished is not None:
         await attempt(s, mailbox, 0, lambda: _look_after_subscription(s, mailbox, finished))
 
 
-async def _taken(s: Services, mailbox: MailboxRef) -> Gate | None:
+async def _taken(s: Services, mailbox: MailboxRef) -> Mailbox | None:
     """The gate under this worker's lease, so that a long sweep is not begun anew by each ring; None: not ours."""
 
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         now = s.clock.now()
         if not renewals.sweep_is_free(gate, now):
             return None
@@ -79,7 +79,7 @@ async def _taken(s: Services, mailbox: MailboxRef) -> Gate | None:
     return await through_gate(s, mailbox, None, make)
 
 
-async def _read(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) -> None:
+async def _read(s: Services, mailbox: MailboxRef, gate: Mailbox, part: _Slice) -> None:
     """Page by page, each asked for from the newest time seen.
 
     A mail that is touched meanwhile moves to the end, and a link that counts rows would then pass over another one.
@@ -100,10 +100,10 @@ async def _read(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) -> N
         since, link = (part.newest, None) if moved_on and part.newest else (since, page.next_link)
 
 
-async def _let_go(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) -> None:
+async def _release_lease(s: Services, mailbox: MailboxRef, gate: Mailbox, part: _Slice) -> None:
     """The sweep failed: others may try, and know which mail stopped it. Where even this fails, the lease runs out."""
 
-    async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(now_gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         if now_gate.sweep_leased_until != gate.sweep_leased_until:
             return None
         return replace(now_gate, sweep_leased_until=None, sweep_stopped_by=part.stopped_by), ()
@@ -112,7 +112,7 @@ async def _let_go(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) ->
         await through_gate(s, mailbox, gate.generation, make)
 
 
-async def _look_after_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> None:
+async def _look_after_subscription(s: Services, mailbox: MailboxRef, gate: Mailbox) -> None:
     """Renewal never rests on the timer alone. What fails here is tried again after the next sweep."""
     if renewals.notifications_fail(gate) or renewals.subscription_is_lost(gate, s.clock.now()):
         await recreate_subscription(s, mailbox)
@@ -120,7 +120,7 @@ async def _look_after_subscription(s: Services, mailbox: MailboxRef, gate: Gate)
         await renew_subscription(s, mailbox)
 
 
-async def _take(s: Services, mailbox: MailboxRef, gate: Gate, outline: Outline, part: _Slice) -> None:
+async def _take(s: Services, mailbox: MailboxRef, gate: Mailbox, outline: Outline, part: _Slice) -> None:
     """Decide on one mail; after this it is stored, foreign, or noted for another look."""
     part.newest = max(filter(None, (part.newest, outline.last_modified_at)), default=None)
     if outline.graph_message_id in part.taken:
@@ -150,7 +150,9 @@ def _remember(outline: Outline, part: _Slice) -> None:
         part.foreign.setdefault(ancestor.internet_message_id, []).append(outline)
 
 
-async def _take_answers(s: Services, mailbox: MailboxRef, gate: Gate, outline: Outline, part: _Slice) -> None:
+async def _take_answers(
+    s: Services, mailbox: MailboxRef, gate: Mailbox, outline: Outline, part: _Slice
+) -> None:
     """Mail that was foreign until this one was known: no later sweep would look at it again."""
     for answer in part.foreign.pop(outline.internet_message_id or "", []):
         part.taken.discard(answer.graph_message_id)
@@ -158,7 +160,7 @@ async def _take_answers(s: Services, mailbox: MailboxRef, gate: Gate, outline: O
 
 
 async def _pass_over(
-    s: Services, mailbox: MailboxRef, gate: Gate, found: Found, failed: Failed, part: _Slice
+    s: Services, mailbox: MailboxRef, gate: Mailbox, found: Found, failed: Failed, part: _Slice
 ) -> None:
     """One mail that cannot be read gets work of its own and holds up nobody (E-30); trouble of all ends the sweep.
 
@@ -177,17 +179,17 @@ def _late(outline: Outline, now: datetime) -> bool:
     return outline.received_at is not None and now - outline.received_at > renewals.LATE_AFTER
 
 
-def _cursor(gate: Gate, now_gate: Gate, part: _Slice) -> datetime:
+def _cursor(gate: Mailbox, now_gate: Mailbox, part: _Slice) -> datetime:
     """Where this slice ends, unless somebody moved the cursor back meanwhile."""
     moved = now_gate.sweep_cursor if now_gate.sweep_cursor != gate.sweep_cursor else None
     return min(part.cursor, moved) if moved is not None else part.cursor
 
 
-async def _finish(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) -> Gate | None:
+async def _finish(s: Services, mailbox: MailboxRef, gate: Mailbox, part: _Slice) -> Mailbox | None:
     """Move cursor and next sweep; judge the notifications when a whole sweep is over. Returns the gate afterwards."""
     now = s.clock.now()
 
-    async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]]:
+    async def make(now_gate: Mailbox) -> tuple[Mailbox, Sequence[Change]]:
         asked_anew = now_gate.sweep_at != gate.sweep_at
         planned = now if part.goes_on else renewals.next_sweep_at(now_gate, now)
         late = now_gate.sweep_late_found + part.late
@@ -204,19 +206,19 @@ async def _finish(s: Services, mailbox: MailboxRef, gate: Gate, part: _Slice) ->
             judged = renewals.after_sweep(now_gate, found_late=late > 0)
             value = replace(value, late_sweeps=judged.sweeps, degraded=judged.degraded)
         return value, [
-            *moved(Work.SWEEP, "", now_gate.sweep_at, value.sweep_at),
+            *moved(TaskKind.SWEEP, "", now_gate.sweep_at, value.sweep_at),
             *await _told(s, mailbox, now_gate, value),
         ]
 
     result = await through_gate(s, mailbox, gate.generation, make)
     if result is not None and result.sweep_at is not None and part.goes_on:
-        await ring(s, mailbox, Todo(result.sweep_at, Work.SWEEP, ""))
+        await enqueue(s, mailbox, Task(result.sweep_at, TaskKind.SWEEP, ""))
     if result is not None and result.grant_dead:
         await note_grant_alive(s, mailbox, result.connection_id, Right.READ)
     return result
 
 
-async def _told(s: Services, mailbox: MailboxRef, before: Gate, after: Gate) -> tuple[Change, ...]:
+async def _told(s: Services, mailbox: MailboxRef, before: Mailbox, after: Mailbox) -> tuple[Change, ...]:
     """The CRM hears it once when notifications begin to fail, and once when they work again."""
     if before.degraded == after.degraded or after.grant_dead:
         return ()

@@ -10,7 +10,7 @@ from shared.domain.model import (
     Direction,
     Evidence,
     FetchedMessage,
-    Gate,
+    Mailbox,
     MailboxRef,
     MessageIndex,
     MessageRecord,
@@ -41,7 +41,7 @@ class Known:
 async def imported(
     s: Services,
     mailbox: MailboxRef,
-    gate: Gate,
+    gate: Mailbox,
     message: FetchedMessage,
     judged: Judged,
     belongs: admission.Belongs,
@@ -113,7 +113,7 @@ async def _index(
 async def _record(
     s: Services,
     mailbox: MailboxRef,
-    gate: Gate,
+    gate: Mailbox,
     thread: Thread,
     message: FetchedMessage,
     judged: Judged,

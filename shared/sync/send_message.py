@@ -25,7 +25,7 @@ async def send_message(s: Services, mailbox: MailboxRef, key: str, due_at: datet
 
     `due_at` is the time that was rung for: when the row has another by now, somebody was faster, and its own ring
     comes.
-    Raises what the provider and the store raise: the caller sets the send back (`set_back_send`).
+    Raises what the provider and the store raise: the caller sets the send back (`reschedule_send`).
     """
     stored = await s.ledger.find(mailbox, OutboxItem, key)
     if stored is None or (due_at is not None and due_at != stored.value.due_at):

@@ -11,7 +11,7 @@ from shared.domain.errors import (
     MessageRefused,
     RowChanged,
 )
-from shared.domain.model import Gate, MailboxRef, OutboxItem, Phase, Reason, Todo, Work
+from shared.domain.model import Mailbox, MailboxRef, OutboxItem, Phase, Reason, Task, TaskKind
 from shared.ports import Access
 from shared.services import Services
 from shared.state.codec import Stored
@@ -19,7 +19,7 @@ from shared.state.ledger import Change
 from shared.sync.access import access_for
 from shared.sync.announce import failed_event
 from shared.sync.deliver_event import deliver_now
-from shared.sync.doorbells import moved, ring
+from shared.sync.jobs import enqueue, moved
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Sending:
     s: Services
     mailbox: MailboxRef
     stored: Stored[OutboxItem]
-    gate: Gate
+    gate: Mailbox
 
     @property
     def item(self) -> OutboxItem:
@@ -52,18 +52,18 @@ async def save(work: Sending, item: OutboxItem, *changes: Change) -> bool:
 
 
 def moved_send(old: OutboxItem, due_at: datetime | None) -> list[Change]:
-    """The todo of a send moves with the row that names its time, and takes its failures along."""
-    return moved(Work.SEND, old.key, old.due_at, due_at, old.attempts)
+    """The task of a send moves with the row that names its time, and takes its failures along."""
+    return moved(TaskKind.SEND, old.key, old.due_at, due_at, old.attempts)
 
 
 async def postpone(s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem], until: datetime) -> None:
-    """Move the send's todo; no attempt is counted."""
+    """Move the send's task; no attempt is counted."""
     item = replace(stored.value, due_at=until, lease_until=None, updated_at=s.clock.now())
     try:
         await s.ledger.write(mailbox, stored.changed(item), *moved_send(stored.value, until))
     except RowChanged:
         return
-    await ring(s, mailbox, Todo(until, Work.SEND, item.key, item.attempts))
+    await enqueue(s, mailbox, Task(until, TaskKind.SEND, item.key, item.attempts))
 
 
 async def fail(

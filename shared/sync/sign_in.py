@@ -30,7 +30,7 @@ class Departure:
 async def start_sign_in(s: Services, ticket: str) -> Departure:
     """Redeem a ticket: keep the sign-in's record, bind the browser. Raises LinkUnusable, ProviderUnavailable."""
     start = await s.sessions.take(StartTicket, ticket)
-    state, cookie = s.chance.token(32), s.chance.token(32)
+    state, cookie = s.random.token(32), s.random.token(32)
     hint = start.user.addresses[0] if start.user.addresses else None
     url, flow = await s.sign_in.begin(state=state, login_hint=hint)
     sealed = await s.sealer.seal(start.tenant_id, _flow_place(state), msgspec.json.encode(flow))
@@ -62,7 +62,7 @@ async def finish_sign_in(s: Services, cookie: str | None, response: Mapping[str,
 
 
 async def _keep_pending(s: Services, taken: SignInState, grant: Grant, profile: Profile) -> str:
-    secret = s.chance.token(32)
+    secret = s.random.token(32)
     sealed = await s.sealer.seal(taken.tenant_id, pending_place(secret), msgspec.json.encode(grant))
     pending = PendingConnection(
         tenant_id=taken.tenant_id,

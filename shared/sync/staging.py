@@ -16,7 +16,7 @@ INLINE_CHARACTERS: Final = 24_000
 
 async def stage(s: Services, tenant_id: str, content: bytes, content_type: str) -> str:
     """Keep bytes; returns the blob's random name."""
-    name = f"{tenant_id}/{s.chance.token(24)}"
+    name = f"{tenant_id}/{s.random.token(24)}"
     await s.blobs.put(keys.STAGING, name, content, content_type)
     return name
 

@@ -9,17 +9,17 @@ from datetime import timedelta
 from shared.domain import outbound
 from shared.domain.errors import (
     Ambiguous,
-    GateShut,
     ItemGone,
+    MailboxClosed,
     MessageRefused,
     RowChanged,
     Throttled,
     Unavailable,
 )
-from shared.domain.model import Draft, Gate, OutboxItem, Phase, Todo, Work
+from shared.domain.model import Draft, Mailbox, OutboxItem, Phase, Task, TaskKind
 from shared.state.ledger import Change
-from shared.sync.doorbells import ring
 from shared.sync.gatekeeping import pause, through_gate
+from shared.sync.jobs import enqueue
 from shared.sync.open_thread import thread_changes
 from shared.sync.send_row import Sending, fail, moved_send, refusal_reason, save
 
@@ -41,14 +41,14 @@ async def to_sending(work: Sending, draft: Draft) -> bool:
         updated_at=now,
     )
 
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]]:
+    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]]:
         changes = [work.stored.changed(item), *moved_send(work.item, check_at)]
         changes += await thread_changes(s, work.mailbox, gate, item, draft)
         return replace(gate, last_thread_activity_at=now), changes
 
     try:
         await through_gate(s, work.mailbox, item.generation, make)
-    except (GateShut, RowChanged):
+    except (MailboxClosed, RowChanged):
         return False
     fresh = await s.ledger.find(work.mailbox, OutboxItem, item.key)
     if fresh is None or fresh.value != item:
@@ -83,7 +83,7 @@ async def submit(work: Sending) -> None:
         updated_at=now,
     )
     if await save(work, done, *moved_send(item, confirm_at)):
-        await ring(s, work.mailbox, Todo(confirm_at, Work.SEND, item.key))
+        await enqueue(s, work.mailbox, Task(confirm_at, TaskKind.SEND, item.key))
 
 
 async def _when_the_pause_is_over(work: Sending, seconds: float) -> None:
@@ -94,4 +94,4 @@ async def _when_the_pause_is_over(work: Sending, seconds: float) -> None:
         work.item, send_tried_at=None, awaited_since=None, lease_until=None, due_at=until, updated_at=now
     )
     if await save(work, item, *moved_send(work.item, until)):
-        await ring(work.s, work.mailbox, Todo(until, Work.SEND, item.key, item.attempts))
+        await enqueue(work.s, work.mailbox, Task(until, TaskKind.SEND, item.key, item.attempts))

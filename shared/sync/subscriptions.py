@@ -20,16 +20,16 @@ from shared.domain.errors import (
     Unavailable,
     UpstreamSurprise,
 )
-from shared.domain.model import Gate, MailboxRef, Right, Subscription, SubscriptionState, Todo, Work
+from shared.domain.model import Mailbox, MailboxRef, Right, Subscription, SubscriptionState, Task, TaskKind
 from shared.domain.retries import UNFORESEEN_SECONDS, PutOff
 from shared.ports import Access
 from shared.services import Services
+from shared.state.dead_letters import SubscriptionNote
 from shared.state.ledger import Change, Erase, new
-from shared.state.letters import SubscriptionNote
 from shared.sync.access import access_for
-from shared.sync.doorbells import moved, ring
 from shared.sync.failures import Failed
 from shared.sync.gatekeeping import pause, respect_pause, through_gate
+from shared.sync.jobs import enqueue, moved
 from shared.sync.revive_grant import note_grant_alive
 
 # Delivery pauses when the token behind a subscription expires, and Graph asks to re-authorise before: with the same
@@ -41,7 +41,7 @@ MOST_FAILURES: Final = len(UNFORESEEN_SECONDS)
 LOOKS_AT_A_NEIGHBOUR: Final = 5
 
 
-async def ensure_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate:
+async def ensure_subscription(s: Services, mailbox: MailboxRef, gate: Mailbox) -> Mailbox:
     """The gate with a live subscription, the stored one or a fresh one, before the first mail leaves (R2).
 
     Later, mail is found by sweeps too: a send does not wait until Graph reaches us again. Raises what the provider
@@ -64,17 +64,17 @@ async def ensure_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> G
 class _Intent:
     """The gate that says `pending`, and what it said before."""
 
-    gate: Gate
+    gate: Mailbox
     before: SubscriptionState
 
 
-async def create_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate:
+async def create_subscription(s: Services, mailbox: MailboxRef, gate: Mailbox) -> Mailbox:
     """Intent first, then Graph, then what it granted; what was there before, or a crash left, is removed last (E-27).
 
     So at every moment some subscription stands, and who was so slow that another took over removes only its own.
     """
     intent = await _pending(s, mailbox, gate)
-    if isinstance(intent, Gate):
+    if isinstance(intent, Mailbox):
         return intent
     access = access_for(s, mailbox, intent.gate)
     granted, filtered = await _subscribe(s, mailbox, access, intent.gate)
@@ -88,7 +88,7 @@ async def create_subscription(s: Services, mailbox: MailboxRef, gate: Gate) -> G
     return recorded
 
 
-async def _of_a_neighbour(s: Services, mailbox: MailboxRef) -> Gate:
+async def _of_a_neighbour(s: Services, mailbox: MailboxRef) -> Mailbox:
     """The gate with the subscription that another worker made. Raises ProviderUnavailable while it is at it."""
     stored = await s.ledger.gate(mailbox)
     if stored is None or not renewals.is_subscribed(stored.value, s.clock.now()):
@@ -96,14 +96,14 @@ async def _of_a_neighbour(s: Services, mailbox: MailboxRef) -> Gate:
     return stored.value
 
 
-async def _pending(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate | _Intent:
+async def _pending(s: Services, mailbox: MailboxRef, gate: Mailbox) -> Mailbox | _Intent:
     """Write the intent; or, when a neighbour is at it, wait for what comes of that.
 
     Raises ProviderUnavailable when the neighbour takes long.
     """
     intent: _Intent | None = None
 
-    async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(now_gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         nonlocal intent
         intent = None
         now = s.clock.now()
@@ -124,14 +124,14 @@ async def _pending(s: Services, mailbox: MailboxRef, gate: Gate) -> Gate | _Inte
     raise ProviderUnavailable("The subscription is just being made.", retry_after_seconds=5.0)
 
 
-def _another(now_gate: Gate, gate: Gate) -> bool:
+def _another(now_gate: Mailbox, gate: Mailbox) -> bool:
     """Whether somebody has made a subscription since this gate was read."""
     active = now_gate.subscription is SubscriptionState.ACTIVE
     return active and now_gate.subscription_id != gate.subscription_id
 
 
 async def _subscribe(
-    s: Services, mailbox: MailboxRef, access: Access, gate: Gate
+    s: Services, mailbox: MailboxRef, access: Access, gate: Mailbox
 ) -> tuple[Subscription, bool]:
     """Drafts are filtered out at Graph; where it refuses the filter, unfiltered (drafts are then skipped here)."""
     for filtered in (True, False) if gate.subscription_filtered else (False,):
@@ -140,7 +140,7 @@ async def _subscribe(
                 access,
                 notification_url=s.addresses.notifications,
                 lifecycle_url=s.addresses.lifecycle,
-                client_state=s.client_states.mint(mailbox_key(mailbox), gate.generation, s.chance.token(6)),
+                client_state=s.client_states.mint(mailbox_key(mailbox), gate.generation, s.random.token(6)),
                 expires_at=renewals.wanted_expiry(s.clock.now()),
                 filtered=filtered,
             )
@@ -174,13 +174,13 @@ async def _remove_spares(s: Services, mailbox: MailboxRef, access: Access, forme
 
 
 async def _record(
-    s: Services, mailbox: MailboxRef, gate: Gate, granted: Subscription, *, filtered: bool
-) -> Gate | None:
+    s: Services, mailbox: MailboxRef, gate: Mailbox, granted: Subscription, *, filtered: bool
+) -> Mailbox | None:
     """What was granted; None when this worker was so slow that another has taken over."""
     now = s.clock.now()
-    renew = renewals.renew_at(granted.expires_at, now, s.chance.fraction())
+    renew = renewals.renew_at(granted.expires_at, now, s.random.jitter())
 
-    async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(now_gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         if now_gate.pending_since != gate.pending_since:
             return None
         value = replace(
@@ -196,20 +196,20 @@ async def _record(
             sweep_cursor=now_gate.sweep_cursor or now,
             sweep_at=now_gate.sweep_at or now + renewals.SWEEP_ACTIVE_EVERY,
         )
-        changes = [*moved(Work.RENEW, "", now_gate.renew_at, renew)]
+        changes = [*moved(TaskKind.RENEW, "", now_gate.renew_at, renew)]
         if now_gate.sweep_at is None and value.sweep_at is not None:
-            changes.append(new(Todo(value.sweep_at, Work.SWEEP, "")))
+            changes.append(new(Task(value.sweep_at, TaskKind.SWEEP, "")))
         return value, changes
 
     result = await through_gate(s, mailbox, gate.generation, make)
     if result is not None:
-        await s.letters.note_subscription(
+        await s.dead_letters.note_subscription(
             mailbox, SubscriptionNote(granted.subscription_id, "created", granted.expires_at, now)
         )
     return result
 
 
-async def renew_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
+async def renew_subscription(s: Services, mailbox: MailboxRef) -> Mailbox | None:
     """Renew and re-authorise in one PATCH; a subscription that is gone is recreated and its gap swept.
 
     One whose clientState was made with a former key is replaced: renewing would keep that key in use for ever.
@@ -229,28 +229,28 @@ async def renew_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
         granted = await s.mail.renew(access, gate.subscription_id or "", renewals.wanted_expiry(now))
     except SubscriptionGone:
         return await recreate_subscription(s, mailbox)
-    renew = renewals.renew_at(granted.expires_at, now, s.chance.fraction())
+    renew = renewals.renew_at(granted.expires_at, now, s.random.jitter())
 
-    async def make(now_gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(now_gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         if now_gate.subscription_id != granted.subscription_id:
             return None
         value = replace(now_gate, subscription_expires_at=granted.expires_at, renew_at=renew)
-        return value, moved(Work.RENEW, "", now_gate.renew_at, renew)
+        return value, moved(TaskKind.RENEW, "", now_gate.renew_at, renew)
 
     result = await through_gate(s, mailbox, gate.generation, make)
-    await s.letters.note_subscription(
+    await s.dead_letters.note_subscription(
         mailbox, SubscriptionNote(granted.subscription_id, "renewed", granted.expires_at, now)
     )
     await _may_subscribe(s, mailbox, result)
     return result
 
 
-async def _may_subscribe(s: Services, mailbox: MailboxRef, gate: Gate | None) -> None:
+async def _may_subscribe(s: Services, mailbox: MailboxRef, gate: Mailbox | None) -> None:
     if gate is not None and gate.grant_dead:
         await note_grant_alive(s, mailbox, gate.connection_id, Right.SUBSCRIBE)
 
 
-async def recreate_subscription(s: Services, mailbox: MailboxRef) -> Gate | None:
+async def recreate_subscription(s: Services, mailbox: MailboxRef) -> Mailbox | None:
     """A new subscription instead of one that is lost, brings too little or speaks under a former key.
 
     The old one goes when the new one stands. The sweep that closes the gap is due at once.
@@ -267,10 +267,10 @@ async def sweep_now(s: Services, mailbox: MailboxRef) -> None:
     """Bring the mailbox's sweep forward to now."""
     now = s.clock.now()
 
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         if gate.sweep_at is None or gate.sweep_at <= now:
             return None
-        return replace(gate, sweep_at=now), moved(Work.SWEEP, "", gate.sweep_at, now)
+        return replace(gate, sweep_at=now), moved(TaskKind.SWEEP, "", gate.sweep_at, now)
 
     await through_gate(s, mailbox, None, make)
 
@@ -279,37 +279,40 @@ async def care_by(s: Services, mailbox: MailboxRef, wait: timedelta) -> None:
     """Have the subscription renewed and the mailbox swept after that time at the latest; a sweep under way goes on."""
     until = s.clock.now() + wait
 
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
+    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
         if gate.renew_at is None or gate.sweep_at is None:
             return None
         renew, sweep = min(gate.renew_at, until), min(gate.sweep_at, until)
-        changes = [*moved(Work.RENEW, "", gate.renew_at, renew), *moved(Work.SWEEP, "", gate.sweep_at, sweep)]
+        changes = [
+            *moved(TaskKind.RENEW, "", gate.renew_at, renew),
+            *moved(TaskKind.SWEEP, "", gate.sweep_at, sweep),
+        ]
         return (replace(gate, renew_at=renew, sweep_at=sweep), changes) if changes else None
 
     if await through_gate(s, mailbox, None, make) is not None:
-        for work in (Work.RENEW, Work.SWEEP):
-            await ring(s, mailbox, Todo(until, work, ""))
+        for kind in (TaskKind.RENEW, TaskKind.SWEEP):
+            await enqueue(s, mailbox, Task(until, kind, ""))
 
 
-async def set_back_care(s: Services, mailbox: MailboxRef, work: Work, failed: Failed) -> None:
+async def reschedule_maintenance(s: Services, mailbox: MailboxRef, kind: TaskKind, failed: Failed) -> None:
     """Move a failed sweep or renewal; one that was given up is tried each hour, for nothing else watches over it."""
     until, attempts = failed.at + GIVEN_UP_EVERY, MOST_FAILURES
     if isinstance(failed.verdict, PutOff):
         until, attempts = failed.until, failed.verdict.attempts
 
-    async def make(gate: Gate) -> tuple[Gate, Sequence[Change]] | None:
-        old = gate.sweep_at if work is Work.SWEEP else gate.renew_at
+    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
+        old = gate.sweep_at if kind is TaskKind.SWEEP else gate.renew_at
         if old is None or old > failed.at:
             return None
         value = (
             replace(gate, sweep_at=until, sweep_leased_until=None)
-            if work is Work.SWEEP
+            if kind is TaskKind.SWEEP
             else replace(gate, renew_at=until)
         )
-        return value, [Erase(Todo(old, work, "")), new(Todo(until, work, "", attempts))]
+        return value, [Erase(Task(old, kind, "")), new(Task(until, kind, "", attempts))]
 
     if await through_gate(s, mailbox, None, make) is not None:
-        await ring(s, mailbox, Todo(until, work, "", attempts))
+        await enqueue(s, mailbox, Task(until, kind, "", attempts))
 
 
 def mailbox_key(mailbox: MailboxRef) -> str:

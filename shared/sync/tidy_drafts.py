@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.domain import outbound
-from shared.domain.model import Gate, GateState, MailboxRef, OutboxItem
+from shared.domain.model import FenceState, Mailbox, MailboxRef, OutboxItem
 from shared.services import Services
 from shared.state.codec import Stored
 from shared.sync.access import access_for
@@ -12,14 +12,14 @@ from shared.sync.send_row import tidied
 
 
 async def tidy_drafts(
-    s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem], gate: Gate | None
+    s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem], gate: Mailbox | None
 ) -> None:
     """Look once for what carries the send's key, delete the drafts among it that nobody needs.
 
     Raises what the provider raises: the caller sets the send back.
     """
     item = stored.value
-    if gate is not None and gate.state is GateState.OPEN and gate.generation == item.generation:
+    if gate is not None and gate.state is FenceState.OPEN and gate.generation == item.generation:
         respect_pause(gate, s.clock.now())
         access = access_for(s, mailbox, gate)
         found = await s.mail.find_by_key(access, item.key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.domain import admission
-from shared.domain.model import Gate, MailboxRef, MessageIndex, Outline, Thread
+from shared.domain.model import Mailbox, MailboxRef, MessageIndex, Outline, Thread
 from shared.ports import Access
 from shared.services import Services
 from shared.state.codec import Stored
@@ -29,7 +29,7 @@ class Traced:
 
 
 async def evidence_for(
-    s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline
+    s: Services, mailbox: MailboxRef, gate: Mailbox, access: Access, outline: Outline
 ) -> Traced | None:
     """Tags first; the people of the mail are asked for only when its conversation_id is known.
 
@@ -48,7 +48,7 @@ async def evidence_for(
 
 
 async def _by_conversation(
-    s: Services, mailbox: MailboxRef, gate: Gate, access: Access, outline: Outline
+    s: Services, mailbox: MailboxRef, gate: Mailbox, access: Access, outline: Outline
 ) -> Traced | None:
     if outline.conversation_id is None:
         return None

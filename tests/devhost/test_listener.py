@@ -30,8 +30,8 @@ def hosted(queues: MemoryQueues, work: Callable[[func.QueueMessage], Any], **rul
 
     @app.route(route="ring")
     @app.queue_output(arg_name="out", queue_name="jobs", connection="X")
-    async def ring(req: func.HttpRequest, out: func.Out[str]) -> func.HttpResponse:
-        out.set("rung")
+    async def enqueue(req: func.HttpRequest, out: func.Out[str]) -> func.HttpResponse:
+        out.set("enqueued")
         return func.HttpResponse("ok")
 
     config = {"version": "2.0", "extensions": {"queues": rules}}
@@ -54,7 +54,7 @@ async def eventually(check: Callable[[], bool]) -> None:
 
 
 def test_back_off_grows_to_the_longest() -> None:
-    """100 ms after work; then around a doubling, with chance, up to maxPollingInterval."""
+    """100 ms after work; then around a doubling, with random, up to maxPollingInterval."""
     back_off = BackOff(2.0, random.Random(1))
     pauses = [back_off.next_seconds(found=False) for _ in range(8)]
     for number, pause in enumerate(pauses[:4]):
@@ -126,7 +126,7 @@ async def test_an_output_wakes_the_listener() -> None:
         listener.back_off._empty_looks = 20
         await asyncio.sleep(0.3)  # the loop has gone to sleep for a minute
         await ask(host, "GET", "/api/ring")
-        await eventually(lambda: got == [b"rung"])
+        await eventually(lambda: got == [b"enqueued"])
 
 
 async def test_trouble_with_the_storage_passes() -> None:

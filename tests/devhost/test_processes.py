@@ -37,7 +37,7 @@ def tell(word):
 
 @app.route(route="ring", methods=["POST"])
 @app.queue_output(arg_name="out", queue_name="jobs-%STAMP%", connection="DataStorage")
-async def ring(req: func.HttpRequest, out: func.Out[str]) -> func.HttpResponse:
+async def enqueue(req: func.HttpRequest, out: func.Out[str]) -> func.HttpResponse:
     tell("ring")
     out.set("job")
     return func.HttpResponse(helping.GREETING)
@@ -71,7 +71,7 @@ class Running:
     def words(self) -> list[str]:
         return [words[0] for words in self.told()]
 
-    def ring(self) -> str:
+    def enqueue(self) -> str:
         return httpx.post(f"{self.address}/api/ring", timeout=5).raise_for_status().text
 
     def children(self) -> list[int]:
@@ -150,7 +150,7 @@ def address_of(folder: Path, process: subprocess.Popen[str]) -> str:
 def test_each_group_in_its_own_process(tmp_path: Path, azurite: Azurite) -> None:
     """HTTP, queue and timer functions run in processes of their own; each ran the hook; a stop leaves none behind."""
     with started(tmp_path, azurite) as running:
-        assert running.ring() == "hello"
+        assert running.enqueue() == "hello"
         eventually(lambda: "work" in running.words())
         clock = OffsetClock(tmp_path / "clock")
         # Again and again: a timer whose process looks at the clock for the first time after a jump has missed nothing.
@@ -199,19 +199,19 @@ def _answers(address: str) -> bool:
 def test_reload(tmp_path: Path, azurite: Azurite) -> None:
     """With --reload a changed file starts the app again, even after it could not be imported."""
     with started(tmp_path, azurite, "--reload", "--group", "all-in-one") as running:
-        assert running.ring() == "hello"
+        assert running.enqueue() == "hello"
         good = (tmp_path / "function_app.py").read_text()
         (tmp_path / "function_app.py").write_text("this is no Python")
         eventually(lambda: "could not start" in (tmp_path / "log").read_text())
         (tmp_path / "function_app.py").write_text(good.replace("helping.GREETING", "'changed'"))
         eventually(lambda: _answers(running.address))
-        assert running.ring() == "changed"
+        assert running.enqueue() == "changed"
 
 
 def test_all_in_one(tmp_path: Path, azurite: Azurite) -> None:
     """One process serves everything, and Ctrl-C ends it."""
     with started(tmp_path, azurite, "--group", "all-in-one") as running:
-        running.ring()
+        running.enqueue()
         eventually(lambda: "work" in running.words())
         assert {words[1] for words in running.told()} == {str(running.process.pid)}
         running.process.send_signal(signal.SIGINT)

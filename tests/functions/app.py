@@ -167,7 +167,7 @@ class App:
         answer = await self.confirmed(await self.signed_in(await self.page_session(user_id, key), mailbox))
         assert answer.status == 200, answer.text
 
-    async def tick(self, name: str = "ring_due_work", *, past_due: bool = False) -> None:
+    async def tick(self, name: str = "enqueue_due_work", *, past_due: bool = False) -> None:
         """A timer of ours ticks."""
         await timers()[name](timer=TimerRequest(past_due=past_due))
 

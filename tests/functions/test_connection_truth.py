@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.errors import (
-    GateShut,
     GrantDead,
+    MailboxClosed,
     MailboxUnusable,
     OutcomeUnknown,
     ProviderUnavailable,
@@ -20,7 +20,7 @@ from shared.domain.errors import (
     Throttled,
     UpstreamSurprise,
 )
-from shared.domain.model import Gate, MailboxRef
+from shared.domain.model import Mailbox, MailboxRef
 from shared.state import keys
 from shared.storage.api import Row
 from shared.storage.memory.calls import Call, no_hook
@@ -34,7 +34,7 @@ async def status(app: App, user_id: str = "u_ann") -> str:
     return str((await app.v1("GET", f"users/{user_id}/connection")).json()["status"])
 
 
-async def gate(app: App) -> Gate:
+async def gate(app: App) -> Mailbox:
     """The gate of the one mailbox there is."""
     (mailbox_id,) = await app.services.tenants.mailboxes(app.tenant.tenant_id)
     stored = await app.services.ledger.gate(MailboxRef(app.tenant.tenant_id, mailbox_id))
@@ -180,11 +180,11 @@ async def test_the_fence_knows_the_connection(ready: App) -> None:
     (mailbox_id,) = await ready.services.tenants.mailboxes(ready.tenant.tenant_id)
     mailbox, ours = MailboxRef(ready.tenant.tenant_id, mailbox_id), (await gate(ready)).connection_id
 
-    async def make(now: Gate) -> tuple[Gate, tuple[()]]:
+    async def make(now: Mailbox) -> tuple[Mailbox, tuple[()]]:
         return now, ()
 
     assert await through_gate(ready.services, mailbox, 1, make, ours)
-    with pytest.raises(GateShut):
+    with pytest.raises(MailboxClosed):
         await through_gate(ready.services, mailbox, 1, make, "con_other")
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from shared.domain.model import Todo, Work
+from shared.domain.model import Task, TaskKind
 from tests.functions.app import BEA_ADDRESS, App
 from tests.functions.test_connection_truth import status
 from tests.functions.test_grants import die
 from tests.functions.test_send_ends import mailbox_of
 
 
-async def looks_to_come(app: App) -> list[Todo]:
+async def looks_to_come(app: App) -> list[Task]:
     """Mails that somebody will look at again."""
-    found = await app.services.ledger.todos(mailbox_of(app), app.clock.now() + timedelta(days=9), limit=None)
-    return [one.value for one in found if one.value.work is Work.RETRY_IMPORT]
+    found = await app.services.ledger.tasks(mailbox_of(app), app.clock.now() + timedelta(days=9), limit=None)
+    return [one.value for one in found if one.value.kind is TaskKind.RETRY_IMPORT]
 
 
 async def test_mail_that_arrives_meanwhile_is_no_work(begun: App) -> None:

@@ -14,12 +14,12 @@ from shared.state import keys
 from shared.state.codec import Stored
 from shared.sync.endpoint import open_endpoint
 from tests.functions.app import App
-from tests.functions.world import PEPPER
 from tests.functions.fakes import FakeAnswer
+from tests.functions.world import PEPPER
 
 
-async def letters(app: App) -> list[str]:
-    """The dead letters of deliveries, as written."""
+async def dead_letters(app: App) -> list[str]:
+    """The dead dead_letters of deliveries, as written."""
     rows = await app.tables.query(keys.DEAD_LETTERS, keys.DELIVERIES, "", "~")
     return [str(row.values["data"]) for row in rows]
 
@@ -61,7 +61,7 @@ async def test_what_was_due_when_it_went_off_is_not_tried(begun: App) -> None:
 
 async def test_the_owner_finds_one_letter(gone: App) -> None:
     """However many events wait."""
-    found = await letters(gone)
+    found = await dead_letters(gone)
     assert len(found) == 1
     assert "endpoint_gone" in found[0]
     assert gone.tenant.tenant_id in found[0]
@@ -133,7 +133,7 @@ async def test_an_event_that_is_refused_three_times_is_a_dead_letter(begun: App,
     await begun.later(minutes=50)
     tried = begun.crm.tried.count(begun.crm.tried[-1])
     assert tried == 3
-    found = await letters(begun)
+    found = await dead_letters(begun)
     assert len(found) == 1
     assert f"refused:{status}" in found[0]
     assert begun.crm.tried[-1] in found[0]
@@ -153,7 +153,7 @@ async def test_an_event_without_content_is_not_tried(begun: App) -> None:
     for name in await begun.staged():
         await begun.blobs.delete(keys.STAGING, name)
     await begun.later(hours=1)
-    assert (len(begun.crm.tried), await letters(begun)) == (tried, [])
+    assert (len(begun.crm.tried), await dead_letters(begun)) == (tried, [])
 
 
 # ---- keys and secrets

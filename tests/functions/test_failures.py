@@ -22,7 +22,7 @@ from tests.functions.app import App, send_body
 BEA = "bea@fabrikam.example"
 
 
-async def letters(app: App) -> list[dict[str, Any]]:
+async def dead_letters(app: App) -> list[dict[str, Any]]:
     """Every dead letter."""
     rows = app.tables.query_partitions(keys.DEAD_LETTERS, "", "~")
     return [json.loads(str(row.values["data"])) async for row in rows]
@@ -51,7 +51,7 @@ async def test_trouble_of_graph_does_not_end_a_send(ready: App, errors: list[Exc
     await ready.later(minutes=50)
     assert await status(ready, message_id) == "sent"
     assert ready.mail.calls.count("send") == 1
-    assert await letters(ready) == []
+    assert await dead_letters(ready) == []
 
 
 async def test_a_send_waits_for_its_user_however_long(ready: App) -> None:
@@ -77,7 +77,7 @@ async def test_a_send_that_breaks_in_a_way_nobody_foresaw_is_given_up_and_kept(r
     await ready.later(minutes=40)
     assert await status(ready, message_id) == "failed"
     assert ready.mail.calls.count("create_draft") == 5
-    assert [one["cause"] for one in await letters(ready)] == ["given_up:KeyError"]
+    assert [one["cause"] for one in await dead_letters(ready)] == ["given_up:KeyError"]
     assert ready.crm.last["reason"]["code"] == "gave_up"
 
 
@@ -94,7 +94,7 @@ async def test_an_unreadable_mail_is_given_up_and_holds_up_nobody(begun: App, er
     await begun.later(hours=3)
     assert 5 <= looks <= 10  # each sweep of its ten minutes sees it once more
     assert begun.mail.calls.count("fetch") - looks == 1
-    assert [one["queue"] for one in await letters(begun)] == [keys.CARE]
+    assert [one["queue"] for one in await dead_letters(begun)] == [keys.MAINTENANCE]
     assert begun.crm.types().count("message.received") == 1
 
 
@@ -119,7 +119,7 @@ async def test_a_delivery_that_breaks_is_parked_and_kept(begun: App) -> None:
     tried = len(begun.crm.tried)
     await begun.later(hours=2)
     assert len(begun.crm.tried) - tried <= 5
-    assert [one["cause"] for one in await letters(begun)] == ["given_up:RuntimeError"]
+    assert [one["cause"] for one in await dead_letters(begun)] == ["given_up:RuntimeError"]
     feed = (await begun.v1("GET", "events")).json()["events"]
     assert "message.received" in [one["type"] for one in feed]
 
@@ -149,7 +149,7 @@ async def test_a_mailbox_that_cannot_be_asked_ends_a_send_as_unknown(ready: App)
     assert ready.mail.calls.count("send") == 1
 
 
-def no_ring_for_sends(call: Call) -> None:
+def no_message_for_sends(call: Call) -> None:
     """The queue of sends fails in a way that nobody foresaw."""
     if (call.operation, call.place) == ("put", (keys.OUTBOX,)):
         raise RuntimeError("odd")
@@ -162,10 +162,10 @@ async def test_waking_that_fails_does_not_ring_for_ever(begun: App) -> None:
     await begun.v1("POST", "messages", json=send_body("m-2"))
     await begun.pump()
     begun.sign_in.dead = False
-    begun.queues.before = no_ring_for_sends
+    begun.queues.before = no_message_for_sends
     await begun.connect()
     await begun.later(hours=2)
-    assert [one["cause"] for one in await letters(begun)] == ["given_up:RuntimeError"]
+    assert [one["cause"] for one in await dead_letters(begun)] == ["given_up:RuntimeError"]
     begun.queues.before = no_hook
     await begun.later(days=1)
     assert begun.mail.calls.count("send") == 2

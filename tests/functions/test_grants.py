@@ -197,7 +197,7 @@ async def test_a_lost_doorbell_of_a_repair_forgets_nobody(begun: App) -> None:
     cookie = await begun.signed_in(await begun.page_session())
 
     def fail(call: Call) -> None:
-        if call.writes and call.place[0] == keys.CARE:
+        if call.writes and call.place[0] == keys.MAINTENANCE:
             raise StoreUnavailable
 
     begun.queues.before = fail
@@ -220,10 +220,10 @@ async def test_a_crash_while_waking_forgets_nobody(begun: App) -> None:
     await begun.connect()
     begun.queues.before = fail
     with pytest.raises(StoreUnavailable):
-        await begun.pump(keys.CARE)
+        await begun.pump(keys.MAINTENANCE)
     begun.queues.before = no_hook
-    for message in await begun.queues.receive(keys.CARE, 32, 0):
-        await begun.queues.delete(keys.CARE, message)
+    for message in await begun.queues.receive(keys.MAINTENANCE, 32, 0):
+        await begun.queues.delete(keys.MAINTENANCE, message)
     await begun.later(minutes=8)
     assert len(begun.mail.sent) == 2
 

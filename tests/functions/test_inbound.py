@@ -77,7 +77,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "no tags at all": {},
     "a reply to somebody else's": {"in_reply_to": "<theirs@x.example>"},
     "a long foreign thread": {"references": tuple(f"<{n}@x.example>" for n in range(80))},
-    "our Message-ID in other letters": {"in_reply_to": "<DRAFT-1@NORTHWIND.EXAMPLE>"},
+    "our Message-ID in other dead_letters": {"in_reply_to": "<DRAFT-1@NORTHWIND.EXAMPLE>"},
     "without ids": {"internet_message_id": None, "conversation_id": None},
 }
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.model import Address, Todo, Work
+from shared.domain.model import Address, Task, TaskKind
 from shared.state.ledger import new
 from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App
 from tests.functions.test_send_ends import mailbox_of
@@ -15,8 +15,8 @@ from tests.functions.test_send_ends import mailbox_of
 async def busy(app: App, deliveries: int) -> None:
     """So many events wait for a CRM that is down."""
     for number in range(deliveries):
-        todo = Todo(app.clock.now(), Work.DELIVER, f"20260101T000000.000000Z|evt_{number}")
-        await app.services.ledger.write(mailbox_of(app), new(todo))
+        task = Task(app.clock.now(), TaskKind.DELIVER, f"20260101T000000.000000Z|evt_{number}")
+        await app.services.ledger.write(mailbox_of(app), new(task))
 
 
 @pytest.mark.parametrize("deliveries", [0, 120])

@@ -19,8 +19,8 @@ from shared.domain.model import MailboxRef, Subscription, SubscriptionState
 from shared.sync.subscriptions import care_by, recreate_subscription
 from tests.functions.app import App
 from tests.functions.fake_mail import FakeMail
-from tests.functions.test_care import lifecycle, reply
 from tests.functions.test_connection_truth import gate
+from tests.functions.test_maintenance import lifecycle, reply
 
 CANNOT = [ProviderUnavailable, Ambiguous, UpstreamSurprise]
 

@@ -11,7 +11,7 @@ from shared.domain.errors import StoreUnavailable
 from shared.security.client_state import ClientStateSigner
 from shared.state import keys
 from shared.storage.memory import Call
-from shared.sync.doorbells import Changes, decode_job
+from shared.sync.jobs import Changes, decode_job
 from shared.sync.subscriptions import mailbox_key
 from tests.builders import MAILBOX
 from tests.functions.answers import problem
@@ -56,7 +56,7 @@ TOKENS = {
     "encoded twice": "%56alidation%3A%20Testing",
     "a plus": "a+b=c&d",
     "markup": "<script>alert(1)</script>",
-    "other letters": "Prüfung \u2713",
+    "other dead_letters": "Prüfung \u2713",
     "the longest": "x" * 2048,
 }
 

@@ -7,37 +7,37 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.model import GateState, Todo, Work
+from shared.domain.model import FenceState, Task, TaskKind
 from shared.state.ledger import Erase, new
 from tests.functions.app import App
 from tests.functions.test_connection_truth import gate
 from tests.functions.test_making_subscriptions import mailbox
 
-MAILBOX_WORK = (Work.SWEEP, Work.RENEW)
+MAILBOX_WORK = (TaskKind.SWEEP, TaskKind.RENEW)
 
 
 async def closed(app: App, paused: timedelta = timedelta()) -> None:
     """As a disconnect leaves it: the times of care still stand in rows."""
     stored = await app.services.ledger.gate(mailbox(app))
     assert stored
-    shut = replace(stored.value, state=GateState.CLOSED, paused_until=app.clock.now() + paused)
+    shut = replace(stored.value, state=FenceState.CLOSED, paused_until=app.clock.now() + paused)
     await app.services.ledger.open_gate(mailbox(app), stored.changed(shut))
 
 
 async def due(app: App) -> list[str]:
     """Care that is planned, with its time."""
-    todos = await app.services.ledger.todos(mailbox(app), app.clock.now() + timedelta(days=400), 1000)
-    return sorted(f"{one.value.work} {one.value.due_at}" for one in todos if one.value.work in MAILBOX_WORK)
+    tasks = await app.services.ledger.tasks(mailbox(app), app.clock.now() + timedelta(days=400), 1000)
+    return sorted(f"{one.value.kind} {one.value.due_at}" for one in tasks if one.value.kind in MAILBOX_WORK)
 
 
-@pytest.mark.parametrize("gone", [None, Work.SWEEP, Work.RENEW])
-async def test_the_care_of_before_is_forgotten(begun: App, gone: Work | None) -> None:
+@pytest.mark.parametrize("gone", [None, TaskKind.SWEEP, TaskKind.RENEW])
+async def test_the_care_of_before_is_forgotten(begun: App, gone: TaskKind | None) -> None:
     """Also where one of its rows is gone already; the new connection plans its own with its first send."""
     await closed(begun)
     old = await gate(begun)
-    at = old.sweep_at if gone is Work.SWEEP else old.renew_at
+    at = old.sweep_at if gone is TaskKind.SWEEP else old.renew_at
     if gone is not None and at is not None:
-        await begun.services.ledger.write(mailbox(begun), Erase(Todo(at, gone, "")))
+        await begun.services.ledger.write(mailbox(begun), Erase(Task(at, gone, "")))
     await begun.connect()
     assert await due(begun) == []
     await begun.sent("m-2")
@@ -53,11 +53,11 @@ async def test_a_pause_outlives_the_connection(begun: App) -> None:
     assert (await gate(begun)).paused_until == until
 
 
-@pytest.mark.parametrize("work", MAILBOX_WORK)
-async def test_a_row_of_care_that_nothing_names_is_taken_away(begun: App, work: Work) -> None:
+@pytest.mark.parametrize("kind", MAILBOX_WORK)
+async def test_a_row_of_care_that_nothing_names_is_taken_away(begun: App, kind: TaskKind) -> None:
     """Instead of ringing every minute for ever; what the gate names stays."""
     before = await due(begun)
-    orphan = Todo(begun.clock.now(), work, "")
+    orphan = Task(begun.clock.now(), kind, "")
     await begun.services.ledger.write(mailbox(begun), new(orphan))
     await begun.later(minutes=1)
     await begun.tick("renew_subscriptions")
@@ -69,7 +69,7 @@ async def test_care_of_a_closed_gate_is_taken_away(begun: App) -> None:
     """It falls due once, and is gone."""
     await closed(begun)
     begun.clock.forward(days=8)
-    for name in ("ring_due_work", "renew_subscriptions"):
+    for name in ("enqueue_due_work", "renew_subscriptions"):
         await begun.tick(name)
     await begun.pump()
     assert await due(begun) == []

@@ -100,7 +100,7 @@ async def days_go_by(app: App, days: int) -> None:
     for _ in range(days * 24):
         app.clock.forward(hours=1)
         await app.tick()
-        await app.pump(keys.CARE, keys.DELIVERIES)
+        await app.pump(keys.MAINTENANCE, keys.DELIVERIES)
 
 
 async def status(app: App, message_id: str) -> dict[str, Any]:
@@ -198,7 +198,7 @@ async def test_a_crash_between_bytes_and_rows_is_done_again(begun: App) -> None:
     begun.tables.before = crash
     await begun.tick()
     with pytest.raises(StoreUnavailable):
-        await begun.pump(keys.CARE)
+        await begun.pump(keys.MAINTENANCE)
     begun.store_up()
     await days_go_by(begun, 1)
     assert await whole(begun) == [False, False]
@@ -217,7 +217,7 @@ async def test_many_mails_are_erased_in_slices(begun: App, monkeypatch: pytest.M
         await begun.answered()
     begun.clock.forward(days=7, minutes=10)
     await begun.tick()
-    await begun.pump(keys.CARE)
+    await begun.pump(keys.MAINTENANCE)
     assert (await whole(begun)).count(False) == 3
     await begun.later(minutes=20)
     assert (await whole(begun)).count(False) == 7
@@ -233,8 +233,8 @@ async def test_a_walk_that_fails_is_done_later(begun: App) -> None:
     begun.clock.forward(days=8)
     begun.services.ledger.events = fail  # type: ignore[method-assign,assignment]  # a fault of ours
     await begun.later(hours=2)
-    letters = await begun.tables.query(keys.DEAD_LETTERS, keys.CARE, "", "~")
-    assert ["given_up:RuntimeError" in str(one.values["data"]) for one in letters] == [True]
+    dead_letters = await begun.tables.query(keys.DEAD_LETTERS, keys.MAINTENANCE, "", "~")
+    assert ["given_up:RuntimeError" in str(one.values["data"]) for one in dead_letters] == [True]
     begun.services.ledger.events = broken  # type: ignore[method-assign]  # mended
     await days_go_by(begun, 2)
     assert await whole(begun) == [False]

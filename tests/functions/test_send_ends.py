@@ -17,7 +17,7 @@ from shared.domain.errors import (
     ProviderUnavailable,
     Throttled,
 )
-from shared.domain.model import DraftContent, GateState, MailboxRef, Todo, Work
+from shared.domain.model import DraftContent, FenceState, MailboxRef, Task, TaskKind
 from tests.functions.app import App
 from tests.functions.test_unknown_outcomes import vanished
 
@@ -27,10 +27,10 @@ def mailbox_of(app: App) -> MailboxRef:
     return MailboxRef(app.tenant.tenant_id, ids.mailbox_id(app.tenant.tenant_id, "tid-1", "oid-ann"))
 
 
-async def todos(app: App) -> list[Todo]:
+async def tasks(app: App) -> list[Task]:
     """Sends that somebody will come back to."""
-    found = await app.services.ledger.todos(mailbox_of(app), app.clock.now() + timedelta(days=400))
-    return [one.value for one in found if one.value.work is Work.SEND]
+    found = await app.services.ledger.tasks(mailbox_of(app), app.clock.now() + timedelta(days=400))
+    return [one.value for one in found if one.value.kind is TaskKind.SEND]
 
 
 async def days(app: App, number: int) -> None:
@@ -48,9 +48,9 @@ async def test_nobody_looks_for_ever(ready: App) -> None:
     """After a week the search ends; the send stays what it is, unknown, and was told so once."""
     message_id = await vanished(ready)
     await days(ready, 6)
-    assert await todos(ready)
+    assert await tasks(ready)
     await days(ready, 2)
-    assert await todos(ready) == []
+    assert await tasks(ready) == []
     asked = ready.mail.calls.count("locate")
     await days(ready, 1)
     assert ready.mail.calls.count("locate") == asked
@@ -86,11 +86,11 @@ async def test_a_send_of_a_connection_that_ended_is_not_rung_for_for_ever(ready:
     ledger, mailbox = ready.services.ledger, mailbox_of(ready)
     gate = await ledger.gate(mailbox)
     assert gate is not None
-    await ledger.open_gate(mailbox, gate.changed(replace(gate.value, state=GateState.CLOSED)))
+    await ledger.open_gate(mailbox, gate.changed(replace(gate.value, state=FenceState.CLOSED)))
     await ready.later(hours=1)
     assert await ready.standing(message_id) == ("needs_attention", "outcome_unknown")
     assert ready.crm.types() == ["connection.connected", "message.unconfirmed"]
-    assert (await todos(ready), ready.mail.calls.count("locate")) == ([], 0)
+    assert (await tasks(ready), ready.mail.calls.count("locate")) == ([], 0)
 
 
 # ---- the grant dies
@@ -136,7 +136,7 @@ async def test_a_draft_that_still_lies_there_means_that_it_failed(ready: App) ->
     assert ready.crm.types() == ["connection.connected", "message.failed"]
     assert list(ready.mail.drafts) == ["draft-1"]
     assert (ready.mail.calls.count("create_draft"), ready.mail.calls.count("send")) == (1, 1)
-    assert await todos(ready) == []
+    assert await tasks(ready) == []
 
 
 async def test_its_user_may_send_it(ready: App) -> None:
@@ -172,7 +172,7 @@ async def test_drafts_of_other_builds_are_taken_away(ready: App) -> None:
     await ready.later(minutes=12)
     assert list(ready.mail.drafts) == ["draft-of-the-user"]
     assert list(ready.mail.deleted) == ["draft-unanswered"]
-    assert (len(ready.mail.sent), await todos(ready)) == (1, [])
+    assert (len(ready.mail.sent), await tasks(ready)) == (1, [])
     assert ready.mail.calls.count("delete_draft") == 1
 
 
@@ -181,7 +181,7 @@ async def test_a_plain_send_costs_no_look(ready: App) -> None:
     await ready.accepted()
     await ready.later(minutes=30)
     assert "find_by_key" not in ready.mail.calls
-    assert await todos(ready) == []
+    assert await tasks(ready) == []
 
 
 @pytest.mark.parametrize("step", ["find_by_key", "delete_draft"])
@@ -194,7 +194,7 @@ async def test_trouble_while_tidying_up_is_tried_again(ready: App, step: str, er
     ready.mail.next[step] = [error]
     await ready.later(minutes=20)
     assert list(ready.mail.drafts) == ["draft-of-the-user"]
-    assert (await ready.standing(message_id), await todos(ready)) == (("sent", None), [])
+    assert (await ready.standing(message_id), await tasks(ready)) == (("sent", None), [])
 
 
 @pytest.mark.parametrize("error", [GrantDead(), MailboxUnusable(), ZeroDivisionError()], ids=repr)
@@ -203,7 +203,7 @@ async def test_tidying_up_is_given_up(ready: App, error: Exception) -> None:
     message_id = await second_build(ready)
     ready.mail.next["find_by_key"] = [error] * 20
     await ready.later(hours=2)
-    assert await todos(ready) == []
+    assert await tasks(ready) == []
     assert await ready.standing(message_id) == ("sent", None)
 
 
@@ -214,7 +214,7 @@ async def test_the_draft_of_a_refused_send_is_taken_away(ready: App) -> None:
     await ready.later(minutes=12)
     assert await ready.standing(message_id) == ("failed", "invalid_recipient")
     assert (ready.mail.drafts, list(ready.mail.deleted)) == ({}, ["draft-1"])
-    assert await todos(ready) == []
+    assert await tasks(ready) == []
 
 
 async def test_a_mailbox_that_takes_no_subscription_ends_the_send(ready: App) -> None:

@@ -33,7 +33,7 @@ async def cost(app: App, work: Awaitable[object]) -> Counter[str]:
 
 
 async def test_a_foreign_mail(begun: App) -> None:
-    """Gate, seen row, token, tags: read, and nothing written."""
+    """Mailbox, seen row, token, tags: read, and nothing written."""
     number = begun.mail.receive("else@x.example")
     assert await cost(begun, begun.arrives(number)) == {"table": 5, "queue": 2}
 

@@ -9,7 +9,7 @@ import azure.functions as func
 import pytest
 
 from shared.domain.errors import ProviderUnavailable, StoreUnavailable, Throttled
-from shared.domain.model import Todo, Work
+from shared.domain.model import Task, TaskKind
 from shared.state import keys
 from shared.state.ledger import new
 from shared.sync.reconcile_mailbox import PAGES_A_SLICE
@@ -75,10 +75,10 @@ async def test_two_workers_do_not_sweep_the_same_mailbox(begun: App) -> None:
     """A ring for a sweep that somebody is at costs a read, and not a second sweep (E-4)."""
     begun.clock.forward(minutes=16)
     await begun.tick()
-    (message,) = await begun.queues.receive(keys.CARE, 32)
+    (message,) = await begun.queues.receive(keys.MAINTENANCE, 32)
     before = begun.mail.calls.count("sweep")
     job = func.QueueMessage(id=message.id, body=message.text)
-    await asyncio.gather(*(workers()[keys.CARE](msg=job) for _ in range(4)))
+    await asyncio.gather(*(workers()[keys.MAINTENANCE](msg=job) for _ in range(4)))
     assert begun.mail.calls.count("sweep") - before == 1
 
 
@@ -145,11 +145,11 @@ async def test_renewals_are_rung_behind_a_crowd_of_other_work(begun: App) -> Non
     mailbox = mailbox_of_key(begun.mail.client_states[-1].split(".")[1])
     assert mailbox is not None
     for number in range(200):
-        todo = Todo(begun.clock.now(), Work.RETRY_IMPORT, f"AAMk-{number}")
-        await begun.services.ledger.write(mailbox, new(todo))
+        task = Task(begun.clock.now(), TaskKind.RETRY_IMPORT, f"AAMk-{number}")
+        await begun.services.ledger.write(mailbox, new(task))
     begun.clock.forward(days=6.3)
     await begun.tick("renew_subscriptions")
-    await begun.pump(keys.CARE)
+    await begun.pump(keys.MAINTENANCE)
     assert begun.mail.calls.count("renew") == 1
 
 

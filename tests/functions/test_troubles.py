@@ -16,7 +16,7 @@ from shared.domain.errors import (
     Throttled,
     UpstreamSurprise,
 )
-from shared.domain.model import Gate, MailboxRef
+from shared.domain.model import Mailbox, MailboxRef
 from shared.storage.memory import Call
 from shared.storage.memory.calls import no_hook
 from tests.functions.answers import problem
@@ -24,7 +24,7 @@ from tests.functions.app import BEA_ADDRESS, App, send_body
 from tests.functions.fakes import FakeAnswer
 
 
-async def gate(app: App) -> Gate:
+async def gate(app: App) -> Mailbox:
     """The gate of the one mailbox there is."""
     (mailbox_id,) = await app.services.tenants.mailboxes(app.tenant.tenant_id)
     stored = await app.services.ledger.gate(MailboxRef(app.tenant.tenant_id, mailbox_id))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from shared.domain.errors import MailboxUnusable
 from tests.functions.app import App
-from tests.functions.test_care import reply
 from tests.functions.test_connection_truth import status
+from tests.functions.test_maintenance import reply
 
 
 async def test_a_mailbox_that_graph_does_not_know_is_told_once(begun: App) -> None:

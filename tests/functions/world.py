@@ -18,7 +18,7 @@ from shared.state.codec import Stored, encode
 from shared.state.tenants import KEYS_PARTITION
 from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
 from shared.storage.stores import Stores
-from tests.builders import SeededChance, StillClock
+from tests.builders import SeededRandom, StillClock
 from tests.functions.app import WEBHOOK_SECRET, App
 from tests.functions.fake_mail import FakeMail
 from tests.functions.fakes import FakeCrm, FakeFetcher, FakeSignIn
@@ -56,7 +56,7 @@ async def _no_sleep(_: float) -> None:
 @asynccontextmanager
 async def open_app(folder: Path) -> AsyncIterator[App]:
     """The app with two tenants."""
-    clock, chance = StillClock(), SeededChance()
+    clock, random = StillClock(), SeededRandom()
     tables, blobs, queues = MemoryTables(), MemoryBlobs(clock), MemoryQueues(clock)
     mail, sign_in, crm, fetcher = FakeMail(clock=clock), FakeSignIn(clock=clock), FakeCrm(), FakeFetcher()
 
@@ -64,7 +64,7 @@ async def open_app(folder: Path) -> AsyncIterator[App]:
         return replace(built, mail=mail, sign_in=sign_in, crm=crm, fetcher=fetcher)
 
     stores = Stores(tables, blobs, queues)
-    parts = bootstrap.Parts(clock=clock, chance=chance, sleep=_no_sleep, stores=stores, wrap=wrap)
+    parts = bootstrap.Parts(clock=clock, random=random, sleep=_no_sleep, stores=stores, wrap=wrap)
     services = bootstrap.build(_settings(folder), parts)
     await create_storage(services)
     keyring = ApiKeyring(PEPPER)
@@ -72,7 +72,7 @@ async def open_app(folder: Path) -> AsyncIterator[App]:
     async def make_key(
         tenant_id: str, scopes: tuple[str, ...] = SCOPES, expires_at: datetime | None = None
     ) -> str:
-        key, record = keyring.mint(tenant_id, chance, scopes)
+        key, record = keyring.mint(tenant_id, random, scopes)
         kept = encode(Stored(replace(record, expires_at=expires_at)))
         await tables.insert(keys.TENANTS, KEYS_PARTITION, record.key_id, kept)
         return key

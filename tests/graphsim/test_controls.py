@@ -137,7 +137,7 @@ async def test_the_user_works_in_outlook(lab: Lab, app: App) -> None:
 
 
 async def test_one_seed_one_world() -> None:
-    """The same seed gives the same ids and chances, another one others."""
+    """The same seed gives the same ids and randoms, another one others."""
 
     def ids(seed: int) -> list[Any]:
         made = build_simulator(SimulatorConfig(seed=seed), VirtualClock()).world

@@ -20,7 +20,7 @@ CALM = {"notification_duplicates": "never", "notification_order": "in_order", "r
 
 @pytest.fixture
 async def calm(lab: Lab) -> Lab:
-    """The simulator with nothing left to chance."""
+    """The simulator with nothing left to random."""
     await lab.knobs(**CALM)
     return lab
 

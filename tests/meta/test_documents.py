@@ -1,4 +1,4 @@
-"""What the documents promise exists, and what exists can be found from the README."""
+"""What the documents add exists, and what exists can be found from the README."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def _catches_all(handler: ast.ExceptHandler) -> bool:
 
 
 def test_the_clock_is_injected() -> None:
-    """Rules, use cases and state never ask the machine for the time, for chance or for sleep."""
+    """Rules, use cases and state never ask the machine for the time, for random or for sleep."""
     forbidden = {
         "time.time",
         "time.sleep",

@@ -26,12 +26,12 @@ HTTP = {
     "upload_file": ("POST", "v1/files"),
 }
 QUEUES = {
-    "work_care": ("care", "DataStorage"),
+    "work_maintenance": ("maintenance", "DataStorage"),
     "work_changes": ("changes", "DataStorage"),
     "work_deliveries": ("deliveries", "DataStorage"),
     "work_outbox": ("outbox", "DataStorage"),
 }
-TIMERS = {"renew_subscriptions": "0 */15 * * * *", "ring_due_work": "0 * * * * *"}
+TIMERS = {"renew_subscriptions": "0 */15 * * * *", "enqueue_due_work": "0 * * * * *"}
 
 
 def described(bindings: list[dict[str, object]]) -> tuple[str, object]:

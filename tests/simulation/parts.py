@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import random
 from base64 import urlsafe_b64encode
 
@@ -15,7 +16,7 @@ APP, CRM, SIM, SECURE = (
 )
 
 
-class SeededChance:
+class SeededRandom:
     """The product's randomness, repeated by a seed."""
 
     def __init__(self, seed: int) -> None:
@@ -23,13 +24,13 @@ class SeededChance:
 
     def token(self, size_bytes: int = 32) -> str:
         """base64url without padding."""
-        return urlsafe_b64encode(self.data(size_bytes)).rstrip(b"=").decode()
+        return urlsafe_b64encode(self.bytes(size_bytes)).rstrip(b"=").decode()
 
-    def data(self, size_bytes: int) -> bytes:
+    def bytes(self, size_bytes: int) -> builtins.bytes:
         """Bytes."""
         return self._random.randbytes(size_bytes)
 
-    def fraction(self) -> float:
+    def jitter(self) -> float:
         """A number in [0, 1)."""
         return self._random.random()
 

@@ -79,7 +79,7 @@ class Remembered:
         heard = [one["id"] for one in await self.stage.crm_events()]
         poison = [
             queue
-            for queue in ("changes", "outbox", "deliveries", "care")
+            for queue in ("changes", "outbox", "deliveries", "maintenance")
             if await self.world.services.queues.count(f"{queue}-poison")
         ]
         return [

@@ -32,7 +32,7 @@ from shared.services import Services
 from shared.settings import Settings
 from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
 from shared.storage.stores import Stores
-from tests.simulation.parts import APP, CRM, SECURE, SIM, Router, SeededChance
+from tests.simulation.parts import APP, CRM, SECURE, SIM, Router, SeededRandom
 
 ROOT = Path(__file__).parents[2]
 MOST_LOOKS = 24
@@ -80,7 +80,7 @@ class OneProcess:
 
     async def tick(self) -> None:
         """Both timers, then the work they ring for."""
-        await self.host.run_timer("ring_due_work")
+        await self.host.run_timer("enqueue_due_work")
         await self.host.run_timer("renew_subscriptions")
         await self.quiet()
 
@@ -127,7 +127,7 @@ async def one_process(
     clock, router = VirtualClock(), Router()
     settings = Settings.load(environment(folder))
     stores = Stores(MemoryTables(), MemoryBlobs(clock=clock), MemoryQueues(clock=clock))
-    services = _services(settings, stores, clock, router, SeededChance(seed), wrap)
+    services = _services(settings, stores, clock, router, SeededRandom(seed), wrap)
     async with httpx.AsyncClient(transport=router) as wire:
         simulator = _simulator(settings, seed, knobs or {}, clock, wire)
         await create_storage(services)
@@ -160,13 +160,13 @@ def _services(
     stores: Stores,
     clock: VirtualClock,
     router: Router,
-    chance: SeededChance,
+    random: SeededRandom,
     wrap: Wrap | None,
 ) -> Services:
     async def no_sleep(_seconds: float) -> None:
         return
 
-    parts = bootstrap.Parts(clock=clock, chance=chance, sleep=no_sleep, stores=stores, http=router, wrap=wrap)
+    parts = bootstrap.Parts(clock=clock, random=random, sleep=no_sleep, stores=stores, http=router, wrap=wrap)
     return bootstrap.build(settings, parts)
 
 

@@ -14,14 +14,14 @@ import pytest
 import structlog
 
 from shared import bootstrap
-from shared.bootstrap import Parts, SystemChance, SystemClock, build, replace_parts, replaced, services
+from shared.bootstrap import Parts, SystemClock, SystemRandom, build, replace_parts, replaced, services
 from shared.domain.errors import InvalidRequest
 from shared.services import Addresses, Services
 from shared.settings import Settings, SettingsError
 from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
 from shared.storage.stores import Stores
 from shared.telemetry import Counters
-from tests.builders import NOW, SeededChance, StillClock
+from tests.builders import NOW, SeededRandom, StillClock
 from tests.unit.security.outside import Pieces
 from tests.unit.test_settings import CLOUD, HOME, LONG
 
@@ -35,7 +35,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 def parts() -> Parts:
     clock = StillClock()
     stores = Stores(MemoryTables(), MemoryBlobs(clock), MemoryQueues(clock))
-    return Parts(clock=clock, chance=SeededChance(), stores=stores)
+    return Parts(clock=clock, random=SeededRandom(), stores=stores)
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def test_building_asks_nobody(environ: dict[str, str]) -> None:
 
 
 def test_what_is_handed_in_is_used(environ: dict[str, str], parts: Parts) -> None:
-    """Clock, chance and stores of a test, or of the development host's world."""
+    """Clock, random and stores of a test, or of the development host's world."""
     built = build(Settings.load(environ), parts)
-    assert (built.clock, built.chance) == (parts.clock, parts.chance)
+    assert (built.clock, built.random) == (parts.clock, parts.random)
     assert parts.stores is not None
     assert (built.tables, built.blobs, built.queues) == (
         parts.stores.tables,
@@ -183,13 +183,13 @@ def test_the_real_clock_is_aware() -> None:
 
 def test_real_chance_is_as_long_as_asked_and_never_the_same() -> None:
     """From the operating system."""
-    chance = SystemChance()
-    assert len(chance.token()) == 43
-    assert len(chance.token(12)) == 16
-    assert len(chance.data(16)) == 16
-    assert len({chance.token() for _ in range(50)} | {chance.data(8).hex() for _ in range(50)}) == 100
-    assert all(0 <= chance.fraction() < 1 for _ in range(100))
-    assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", chance.token()) for _ in range(50))
+    random = SystemRandom()
+    assert len(random.token()) == 43
+    assert len(random.token(12)) == 16
+    assert len(random.bytes(16)) == 16
+    assert len({random.token() for _ in range(50)} | {random.bytes(8).hex() for _ in range(50)}) == 100
+    assert all(0 <= random.jitter() < 1 for _ in range(100))
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", random.token()) for _ in range(50))
 
 
 def test_a_deployment_that_could_not_seal_does_not_start() -> None:

@@ -218,7 +218,7 @@ def test_words_as_html(raw: str, html: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=40))
 def test_words_survive_the_way_there_and_back(word: str) -> None:
-    """Any letters, also those that mean something in HTML."""
+    """Any dead_letters, also those that mean something in HTML."""
     assert html_to_text(text_to_html(word)) == word
 
 

@@ -163,7 +163,7 @@ VALUES = st.recursive(
 
 @given(VALUES, st.booleans())
 def test_what_a_program_writes_is_read_as_it_was_meant(value: Any, escaped: bool) -> None:
-    """Any value, with its letters escaped or not."""
+    """Any value, with its dead_letters escaped or not."""
     assert read(json.dumps(value, ensure_ascii=escaped).encode()) == value
 
 

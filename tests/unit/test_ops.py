@@ -22,7 +22,7 @@ from shared.state import keys
 from shared.state.tenants import webhook_secret_place
 from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
 from shared.storage.stores import Stores
-from tests.builders import SeededChance, StillClock
+from tests.builders import SeededRandom, StillClock
 from tests.unit.test_settings import HOME, LONG
 
 PEPPER = LONG["pepper"]
@@ -48,7 +48,7 @@ def bench(tmp_path: Path) -> Bench:
     clock = StillClock()
     stores = Stores(MemoryTables(), MemoryBlobs(clock), MemoryQueues(clock))
     closed: list[str] = []
-    parts = bootstrap.Parts(clock=clock, chance=SeededChance(), stores=stores)
+    parts = bootstrap.Parts(clock=clock, random=SeededRandom(), stores=stores)
     made = bootstrap.build(Settings.load(environ), parts)
     return Bench(made, environ, closed)
 

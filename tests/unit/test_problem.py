@@ -76,7 +76,7 @@ def test_a_type_has_one_title_and_one_status() -> None:
         (errors.ItemGone(), 410, "gone"),
         (errors.CrmMessageIdReused(), 409, "crm-message-id-reused"),
         (errors.NoActiveConnection(), 409, "no-active-connection"),
-        (errors.GateShut(), 409, "no-active-connection"),
+        (errors.MailboxClosed(), 409, "no-active-connection"),
         (errors.MailboxTaken(), 409, "mailbox-taken"),
         (errors.LinkUnusable(), 409, "link-unusable"),
         (errors.SignInFailed("denied"), 400, "sign-in-failed"),
@@ -109,7 +109,7 @@ def test_a_detail_is_of_the_case() -> None:
 
 
 def test_bad_fields_are_named() -> None:
-    """Each by a pointer, letters of all scripts as they are."""
+    """Each by a pointer, dead_letters of all scripts as they are."""
     fields = (FieldError("/to/0/address", "not an email address"), FieldError("/b\u00fc~1r", "\u00fcber"))
     document = shown(errors.InvalidRequest("Not so.", fields))[2]
     assert document["errors"] == [{"pointer": one.pointer, "detail": one.detail} for one in fields]

@@ -146,14 +146,18 @@ async def test_a_notification_becomes_a_queue_job(functions: dict[str, Any], wor
     world.touched.clear()
     done = await runtime.invocation_request(invocation(work, metadata, msg=message))
     assert done.result.exception is None, done.result.exception.message
-    assert ("Mailbox", "ten_1|mbx_2", "gate") in world.touched  # it asked for the gate of that very mailbox
+    assert (
+        "Mailbox",
+        "ten_1|mbx_2",
+        "mailbox",
+    ) in world.touched  # it asked for the gate of that very mailbox
 
 
 async def test_a_queue_job_that_is_nonsense(functions: dict[str, Any], world: World) -> None:
     """A body that no code of ours wrote is a failure, which the host counts until it is poison."""
     message, metadata = queued("no job")
     answer = await runtime.invocation_request(
-        invocation(functions["work_care"].function_id, metadata, msg=message)
+        invocation(functions["work_maintenance"].function_id, metadata, msg=message)
     )
     assert answer.result.status == 0
 
@@ -162,7 +166,7 @@ async def test_a_timer(functions: dict[str, Any], world: World) -> None:
     """A turn that is past due runs, and buries what lies in a poison queue."""
     await world.services.queues.ensure(["care-poison"])
     await world.services.queues.put("care-poison", "crashed")
-    timer = functions["ring_due_work"].function_id
+    timer = functions["enqueue_due_work"].function_id
     answer = await runtime.invocation_request(invocation(timer, timer=timed(past_due=True)))
     assert answer.result.exception is None, answer.result.exception.message
     assert answer.return_value is None

@@ -1,11 +1,11 @@
-"""Who is connected to what: tenants, users, mailboxes, the gate, and what a sign-in gives."""
+"""Who is connected to what: tenants, users, mailboxes, the mailbox, and what a sign-in gives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.domain.model.words import ConnectionStatus, GateState, Right, SubscriptionState
+from shared.domain.model.words import ConnectionStatus, FenceState, Right, SubscriptionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,10 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Mailbox:
     """The row that says whether a mailbox lets anything in or out, and for which generation.
 
-    Every write that lets something pass merges this row under If-Match; so a closed gate stops even a worker
+    Every write that lets something pass merges this row under If-Match; so a closed mailbox stops even a worker
     that read it while it stood open. Subscription and sweep state live here because they change with it.
     `client_state_key`: which key the subscription's clientState was made with.
     `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good,
@@ -93,7 +93,7 @@ class Gate:
     user_id: str
     address: str
     generation: int
-    state: GateState
+    state: FenceState
     aliases: tuple[str, ...] = ()
     paused_until: datetime | None = None
     subscription: SubscriptionState = SubscriptionState.NONE

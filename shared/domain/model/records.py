@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared.domain.model.sends import StagedFile
-from shared.domain.model.words import Direction, Origin, Reason, Work
+from shared.domain.model.words import Direction, Origin, Reason, TaskKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +121,14 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True)
-class Todo:
+class Task:
     """Work that is due at a time. The row is the truth, a queue message only its doorbell (E-1).
 
     `attempts` are failures, `looks` those that found nothing yet: neither uses up the other's tries.
     """
 
     due_at: datetime
-    work: Work
+    kind: TaskKind
     ref: str
     attempts: int = 0
     since: datetime | None = None

@@ -15,7 +15,7 @@ class ConnectionStatus(StrEnum):
     DISCONNECTED = "disconnected"
 
 
-class GateState(StrEnum):
+class FenceState(StrEnum):
     """Whether a mailbox lets anything in or out."""
 
     OPEN = "open"
@@ -114,8 +114,8 @@ class Reason(StrEnum):
     GAVE_UP = "gave_up"
 
 
-class Work(StrEnum):
-    """What a `todo` row asks for."""
+class TaskKind(StrEnum):
+    """What a `task` row asks for."""
 
     SEND = "send"
     DELIVER = "deliver"

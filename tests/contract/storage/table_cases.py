@@ -237,11 +237,11 @@ class TableStoreCases:
     async def test_query_partitions_reads_a_range_of_them(self, store: TableStore, table: str) -> None:
         """An audit reads partitions by range, and rows within them by range."""
         for partition in ["t1|a", "t1|b", "t2|a"]:
-            for row in ["gate", "out:1", "out:2"]:
+            for row in ["mailbox", "out:1", "out:2"]:
                 await store.insert(table, partition, row, {})
         found = [(row.partition, row.row) async for row in store.query_partitions(table, "t1|", "t1}")]
         assert found == [
-            (partition, row) for partition in ("t1|a", "t1|b") for row in ("gate", "out:1", "out:2")
+            (partition, row) for partition in ("t1|a", "t1|b") for row in ("mailbox", "out:1", "out:2")
         ]
         found = [(row.partition, row.row) async for row in store.query_partitions(table, row_from="out:2")]
         assert found == [("t1|a", "out:2"), ("t1|b", "out:2"), ("t2|a", "out:2")]
@@ -357,12 +357,12 @@ class TableStoreCases:
     async def test_transactions_exclude_each_other(self, store: TableStore, table: str) -> None:
         """Of transactions over the same gate exactly one gets through, and only its rows are there."""
         for turn in range(5):
-            gate = await store.insert(table, f"p{turn}", "gate", {"x": 0})
+            gate = await store.insert(table, f"p{turn}", "mailbox", {"x": 0})
             attempts = (
                 store.transact(
                     table,
                     f"p{turn}",
-                    [Insert(f"out:{n}", {}), Replace("gate", {"x": n}, gate), Insert(f"todo:{n}", {})],
+                    [Insert(f"out:{n}", {}), Replace("mailbox", {"x": n}, gate), Insert(f"task:{n}", {})],
                 )
                 for n in range(12)
             )
@@ -370,11 +370,11 @@ class TableStoreCases:
             assert [type(one) for one in results if not isinstance(one, list)] == [RowChanged] * 11
             (winner,) = (number for number, one in enumerate(results) if isinstance(one, list))
             assert [row.row for row in await store.query(table, f"p{turn}")] == [
-                "gate",
+                "mailbox",
                 f"out:{winner}",
-                f"todo:{winner}",
+                f"task:{winner}",
             ]
-            assert (await self._values(store, table, f"p{turn}", "gate"))["x"] == winner
+            assert (await self._values(store, table, f"p{turn}", "mailbox"))["x"] == winner
 
     async def test_counting_up_loses_nothing(self, store: TableStore, table: str) -> None:
         """Read, add one, write under the ETag, again when refused: concurrent counters add up."""

@@ -40,7 +40,7 @@ LONG_DOMAIN = ".".join(["a" * 63] * 3 + ["example"])
     ],
 )
 def test_plain_addresses_may_be_recipients(text: str) -> None:
-    """Also with letters beyond ASCII on either side of the @ (RFC 6531)."""
+    """Also with dead_letters beyond ASCII on either side of the @ (RFC 6531)."""
     assert is_address(text)
 
 
@@ -134,7 +134,7 @@ def test_the_same_address_in_two_spellings(one: str, other: str) -> None:
     ],
 )
 def test_two_addresses_stay_two(one: str, other: str) -> None:
-    """Tags and dots count, and letters that only look alike are others."""
+    """Tags and dots count, and dead_letters that only look alike are others."""
     assert comparable_address(one) != comparable_address(other)
 
 

@@ -16,8 +16,8 @@ from shared.domain.admission import (
     thread_is_active,
     thread_takes,
 )
-from shared.domain.model import Evidence, Gate, MessageIndex, Outline, People, Thread
-from tests.builders import ANN, BEA, CAL, NOW, THREAD, gate, index, later, outline, people, thread
+from shared.domain.model import Evidence, Mailbox, MessageIndex, Outline, People, Thread
+from tests.builders import ANN, BEA, CAL, NOW, THREAD, a_mailbox, index, later, outline, people, thread
 from tests.strategies import message_ids, records, texts
 
 PARENT, ROOT = "<parent@x>", "<root@x>"
@@ -96,7 +96,7 @@ def test_a_conversation_counts_only_with_a_known_participant(
     _case: str, participants: tuple[str, ...], mail: People, *, belongs: bool
 ) -> None:
     """A conversation_id alone is no evidence, and the mailbox's own user proves nothing (R4)."""
-    own = gate(aliases=(ALIAS,))
+    own = a_mailbox(aliases=(ALIAS,))
     found = by_conversation(own, mail, (thread(participants=participants),))
     assert found == (Belongs(THREAD, Evidence.CONVERSATION) if belongs else None)
 
@@ -108,7 +108,7 @@ def test_of_two_threads_the_one_with_more_known_people_wins() -> None:
         thread(thread_id="thr_2", participants=(BEA, CAL)),
     )
     for order in ((one, other), (other, one)):
-        assert by_conversation(gate(), people(BEA, (ANN,), (CAL,)), order) == Belongs(
+        assert by_conversation(a_mailbox(), people(BEA, (ANN,), (CAL,)), order) == Belongs(
             "thr_2", Evidence.CONVERSATION
         )
 
@@ -119,21 +119,23 @@ def test_a_stopped_thread_takes_nothing_from_one_that_syncs() -> None:
     syncing = thread(thread_id="thr_1", participants=(BEA,))
     mail = people(BEA, (ANN,), (CAL,))
     for order in ((stopped, syncing), (syncing, stopped)):
-        assert by_conversation(gate(), mail, order) == Belongs("thr_1", Evidence.CONVERSATION)
+        assert by_conversation(a_mailbox(), mail, order) == Belongs("thr_1", Evidence.CONVERSATION)
     nobody_known = thread(thread_id="thr_1", participants=())
-    assert by_conversation(gate(), mail, (stopped, nobody_known)) == Belongs("thr_9", Evidence.CONVERSATION)
+    assert by_conversation(a_mailbox(), mail, (stopped, nobody_known)) == Belongs(
+        "thr_9", Evidence.CONVERSATION
+    )
 
 
 def test_of_two_equal_threads_the_newer_wins() -> None:
     """The one that became active last is the likelier."""
     one, other = thread(thread_id="thr_9"), thread(thread_id="thr_2", active_from=later(hours=1))
     for order in ((one, other), (other, one)):
-        assert by_conversation(gate(), people(), order) == Belongs("thr_2", Evidence.CONVERSATION)
+        assert by_conversation(a_mailbox(), people(), order) == Belongs("thr_2", Evidence.CONVERSATION)
 
 
 def test_without_candidates_there_is_no_thread() -> None:
     """A conversation that leads nowhere is foreign."""
-    assert by_conversation(gate(), people(), ()) is None
+    assert by_conversation(a_mailbox(), people(), ()) is None
 
 
 @pytest.mark.parametrize(
@@ -144,11 +146,13 @@ def test_a_thread_syncs_under_its_own_connection_and_generation(
     changes: dict[str, str | int], *, active: bool
 ) -> None:
     """Disconnect, another mailbox and a new connect stop it; a repaired grant changes neither (R5, R6, R9)."""
-    assert thread_is_active(thread(), gate(**changes)) is active
+    assert thread_is_active(thread(), a_mailbox(**changes)) is active
 
 
-@given(records(Gate), records(People), st.lists(records(Thread), max_size=4).map(tuple))
-def test_every_conversation_gets_a_decision(own: Gate, mail: People, candidates: tuple[Thread, ...]) -> None:
+@given(records(Mailbox), records(People), st.lists(records(Thread), max_size=4).map(tuple))
+def test_every_conversation_gets_a_decision(
+    own: Mailbox, mail: People, candidates: tuple[Thread, ...]
+) -> None:
     """Whatever stands in addresses, the answer is one of the candidates or none, never an error."""
     found = by_conversation(own, mail, candidates)
     assert found is None or found.thread_id in {one.thread_id for one in candidates}
@@ -180,9 +184,9 @@ def test_a_mail_of_before_the_thread_syncs_does_not(
 ) -> None:
     """R9: mail received while the thread was stopped; the room for clocks is small where there may be such mail."""
     at = later(**received) if received is not None else None
-    assert thread_takes(thread(active_from=NOW, resumed=resumed), gate(), at) is takes
+    assert thread_takes(thread(active_from=NOW, resumed=resumed), a_mailbox(), at) is takes
 
 
 def test_a_stopped_thread_takes_nothing() -> None:
     """Whenever it was received."""
-    assert not thread_takes(thread(generation=2), gate(), later(days=1))
+    assert not thread_takes(thread(generation=2), a_mailbox(), later(days=1))

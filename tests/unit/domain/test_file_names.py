@@ -21,7 +21,7 @@ from shared.domain.attachments import (
 # Endings that no attacker chooses come out as they are; cleaned names are judged again.
 CLEANED = [
     ("an ordinary name", "Offer 12.pdf", "Offer 12.pdf"),
-    ("letters of all scripts", "\u5951\u7d04\u66f8 \u00dcbersicht.pdf", "\u5951\u7d04\u66f8 \u00dcbersicht.pdf"),
+    ("dead_letters of all scripts", "\u5951\u7d04\u66f8 \u00dcbersicht.pdf", "\u5951\u7d04\u66f8 \u00dcbersicht.pdf"),
     ("case is kept", "Photo.JPG", "Photo.JPG"),
     ("without an extension", "README", "README"),
     ("two extensions", "offer.pdf.exe", "offer.pdf.exe"),
@@ -47,7 +47,7 @@ CLEANED = [
     ("isolated", "\u2066offer\u2069.pdf", "offer.pdf"),
     ("hidden characters", "of\u200bfer.p\u200ddf\ufeff", "offer.pdf"),
     ("half a character", "of\ud800fer.pdf", "offer.pdf"),
-    ("letters and accents apart", "re\u0301sume\u0301.pdf", "r\u00e9sum\u00e9.pdf"),
+    ("dead_letters and accents apart", "re\u0301sume\u0301.pdf", "r\u00e9sum\u00e9.pdf"),
     ("apart, and something hidden between", "re\u200d\u0301sume\u0301.pdf", "r\u00e9sum\u00e9.pdf"),
     ("a device", "CON", "_CON"),
     ("a device with an extension", "nul.txt", "_nul.txt"),

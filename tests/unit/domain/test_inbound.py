@@ -28,34 +28,34 @@ from shared.domain.inbound import (
 from shared.domain.model import (
     Address,
     Direction,
-    Gate,
-    GateState,
+    FenceState,
+    Mailbox,
     MessageIndex,
     Outline,
     Reason,
     Right,
     Seen,
 )
-from tests.builders import ANN, BEA, KEY, NOW, gate, index, later, outline, seen
+from tests.builders import ANN, BEA, KEY, NOW, a_mailbox, index, later, outline, seen
 from tests.strategies import numbers, records, times
 
-CLOSED = gate(state=GateState.CLOSED)
-PAUSED = gate(paused_until=later(seconds=30))
+CLOSED = a_mailbox(state=FenceState.CLOSED)
+PAUSED = a_mailbox(paused_until=later(seconds=30))
 
-# gate, generation of the hint, seen row, decision
-BEFORE_CASES: list[tuple[str, Gate | None, int | None, Seen | None, Any]] = [
+# mailbox, generation of the hint, seen row, decision
+BEFORE_CASES: list[tuple[str, Mailbox | None, int | None, Seen | None, Any]] = [
     ("never connected", None, 1, None, Skip(Reason.DISCONNECTED)),
     ("disconnected", CLOSED, 1, None, Skip(Reason.DISCONNECTED)),
     ("disconnected and seen", CLOSED, 1, seen(), Skip(Reason.DISCONNECTED)),
-    ("of an older connection", gate(generation=2), 1, None, Skip(Reason.STALE)),
-    ("of a connection that this worker does not know yet", gate(), 2, None, Skip(Reason.STALE)),
-    ("seen", gate(), 1, seen(), Skip(Reason.ALREADY_SEEN)),
+    ("of an older connection", a_mailbox(generation=2), 1, None, Skip(Reason.STALE)),
+    ("of a connection that this worker does not know yet", a_mailbox(), 2, None, Skip(Reason.STALE)),
+    ("seen", a_mailbox(), 1, seen(), Skip(Reason.ALREADY_SEEN)),
     ("seen while paused", PAUSED, 1, seen(), Skip(Reason.ALREADY_SEEN)),
     ("paused", PAUSED, 1, None, Wait(later(seconds=30))),
-    ("pause over this very moment", gate(paused_until=NOW), 1, None, Look()),
-    ("pause long over", gate(paused_until=later(days=-1)), 1, None, Look()),
-    ("found by a sweep, which knows no generation", gate(generation=7), None, None, Look()),
-    ("new", gate(), 1, None, Look()),
+    ("pause over this very moment", a_mailbox(paused_until=NOW), 1, None, Look()),
+    ("pause long over", a_mailbox(paused_until=later(days=-1)), 1, None, Look()),
+    ("found by a sweep, which knows no generation", a_mailbox(generation=7), None, None, Look()),
+    ("new", a_mailbox(), 1, None, Look()),
 ]
 
 
@@ -63,9 +63,9 @@ BEFORE_CASES: list[tuple[str, Gate | None, int | None, Seen | None, Any]] = [
     ("_case", "own", "generation", "known", "decision"), BEFORE_CASES, ids=[one[0] for one in BEFORE_CASES]
 )
 def test_before_looking(
-    _case: str, own: Gate | None, generation: int | None, known: Seen | None, decision: Any
+    _case: str, own: Mailbox | None, generation: int | None, known: Seen | None, decision: Any
 ) -> None:
-    """A shut gate, an old generation and a seen mail cost no call to Graph; a pause is waited for."""
+    """A shut mailbox, an old generation and a seen mail cost no call to Graph; a pause is waited for."""
     assert before_looking(own, generation, known, NOW) == decision
 
 
@@ -94,20 +94,20 @@ def test_a_hint_is_no_work_while_the_grant_is_dead(
     changes: dict[str, Any], decision: Any, *, hinted: bool
 ) -> None:
     """The sweep after the repair finds it; only where none would come, the mail is looked at all the same."""
-    own = gate(**{"grant_dead": True, "sweep_at": later(days=1), **changes})
+    own = a_mailbox(**{"grant_dead": True, "sweep_at": later(days=1), **changes})
     assert before_looking(own, 1, None, NOW, hinted=hinted) == decision
 
 
-@given(st.none() | records(Gate), st.none() | numbers, st.none() | records(Seen), times)
+@given(st.none() | records(Mailbox), st.none() | numbers, st.none() | records(Seen), times)
 def test_every_hint_gets_a_decision(
-    own: Gate | None, generation: int | None, known: Seen | None, now: datetime
+    own: Mailbox | None, generation: int | None, known: Seen | None, now: datetime
 ) -> None:
-    """Whatever the rows say, there is one answer, and only an open gate of that generation is looked through."""
+    """Whatever the rows say, there is one answer, and only an open mailbox of that generation is looked through."""
     decision = before_looking(own, generation, known, now)
     match decision:
         case Look():
             assert own is not None
-            assert own.state is GateState.OPEN
+            assert own.state is FenceState.OPEN
             assert generation in {None, own.generation}
             assert known is None
         case Wait(until):
@@ -189,7 +189,7 @@ def test_every_mail_is_a_copy_or_not(mail: Outline, known: MessageIndex | None) 
 )
 def test_direction_is_seen_from_the_crm(sender: Address | None, direction: Direction) -> None:
     """The user's own mail, by any address of the mailbox, is outbound; everybody else's is inbound."""
-    assert direction_of(sender, gate(aliases=("a.archer@northwind.example",))) is direction
+    assert direction_of(sender, a_mailbox(aliases=("a.archer@northwind.example",))) is direction
 
 
 def test_a_missing_mail_is_looked_for_three_times_over_ten_minutes() -> None:
@@ -224,7 +224,7 @@ def test_only_answers_in_a_busy_mailbox_may_answer_an_unseen_copy(
     tags: dict[str, Any], changes: dict[str, Any], attempts: int, *, asked: bool
 ) -> None:
     """A new mail answers nothing, a mailbox at rest has sent nothing, and three more looks are enough."""
-    assert may_answer_an_unseen_copy(outline(**tags), gate(**changes), attempts, NOW) is asked
+    assert may_answer_an_unseen_copy(outline(**tags), a_mailbox(**changes), attempts, NOW) is asked
 
 
 def test_unknown_mail_is_foreign_unless_a_copy_may_be_coming() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 
 from shared.domain import model
 from shared.domain.model import Address, Grant, People, Phase, Refreshed
-from tests.builders import ANN, BEA, CAL, NOW, event, gate, people
+from tests.builders import ANN, BEA, CAL, NOW, a_mailbox, event, people
 from tests.strategies import times
 
 RECORDS = [
@@ -32,7 +32,7 @@ def test_there_are_values() -> None:
     """The list above is no empty one, and a frozen value refuses."""
     assert len(RECORDS) > 30
     with pytest.raises(FrozenInstanceError):
-        gate().generation = 2  # type: ignore[misc]
+        a_mailbox().generation = 2  # type: ignore[misc]
 
 
 def test_two_phases_are_final() -> None:
@@ -42,8 +42,8 @@ def test_two_phases_are_final() -> None:
 
 def test_a_mailbox_has_all_its_addresses() -> None:
     """Aliases mean its user as well."""
-    assert gate(aliases=(CAL,)).own_addresses == (ANN, CAL)
-    assert gate().own_addresses == (ANN,)
+    assert a_mailbox(aliases=(CAL,)).own_addresses == (ANN, CAL)
+    assert a_mailbox().own_addresses == (ANN,)
 
 
 def test_everyone_on_a_mail() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.model import Gate, GateState, Located, OutboxItem, Phase, Reason, Whereabouts
+from shared.domain.model import FenceState, Located, Mailbox, OutboxItem, Phase, Reason, Whereabouts
 from shared.domain.outbound import (
     ASK_AGAIN_AFTER,
     GIVE_UP_LOOKING_AFTER,
@@ -32,7 +32,7 @@ from shared.domain.outbound import (
     is_its_copy,
     next_step,
 )
-from tests.builders import NOW, gate, later, located, outbox_item
+from tests.builders import NOW, a_mailbox, later, located, outbox_item
 from tests.strategies import records, times
 
 BEFORE = (Phase.NEW, Phase.BUILDING)
@@ -40,10 +40,10 @@ ASKED = (Phase.SENDING, Phase.SUBMITTED, Phase.NEEDS_ATTENTION)
 FINAL = (Phase.SENT, Phase.FAILED)
 DRAFT, DELETED, OUTBOX, SENT = Whereabouts
 
-SHUT: dict[str, Gate | None] = {
+SHUT: dict[str, Mailbox | None] = {
     "never connected": None,
-    "disconnected": gate(state=GateState.CLOSED),
-    "disconnected, another generation": gate(state=GateState.CLOSED, generation=2),
+    "disconnected": a_mailbox(state=FenceState.CLOSED),
+    "disconnected, another generation": a_mailbox(state=FenceState.CLOSED, generation=2),
 }
 
 
@@ -54,16 +54,16 @@ def test_the_phases_of_this_file_are_all_there_are() -> None:
 
 
 @pytest.mark.parametrize("phase", FINAL)
-@pytest.mark.parametrize("own", [*SHUT.values(), gate(), gate(generation=2)])
-def test_a_finished_send_is_left_alone(phase: Phase, own: Gate | None) -> None:
-    """Whatever the gate says; unless drafts of it may be left over."""
+@pytest.mark.parametrize("own", [*SHUT.values(), a_mailbox(), a_mailbox(generation=2)])
+def test_a_finished_send_is_left_alone(phase: Phase, own: Mailbox | None) -> None:
+    """Whatever the mailbox says; unless drafts of it may be left over."""
     assert next_step(outbox_item(phase=phase, due_at=None), own, NOW) == Nothing()
     assert next_step(outbox_item(phase=phase, due_at=NOW), own, NOW) == Tidy()
 
 
 @pytest.mark.parametrize("phase", Phase)
-@pytest.mark.parametrize("own", [*SHUT.values(), gate(), gate(generation=2)])
-def test_a_send_that_another_worker_holds_is_left_alone(phase: Phase, own: Gate | None) -> None:
+@pytest.mark.parametrize("own", [*SHUT.values(), a_mailbox(), a_mailbox(generation=2)])
+def test_a_send_that_another_worker_holds_is_left_alone(phase: Phase, own: Mailbox | None) -> None:
     """As long as its lease lasts."""
     assert next_step(outbox_item(phase=phase, lease_until=later(seconds=1)), own, NOW) == Nothing()
 
@@ -71,12 +71,12 @@ def test_a_send_that_another_worker_holds_is_left_alone(phase: Phase, own: Gate 
 @pytest.mark.parametrize("phase", BEFORE)
 def test_a_lease_that_ended_is_taken_over(phase: Phase) -> None:
     """By a fresh build with the next number, which fences the worker that may still be at it."""
-    assert next_step(outbox_item(phase=phase, lease_until=NOW, build=2), gate(), NOW) == Build(3)
+    assert next_step(outbox_item(phase=phase, lease_until=NOW, build=2), a_mailbox(), NOW) == Build(3)
 
 
 @pytest.mark.parametrize("phase", BEFORE)
 @pytest.mark.parametrize("own", SHUT.values(), ids=SHUT)
-def test_what_has_not_left_before_a_disconnect_fails(phase: Phase, own: Gate | None) -> None:
+def test_what_has_not_left_before_a_disconnect_fails(phase: Phase, own: Mailbox | None) -> None:
     """R5: it ends, and the CRM is told why."""
     assert next_step(outbox_item(phase=phase), own, NOW) == Fail(Reason.DISCONNECTED)
 
@@ -84,12 +84,12 @@ def test_what_has_not_left_before_a_disconnect_fails(phase: Phase, own: Gate | N
 @pytest.mark.parametrize("phase", BEFORE)
 def test_what_has_not_left_before_a_change_of_mailbox_fails(phase: Phase) -> None:
     """R6: with that reason."""
-    assert next_step(outbox_item(phase=phase), gate(generation=2), NOW) == Fail(Reason.MAILBOX_CHANGED)
+    assert next_step(outbox_item(phase=phase), a_mailbox(generation=2), NOW) == Fail(Reason.MAILBOX_CHANGED)
 
 
 @pytest.mark.parametrize("phase", ASKED)
-@pytest.mark.parametrize("own", [*SHUT.values(), gate(generation=2)])
-def test_what_was_being_sent_is_not_touched_through_a_shut_gate(phase: Phase, own: Gate | None) -> None:
+@pytest.mark.parametrize("own", [*SHUT.values(), a_mailbox(generation=2)])
+def test_what_was_being_sent_is_not_touched_through_a_shut_gate(phase: Phase, own: Mailbox | None) -> None:
     """It may have left, so it is no failure; nobody may ask, so the CRM is told once that nobody knows."""
     told = outbox_item(phase=phase, unconfirmed_told=True)
     assert next_step(outbox_item(phase=phase), own, NOW) == (TellUnknown() if own else Nothing())
@@ -99,7 +99,7 @@ def test_what_was_being_sent_is_not_touched_through_a_shut_gate(phase: Phase, ow
 @pytest.mark.parametrize("phase", BEFORE)
 def test_a_send_is_built_with_the_next_number(phase: Phase) -> None:
     """Every build is a fresh draft."""
-    assert [next_step(outbox_item(phase=phase, build=n), gate(), NOW) for n in (0, 1, 5)] == [
+    assert [next_step(outbox_item(phase=phase, build=n), a_mailbox(), NOW) for n in (0, 1, 5)] == [
         Build(1),
         Build(2),
         Build(6),
@@ -110,20 +110,20 @@ def test_a_send_is_built_with_the_next_number(phase: Phase) -> None:
 def test_an_unknown_outcome_is_asked_about_first(phase: Phase) -> None:
     """Never sent again without asking (E-11)."""
     tried = outbox_item(phase=phase, send_tried_at=NOW - ASK_AGAIN_AFTER)
-    assert next_step(tried, gate(), NOW) == Ask()
+    assert next_step(tried, a_mailbox(), NOW) == Ask()
 
 
 def test_a_send_under_way_gets_its_time_before_anybody_asks() -> None:
     """Graph needs a while to show the sent copy: five minutes from the try."""
     tried = outbox_item(phase=Phase.SENDING, send_tried_at=NOW)
-    assert next_step(tried, gate(), NOW) == Later(NOW + ASK_AGAIN_AFTER)
-    assert next_step(tried, gate(), NOW + ASK_AGAIN_AFTER) == Ask()
+    assert next_step(tried, a_mailbox(), NOW) == Later(NOW + ASK_AGAIN_AFTER)
+    assert next_step(tried, a_mailbox(), NOW + ASK_AGAIN_AFTER) == Ask()
 
 
 @pytest.mark.parametrize("phase", BEFORE + ASKED)
 def test_a_paused_mailbox_is_waited_for(phase: Phase) -> None:
     """No call is made before the pause ends, and no attempt is counted."""
-    paused = gate(paused_until=later(seconds=30))
+    paused = a_mailbox(paused_until=later(seconds=30))
     assert next_step(outbox_item(phase=phase), paused, NOW) == Later(later(seconds=30))
 
 
@@ -140,13 +140,13 @@ def test_a_paused_mailbox_is_waited_for(phase: Phase) -> None:
 )
 def test_building_ends_after_a_day_of_failures(phase: Phase, changes: dict[str, Any], *, ends: bool) -> None:
     """Neither drafts nor tries end a send, but a day in which nothing worked; waiting for a person is no failure."""
-    step = next_step(outbox_item(phase=phase, **changes), gate(), NOW)
+    step = next_step(outbox_item(phase=phase, **changes), a_mailbox(), NOW)
     assert (step == Fail(Reason.GAVE_UP)) is ends
 
 
-@given(records(OutboxItem), st.none() | records(Gate), times)
-def test_every_send_has_a_next_step(item: OutboxItem, own: Gate | None, now: datetime) -> None:
-    """And it is never a build once the mail may have left, nor anything through a gate that is not the send's own."""
+@given(records(OutboxItem), st.none() | records(Mailbox), times)
+def test_every_send_has_a_next_step(item: OutboxItem, own: Mailbox | None, now: datetime) -> None:
+    """And it is never a build once the mail may have left, nor anything through another mailbox than its own."""
     step = next_step(item, own, now)
     match step:
         case Build(build):
@@ -167,7 +167,7 @@ def test_every_send_has_a_next_step(item: OutboxItem, own: Gate | None, now: dat
             pass
     if isinstance(step, Build | Ask):
         assert own is not None
-        assert (own.state, own.generation) == (GateState.OPEN, item.generation)
+        assert (own.state, own.generation) == (FenceState.OPEN, item.generation)
 
 
 # ---- what the mailbox's answer means

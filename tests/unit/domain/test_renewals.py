@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.model import Gate, SubscriptionState
+from shared.domain.model import Mailbox, SubscriptionState
 from shared.domain.renewals import (
     SWEEP_ACTIVE_EVERY,
     SWEEP_IDLE_EVERY,
@@ -26,7 +26,7 @@ from shared.domain.renewals import (
     sweep_since,
     wanted_expiry,
 )
-from tests.builders import NOW, gate, later
+from tests.builders import NOW, a_mailbox, later
 from tests.strategies import records, times
 
 GRAPHS_MAXIMUM = timedelta(minutes=10_080)
@@ -77,7 +77,7 @@ RENEWAL_CASES = [
 @pytest.mark.parametrize(("changes", "due"), RENEWAL_CASES)
 def test_a_renewal_is_due_at_its_time(changes: dict[str, Any], *, due: bool) -> None:
     """Only of a subscription that stands; a missed time is still due."""
-    assert renewal_is_due(gate(**{"subscription": SubscriptionState.ACTIVE, **changes}), NOW) is due
+    assert renewal_is_due(a_mailbox(**{"subscription": SubscriptionState.ACTIVE, **changes}), NOW) is due
 
 
 @pytest.mark.parametrize(
@@ -92,22 +92,22 @@ def test_a_renewal_is_due_at_its_time(changes: dict[str, Any], *, due: bool) -> 
 )
 def test_active_mailboxes_are_swept_more_often(last: datetime | None, wait: timedelta) -> None:
     """Every 15 minutes while a thread was active in the last 7 days, else every 6 hours."""
-    assert next_sweep_at(gate(last_thread_activity_at=last), NOW) == NOW + wait
+    assert next_sweep_at(a_mailbox(last_thread_activity_at=last), NOW) == NOW + wait
 
 
 def test_a_sweep_overlaps_the_one_before() -> None:
     """From the cursor back by ten minutes: mail is not listed in the order in which it arrived."""
-    assert sweep_since(gate(sweep_cursor=later(hours=-2)), NOW) == later(hours=-2) - SWEEP_OVERLAP
+    assert sweep_since(a_mailbox(sweep_cursor=later(hours=-2)), NOW) == later(hours=-2) - SWEEP_OVERLAP
 
 
 def test_a_first_sweep_reads_nothing_old() -> None:
     """No thread is older than the first send, so the mail before it is nobody's business (R2)."""
-    assert sweep_since(gate(sweep_cursor=None), NOW) == NOW - SWEEP_OVERLAP
+    assert sweep_since(a_mailbox(sweep_cursor=None), NOW) == NOW - SWEEP_OVERLAP
 
 
 def judged(*sweeps: str) -> list[tuple[int, bool]]:
     """What is held of notifications after each sweep: `l` found late mail, `g` none."""
-    state, said = gate(), []
+    state, said = a_mailbox(), []
     for one in sweeps:
         found = after_sweep(state, found_late=one == "l")
         state = replace(state, late_sweeps=found.sweeps, degraded=found.degraded)
@@ -119,8 +119,8 @@ def test_three_late_sweeps_in_a_row_make_a_mailbox_degraded() -> None:
     """One lost notification happens; a good sweep between begins the count anew."""
     assert judged("l", "l", "g", "l", "l") == [(1, False), (2, False), (0, False), (1, False), (2, False)]
     assert judged("l", "l", "l", "l")[2:] == [(3, True), (4, True)]
-    assert not notifications_fail(gate(late_sweeps=2))
-    assert notifications_fail(gate(late_sweeps=3))
+    assert not notifications_fail(a_mailbox(late_sweeps=2))
+    assert notifications_fail(a_mailbox(late_sweeps=3))
 
 
 def test_three_good_sweeps_in_a_row_make_it_well_again() -> None:
@@ -136,8 +136,8 @@ def test_three_good_sweeps_in_a_row_make_it_well_again() -> None:
 
 def test_a_sweep_that_goes_on_needs_no_overlap() -> None:
     """With one, a crowd within ten minutes would be read for ever."""
-    assert sweep_since(gate(sweep_cursor=NOW), NOW) == NOW - SWEEP_OVERLAP
-    assert sweep_since(gate(sweep_cursor=NOW, sweep_goes_on=True), NOW) == NOW
+    assert sweep_since(a_mailbox(sweep_cursor=NOW), NOW) == NOW - SWEEP_OVERLAP
+    assert sweep_since(a_mailbox(sweep_cursor=NOW, sweep_goes_on=True), NOW) == NOW
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_sweep_that_goes_on_needs_no_overlap() -> None:
 )
 def test_one_worker_sweeps_at_a_time(sweep_at: int | None, leased_until: int | None, *, free: bool) -> None:
     """A due sweep is taken under a lease; the lease of a dead worker runs out (E-4)."""
-    own = gate(
+    own = a_mailbox(
         sweep_at=None if sweep_at is None else later(minutes=sweep_at),
         sweep_leased_until=None if leased_until is None else later(minutes=leased_until),
     )
@@ -155,18 +155,18 @@ def test_one_worker_sweeps_at_a_time(sweep_at: int | None, leased_until: int | N
 
 def test_a_subscription_is_lost_when_it_expired_or_its_maker_died() -> None:
     """Who is making one has a minute for it (E-27)."""
-    pending = gate(subscription=SubscriptionState.PENDING, pending_since=NOW)
+    pending = a_mailbox(subscription=SubscriptionState.PENDING, pending_since=NOW)
     assert is_being_subscribed(pending, later(seconds=59))
     assert not subscription_is_lost(pending, later(seconds=59))
     assert subscription_is_lost(pending, later(seconds=60))
-    assert subscription_is_lost(gate(subscription=SubscriptionState.PENDING), NOW)
-    active = gate(subscription=SubscriptionState.ACTIVE, subscription_expires_at=later(seconds=1))
+    assert subscription_is_lost(a_mailbox(subscription=SubscriptionState.PENDING), NOW)
+    active = a_mailbox(subscription=SubscriptionState.ACTIVE, subscription_expires_at=later(seconds=1))
     assert [subscription_is_lost(active, later(seconds=n)) for n in (0, 1)] == [False, True]
-    assert not subscription_is_lost(gate(subscription=SubscriptionState.NONE), NOW)
+    assert not subscription_is_lost(a_mailbox(subscription=SubscriptionState.NONE), NOW)
 
 
-@given(records(Gate), times)
-def test_every_gate_has_a_next_sweep(own: Gate, now: datetime) -> None:
+@given(records(Mailbox), times)
+def test_every_gate_has_a_next_sweep(own: Mailbox, now: datetime) -> None:
     """And it lies ahead; the question whether to renew has an answer."""
     assert next_sweep_at(own, now) > now
     assert renewal_is_due(own, now) in {True, False}

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from shared.domain.errors import (
     AccessRefused,
     Ambiguous,
-    GateShut,
     GrantDead,
     ItemGone,
+    MailboxClosed,
     MailboxUnusable,
     MessageRefused,
     ProviderUnavailable,
@@ -153,7 +153,7 @@ def test_waiting_for_somebody_is_no_failure(error: Exception, seconds: float, at
 
 
 @pytest.mark.parametrize(
-    "error", [ProviderUnavailable(), StoreUnavailable(), Ambiguous(), RowChanged("gate")]
+    "error", [ProviderUnavailable(), StoreUnavailable(), Ambiguous(), RowChanged("mailbox")]
 )
 def test_an_outage_is_waited_out(error: Exception) -> None:
     """A quarter of a minute, a minute, then every four; it never leads to giving up, and leaves room for surprises."""
@@ -189,7 +189,7 @@ def test_what_nobody_foresaw_is_tried_five_times_over_half_an_hour(error: Except
 
 @given(
     st.sampled_from(
-        [Throttled(1.0), GrantDead(), Ambiguous(), ProviderUnavailable(), ValueError(), GateShut()]
+        [Throttled(1.0), GrantDead(), Ambiguous(), ProviderUnavailable(), ValueError(), MailboxClosed()]
     ),
     st.integers(0, 10**6),
     fractions,

@@ -182,7 +182,7 @@ CONTENTS = st.builds(
 
 @given(CONTENTS, st.integers(0, 10_000))
 def test_what_fits_inside_really_does(content: DraftContent, limit: int) -> None:
-    """The estimate never lets a request pass its limit, whatever letters are in it."""
+    """The estimate never lets a request pass its limit, whatever dead_letters are in it."""
     if fit_inside(content, limit):
         assert len(msgspec.json.encode(mapping.draft_to_graph(content, with_files=True))) <= limit
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.security.api_keys import SCOPES, ApiKeyring
-from tests.builders import TENANT, SeededChance
+from tests.builders import TENANT, SeededRandom
 from tests.unit.security.token_cases import NEW, TokenCases
 
 FORM = re.compile(r"psk_[a-z2-7]{12}_[A-Za-z0-9_-]{43}")
@@ -22,7 +22,7 @@ class TestApiKeys(TokenCases):
     kept = ""
 
     def minted(self, keys: Sequence[str]) -> str:
-        key, record = ApiKeyring(keys[0]).mint(TENANT, SeededChance())
+        key, record = ApiKeyring(keys[0]).mint(TENANT, SeededRandom())
         TestApiKeys.kept = record.secret_hash
         return key
 
@@ -32,13 +32,13 @@ class TestApiKeys(TokenCases):
         return parsed is not None and parsed[0] == self._key_id() and ring.matches(parsed[1], self.kept)
 
     def _key_id(self) -> str:
-        return ApiKeyring(NEW).mint(TENANT, SeededChance())[1].key_id
+        return ApiKeyring(NEW).mint(TENANT, SeededRandom())[1].key_id
 
 
 def test_a_key_is_shown_once_and_kept_as_a_hash() -> None:
     """256 random bits, of which no part is stored; the tenant and the scopes are (A-1)."""
-    chance = SeededChance()
-    key, record = ApiKeyring(NEW).mint(TENANT, chance)
+    random = SeededRandom()
+    key, record = ApiKeyring(NEW).mint(TENANT, random)
     assert FORM.fullmatch(key)
     secret = key[-43:]
     assert key == f"psk_{record.key_id}_{secret}"
@@ -49,13 +49,13 @@ def test_a_key_is_shown_once_and_kept_as_a_hash() -> None:
 
 def test_scopes_are_as_few_as_asked_for() -> None:
     """A key for reading is one for reading."""
-    assert ApiKeyring(NEW).mint(TENANT, SeededChance(), ("read",))[1].scopes == ("read",)
+    assert ApiKeyring(NEW).mint(TENANT, SeededRandom(), ("read",))[1].scopes == ("read",)
 
 
 def test_no_two_keys_are_alike() -> None:
     """Neither their ids nor their secrets nor what is kept of them."""
-    chance = SeededChance()
-    made = [ApiKeyring(NEW).mint(TENANT, chance) for _ in range(50)]
+    random = SeededRandom()
+    made = [ApiKeyring(NEW).mint(TENANT, random) for _ in range(50)]
     assert len({key for key, _ in made}) == 50
     assert len({record.key_id for _, record in made}) == 50
     assert len({record.secret_hash for _, record in made}) == 50
@@ -63,8 +63,8 @@ def test_no_two_keys_are_alike() -> None:
 
 def test_one_keys_secret_does_not_open_another() -> None:
     """What is kept of a key fits that key alone."""
-    ring, chance = ApiKeyring(NEW), SeededChance()
-    (one, one_kept), (other, other_kept) = ring.mint(TENANT, chance), ring.mint(TENANT, chance)
+    ring, random = ApiKeyring(NEW), SeededRandom()
+    (one, one_kept), (other, other_kept) = ring.mint(TENANT, random), ring.mint(TENANT, random)
     assert ring.matches(one[-43:], one_kept.secret_hash)
     assert not ring.matches(one[-43:], other_kept.secret_hash)
     assert not ring.matches(other[-43:], one_kept.secret_hash)
@@ -73,7 +73,7 @@ def test_one_keys_secret_does_not_open_another() -> None:
 def test_without_the_pepper_a_stolen_table_is_worth_nothing() -> None:
     """The same secret has another hash in another deployment; the hash itself is no key."""
     one, other = (
-        ApiKeyring(pepper).mint(TENANT, SeededChance())[1].secret_hash for pepper in (NEW, NEW + "x")
+        ApiKeyring(pepper).mint(TENANT, SeededRandom())[1].secret_hash for pepper in (NEW, NEW + "x")
     )
     assert one != other
     assert not ApiKeyring(NEW).matches(one, one)

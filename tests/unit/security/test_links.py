@@ -32,7 +32,7 @@ class TestLinks(RotatedTokenCases):
 
 @given(st.lists(ids, min_size=1, max_size=4))
 def test_a_link_leads_to_what_it_was_made_for(parts: list[str]) -> None:
-    """In letters that need no escaping in a path."""
+    """In dead_letters that need no escaping in a path."""
     token = LinkSigner([NEW]).mint(parts, later(hours=1))
     assert re.fullmatch(r"[A-Za-z0-9_~-]+", token)
     assert LinkSigner([NEW]).verify(token, NOW) == tuple(parts)

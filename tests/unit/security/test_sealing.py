@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import RowExists, SealBroken
 from shared.security.sealing import CACHED_FOR, EnvelopeSealer, LocalKeyWrapper
-from tests.builders import TENANT, SeededChance, StillClock
+from tests.builders import TENANT, SeededRandom, StillClock
 
 PLACE = ("Connections", "ten|user", "tokens", "cache")
 SECRET = b"canary: a refresh token"
@@ -72,13 +72,13 @@ class Bench:
 
     def again(self) -> EnvelopeSealer:
         """Another worker over the same keys."""
-        return EnvelopeSealer(self.wrapper, self.keys, self.clock, SeededChance())
+        return EnvelopeSealer(self.wrapper, self.keys, self.clock, SeededRandom())
 
 
 @pytest.fixture
 def bench(key_file: Path) -> Bench:
     keys, clock, wrapper = Keys(), StillClock(), Counting(key_file)
-    return Bench(keys, clock, wrapper, EnvelopeSealer(wrapper, keys, clock, SeededChance()))
+    return Bench(keys, clock, wrapper, EnvelopeSealer(wrapper, keys, clock, SeededRandom()))
 
 
 async def test_what_was_sealed_opens(bench: Bench) -> None:
@@ -240,7 +240,7 @@ async def test_of_two_first_data_keys_the_first_stays(bench: Bench) -> None:
             await bench.keys.create_data_key(tenant_id, key_id, wrapped)
 
     first = await bench.sealer.seal(TENANT, PLACE, SECRET)
-    other = EnvelopeSealer(bench.wrapper, Late(), bench.clock, SeededChance())
+    other = EnvelopeSealer(bench.wrapper, Late(), bench.clock, SeededRandom())
     second = await other.seal(TENANT, PLACE, SECRET)
     assert len(bench.keys.kept) == 1
     assert await other.unseal(TENANT, PLACE, first) == await bench.opened(second) == SECRET
@@ -254,7 +254,7 @@ async def test_a_data_key_that_is_neither_there_nor_new_is_an_error(bench: Bench
             raise RowExists
 
     with pytest.raises(SealBroken):
-        await EnvelopeSealer(bench.wrapper, Torn(), bench.clock, SeededChance()).seal(TENANT, PLACE, SECRET)
+        await EnvelopeSealer(bench.wrapper, Torn(), bench.clock, SeededRandom()).seal(TENANT, PLACE, SECRET)
 
 
 async def test_another_key_encryption_key_opens_nothing(bench: Bench, tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ async def test_another_key_encryption_key_opens_nothing(bench: Bench, tmp_path: 
     theirs = tmp_path / "theirs"
     theirs.write_bytes(b"x" * 32)
     theirs.chmod(0o600)
-    stranger = EnvelopeSealer(LocalKeyWrapper(theirs), bench.keys, bench.clock, SeededChance())
+    stranger = EnvelopeSealer(LocalKeyWrapper(theirs), bench.keys, bench.clock, SeededRandom())
     with pytest.raises(SealBroken):
         await stranger.unseal(TENANT, PLACE, sealed)
 

@@ -39,7 +39,7 @@ def signed(*secrets: bytes, at: datetime | None = None, body: bytes = BODY) -> d
 
 @given(st.text(max_size=40), st.binary(min_size=24, max_size=64))
 def test_a_receiver_can_check_every_body(text: str, secret: bytes) -> None:
-    """In all letters, with any secret of a usable length; and not one byte more than what was signed."""
+    """In all dead_letters, with any secret of a usable length; and not one byte more than what was signed."""
     body = json.dumps({"subject": text}, ensure_ascii=False).encode()
     headers = signed_headers("evt_1", now(), body, [secret])
     assert verified(secret, headers, body)

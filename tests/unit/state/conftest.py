@@ -11,7 +11,7 @@ from shared.state.ledger import Ledger
 from shared.state.sessions import Sessions
 from shared.state.tenants import Tenants
 from shared.storage.memory import MemoryTables
-from tests.builders import NamedSealer, SeededChance, StillClock, ready_tables
+from tests.builders import NamedSealer, SeededRandom, StillClock, ready_tables
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def due(tables: MemoryTables, clock: StillClock) -> Due:
 
 @pytest.fixture
 def ledger(tables: MemoryTables, due: Due) -> Ledger:
-    return Ledger(tables, due, SeededChance())
+    return Ledger(tables, due, SeededRandom())
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain import model
-from shared.domain.model import Event, Gate, Tenant, Todo
-from shared.state import claims, connections, letters, sessions, tenants
+from shared.domain.model import Event, Mailbox, Task, Tenant
+from shared.state import claims, connections, dead_letters, sessions, tenants
 from shared.state.codec import PIECE_CHARACTERS, Stored, decode, encode
 from shared.storage import limits
-from tests.builders import event, gate, todo
+from tests.builders import a_mailbox, event, task
 from tests.strategies import records
 
 RECORDS = [
-    model.Gate,
+    model.Mailbox,
     model.Thread,
     model.ConversationLink,
     model.MessageIndex,
@@ -27,7 +27,7 @@ RECORDS = [
     model.OutboxItem,
     model.Event,
     model.Activity,
-    model.Todo,
+    model.Task,
     model.MessageRecord,
     model.Connection,
     model.Tenant,
@@ -37,8 +37,8 @@ RECORDS = [
     claims.SendClaim,
     connections.Current,
     connections.Sealed,
-    letters.DeadLetter,
-    letters.SubscriptionNote,
+    dead_letters.DeadLetter,
+    dead_letters.SubscriptionNote,
     sessions.SessionLink,
     sessions.Session,
     sessions.StartTicket,
@@ -61,20 +61,20 @@ def test_every_record_comes_back_as_it_went(kind: type[Any], data: st.DataObject
 
 def test_members_of_a_newer_version_are_kept() -> None:
     """An older version writes back what it does not know, so that both run side by side during a deployment."""
-    columns = encode(Stored(todo()))
+    columns = encode(Stored(task()))
     columns["data"] = json.dumps({**json.loads(str(columns["data"])), "mood": {"of": ["tomorrow"]}})
-    read = decode(Todo, columns, "e1")
-    written = encode(read.changed(todo(attempts=1)))
+    read = decode(Task, columns, "e1")
+    written = encode(read.changed(task(attempts=1)))
     assert json.loads(str(written["data"]))["mood"] == {"of": ["tomorrow"]}
-    assert decode(Todo, written, "e2").value == todo(attempts=1)
+    assert decode(Task, written, "e2").value == task(attempts=1)
 
 
 def test_a_record_of_an_older_version_gets_defaults() -> None:
     """Members that a row does not have yet take their defaults."""
-    columns = encode(Stored(gate(late_sweeps=3)))
+    columns = encode(Stored(a_mailbox(late_sweeps=3)))
     members = json.loads(str(columns["data"]))
     del members["late_sweeps"]
-    assert decode(Gate, {**columns, "data": json.dumps(members)}, "e1").value == gate()
+    assert decode(Mailbox, {**columns, "data": json.dumps(members)}, "e1").value == a_mailbox()
 
 
 @pytest.mark.parametrize("sign", ["a", "é", "€", "😀", '"', "\x00"], ids=ascii)
@@ -89,11 +89,11 @@ def test_long_records_are_cut_into_columns_that_fit(sign: str, length: int) -> N
 
 def test_a_row_says_what_it_holds() -> None:
     """Schema and kind stand in columns of their own, for whoever reads tables by hand."""
-    columns = encode(Stored(gate()))
-    assert (columns["schema"], columns["kind"]) == (1, "Gate")
+    columns = encode(Stored(a_mailbox()))
+    assert (columns["schema"], columns["kind"]) == (1, "Mailbox")
 
 
 def test_a_row_of_another_kind_is_refused() -> None:
     """A row that does not hold the expected record is an error and no half-filled record."""
     with pytest.raises(msgspec.ValidationError):
-        decode(Tenant, encode(Stored(todo())), "e1")
+        decode(Tenant, encode(Stored(task())), "e1")

@@ -1,4 +1,4 @@
-"""Alarms: no piece of work is without one, whatever ticks are missed."""
+"""Alarms: no piece of kind is without one, whatever ticks are missed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import pytest
 
 from shared.domain.errors import StoreUnavailable
-from shared.domain.model import MailboxRef, Work
+from shared.domain.model import MailboxRef, TaskKind
 from shared.state import keys
-from shared.state.due import RENEWAL_LANE, WORK_LANE, Due, DueBucket, lane_of
+from shared.state.due import RENEWAL_TIMER, WORK_TIMER, Due, DueBucket, timer_of
 from shared.storage.memory import Call, MemoryTables
-from tests.builders import MAILBOX, StillClock, later, todo
+from tests.builders import MAILBOX, StillClock, later, task
 
 OTHER = MailboxRef("ten_other", "mbx_other")
 
@@ -22,10 +22,10 @@ class Ticker:
 
     due: Due
 
-    async def tick(self, lane: str = WORK_LANE) -> list[MailboxRef]:
+    async def tick(self, timer: str = WORK_TIMER) -> list[MailboxRef]:
         read_at = self.due._clock.now()
-        found = await self.due.due_buckets(lane, 0)
-        await self.due.finish(found, lane, 0, read_at)
+        found = await self.due.due_buckets(timer, 0)
+        await self.due.finish(found, timer, 0, read_at)
         return _mailboxes(found)
 
 
@@ -40,7 +40,7 @@ def ticker(tables: MemoryTables, clock: StillClock) -> Ticker:
 
 async def test_a_mailbox_is_rung_in_its_five_minutes(due: Due, ticker: Ticker, clock: StillClock) -> None:
     """Work is not seen before its bucket begins, and is from then on."""
-    await due.promise(MAILBOX, todo(later(minutes=7)))
+    await due.add(MAILBOX, task(later(minutes=7)))
     assert await ticker.tick() == []
     clock.forward(minutes=5)
     assert await ticker.tick() == [MAILBOX]
@@ -48,7 +48,7 @@ async def test_a_mailbox_is_rung_in_its_five_minutes(due: Due, ticker: Ticker, c
 
 async def test_overdue_work_is_noted_for_now(due: Due, ticker: Ticker) -> None:
     """A time that has passed is noted in the present bucket: past ones may be erased already."""
-    await due.promise(MAILBOX, todo(later(hours=-3)))
+    await due.add(MAILBOX, task(later(hours=-3)))
     assert await ticker.tick() == [MAILBOX]
 
 
@@ -56,7 +56,7 @@ async def test_a_bucket_is_read_again_until_its_grace_is_over(
     due: Due, ticker: Ticker, clock: StillClock
 ) -> None:
     """A writer may still be between its note and its transaction two minutes after the end of the bucket."""
-    await due.promise(MAILBOX, todo())
+    await due.add(MAILBOX, task())
     for _ in range(7):
         assert await ticker.tick() == [MAILBOX]
         clock.forward(minutes=1)
@@ -67,8 +67,8 @@ async def test_a_bucket_is_read_again_until_its_grace_is_over(
 async def test_missed_ticks_are_read_later(due: Due, ticker: Ticker, clock: StillClock) -> None:
     """The app slept for a day: the first tick reads every bucket since the watermark, oldest first."""
     assert await ticker.tick() == []
-    await due.promise(MAILBOX, todo(later(minutes=10)))
-    await due.promise(OTHER, todo(later(hours=5)))
+    await due.add(MAILBOX, task(later(minutes=10)))
+    await due.add(OTHER, task(later(hours=5)))
     clock.forward(days=1)
     assert await ticker.tick() == [MAILBOX, OTHER]
     assert await ticker.tick() == []
@@ -78,7 +78,7 @@ async def test_the_first_tick_of_all_finds_what_was_noted_long_before(
     due: Due, ticker: Ticker, clock: StillClock
 ) -> None:
     """Before the first tick there is no watermark: nothing may be forgotten for that."""
-    await due.promise(MAILBOX, todo())
+    await due.add(MAILBOX, task())
     clock.forward(hours=30)
     assert await ticker.tick() == [MAILBOX]
 
@@ -87,26 +87,26 @@ async def test_a_note_made_while_a_tick_runs_is_not_erased_by_it(
     due: Due, ticker: Ticker, clock: StillClock
 ) -> None:
     """A long tick takes away only what was over when it read: what was noted since, it has not rung for."""
-    await due.promise(MAILBOX, todo())
+    await due.add(MAILBOX, task())
     read_at = clock.now()
-    found = await ticker.due.due_buckets(WORK_LANE, 0)
+    found = await ticker.due.due_buckets(WORK_TIMER, 0)
     clock.forward(minutes=1)
-    await due.promise(OTHER, todo(clock.now()))
+    await due.add(OTHER, task(clock.now()))
     clock.forward(minutes=20)
-    await ticker.due.finish(found, WORK_LANE, 0, read_at)
+    await ticker.due.finish(found, WORK_TIMER, 0, read_at)
     assert set(await ticker.tick()) == {MAILBOX, OTHER}
 
 
 async def test_two_ticks_at_once_lose_nothing(due: Due, tables: MemoryTables, clock: StillClock) -> None:
     """Two instances read the same buckets; the slower one moves nothing back."""
-    await due.promise(MAILBOX, todo())
+    await due.add(MAILBOX, task())
     one, other = Due(tables, clock), Due(tables, clock)
-    slow = await one.due_buckets(WORK_LANE, 0)
+    slow = await one.due_buckets(WORK_TIMER, 0)
     slow_read_at = clock.now()
     clock.forward(minutes=30)
     await Ticker(other).tick()
-    await one.finish(slow, WORK_LANE, 0, slow_read_at)
-    await due.promise(OTHER, todo(later(minutes=31)))
+    await one.finish(slow, WORK_TIMER, 0, slow_read_at)
+    await due.add(OTHER, task(later(minutes=31)))
     clock.forward(minutes=5)
     assert await Ticker(one).tick() == [OTHER]
 
@@ -115,9 +115,9 @@ async def test_a_tick_that_failed_before_its_end_is_repeated(
     due: Due, ticker: Ticker, tables: MemoryTables, clock: StillClock
 ) -> None:
     """The watermark moves behind the work: a crash in between only rings twice."""
-    await due.promise(MAILBOX, todo())
+    await due.add(MAILBOX, task())
     clock.forward(hours=1)
-    found = await ticker.due.due_buckets(WORK_LANE, 0)
+    found = await ticker.due.due_buckets(WORK_TIMER, 0)
 
     def down(call: Call) -> None:
         if call.writes:
@@ -125,7 +125,7 @@ async def test_a_tick_that_failed_before_its_end_is_repeated(
 
     tables.before = down
     with pytest.raises(StoreUnavailable):
-        await ticker.due.finish(found, WORK_LANE, 0, clock.now())
+        await ticker.due.finish(found, WORK_TIMER, 0, clock.now())
     tables.before = lambda _: None
     assert await ticker.tick() == [MAILBOX]
 
@@ -133,11 +133,11 @@ async def test_a_tick_that_failed_before_its_end_is_repeated(
 async def test_a_clock_that_jumps_ahead_rings_early_and_loses_nothing(
     due: Due, ticker: Ticker, clock: StillClock
 ) -> None:
-    """After a jump everything between is rung; what is promised then is noted in the new present."""
-    await due.promise(MAILBOX, todo(later(days=2)))
+    """After a jump everything between is rung; what is added then is noted in the new present."""
+    await due.add(MAILBOX, task(later(days=2)))
     clock.forward(days=3)
     assert await ticker.tick() == [MAILBOX]
-    await due.promise(OTHER, todo(later(days=1)))
+    await due.add(OTHER, task(later(days=1)))
     assert await ticker.tick() == [OTHER]
 
 
@@ -150,31 +150,31 @@ async def test_a_writer_whose_clock_is_a_minute_slow_is_heard(
     slow.at = clock.forward(minutes=-1)
     clock.forward(minutes=1, seconds=30)
     await ticker.tick()
-    await Due(tables, slow).promise(MAILBOX, todo(slow.at))
+    await Due(tables, slow).add(MAILBOX, task(slow.at))
     assert await ticker.tick() == [MAILBOX]
 
 
 async def test_a_clock_that_was_set_back_still_rings(due: Due, ticker: Ticker, clock: StillClock) -> None:
-    """A clock ran an hour ahead and was put right: what is promised meanwhile does not wait for that hour."""
+    """A clock ran an hour ahead and was put right: what is added meanwhile does not wait for that hour."""
     clock.forward(hours=1)
     await ticker.tick()
     clock.forward(hours=-1)
-    await due.promise(MAILBOX, todo(clock.now()))
+    await due.add(MAILBOX, task(clock.now()))
     assert await ticker.tick() == [MAILBOX]
 
 
 async def test_lanes_keep_apart(due: Due, ticker: Ticker) -> None:
     """Renewals are rung by their own timer only."""
-    await due.promise(MAILBOX, todo(work=Work.RENEW))
-    await due.promise(OTHER, todo(work=Work.SWEEP))
-    assert await ticker.tick(RENEWAL_LANE) == [MAILBOX]
-    assert await ticker.tick(WORK_LANE) == [OTHER]
+    await due.add(MAILBOX, task(kind=TaskKind.RENEW))
+    await due.add(OTHER, task(kind=TaskKind.SWEEP))
+    assert await ticker.tick(RENEWAL_TIMER) == [MAILBOX]
+    assert await ticker.tick(WORK_TIMER) == [OTHER]
 
 
-@pytest.mark.parametrize("work", list(Work))
-def test_every_kind_of_work_has_a_lane(work: Work) -> None:
+@pytest.mark.parametrize("kind", list(TaskKind))
+def test_every_kind_of_work_has_a_lane(kind: TaskKind) -> None:
     """Renewals have theirs, all other work shares one."""
-    assert lane_of(work) == (RENEWAL_LANE if work is Work.RENEW else WORK_LANE)
+    assert timer_of(kind) == (RENEWAL_TIMER if kind is TaskKind.RENEW else WORK_TIMER)
 
 
 async def test_a_promise_is_written_once_a_bucket(due: Due, tables: MemoryTables, clock: StillClock) -> None:
@@ -187,10 +187,10 @@ async def test_a_promise_is_written_once_a_bucket(due: Due, tables: MemoryTables
 
     tables.before = count
     for ref in ("a", "b", "c"):
-        await due.promise(MAILBOX, todo(ref=ref))
+        await due.add(MAILBOX, task(ref=ref))
     assert writes == 1
     clock.forward(minutes=5)
-    await due.promise(MAILBOX, todo(clock.now()))
+    await due.add(MAILBOX, task(clock.now()))
     assert writes == 2
 
 
@@ -202,7 +202,7 @@ async def test_a_promise_that_failed_is_written_the_next_time(due: Due, tables: 
 
     tables.before = down
     with pytest.raises(StoreUnavailable):
-        await due.promise(MAILBOX, todo())
+        await due.add(MAILBOX, task())
     tables.before = lambda _: None
-    await due.promise(MAILBOX, todo())
-    assert _mailboxes(await due.due_buckets(WORK_LANE, 0)) == [MAILBOX]
+    await due.add(MAILBOX, task())
+    assert _mailboxes(await due.due_buckets(WORK_TIMER, 0)) == [MAILBOX]

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain import model
-from shared.domain.model import ConversationLink, Gate, MailboxRef, Todo, Work
+from shared.domain.model import ConversationLink, Mailbox, MailboxRef, Task, TaskKind
 from shared.state import keys
 from shared.storage import limits
 from tests.builders import MAILBOX, NOW, event, later
 from tests.strategies import records, texts, times
 
 LEDGER_RECORDS = [
-    model.Gate,
+    model.Mailbox,
     model.Thread,
     model.ConversationLink,
     model.MessageIndex,
@@ -25,7 +25,7 @@ LEDGER_RECORDS = [
     model.OutboxItem,
     model.Event,
     model.Activity,
-    model.Todo,
+    model.Task,
     model.MessageRecord,
 ]
 # Ids of ours stand in keys as they are; everything from outside is hashed, so it may be any text.
@@ -80,8 +80,8 @@ def test_stamps_are_of_one_time_zone() -> None:
     assert keys.stamp(elsewhere) == keys.stamp(NOW)
 
 
-@given(records(Todo), records(Todo))
-def test_todo_rows_sort_by_their_time(one: Todo, other: Todo) -> None:
+@given(records(Task), records(Task))
+def test_todo_rows_sort_by_their_time(one: Task, other: Task) -> None:
     """What is due first comes first in the partition."""
     if one.due_at != other.due_at:
         assert (keys.row_of(one) < keys.row_of(other)) == (one.due_at < other.due_at)
@@ -89,8 +89,8 @@ def test_todo_rows_sort_by_their_time(one: Todo, other: Todo) -> None:
 
 def test_the_same_work_at_the_same_time_is_one_row() -> None:
     """Two promises of one piece of work meet in one row; attempts are no part of its name."""
-    assert keys.row_of(Todo(NOW, Work.SEND, "k", 0)) == keys.row_of(Todo(NOW, Work.SEND, "k", 5))
-    assert keys.row_of(Todo(NOW, Work.SEND, "k")) != keys.row_of(Todo(NOW, Work.DELIVER, "k"))
+    assert keys.row_of(Task(NOW, TaskKind.SEND, "k", 0)) == keys.row_of(Task(NOW, TaskKind.SEND, "k", 5))
+    assert keys.row_of(Task(NOW, TaskKind.SEND, "k")) != keys.row_of(Task(NOW, TaskKind.DELIVER, "k"))
 
 
 def test_events_sort_by_their_time() -> None:
@@ -107,7 +107,7 @@ def test_a_conversation_is_read_as_a_range_of_its_own(one: str, other: str, thre
     assert (prefix <= row < keys.after_prefix(prefix)) == (one == other)
 
 
-@pytest.mark.parametrize("kind", [model.ConversationLink, model.Activity, model.Todo])
+@pytest.mark.parametrize("kind", [model.ConversationLink, model.Activity, model.Task])
 def test_what_has_no_single_id_is_not_looked_up_by_one(kind: type[Any]) -> None:
     """Asking for such a record by one id is a mistake in the code, and says so."""
     with pytest.raises(TypeError, match=kind.__name__):
@@ -116,7 +116,7 @@ def test_what_has_no_single_id_is_not_looked_up_by_one(kind: type[Any]) -> None:
 
 def test_a_mailbox_has_one_gate() -> None:
     """The gate's row is the same whatever it says."""
-    assert keys.row_by_identity(Gate, "") == keys.row_by_identity(Gate, "anything") == keys.GATE_ROW
+    assert keys.row_by_identity(Mailbox, "") == keys.row_by_identity(Mailbox, "anything") == keys.MAILBOX_ROW
 
 
 @given(times)

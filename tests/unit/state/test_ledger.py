@@ -6,27 +6,39 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import GateShut, OutcomeUnknown, RowChanged, RowExists, StoreUnavailable
+from shared.domain.errors import MailboxClosed, OutcomeUnknown, RowChanged, RowExists, StoreUnavailable
 from shared.domain.model import (
     ConversationLink,
     Event,
-    Gate,
-    GateState,
+    FenceState,
+    Mailbox,
     MessageIndex,
     OutboxItem,
+    Task,
     Thread,
-    Todo,
 )
 from shared.state import keys
 from shared.state.codec import Stored
-from shared.state.due import WORK_LANE, Due
+from shared.state.due import WORK_TIMER, Due
 from shared.state.ledger import Erase, Ledger, new
 from shared.storage.memory import Call, MemoryTables
-from tests.builders import KEY, MAILBOX, NOW, THREAD, event, gate, index, later, outbox_item, thread, todo
+from tests.builders import (
+    KEY,
+    MAILBOX,
+    NOW,
+    THREAD,
+    a_mailbox,
+    event,
+    index,
+    later,
+    outbox_item,
+    task,
+    thread,
+)
 
 
-async def _opened(ledger: Ledger, **changes: Any) -> Stored[Gate]:
-    return await ledger.open_gate(MAILBOX, new(gate(**changes)))
+async def _opened(ledger: Ledger, **changes: Any) -> Stored[Mailbox]:
+    return await ledger.open_gate(MAILBOX, new(a_mailbox(**changes)))
 
 
 def _lose_answers(call: Call) -> None:
@@ -37,19 +49,19 @@ def _lose_answers(call: Call) -> None:
 async def test_changes_pass_an_open_gate(ledger: Ledger) -> None:
     """What is written through an open gate stands, and so does the gate's new value."""
     opened = await _opened(ledger)
-    await ledger.pass_gate(MAILBOX, opened.changed(gate(late_sweeps=1)), new(outbox_item()))
+    await ledger.pass_gate(MAILBOX, opened.changed(a_mailbox(late_sweeps=1)), new(outbox_item()))
     found = await ledger.find(MAILBOX, OutboxItem, KEY)
     assert found is not None
     assert found.value == outbox_item()
     now = await ledger.gate(MAILBOX)
     assert now is not None
-    assert now.value == gate(late_sweeps=1)
+    assert now.value == a_mailbox(late_sweeps=1)
 
 
 async def test_nothing_passes_a_closed_gate(ledger: Ledger) -> None:
     """A closed gate refuses before anything is sent."""
-    closed = await _opened(ledger, state=GateState.CLOSED)
-    with pytest.raises(GateShut):
+    closed = await _opened(ledger, state=FenceState.CLOSED)
+    with pytest.raises(MailboxClosed):
         await ledger.pass_gate(MAILBOX, closed, new(outbox_item()))
     assert await ledger.find(MAILBOX, OutboxItem, KEY) is None
 
@@ -57,10 +69,10 @@ async def test_nothing_passes_a_closed_gate(ledger: Ledger) -> None:
 async def test_a_gate_that_closed_meanwhile_stops_a_worker_that_read_it_open(ledger: Ledger) -> None:
     """Disconnect between a worker's read and its write: the write fails whole (R5)."""
     read = await _opened(ledger)
-    await ledger.open_gate(MAILBOX, read.changed(gate(state=GateState.CLOSED)))
+    await ledger.open_gate(MAILBOX, read.changed(a_mailbox(state=FenceState.CLOSED)))
     with pytest.raises(RowChanged) as caught:
         await ledger.pass_gate(MAILBOX, read, new(outbox_item()))
-    assert caught.value.row == keys.GATE_ROW
+    assert caught.value.row == keys.MAILBOX_ROW
     assert await ledger.find(MAILBOX, OutboxItem, KEY) is None
 
 
@@ -111,7 +123,7 @@ async def test_a_first_gate_that_never_came_to_be_is_concluded(ledger: Ledger, t
     """Also a gate that was to be inserted is looked for before anybody believes in it."""
     tables.before = _lose_answers
     with pytest.raises(RowChanged):
-        await ledger.open_gate(MAILBOX, new(gate()))
+        await ledger.open_gate(MAILBOX, new(a_mailbox()))
 
 
 async def test_somebody_elses_commit_is_not_taken_for_ours(ledger: Ledger, tables: MemoryTables) -> None:
@@ -140,9 +152,9 @@ async def test_work_is_promised_before_it_is_written(ledger: Ledger, due: Due, t
 
     tables.before = down
     with pytest.raises(StoreUnavailable):
-        await ledger.pass_gate(MAILBOX, opened, new(todo()))
+        await ledger.pass_gate(MAILBOX, opened, new(task()))
     tables.before = lambda _: None
-    assert [one.mailboxes for one in await due.due_buckets(WORK_LANE, 0)] == [(MAILBOX,)]
+    assert [one.mailboxes for one in await due.due_buckets(WORK_TIMER, 0)] == [(MAILBOX,)]
 
 
 async def test_no_work_is_written_without_its_alarm(ledger: Ledger, tables: MemoryTables) -> None:
@@ -154,10 +166,10 @@ async def test_no_work_is_written_without_its_alarm(ledger: Ledger, tables: Memo
             raise StoreUnavailable
 
     tables.before = down
-    for write in (ledger.pass_gate(MAILBOX, opened, new(todo())), ledger.write(MAILBOX, new(todo()))):
+    for write in (ledger.pass_gate(MAILBOX, opened, new(task())), ledger.write(MAILBOX, new(task()))):
         with pytest.raises(StoreUnavailable):
             await write
-    assert await ledger.todos(MAILBOX, later(days=1)) == []
+    assert await ledger.tasks(MAILBOX, later(days=1)) == []
 
 
 async def test_writes_outside_the_fence_hold_to_their_etags(ledger: Ledger) -> None:
@@ -173,18 +185,18 @@ async def test_writes_outside_the_fence_hold_to_their_etags(ledger: Ledger) -> N
 async def test_todos_come_in_the_order_of_time_up_to_an_hour(ledger: Ledger) -> None:
     """What is due at the asked time is included, what comes after is not, and a limit cuts the youngest."""
     for minutes in (5, 0, 3, 9):
-        await ledger.write(MAILBOX, new(todo(later(minutes=minutes), ref=f"k{minutes}")))
-    due_now = await ledger.todos(MAILBOX, later(minutes=5))
+        await ledger.write(MAILBOX, new(task(later(minutes=minutes), ref=f"k{minutes}")))
+    due_now = await ledger.tasks(MAILBOX, later(minutes=5))
     assert [one.value.ref for one in due_now] == ["k0", "k3", "k5"]
-    assert [one.value.ref for one in await ledger.todos(MAILBOX, later(minutes=5), 2)] == ["k0", "k3"]
+    assert [one.value.ref for one in await ledger.tasks(MAILBOX, later(minutes=5), 2)] == ["k0", "k3"]
 
 
 async def test_erased_work_is_gone(ledger: Ledger) -> None:
     """Work that is done leaves no row."""
-    await ledger.write(MAILBOX, new(todo()))
-    assert await ledger.todos(MAILBOX, NOW)
-    await ledger.write(MAILBOX, Erase(todo()))
-    assert not await ledger.todos(MAILBOX, NOW)
+    await ledger.write(MAILBOX, new(task()))
+    assert await ledger.tasks(MAILBOX, NOW)
+    await ledger.write(MAILBOX, Erase(task()))
+    assert not await ledger.tasks(MAILBOX, NOW)
 
 
 async def test_events_are_read_behind_a_cursor(ledger: Ledger) -> None:
@@ -225,5 +237,5 @@ async def test_a_record_is_found_by_the_case_of_its_id(ledger: Ledger) -> None:
 
 async def test_todos_of_a_mailbox_are_todos_only(ledger: Ledger) -> None:
     """Other rows of the partition never show up as work."""
-    await ledger.write(MAILBOX, new(todo()), new(thread()), new(event()), new(index()))
-    assert [type(one.value) for one in await ledger.todos(MAILBOX, later(days=1))] == [Todo]
+    await ledger.write(MAILBOX, new(task()), new(thread()), new(event()), new(index()))
+    assert [type(one.value) for one in await ledger.tasks(MAILBOX, later(days=1))] == [Task]

@@ -15,7 +15,7 @@ from shared.sync.failures import Failed
 from shared.sync.send_row import Sending, fail, postpone, tidied
 
 
-async def set_back_send(s: Services, mailbox: MailboxRef, key: str, failed: Failed) -> None:
+async def reschedule_send(s: Services, mailbox: MailboxRef, key: str, failed: Failed) -> None:
     """A step of the send failed: try later. Given up, it ends while nothing can have left; after that it is watched.
 
     While the grant is dead, or Graph asks for a pause, its hour does not run. Tidying up does not wait for a grant.
@@ -38,10 +38,10 @@ async def set_back_send(s: Services, mailbox: MailboxRef, key: str, failed: Fail
     counts = not waits_for_somebody(failed.error)
     failing_since = (item.failing_since or failed.at) if counts else None
     awaited_since = None if waits_for_somebody(failed.error) else item.awaited_since
-    set_back = replace(
+    rescheduled = replace(
         item, attempts=failed.verdict.attempts, failing_since=failing_since, awaited_since=awaited_since
     )
-    await postpone(s, mailbox, replace(stored, value=set_back), failed.until)
+    await postpone(s, mailbox, replace(stored, value=rescheduled), failed.until)
 
 
 async def _unanswered(s: Services, mailbox: MailboxRef, stored: Stored[OutboxItem], failed: Failed) -> None:

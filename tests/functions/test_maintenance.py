@@ -16,14 +16,14 @@ from shared.domain.errors import (
     Throttled,
     UpstreamSurprise,
 )
-from shared.domain.model import Work
+from shared.domain.model import TaskKind
 from shared.state import keys
-from shared.sync.doorbells import WorkJob, encode_job
+from shared.sync.jobs import TaskMessage, encode_job
 from tests.builders import MAILBOX, NOW
 from tests.functions.app import BEA_ADDRESS, WEBHOOK_SECRET, App, send_body
 from tests.functions.host import workers
 
-CARE = ("renew", "subscribe", "sweep")
+MAINTENANCE = ("renew", "subscribe", "sweep")
 
 
 def reply(app: App) -> str:
@@ -44,7 +44,7 @@ async def lifecycle(app: App, event: str, **changes: Any) -> list[str]:
     path = f"/graph/lifecycle/{WEBHOOK_SECRET}"
     assert (await app.call("POST", path, json={"value": [item]})).status == 202
     await app.pump()
-    return [one for one in app.mail.calls[before:] if one in CARE]
+    return [one for one in app.mail.calls[before:] if one in MAINTENANCE]
 
 
 # ---- lifecycle notifications
@@ -197,7 +197,7 @@ async def test_missed_ticks_are_read_later(begun: App) -> None:
 
 async def test_a_tick_without_work_rings_nothing(ready: App) -> None:
     """No mailbox has begun a thread."""
-    for name in ("ring_due_work", "renew_subscriptions"):
+    for name in ("enqueue_due_work", "renew_subscriptions"):
         await ready.tick(name)
     assert await ready.pump() == 0
 
@@ -246,13 +246,13 @@ async def test_what_is_no_job_is_left_to_the_poison_queue(app: App, queue: str, 
         await workers()[queue](msg=func.QueueMessage(id="1", body=text))
 
 
-@pytest.mark.parametrize("work", Work)
-async def test_a_job_for_nobody_does_nothing(begun: App, work: Work) -> None:
+@pytest.mark.parametrize("kind", TaskKind)
+async def test_a_job_for_nobody_does_nothing(begun: App, kind: TaskKind) -> None:
     """A mailbox that is not there, or a row that is gone."""
     (mailbox_id,) = await begun.services.tenants.mailboxes(begun.tenant.tenant_id)
     before = len(begun.mail.calls)
     for tenant_id, name in ((MAILBOX.tenant_id, MAILBOX.mailbox_id), (begun.tenant.tenant_id, mailbox_id)):
-        job = WorkJob(tenant_id, name, work, "unknown", NOW - timedelta(days=1))
+        job = TaskMessage(tenant_id, name, kind, "unknown", NOW - timedelta(days=1))
         await workers()[keys.OUTBOX](msg=func.QueueMessage(id="1", body=encode_job(job)))
     assert begun.mail.calls[before:] == []
     assert begun.crm.types() == ["connection.connected", "message.sent"]

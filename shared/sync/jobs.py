@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from shared.domain.errors import MalformedBody
-from shared.domain.model import ChangeHint, MailboxRef, Todo, Work
+from shared.domain.model import ChangeHint, MailboxRef, Task, TaskKind
 from shared.services import Services
 from shared.state import keys
 from shared.state.ledger import Change, Erase, new
@@ -26,12 +26,12 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkJob:
-    """Due work of one mailbox: what a todo row says."""
+class TaskMessage:
+    """Due work of one mailbox: what a task row says."""
 
     tenant_id: str
     mailbox_id: str
-    work: Work
+    kind: TaskKind
     ref: str
     due_at: datetime | None = None
     attempts: int = 0
@@ -47,13 +47,13 @@ class WorkJob:
 J = TypeVar("J")
 
 QUEUE_OF: Final = {
-    Work.SEND: keys.OUTBOX,
-    Work.DELIVER: keys.DELIVERIES,
-    Work.SWEEP: keys.CARE,
-    Work.RENEW: keys.CARE,
-    Work.RETRY_IMPORT: keys.CARE,
-    Work.WAKE: keys.CARE,
-    Work.ERASE: keys.CARE,
+    TaskKind.SEND: keys.OUTBOX,
+    TaskKind.DELIVER: keys.DELIVERIES,
+    TaskKind.SWEEP: keys.MAINTENANCE,
+    TaskKind.RENEW: keys.MAINTENANCE,
+    TaskKind.RETRY_IMPORT: keys.MAINTENANCE,
+    TaskKind.WAKE: keys.MAINTENANCE,
+    TaskKind.ERASE: keys.MAINTENANCE,
 }
 
 
@@ -80,32 +80,32 @@ def split_changes(hints: tuple[ChangeHint, ...], limit_characters: int = 45_000)
     return split_changes(hints[:half], limit_characters) + split_changes(hints[half:], limit_characters)
 
 
-async def ring(s: Services, mailbox: MailboxRef, todo: Todo, *, at_once: bool = False) -> None:
+async def enqueue(s: Services, mailbox: MailboxRef, task: Task, *, at_once: bool = False) -> None:
     """Ring for work that is due now or within five minutes; the due row covers the rest and any lost ring."""
-    delay = 0.0 if at_once else max(0.0, (todo.due_at - s.clock.now()).total_seconds())
+    delay = 0.0 if at_once else max(0.0, (task.due_at - s.clock.now()).total_seconds())
     if delay > SOON_SECONDS:
         return
-    job = WorkJob(
+    job = TaskMessage(
         mailbox.tenant_id,
         mailbox.mailbox_id,
-        todo.work,
-        todo.ref,
-        todo.due_at,
-        todo.attempts,
-        todo.since,
-        todo.looks,
+        task.kind,
+        task.ref,
+        task.due_at,
+        task.attempts,
+        task.since,
+        task.looks,
     )
-    await s.queues.put(QUEUE_OF[todo.work], encode_job(job), delay_seconds=int(delay + 0.999))
+    await s.queues.put(QUEUE_OF[task.kind], encode_job(job), delay_seconds=int(delay + 0.999))
 
 
 def moved(
-    work: Work, ref: str, old: datetime | None, due_at: datetime | None, attempts: int = 0
+    kind: TaskKind, ref: str, old: datetime | None, due_at: datetime | None, attempts: int = 0
 ) -> list[Change]:
-    """The changes that move a todo from one time to another, beside the row that names its time.
+    """The changes that move a task from one time to another, beside the row that names its time.
 
     A time of None: there was none, or will be none.
     """
     if old == due_at:
         return []
-    erase: list[Change] = [Erase(Todo(old, work, ref))] if old is not None else []
-    return erase + ([new(Todo(due_at, work, ref, attempts))] if due_at is not None else [])
+    erase: list[Change] = [Erase(Task(old, kind, ref))] if old is not None else []
+    return erase + ([new(Task(due_at, kind, ref, attempts))] if due_at is not None else [])

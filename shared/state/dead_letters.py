@@ -31,13 +31,13 @@ class SubscriptionNote:
     at: datetime
 
 
-class Letters:
+class DeadLetters:
     """Writer of both tables; the same letter twice is one row."""
 
     def __init__(self, tables: TableStore) -> None:
         self._tables = tables
 
-    async def bury(self, letter_id: str, letter: DeadLetter) -> None:
+    async def add(self, letter_id: str, letter: DeadLetter) -> None:
         """Keep a dead letter under a constant id."""
         await self._tables.upsert(keys.DEAD_LETTERS, letter.queue, letter_id, encode(Stored(letter)))
 
