@@ -19,7 +19,7 @@ from shared.domain.model import Tenant
 from shared.problem import UNEXPECTED, problem_for
 from shared.services import Services
 from shared.state.sessions import Session
-from shared.sync.open_session import session_of
+from shared.sync.connect.open_session import session_of
 from shared.telemetry import canonical_line, log_unexpected, new_instance
 
 KIB: Final = 1024

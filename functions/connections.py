@@ -38,11 +38,11 @@ from shared.domain.errors import (
 from shared.domain.model import CrmUser
 from shared.json_reader import read_json
 from shared.state.sessions import Session
-from shared.sync import confirm_connection as confirming
-from shared.sync import open_session as opening
-from shared.sync.show_connection import frame_origins
-from shared.sync.show_connection import show_connection as show_one_connection
-from shared.sync.sign_in import finish_sign_in, start_sign_in
+from shared.sync.connect import confirm_connection as confirming
+from shared.sync.connect import open_session as opening
+from shared.sync.connect.show_connection import frame_origins
+from shared.sync.connect.show_connection import show_connection as show_one_connection
+from shared.sync.connect.sign_in import finish_sign_in, start_sign_in
 
 bp = func.Blueprint()
 

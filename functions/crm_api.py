@@ -19,11 +19,11 @@ from shared.bootstrap import services
 from shared.domain.errors import FieldError, InvalidRequest
 from shared.domain.model import Address, SendRequest
 from shared.json_reader import read_json
-from shared.sync.accept_outbound import accept_outbound
-from shared.sync.keep_upload import keep_upload
-from shared.sync.list_events import list_events as list_recorded_events
-from shared.sync.show_message import open_file
-from shared.sync.show_message import show_message as show_one_message
+from shared.sync.events.list_events import list_events as list_recorded_events
+from shared.sync.events.show_message import open_file
+from shared.sync.events.show_message import show_message as show_one_message
+from shared.sync.outbound.accept_outbound import accept_outbound
+from shared.sync.outbound.uploads import keep_upload
 
 bp = func.Blueprint()
 

@@ -11,7 +11,7 @@ from functions.boundary import MIB, SECURITY_HEADERS, check_length, problem
 from shared.bootstrap import services
 from shared.domain.errors import NotFound, PostbraidError
 from shared.graph.notifications import read_notifications, validation_answer
-from shared.sync.jobs import split_changes
+from shared.sync.queueing.jobs import split_changes
 from shared.telemetry import canonical_line
 
 bp = func.Blueprint()

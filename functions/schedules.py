@@ -5,10 +5,10 @@ from __future__ import annotations
 import azure.functions as func
 
 from shared.bootstrap import services
-from shared.sync.enqueue_due_work import enqueue_due_renewals
-from shared.sync.enqueue_due_work import enqueue_due_work as enqueue_all_due_work
-from shared.sync.erase_ended import erase_ended
-from shared.sync.store_poison_messages import store_poison_messages
+from shared.sync.tasks.enqueue_due_work import enqueue_due_renewals
+from shared.sync.tasks.enqueue_due_work import enqueue_due_work as enqueue_all_due_work
+from shared.sync.tasks.erase_ended import erase_ended
+from shared.sync.tasks.store_poison_messages import store_poison_messages
 from shared.telemetry import canonical_line
 
 bp = func.Blueprint()

@@ -7,10 +7,10 @@ from collections import Counter
 import azure.functions as func
 
 from shared.bootstrap import services
-from shared.sync.jobs import Changes, TaskMessage, decode_job
-from shared.sync.receive_change import receive_change
-from shared.sync.subscriptions import mailbox_of_key
-from shared.sync.work import do_work
+from shared.sync.inbound.receive_change import receive_change
+from shared.sync.mailbox.subscriptions import mailbox_of_key
+from shared.sync.queueing.jobs import Changes, TaskMessage, decode_job
+from shared.sync.tasks.do_task import do_work
 from shared.telemetry import canonical_line
 
 bp = func.Blueprint()

@@ -27,7 +27,7 @@ from shared.services import Services
 from shared.settings import Settings, SettingsError
 from shared.state import keys
 from shared.state.tenants import webhook_secret_place
-from shared.sync.endpoint import open_endpoint
+from shared.sync.events.endpoint import open_endpoint
 
 OVERLAP_HOURS: Final = 24
 WHERE_EVENTS_GO: Final = (

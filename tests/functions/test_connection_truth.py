@@ -24,7 +24,7 @@ from shared.domain.model import Mailbox, MailboxRef
 from shared.state import keys
 from shared.storage.api import Row
 from shared.storage.memory.calls import Call, no_hook
-from shared.sync.gatekeeping import through_gate
+from shared.sync.mailbox.unit_of_work import through_gate
 from tests.functions.answers import Answer, problem
 from tests.functions.app import App, send_body
 

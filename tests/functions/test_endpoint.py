@@ -12,7 +12,7 @@ from shared.ops import rotate_key, rotate_webhook_secret
 from shared.security.api_keys import ApiKeyring
 from shared.state import keys
 from shared.state.codec import Stored
-from shared.sync.endpoint import open_endpoint
+from shared.sync.events.endpoint import open_endpoint
 from tests.functions.app import App
 from tests.functions.fakes import FakeAnswer
 from tests.functions.world import PEPPER

@@ -18,7 +18,7 @@ from shared.domain.errors import (
 )
 from shared.domain.model import TaskKind
 from shared.state import keys
-from shared.sync.jobs import TaskMessage, encode_job
+from shared.sync.queueing.jobs import TaskMessage, encode_job
 from tests.builders import MAILBOX, NOW
 from tests.functions.app import BEA_ADDRESS, WEBHOOK_SECRET, App, send_body
 from tests.functions.host import workers

@@ -16,7 +16,7 @@ from shared.domain.errors import (
     UpstreamSurprise,
 )
 from shared.domain.model import MailboxRef, Subscription, SubscriptionState
-from shared.sync.subscriptions import care_by, recreate_subscription
+from shared.sync.mailbox.subscriptions import care_by, recreate_subscription
 from tests.functions.app import App
 from tests.functions.fake_mail import FakeMail
 from tests.functions.test_connection_truth import gate

@@ -11,8 +11,8 @@ from shared.domain.errors import StoreUnavailable
 from shared.security.client_state import ClientStateSigner
 from shared.state import keys
 from shared.storage.memory import Call
-from shared.sync.jobs import Changes, decode_job
-from shared.sync.subscriptions import mailbox_key
+from shared.sync.mailbox.subscriptions import mailbox_key
+from shared.sync.queueing.jobs import Changes, decode_job
 from tests.builders import MAILBOX
 from tests.functions.answers import problem
 from tests.functions.app import WEBHOOK_SECRET, App, notifications_path

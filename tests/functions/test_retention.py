@@ -10,7 +10,7 @@ from shared.domain.errors import Ambiguous, MessageRefused, ProviderUnavailable,
 from shared.domain.model import Reason
 from shared.state import keys
 from shared.storage.memory import Call
-from shared.sync import erase_content
+from shared.sync.tasks import erase_content
 from tests.functions.answers import problem
 from tests.functions.app import App, send_body
 from tests.functions.fakes import FakeAnswer

@@ -12,8 +12,8 @@ from shared.domain.errors import ProviderUnavailable, StoreUnavailable, Throttle
 from shared.domain.model import Task, TaskKind
 from shared.state import keys
 from shared.state.ledger import new
-from shared.sync.reconcile_mailbox import PAGES_A_SLICE
-from shared.sync.subscriptions import mailbox_of_key
+from shared.sync.inbound.sweep_mailbox import PAGES_A_SLICE
+from shared.sync.mailbox.subscriptions import mailbox_of_key
 from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App, send_body
 from tests.functions.host import workers
 

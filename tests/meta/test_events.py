@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.domain.retries import CRM_JITTER, CRM_SCHEDULE_SECONDS
-from shared.sync import announce
+from shared.sync.events import announce
 from tests.meta.tables import rows, section
 
 DOCUMENT = "docs/events.md"

@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from functions import wire
 from functions.boundary import POLICIES
 from shared.problem import TABLE, TYPE_BASE, UNEXPECTED
-from shared.sync import announce
+from shared.sync.events import announce
 from tests.functions.contract import DOCUMENT, check, operations, resolved
 from tests.functions.host import routes
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.domain.model import Phase, Reason
 from shared.domain.retention import content_until, is_needed, next_look
-from shared.sync.announce import LINK_FOR
+from shared.sync.events.announce import LINK_FOR
 from tests.builders import NOW, event, later, outbox_item
 
 SPANS = st.timedeltas(timedelta(0), timedelta(days=60))

@@ -12,9 +12,9 @@ from shared.domain.errors import MailboxClosed, RowChanged, RowMissing
 from shared.domain.model import Mailbox, MailboxRef, Right, Task, TaskKind
 from shared.services import Services
 from shared.state.ledger import Change, Erase, new
-from shared.sync.announce import connection_event
-from shared.sync.gatekeeping import through_gate
-from shared.sync.jobs import enqueue, moved
+from shared.sync.events.announce import connection_event
+from shared.sync.mailbox.unit_of_work import through_gate
+from shared.sync.queueing.jobs import enqueue, moved
 
 # Deliveries wait for the CRM, not for the mailbox.
 WAITING: Final = (TaskKind.SEND, TaskKind.SWEEP, TaskKind.RENEW, TaskKind.RETRY_IMPORT)

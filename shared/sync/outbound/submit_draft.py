@@ -18,10 +18,10 @@ from shared.domain.errors import (
 )
 from shared.domain.model import Draft, Mailbox, OutboxItem, Phase, Task, TaskKind
 from shared.state.ledger import Change
-from shared.sync.gatekeeping import pause, through_gate
-from shared.sync.jobs import enqueue
-from shared.sync.open_thread import thread_changes
-from shared.sync.send_row import Sending, fail, moved_send, refusal_reason, save
+from shared.sync.mailbox.thread_rows import thread_changes
+from shared.sync.mailbox.unit_of_work import pause, through_gate
+from shared.sync.outbound.send_row import Sending, fail, moved_send, refusal_reason, save
+from shared.sync.queueing.jobs import enqueue
 
 
 async def to_sending(work: Sending, draft: Draft) -> bool:

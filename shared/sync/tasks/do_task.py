@@ -13,17 +13,17 @@ from shared.domain.model import MailboxRef, Reason, Seen, Task, TaskKind
 from shared.domain.retries import GiveUp, PutOff
 from shared.services import Services
 from shared.state.ledger import Change, Erase, new
-from shared.sync.announce import activity
-from shared.sync.deliver_event import deliver_event, reschedule_delivery
-from shared.sync.erase_content import erase_content, reschedule_erasing
-from shared.sync.failures import Failed, attempt, bury
-from shared.sync.import_message import Found, import_message
-from shared.sync.jobs import QUEUE_OF, TaskMessage, enqueue
-from shared.sync.reconcile_mailbox import reconcile_mailbox
-from shared.sync.reschedule_send import reschedule_send
-from shared.sync.revive_grant import enqueue_waiting
-from shared.sync.send_message import send_message
-from shared.sync.subscriptions import renew_subscription, reschedule_maintenance
+from shared.sync.events.announce import activity
+from shared.sync.events.deliver_event import deliver_event, reschedule_delivery
+from shared.sync.inbound.import_message import Found, import_message
+from shared.sync.inbound.sweep_mailbox import reconcile_mailbox
+from shared.sync.mailbox.failures import Failed, attempt, bury
+from shared.sync.mailbox.grant import enqueue_waiting
+from shared.sync.mailbox.subscriptions import renew_subscription, reschedule_maintenance
+from shared.sync.outbound.reschedule_send import reschedule_send
+from shared.sync.outbound.send_message import send_message
+from shared.sync.queueing.jobs import QUEUE_OF, TaskMessage, enqueue
+from shared.sync.tasks.erase_content import erase_content, reschedule_erasing
 
 
 async def do_work(s: Services, job: TaskMessage) -> None:

@@ -16,10 +16,10 @@ from shared.ports import Access
 from shared.services import Services
 from shared.state.codec import Stored
 from shared.state.ledger import Change
-from shared.sync.access import access_for
-from shared.sync.announce import failed_event
-from shared.sync.deliver_event import deliver_now
-from shared.sync.jobs import enqueue, moved
+from shared.sync.events.announce import failed_event
+from shared.sync.events.deliver_event import deliver_now
+from shared.sync.mailbox.access import access_for
+from shared.sync.queueing.jobs import enqueue, moved
 
 
 @dataclass(slots=True)

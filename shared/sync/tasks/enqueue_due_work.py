@@ -6,7 +6,7 @@ from shared.domain.model import MailboxRef
 from shared.services import Services
 from shared.state import keys
 from shared.state.due import RENEWAL_TIMER, WORK_TIMER, timer_of
-from shared.sync.jobs import enqueue
+from shared.sync.queueing.jobs import enqueue
 
 MOST_A_MAILBOX = 20
 MOST_READ = 500

@@ -15,10 +15,10 @@ from shared.state import keys
 from shared.state.codec import Stored
 from shared.state.dead_letters import DeadLetter
 from shared.state.tenants import webhook_secret_place
-from shared.sync.announce import Recorded
-from shared.sync.endpoint import release_event, turn_off
-from shared.sync.failures import Failed
-from shared.sync.jobs import TaskMessage, encode_job, enqueue, moved
+from shared.sync.events.announce import Recorded
+from shared.sync.events.endpoint import release_event, turn_off
+from shared.sync.mailbox.failures import Failed
+from shared.sync.queueing.jobs import TaskMessage, encode_job, enqueue, moved
 from shared.sync.staging import event_body
 from shared.telemetry import log
 

@@ -10,9 +10,9 @@ from shared.domain.model import MailboxRef, OutboxItem, Phase, Reason
 from shared.domain.retries import GiveUp, waits_for_somebody
 from shared.services import Services
 from shared.state.codec import Stored
-from shared.sync.ask_mailbox import stop_looking, tell_unknown
-from shared.sync.failures import Failed
-from shared.sync.send_row import Sending, fail, postpone, tidied
+from shared.sync.mailbox.failures import Failed
+from shared.sync.outbound.ask_mailbox import stop_looking, tell_unknown
+from shared.sync.outbound.send_row import Sending, fail, postpone, tidied
 
 
 async def reschedule_send(s: Services, mailbox: MailboxRef, key: str, failed: Failed) -> None:

@@ -11,7 +11,7 @@ from shared.domain.attachments import MAX_FILE_BYTES, canonical_type, judge_cont
 from shared.domain.errors import Ambiguous, CrmUnavailable, InvalidRequest, ItemGone, MessageRefused, TooLarge
 from shared.domain.model import Draft, DraftContent, OutgoingFile, Reason, StagedFile, Thread
 from shared.domain.reply_targets import moved_original
-from shared.sync.send_row import Sending, save
+from shared.sync.outbound.send_row import Sending, save
 from shared.sync.staging import stage, unstage, unstage_body
 
 

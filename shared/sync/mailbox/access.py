@@ -12,9 +12,9 @@ from shared.domain.errors import GrantDead, ProviderUnavailable
 from shared.domain.model import Mailbox, MailboxRef, Right
 from shared.services import Services
 from shared.state.ledger import Change
-from shared.sync.announce import connection_event
-from shared.sync.gatekeeping import through_gate
-from shared.sync.revive_grant import note_grant_alive
+from shared.sync.events.announce import connection_event
+from shared.sync.mailbox.grant import note_grant_alive
+from shared.sync.mailbox.unit_of_work import through_gate
 
 MARGIN: Final = timedelta(minutes=5)
 MAX_TRIES: Final = 3

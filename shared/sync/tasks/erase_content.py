@@ -19,8 +19,8 @@ from shared.services import Services
 from shared.state import keys
 from shared.state.codec import Stored
 from shared.state.ledger import Erase, new
-from shared.sync.announce import FAILED, NOT_SYNCED, RECEIVED, SENT
-from shared.sync.failures import Failed
+from shared.sync.events.announce import FAILED, NOT_SYNCED, RECEIVED, SENT
+from shared.sync.mailbox.failures import Failed
 
 PAGE: Final = 50  # of these all fit one transaction
 MOST_A_WALK: Final = 200

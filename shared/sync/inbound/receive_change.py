@@ -10,17 +10,17 @@ from shared.domain.errors import MailboxClosed
 from shared.domain.model import ChangeHint, FenceState, MailboxRef, Reason
 from shared.domain.retries import PutOff
 from shared.services import Services
-from shared.sync.failures import Failed, attempt
-from shared.sync.import_message import Found, import_later, import_message
-from shared.sync.jobs import enqueue
-from shared.sync.subscriptions import (
+from shared.sync.inbound.import_message import Found, import_later, import_message
+from shared.sync.mailbox.failures import Failed, attempt
+from shared.sync.mailbox.subscriptions import (
     care_by,
     mailbox_of_key,
     recreate_subscription,
     renew_subscription,
     sweep_now,
 )
-from shared.sync.work import do_due_sweep
+from shared.sync.queueing.jobs import enqueue
+from shared.sync.tasks.do_task import do_due_sweep
 
 NO_FAILURES: Final = 0
 MAINTENANCE: Final = "maintenance"

@@ -29,13 +29,13 @@ from shared.state.codec import Stored
 from shared.state.connections import mailbox_ref
 from shared.state.ledger import Change, Erase, new
 from shared.state.sessions import PendingConnection, secret_hash
-from shared.sync.announce import connection_event
-from shared.sync.deliver_event import deliver_now
-from shared.sync.erase_content import first_look
-from shared.sync.gatekeeping import MAX_TRIES
-from shared.sync.jobs import enqueue
-from shared.sync.revive_grant import revived
-from shared.sync.sign_in import SIGN_IN_FOR, pending_place
+from shared.sync.connect.sign_in import SIGN_IN_FOR, pending_place
+from shared.sync.events.announce import connection_event
+from shared.sync.events.deliver_event import deliver_now
+from shared.sync.mailbox.grant import revived
+from shared.sync.mailbox.unit_of_work import MAX_TRIES
+from shared.sync.queueing.jobs import enqueue
+from shared.sync.tasks.erase_content import first_look
 
 OTHER_WINDOW: Final = "The connection was changed from another window."
 

@@ -26,11 +26,11 @@ from shared.ports import Access
 from shared.services import Services
 from shared.state.dead_letters import SubscriptionNote
 from shared.state.ledger import Change, Erase, new
-from shared.sync.access import access_for
-from shared.sync.failures import Failed
-from shared.sync.gatekeeping import pause, respect_pause, through_gate
-from shared.sync.jobs import enqueue, moved
-from shared.sync.revive_grant import note_grant_alive
+from shared.sync.mailbox.access import access_for
+from shared.sync.mailbox.failures import Failed
+from shared.sync.mailbox.grant import note_grant_alive
+from shared.sync.mailbox.unit_of_work import pause, respect_pause, through_gate
+from shared.sync.queueing.jobs import enqueue, moved
 
 # Delivery pauses when the token behind a subscription expires, and Graph asks to re-authorise before: with the same
 # old token that would change nothing. Tokens live 60 to 90 minutes; a doubled request does not refresh twice.

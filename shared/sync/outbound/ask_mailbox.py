@@ -10,12 +10,12 @@ from shared.domain import outbound
 from shared.domain.errors import ItemGone, MailboxClosed, RowChanged
 from shared.domain.model import Located, Mailbox, OutboxItem, Phase, Reason
 from shared.state.ledger import Change
-from shared.sync.announce import unconfirmed_event
-from shared.sync.confirm_send import confirm_send
-from shared.sync.deliver_event import deliver_now
-from shared.sync.gatekeeping import through_gate
-from shared.sync.send_row import Sending, fail, moved_send, postpone, save
-from shared.sync.submit_draft import submit
+from shared.sync.events.announce import unconfirmed_event
+from shared.sync.events.deliver_event import deliver_now
+from shared.sync.mailbox.unit_of_work import through_gate
+from shared.sync.outbound.confirm_send import confirm_send
+from shared.sync.outbound.send_row import Sending, fail, moved_send, postpone, save
+from shared.sync.outbound.submit_draft import submit
 
 
 async def ask_mailbox(work: Sending) -> None:

@@ -28,15 +28,15 @@ from shared.domain.model import (
 from shared.ports import Access
 from shared.services import Services
 from shared.state.ledger import Change, new
-from shared.sync.access import access_for
-from shared.sync.announce import Recorded
-from shared.sync.confirm_send import confirm_send, unfinished_send
-from shared.sync.deliver_event import deliver_now
-from shared.sync.gatekeeping import through_gate
-from shared.sync.judge_files import Judged, judge_files
-from shared.sync.known_sends import copies_unseen_since
-from shared.sync.record_import import Known, imported
-from shared.sync.trace_thread import evidence_for, index_of
+from shared.sync.events.announce import Recorded
+from shared.sync.events.deliver_event import deliver_now
+from shared.sync.inbound.judge_files import Judged, judge_files
+from shared.sync.inbound.record_import import Known, imported
+from shared.sync.inbound.trace_thread import evidence_for, index_of
+from shared.sync.mailbox.access import access_for
+from shared.sync.mailbox.unit_of_work import through_gate
+from shared.sync.outbound.confirm_send import confirm_send, unfinished_send
+from shared.sync.outbound.known_sends import copies_unseen_since
 
 
 @dataclass(frozen=True, slots=True)

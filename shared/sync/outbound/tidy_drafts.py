@@ -6,9 +6,9 @@ from shared.domain import outbound
 from shared.domain.model import FenceState, Mailbox, MailboxRef, OutboxItem
 from shared.services import Services
 from shared.state.codec import Stored
-from shared.sync.access import access_for
-from shared.sync.gatekeeping import respect_pause
-from shared.sync.send_row import tidied
+from shared.sync.mailbox.access import access_for
+from shared.sync.mailbox.unit_of_work import respect_pause
+from shared.sync.outbound.send_row import tidied
 
 
 async def tidy_drafts(

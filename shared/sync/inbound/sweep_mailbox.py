@@ -14,14 +14,14 @@ from shared.domain.model import Mailbox, MailboxRef, Outline, Reason, Right, Tas
 from shared.domain.retries import PutOff, waits_for_somebody
 from shared.services import Services
 from shared.state.ledger import Change
-from shared.sync.access import access_for
-from shared.sync.announce import connection_event
-from shared.sync.failures import Failed, attempt
-from shared.sync.gatekeeping import respect_pause, through_gate
-from shared.sync.import_message import Found, import_later, import_message
-from shared.sync.jobs import enqueue, moved
-from shared.sync.revive_grant import note_grant_alive
-from shared.sync.subscriptions import recreate_subscription, renew_subscription
+from shared.sync.events.announce import connection_event
+from shared.sync.inbound.import_message import Found, import_later, import_message
+from shared.sync.mailbox.access import access_for
+from shared.sync.mailbox.failures import Failed, attempt
+from shared.sync.mailbox.grant import note_grant_alive
+from shared.sync.mailbox.subscriptions import recreate_subscription, renew_subscription
+from shared.sync.mailbox.unit_of_work import respect_pause, through_gate
+from shared.sync.queueing.jobs import enqueue, moved
 
 PAGES_A_SLICE = 20
 LONGEST_SLICE = timedelta(minutes=4)

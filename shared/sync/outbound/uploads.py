@@ -8,7 +8,7 @@ from typing import Final
 from shared.domain.attachments import FileProblem, clean_name, judge_content
 from shared.services import Services
 from shared.state.sessions import Upload
-from shared.sync.accept_outbound import refused, stage_file
+from shared.sync.outbound.accept_outbound import refused, stage_file
 
 UPLOAD_FOR: Final = timedelta(hours=24)
 

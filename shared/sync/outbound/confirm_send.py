@@ -22,12 +22,12 @@ from shared.domain.reply_targets import with_newest
 from shared.domain.thread_growth import with_conversation
 from shared.services import Services
 from shared.state.ledger import Change, new
-from shared.sync.announce import Recorded, activity, sent_event
-from shared.sync.deliver_event import deliver_now
-from shared.sync.gatekeeping import through_gate
-from shared.sync.known_sends import unfinished_sends
-from shared.sync.open_thread import begun_by, conversation_rows, index_rows
-from shared.sync.send_row import moved_send
+from shared.sync.events.announce import Recorded, activity, sent_event
+from shared.sync.events.deliver_event import deliver_now
+from shared.sync.mailbox.thread_rows import begun_by, conversation_rows, index_rows
+from shared.sync.mailbox.unit_of_work import through_gate
+from shared.sync.outbound.known_sends import unfinished_sends
+from shared.sync.outbound.send_row import moved_send
 from shared.sync.staging import kept_body
 
 

@@ -41,9 +41,9 @@ from shared.state.claims import SendClaim
 from shared.state.codec import Stored
 from shared.state.ledger import Change, new
 from shared.state.sessions import Upload
-from shared.sync.gatekeeping import through_gate
-from shared.sync.jobs import enqueue
-from shared.sync.known_sends import opening_send
+from shared.sync.mailbox.unit_of_work import through_gate
+from shared.sync.outbound.known_sends import opening_send
+from shared.sync.queueing.jobs import enqueue
 from shared.sync.staging import Body, stage, stage_body, unstage
 
 MAX_SUBJECT_CHARACTERS = 998

@@ -18,7 +18,7 @@ from shared.domain.model import (
 )
 from shared.domain.reasons import reason_text
 from shared.services import Services
-from shared.sync.announce import files_data
+from shared.sync.events.announce import files_data
 from shared.sync.staging import event_data, unstage
 
 FILE_GONE = "The file is no longer kept here; it lies in the mailbox still."

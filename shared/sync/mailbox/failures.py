@@ -25,9 +25,9 @@ from shared.domain.model import MailboxRef
 from shared.domain.retries import ONE_ITEM_FOR_AT_MOST, GiveUp, PutOff, after_failure, waits_for_somebody
 from shared.services import Services
 from shared.state.dead_letters import DeadLetter
-from shared.sync.access import mark_grant_dead, mark_unusable
-from shared.sync.gatekeeping import pause
-from shared.sync.jobs import TaskMessage, encode_job
+from shared.sync.mailbox.access import mark_grant_dead, mark_unusable
+from shared.sync.mailbox.unit_of_work import pause
+from shared.sync.queueing.jobs import TaskMessage, encode_job
 from shared.telemetry import log, log_unexpected
 
 R = TypeVar("R")

@@ -25,9 +25,9 @@ from shared.domain.thread_growth import with_conversation, with_people
 from shared.services import Services
 from shared.state.codec import Stored
 from shared.state.ledger import Change, new
-from shared.sync.announce import Recorded, activity, not_synced_event, synced_event
-from shared.sync.judge_files import Judged
-from shared.sync.open_thread import conversation_rows, index_rows
+from shared.sync.events.announce import Recorded, activity, not_synced_event, synced_event
+from shared.sync.inbound.judge_files import Judged
+from shared.sync.mailbox.thread_rows import conversation_rows, index_rows
 
 
 @dataclass(frozen=True, slots=True)

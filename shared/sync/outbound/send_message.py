@@ -10,14 +10,14 @@ from shared.domain import outbound
 from shared.domain.errors import MailboxUnusable, MessageRefused
 from shared.domain.model import MailboxRef, OutboxItem, Phase, Reason, Right
 from shared.services import Services
-from shared.sync.ask_mailbox import ask_mailbox, stop_looking, tell_unknown
-from shared.sync.draft_message import make_draft, outgoing_files
-from shared.sync.known_sends import waits_for_original
-from shared.sync.revive_grant import note_grant_alive
-from shared.sync.send_row import Sending, fail, postpone, refusal_reason, save
-from shared.sync.submit_draft import submit, to_sending
-from shared.sync.subscriptions import ensure_subscription
-from shared.sync.tidy_drafts import tidy_drafts
+from shared.sync.mailbox.grant import note_grant_alive
+from shared.sync.mailbox.subscriptions import ensure_subscription
+from shared.sync.outbound.ask_mailbox import ask_mailbox, stop_looking, tell_unknown
+from shared.sync.outbound.draft_message import make_draft, outgoing_files
+from shared.sync.outbound.known_sends import waits_for_original
+from shared.sync.outbound.send_row import Sending, fail, postpone, refusal_reason, save
+from shared.sync.outbound.submit_draft import submit, to_sending
+from shared.sync.outbound.tidy_drafts import tidy_drafts
 
 
 async def send_message(s: Services, mailbox: MailboxRef, key: str, due_at: datetime | None = None) -> None:

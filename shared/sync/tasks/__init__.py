@@ -1,0 +1,1 @@
+"""Work that is due: carried out, enqueued in time, cleaned up."""
