@@ -127,7 +127,7 @@ async def _caller(s: Services, header: str | None, scope: str) -> Caller:
         raise NotAuthenticated
     if scope not in key.scopes:
         raise NotAllowed(f"The key lacks the scope {scope}.")
-    tenant = (await s.tenants.get(key.tenant_id)).value
+    tenant = await s.tenants.remembered(key.tenant_id)
     if tenant.disabled:
         raise NotAuthenticated
     return Caller(tenant)

@@ -17,6 +17,7 @@ from shared.bootstrap import services
 from shared.domain.errors import (
     Ambiguous,
     Conflict,
+    ConnectionChanged,
     FieldError,
     GrantDead,
     InvalidRequest,
@@ -214,7 +215,7 @@ UNKNOWN_ADDRESS: Final = Template(
 # The first class that fits wins.
 OUTCOMES: Final[dict[type[PostbraidError], str]] = {
     LinkUnusable: "link_unusable",
-    MailboxTaken: "taken",
+    **dict.fromkeys((MailboxTaken, ConnectionChanged), "taken"),
     MailboxUnusable: "unusable",
     ProviderUnavailable: "try_again",
     Throttled: "try_again",

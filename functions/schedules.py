@@ -1,4 +1,4 @@
-"""Timers: renewals, and everything else that is due. Both only ring; any run may be missed."""
+"""Timers: renewals, and everything else that is due. Both only enqueue; any run may be missed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import azure.functions as func
 from shared.bootstrap import services
 from shared.sync.tasks.enqueue_due_work import enqueue_due_renewals
 from shared.sync.tasks.enqueue_due_work import enqueue_due_work as enqueue_all_due_work
-from shared.sync.tasks.erase_ended import erase_ended
+from shared.sync.tasks.erase_content import erase_ended
 from shared.sync.tasks.store_poison_messages import store_poison_messages
 from shared.telemetry import canonical_line
 
@@ -16,7 +16,7 @@ bp = func.Blueprint()
 
 @bp.timer_trigger(arg_name="timer", schedule="0 */15 * * * *", run_on_startup=False, use_monitor=True)
 async def renew_subscriptions(timer: func.TimerRequest) -> None:
-    """Ring for the subscriptions that are due for renewal."""
+    """Enqueue the renewals that are due."""
     with canonical_line("renew_subscriptions") as line:
         line["past_due"] = timer.past_due
         line["enqueued"] = await enqueue_due_renewals(services())
@@ -24,7 +24,7 @@ async def renew_subscriptions(timer: func.TimerRequest) -> None:
 
 @bp.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=False, use_monitor=True)
 async def enqueue_due_work(timer: func.TimerRequest) -> None:
-    """Ring for due work, put poison messages where they cannot expire (E-29), erase what has ended."""
+    """Enqueue due work, store poison messages where they cannot expire (E-29), erase what has ended."""
     with canonical_line("enqueue_due_work") as line:
         line["past_due"] = timer.past_due
         line["enqueued"] = await enqueue_all_due_work(services())

@@ -1,4 +1,4 @@
-"""Queues: hints of notifications, sends, deliveries, care of subscriptions and sweeps."""
+"""Queues: hints of notifications, sends, deliveries, maintenance of subscriptions and sweeps."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections import Counter
 import azure.functions as func
 
 from shared.bootstrap import services
+from shared.domain.model import MailboxRef
+from shared.state.keys import mailbox_of_key
 from shared.sync.inbound.receive_change import receive_change
-from shared.sync.mailbox.subscriptions import mailbox_of_key
 from shared.sync.queueing.jobs import Changes, TaskMessage, decode_job
-from shared.sync.tasks.do_task import do_work
+from shared.sync.tasks.do_task import do_task
 from shared.telemetry import canonical_line
 
 bp = func.Blueprint()
@@ -50,5 +51,5 @@ async def work_maintenance(msg: func.QueueMessage) -> None:
 async def _work(name: str, msg: func.QueueMessage) -> None:
     with canonical_line(name) as line:
         job = decode_job(TaskMessage, msg.get_body())
-        line["mailbox"], line["work"] = job.mailbox_id, job.kind.value
-        await do_work(services(), job)
+        line["mailbox"], line["work"] = job.mailbox_id, job.task.kind.value
+        await do_task(services(), MailboxRef(job.tenant_id, job.mailbox_id), job.task)

@@ -23,9 +23,10 @@ from shared.settings import Settings, SettingsError
 from shared.state.claims import Claims
 from shared.state.connections import Connections
 from shared.state.dead_letters import DeadLetters
-from shared.state.due import Due
+from shared.state.due import DueIndex
 from shared.state.ledger import Ledger
 from shared.state.sessions import Sessions
+from shared.state.subscription_trail import SubscriptionTrail
 from shared.state.tenants import Tenants
 from shared.storage.stores import Address, Stores, open_stores
 from shared.telemetry import Counters, set_up_logging
@@ -94,8 +95,8 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
     parts = parts or Parts()
     stores = parts.stores or open_stores(_storage(settings), parts.counters)
     transport = Transport(ca_file=_ca(settings), inner=parts.http, observe=parts.counters)
-    due = Due(stores.tables, parts.clock)
-    tenants = Tenants(stores.tables)
+    due = DueIndex(stores.tables, parts.clock)
+    tenants = Tenants(stores.tables, parts.clock)
     sealer = EnvelopeSealer(_wrapper(settings), tenants, parts.clock, parts.random)
     guard = Guard(settings.local_origins, _own_hosts(settings))
     built = Services(
@@ -107,12 +108,13 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
         blobs=stores.blobs,
         queues=stores.queues,
         ledger=Ledger(stores.tables, due, parts.random),
-        connections=Connections(stores.tables, sealer),
+        connections=Connections(stores.tables, sealer, parts.clock),
         claims=Claims(stores.tables),
         sessions=Sessions(stores.tables, parts.clock),
         tenants=tenants,
         due=due,
         dead_letters=DeadLetters(stores.tables),
+        subscription_trail=SubscriptionTrail(stores.tables),
         sealer=sealer,
         mail=GraphMail(transport, settings.graph_base_url),
         sign_in=_sign_in(settings, transport, parts.clock),

@@ -29,6 +29,7 @@ TABLE: Final[tuple[tuple[type[errors.PostbraidError], str, str, int], ...]] = (
     (errors.MailboxClosed, "no-active-connection", "The user has no connected mailbox", 409),
     (errors.SignInFailed, "sign-in-failed", "The sign-in did not complete", 400),
     (errors.Throttled, "throttled", "Too many requests", 429),
+    (errors.RaceLost, "busy", "Somebody else changed this at the same time", 503),
     (errors.RowChanged, "busy", "Somebody else changed this at the same time", 503),
     (errors.RowExists, "busy", "Somebody else changed this at the same time", 503),
     (errors.RowMissing, "busy", "Somebody else changed this at the same time", 503),

@@ -20,9 +20,10 @@ from shared.ports import (
 from shared.state.claims import Claims
 from shared.state.connections import Connections
 from shared.state.dead_letters import DeadLetters
-from shared.state.due import Due
+from shared.state.due import DueIndex
 from shared.state.ledger import Ledger
 from shared.state.sessions import Sessions
+from shared.state.subscription_trail import SubscriptionTrail
 from shared.state.tenants import Tenants
 from shared.storage.api import BlobStore, QueueStore, TableStore
 
@@ -66,8 +67,9 @@ class Services:
     claims: Claims
     sessions: Sessions
     tenants: Tenants
-    due: Due
+    due: DueIndex
     dead_letters: DeadLetters
+    subscription_trail: SubscriptionTrail
     sealer: Sealer
     mail: MailProvider
     sign_in: SignIn

@@ -119,7 +119,7 @@ def people(sender: str | None = BEA, to: tuple[str, ...] = (ANN,), cc: tuple[str
 
 def index(**changes: Any) -> MessageIndex:
     """A known Message-ID of the thread."""
-    return replace(MessageIndex("<a1@northwind.example>", THREAD, "msg_1", synced=True, at=NOW), **changes)
+    return replace(MessageIndex("<a1@northwind.example>", THREAD, "msg_1", at=NOW), **changes)
 
 
 def seen(**changes: Any) -> Seen:

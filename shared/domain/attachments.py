@@ -62,9 +62,18 @@ BIDI_AND_ZERO_WIDTH: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """Why one file does not pass."""
+    """Why a file of a send does not pass."""
 
     name: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingFile:
+    """A file of a received mail that keeps it from syncing."""
+
+    name: str
+    size_bytes: int
     reason: Reason
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from shared.domain.errors import Throttled
 from shared.domain.model import Connection, ConnectionStatus, FenceState, Mailbox, Right
 
 # A dead consent stops no send: it is accepted and waits for the repair (R9).
@@ -66,3 +68,25 @@ def is_denied_anew(mailbox: Mailbox, asked_at: datetime) -> bool:
 
 def _was_open(mailbox: Mailbox | None, connection: Connection) -> bool:
     return mailbox is not None and mailbox.connection_id == connection.connection_id
+
+
+def with_living_grant(mailbox: Mailbox, now: datetime) -> Mailbox:
+    """The mailbox whose consent works again: sweep and renewal are due at once.
+
+    A dead grant may have cost the subscription too (Graph drops it with the token), hence the renewal.
+    """
+    return replace(
+        mailbox,
+        grant_dead=False,
+        denied_by_graph=False,
+        denied_right=None,
+        revived_at=now,
+        sweep_at=None if mailbox.sweep_at is None else now,
+        renew_at=None if mailbox.renew_at is None else now,
+    )
+
+
+def respect_pause(mailbox: Mailbox, now: datetime) -> None:
+    """A worker that read a pause makes no call before its end. Raises Throttled for the rest of it."""
+    if mailbox.paused_until is not None and mailbox.paused_until > now:
+        raise Throttled((mailbox.paused_until - now).total_seconds())

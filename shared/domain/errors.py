@@ -12,10 +12,12 @@ PostbraidError
 │   ├── CrmMessageIdReused      the same crm_message_id with another body
 │   ├── NoActiveConnection      the user has no mailbox that may send
 │   ├── MailboxTaken            the mailbox belongs to somebody else's connection (R1)
+│   ├── ConnectionChanged       the user's connection was changed at the same time
 │   └── LinkUnusable            a one-time link, ticket or state: used, expired or of another browser
 ├── SignInFailed                Microsoft or the user said no; `reason` says which
 ├── Throttled                   wait; no attempt is counted
 ├── Unavailable                 the other side is down; repeat later
+│   ├── RaceLost                others changed the same rows at every try
 │   ├── StoreUnavailable
 │   ├── ProviderUnavailable
 │   └── CrmUnavailable
@@ -27,7 +29,7 @@ PostbraidError
 ├── ItemGone                    the message is not there (any more)
 ├── SubscriptionGone            the subscription is not there (any more)
 ├── MessageRefused              a send that will never succeed; `reason` says why
-├── MailboxClosed                    the fence: mailbox closed, or another generation
+├── MailboxClosed               the fence: mailbox closed, or another generation or connection
 ├── RowExists, RowChanged, RowMissing, BlobExists, TooLarge     what a store says of a write
 ├── SealBroken                  a ciphertext that does not open where it stands
 └── UpstreamSurprise            the other side broke its contract
@@ -104,6 +106,10 @@ class MailboxTaken(Conflict):
     """This mailbox cannot be connected here."""
 
 
+class ConnectionChanged(Conflict):
+    """The connection was changed from another window."""
+
+
 class LinkUnusable(Conflict):
     """This link was used already, has expired, or belongs to another browser."""
 
@@ -130,6 +136,10 @@ class Unavailable(PostbraidError):
     def __init__(self, detail: str | None = None, retry_after_seconds: float | None = None) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class RaceLost(Unavailable):
+    """Others changed the same rows at every try."""
 
 
 class StoreUnavailable(Unavailable):

@@ -6,20 +6,15 @@ hashed is hashed whole, so that no two ids meet by cutting.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from typing import Final
 
+from shared.hashing import digest
+
 _MESSAGE_ID: Final = re.compile(r"<[^<>\s]+>")
 _MAILBOX_ID: Final = re.compile(r"mbx_[a-z2-7]{26}")
 _LOCATED: Final = re.compile(r"(?P<kind>msg|thr|fil|evt)_(?P<mailbox>[a-z2-7]{26})_(?P<rest>[a-z2-7]{26})")
-
-
-def digest(*parts: str) -> str:
-    """26 characters (130 bits) of SHA-256 over the parts, unambiguously joined; safe in table keys and in addresses."""
-    joined = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in parts))
-    return base64.b32encode(hashlib.sha256(joined).digest()).decode().lower()[:26]
 
 
 def mailbox_id(tenant_id: str, tid: str, oid: str) -> str:

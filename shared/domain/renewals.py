@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.model import FenceState, Mailbox, SubscriptionState, TaskKind
+from shared.domain.model import Mailbox, SubscriptionState
 
 # Graph's maximum for basic Outlook subscriptions is 10,080 minutes; a margin keeps clocks from mattering.
 BASIC_LIFETIME: Final = timedelta(minutes=10_080 - 15)
@@ -15,6 +15,7 @@ RENEW_BEFORE_EARLIEST: Final = timedelta(hours=24)
 SWEEP_ACTIVE_EVERY: Final = timedelta(minutes=15)
 SWEEP_IDLE_EVERY: Final = timedelta(hours=6)
 ACTIVE_FOR: Final = timedelta(days=7)
+ACTIVITY_EVERY: Final = timedelta(minutes=1)
 SWEEP_OVERLAP: Final = timedelta(minutes=10)
 LATE_AFTER: Final = timedelta(minutes=5)
 SWEEPS_IN_A_ROW: Final = 3
@@ -36,18 +37,11 @@ def renew_at(expires_at: datetime, now: datetime, fraction: float) -> datetime:
 
 
 def renewal_is_due(mailbox: Mailbox, now: datetime) -> bool:
-    """Whoever opens a mailbox asks this, so that renewal never rests on a timer alone."""
+    """Whoever reads the mailbox row asks this, so that renewal never rests on a timer alone."""
     return (
         mailbox.subscription is SubscriptionState.ACTIVE
         and mailbox.renew_at is not None
         and mailbox.renew_at <= now
-    )
-
-
-def is_planned(mailbox: Mailbox, kind: TaskKind, at: datetime) -> bool:
-    """Whether the mailbox has this sweep or renewal come at that time."""
-    return mailbox.state is FenceState.OPEN and at == (
-        mailbox.sweep_at if kind is TaskKind.SWEEP else mailbox.renew_at
     )
 
 
@@ -56,6 +50,16 @@ def next_sweep_at(mailbox: Mailbox, now: datetime) -> datetime:
     last = mailbox.last_thread_activity_at
     active = last is not None and now - last <= ACTIVE_FOR
     return now + (SWEEP_ACTIVE_EVERY if active else SWEEP_IDLE_EVERY)
+
+
+def with_activity(mailbox: Mailbox, now: datetime) -> Mailbox:
+    """The mailbox after a message of a thread; the time is noted once a minute, since nobody needs it finer."""
+    last = mailbox.last_thread_activity_at
+    return (
+        mailbox
+        if last is not None and now - last < ACTIVITY_EVERY
+        else replace(mailbox, last_thread_activity_at=now)
+    )
 
 
 def swept_again_from(mailbox: Mailbox, since: datetime | None) -> Mailbox:

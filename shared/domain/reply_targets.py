@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,23 +10,6 @@ from shared.domain.model import Located, OutboxItem, Phase, Thread, Whereabouts
 
 WAIT_FOR_EARLIER: Final = timedelta(seconds=30)
 ON_ITS_WAY: Final = frozenset({Phase.NEW, Phase.BUILDING, Phase.SENDING, Phase.SUBMITTED})
-
-
-def with_newest(
-    thread: Thread, graph_message_id: str, internet_message_id: str | None, at: datetime
-) -> Thread:
-    """The thread after a synced message of that time: what is newer already stays the one to answer.
-
-    Mails are not seen in the order in which they were written: a send may be confirmed after its answer came.
-    """
-    if thread.newest_at is not None and at < thread.newest_at:
-        return thread
-    return replace(
-        thread,
-        newest_graph_message_id=graph_message_id,
-        newest_internet_message_id=internet_message_id,
-        newest_at=at,
-    )
 
 
 def wait_until(

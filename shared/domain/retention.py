@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.model import Event, OutboxItem
+from shared.domain.model import Event, OutboxItem, Task, TaskKind
 from shared.domain.outbound import may_turn_out_sent
 
 KEPT_ONCE_TOLD: Final = timedelta(days=7)  # as long as the links in an event are good
@@ -31,3 +31,8 @@ def next_look(now: datetime, kept: datetime | None, youngest: datetime | None) -
     """
     ends = [one for one in (kept, youngest + KEPT_ONCE_TOLD if youngest else None) if one is not None]
     return max(now + LOOK_EVERY, min(ends, default=now + KEPT_ONCE_TOLD))
+
+
+def first_erasure(now: datetime) -> Task:
+    """The walk that begins with a mailbox's first connection; from then on there is always one planned."""
+    return Task(now + KEPT_ONCE_TOLD, TaskKind.ERASE, "")

@@ -6,7 +6,7 @@ Random comes in as `fraction` in [0, 1), so that a test can say what happens.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.errors import Ambiguous, GrantDead, MailboxUnusable, RowChanged, Throttled, Unavailable
@@ -14,7 +14,7 @@ from shared.domain.errors import Ambiguous, GrantDead, MailboxUnusable, RowChang
 CRM_SCHEDULE_SECONDS: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 CRM_JITTER: Final = 0.2
 LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0
-EQUAL_REFUSALS_UNTIL_PARKED: Final = 3
+EQUAL_REFUSALS_TAKEN: Final = 3
 PROBE_GRANT_SECONDS: Final = 86_400.0
 OUTAGE_SECONDS: Final = (15.0, 60.0, 240.0)
 ONE_ITEM_FOR_AT_MOST: Final = timedelta(hours=24)
@@ -39,7 +39,7 @@ class RetryAt:
 
 
 @dataclass(frozen=True, slots=True)
-class Park:
+class StopTelling:
     """The CRM keeps refusing this event: it waits for somebody, the others go on."""
 
 
@@ -68,7 +68,7 @@ class GiveUp:
 
 def judge_answer(
     status: int | None, retry_after_seconds: float | None, attempts: int, equal_refusals: int, fraction: float
-) -> Delivered | RetryAt | Park | EndpointOff:
+) -> Delivered | RetryAt | StopTelling | EndpointOff:
     """What an attempt's answer means (C-8). `attempts` counts this one; `status` None means no answer came.
 
     Only 2xx is a yes; a redirect is not followed and counts as any other failure (Standard Webhooks, 1.0). A
@@ -78,10 +78,10 @@ def judge_answer(
         return Delivered()
     if status == GONE:
         return EndpointOff()
-    if status in REFUSALS and equal_refusals >= EQUAL_REFUSALS_UNTIL_PARKED:
-        return Park()
+    if status in REFUSALS and equal_refusals >= EQUAL_REFUSALS_TAKEN:
+        return StopTelling()
     if attempts > len(CRM_SCHEDULE_SECONDS):
-        return Park()
+        return StopTelling()
     planned = CRM_SCHEDULE_SECONDS[attempts - 1] * (1 + CRM_JITTER * (2 * fraction - 1))
     if status in THROTTLES and retry_after_seconds is not None:
         return RetryAt(max(planned, min(retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS)))
@@ -108,3 +108,28 @@ def after_failure(error: Exception, attempts: int, fraction: float) -> PutOff | 
             return PutOff(UNFORESEEN_SECONDS[attempts] * (1 + FAILURE_JITTER * fraction), attempts + 1)
         case _:
             return GiveUp()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Work that failed at a time, with the jitter for its next try."""
+
+    error: Exception
+    at: datetime
+    jitter: float
+
+    def verdict(self, attempts: int) -> PutOff | GiveUp:
+        """What is to become of it. `attempts` are the failures that counted before this one."""
+        return after_failure(self.error, attempts, self.jitter)
+
+    def until(self, verdict: PutOff) -> datetime:
+        """When to try again."""
+        return self.at + timedelta(seconds=verdict.seconds)
+
+    def lasts_too_long(self, since: datetime | None) -> bool:
+        """Whether one item has failed for a day: an outage of Graph ends, what fails for one mail alone may not."""
+        return (
+            since is not None
+            and not waits_for_somebody(self.error)
+            and self.at - since >= ONE_ITEM_FOR_AT_MOST
+        )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from shared.domain.errors import RowExists
-from shared.domain.ids import digest
+from shared.hashing import digest
 from shared.state import keys
 from shared.state.codec import Stored, decode, encode
 from shared.storage.api import TableStore

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from shared.domain.errors import RowChanged, RowExists, RowMissing
 from shared.domain.model import Connection, MailboxRef
-from shared.ports import Sealer
+from shared.ports import Clock, Sealer
 from shared.state import keys
 from shared.state.codec import Stored, decode, encode
+from shared.state.remembered import Remembered
 from shared.storage.api import Delete, Insert, Op, Replace, TableStore
 
 CURRENT_ROW = "current"
@@ -42,11 +43,15 @@ class OpenedTokens:
 
 
 class Connections:
-    """Repository of connections; a user's rows share a partition, so that a swap is one transaction."""
+    """Repository of connections; a user's rows share a partition, so that a swap is one transaction.
 
-    def __init__(self, tables: TableStore, sealer: Sealer) -> None:
+    Access tokens are remembered for a minute.
+    """
+
+    def __init__(self, tables: TableStore, sealer: Sealer, clock: Clock) -> None:
         self._tables = tables
         self._sealer = sealer
+        self._access: Remembered[tuple[str, datetime]] = Remembered(clock)
 
     async def current(self, tenant_id: str, user_id: str) -> Stored[Connection] | None:
         """The connection that counts for this user, whatever its status; None before the first."""
@@ -100,6 +105,7 @@ class Connections:
         if access is not None:
             ops.append(Delete(access.row))
         await self._tables.transact(keys.CONNECTIONS, partition, ops)
+        self._access.drop(connection_id)
 
     async def save(self, tenant_id: str, connection: Stored[Connection]) -> None:
         """Write a changed connection under the ETag it was read with."""
@@ -131,17 +137,22 @@ class Connections:
         kept = await self._tables.get(keys.CONNECTIONS, partition, _row("tokens", connection_id))
         return kept.etag if kept else None
 
+    def remembered_token(self, connection_id: str) -> tuple[str, datetime] | None:
+        """The access token and its expiry, as this process knew them within the last minute; nothing is read."""
+        return self._access.get(connection_id)
+
     async def access_token(
         self, tenant_id: str, user_id: str, connection_id: str
     ) -> tuple[str, datetime] | None:
-        """The cached access token and its expiry: one read, the usual case."""
+        """The stored access token and its expiry."""
+        self._access.drop(connection_id)
         partition = keys.user_partition(tenant_id, user_id)
         row = await self._tables.get(keys.CONNECTIONS, partition, _row("access", connection_id))
         if row is None:
             return None
         kept = decode(Sealed, row.values, row.etag).value
         token = await self._open(tenant_id, partition, "access", connection_id, kept)
-        return (token, kept.expires_at) if kept.expires_at else None
+        return self._access.put(connection_id, (token, kept.expires_at)) if kept.expires_at else None
 
     async def save_tokens(
         self,
@@ -170,10 +181,12 @@ class Connections:
             await self._tables.transact(keys.CONNECTIONS, partition, ops)
         except (RowChanged, RowExists, RowMissing):
             return False
+        self._access.put(connection_id, (access_token, expires_at))
         return True
 
     async def forget_tokens(self, tenant_id: str, user_id: str, connection_id: str) -> None:
         """Delete what could call Graph for this connection; the cache first, so that no access token is kept after."""
+        self._access.drop(connection_id)
         partition = keys.user_partition(tenant_id, user_id)
         for name in ("tokens", "access"):
             await self._tables.delete(keys.CONNECTIONS, partition, _row(name, connection_id))

@@ -39,7 +39,7 @@ def timer_of(kind: TaskKind) -> str:
     return RENEWAL_TIMER if kind is TaskKind.RENEW else WORK_TIMER
 
 
-class Due:
+class DueIndex:
     """Notes and watermarks."""
 
     def __init__(self, tables: TableStore, clock: Clock) -> None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from shared.domain.ids import digest
 from shared.domain.model import (
     Activity,
     ConversationLink,
     Event,
-    Mailbox,
     MailboxRef,
     MessageIndex,
     MessageRecord,
@@ -24,6 +22,7 @@ from shared.domain.model import (
     TaskKind,
     Thread,
 )
+from shared.hashing import digest
 
 CONNECTIONS: Final = "Connections"
 MAILBOX: Final = "Mailbox"
@@ -45,20 +44,12 @@ MAINTENANCE: Final = "maintenance"
 QUEUES: Final = (CHANGES, OUTBOX, DELIVERIES, MAINTENANCE)
 
 MAILBOX_ROW: Final = "mailbox"
+FENCE_PREFIX: Final = "fence:"
 BUCKET: Final = timedelta(minutes=5)
 DUE_SHARDS: Final = 1
 
 Record = (
-    Mailbox
-    | Thread
-    | ConversationLink
-    | MessageIndex
-    | Seen
-    | OutboxItem
-    | Event
-    | Activity
-    | Task
-    | MessageRecord
+    Thread | ConversationLink | MessageIndex | Seen | OutboxItem | Event | Activity | Task | MessageRecord
 )
 
 
@@ -71,6 +62,22 @@ def mailbox_from_partition(partition: str) -> MailboxRef:
     """The inverse of mailbox_partition."""
     tenant_id, mailbox_id = partition.split("|")
     return MailboxRef(tenant_id, mailbox_id)
+
+
+def mailbox_key(mailbox: MailboxRef) -> str:
+    """The name of a mailbox inside a clientState: opaque to Graph."""
+    return f"{mailbox.tenant_id.removeprefix('ten_')}-{mailbox.mailbox_id.removeprefix('mbx_')}"
+
+
+def mailbox_of_key(key: str) -> MailboxRef | None:
+    """The inverse of mailbox_key; None for anything else."""
+    tenant, _, mailbox = key.partition("-")
+    return MailboxRef(f"ten_{tenant}", f"mbx_{mailbox}") if tenant and mailbox else None
+
+
+def fence_row(number: int) -> str:
+    """Row of one of a mailbox's fence rows; together with the mailbox row they are one range of keys."""
+    return f"{FENCE_PREFIX}{number:02d}"
 
 
 def user_partition(tenant_id: str, user_id: str) -> str:
@@ -98,11 +105,9 @@ def thread_row(thread_id: str) -> str:
     return f"thread:{thread_id}"
 
 
-def row_by_identity(kind: type, identity: str) -> str:  # noqa: PLR0911 - one line per kind of row reads best
+def row_by_identity(kind: type, identity: str) -> str:
     """The row of a record known by its natural id."""
     match kind.__name__:
-        case "Mailbox":
-            return MAILBOX_ROW
         case "Thread":
             return thread_row(identity)
         case "MessageIndex":
@@ -120,11 +125,9 @@ def row_by_identity(kind: type, identity: str) -> str:  # noqa: PLR0911 - one li
             raise TypeError(msg)
 
 
-def row_of(record: Record) -> str:  # noqa: C901, PLR0911 - as above
+def row_of(record: Record) -> str:  # noqa: PLR0911 - as above
     """The row a record lies in."""
     match record:
-        case Mailbox():
-            return MAILBOX_ROW
         case Thread():
             return thread_row(record.thread_id)
         case ConversationLink():

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from shared.domain.errors import MailboxClosed, OutcomeUnknown, RowChanged
-from shared.domain.model import ConversationLink, Event, FenceState, Mailbox, MailboxRef, Task, Thread
+from shared.domain.errors import OutcomeUnknown, RowChanged, RowExists, RowMissing
+from shared.domain.model import ConversationLink, Event, Mailbox, MailboxRef, Task, Thread
+from shared.domain.tasks import tasks
 from shared.ports import Random
-from shared.state import keys
+from shared.state import keys, mailbox_rows
 from shared.state.codec import Stored, decode, encode
-from shared.state.due import Due
+from shared.state.due import DueIndex
+from shared.state.mailbox_rows import StoredMailbox
 from shared.storage.api import Delete, Insert, Op, Replace, TableStore
 
 R = TypeVar("R")
-COMMIT_COLUMN = "commit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,111 +31,184 @@ class Erase:
 Change = Stored[Any] | Erase
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a transaction did: the ETags of its changes in their order, and the tasks that are new.
+
+    `etags` is None where the answer was lost and the transaction was found to have happened.
+    """
+
+    etags: tuple[str, ...] | None
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A mailbox as it stands after a transaction, and what was written beside it."""
+
+    mailbox: StoredMailbox
+    written: Written
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The tasks that come into being with a transaction, and the task rows to write for them and to remove."""
+
+    added: tuple[Task, ...]
+    insert: dict[str, Mapping[str, Any]]
+    remove: tuple[str, ...]
+
+
 class Ledger:
     """Rows of mailboxes. A new record is inserted, a read one replaced under its ETag; nothing is upserted (E-2)."""
 
-    def __init__(self, tables: TableStore, due: Due, random: Random) -> None:
+    def __init__(self, tables: TableStore, due: DueIndex, random: Random) -> None:
         self._tables = tables
         self._due = due
-        self._chance = random
+        self._random = random
 
-    async def gate(self, mailbox: MailboxRef) -> Stored[Mailbox] | None:
-        """The mailbox's gate, or None when it was never connected."""
-        return await self.find(mailbox, Mailbox, "")
+    async def mailbox(self, ref: MailboxRef) -> StoredMailbox | None:
+        """The mailbox as its rows say, or None when it was never connected."""
+        return mailbox_rows.from_rows(
+            await self._tables.query(
+                keys.MAILBOX, keys.mailbox_partition(ref), mailbox_rows.FROM, mailbox_rows.TO
+            )
+        )
 
-    async def find(self, mailbox: MailboxRef, kind: type[R], identity: str) -> Stored[R] | None:
+    async def find(self, ref: MailboxRef, kind: type[R], identity: str) -> Stored[R] | None:
         """One record by its natural id: thread_id, Message-ID, graph_message_id, key, event ref or message_id."""
         row = await self._tables.get(
-            keys.MAILBOX, keys.mailbox_partition(mailbox), keys.row_by_identity(kind, identity)
+            keys.MAILBOX, keys.mailbox_partition(ref), keys.row_by_identity(kind, identity)
         )
         return decode(kind, row.values, row.etag) if row else None
 
-    async def has(self, mailbox: MailboxRef, record: Any) -> bool:
+    async def has(self, ref: MailboxRef, record: Any) -> bool:
         """Whether there is a row where this record would lie."""
-        row = await self._tables.get(keys.MAILBOX, keys.mailbox_partition(mailbox), keys.row_of(record))
+        row = await self._tables.get(keys.MAILBOX, keys.mailbox_partition(ref), keys.row_of(record))
         return row is not None
 
-    async def threads_of_conversation(self, mailbox: MailboxRef, conversation_id: str) -> tuple[Thread, ...]:
+    async def threads_of_conversation(self, ref: MailboxRef, conversation_id: str) -> tuple[Thread, ...]:
         """The threads that a conversation_id of this mailbox leads to."""
         prefix = keys.conversation_prefix(conversation_id)
-        links = await self._range(mailbox, ConversationLink, prefix, keys.after_prefix(prefix))
-        found = [await self.find(mailbox, Thread, link.value.thread_id) for link in links]
-        return tuple(one.value for one in found if one)
+        links = await self._range(ref, ConversationLink, prefix, keys.after_prefix(prefix))
+        found = [await self.find(ref, Thread, link.value.thread_id) for link in links]
+        return tuple(thread.value for thread in found if thread)
 
     async def tasks(
-        self, mailbox: MailboxRef, until: datetime, limit: int | None = 100, after: Task | None = None
+        self, ref: MailboxRef, until: datetime, limit: int | None = 100, after: Task | None = None
     ) -> list[Stored[Task]]:
         """Work due at or before `until` (and listed behind `after`), oldest first; without a limit all of it."""
         start = f"{keys.row_of(after)}~" if after is not None else "task:"
-        return await self._range(mailbox, Task, start, f"task:{keys.stamp(until)}~", limit)
+        return await self._range(ref, Task, start, f"task:{keys.stamp(until)}~", limit)
 
-    async def events(self, mailbox: MailboxRef, after_ref: str, limit: int) -> list[Stored[Event]]:
+    async def events(self, ref: MailboxRef, after_ref: str, limit: int) -> list[Stored[Event]]:
         """Recorded events behind `after_ref` ("" for all), oldest first."""
         start = f"event:{after_ref}~" if after_ref else "event:"
-        return await self._range(mailbox, Event, start, "event;", limit)
+        return await self._range(ref, Event, start, "event;", limit)
 
-    async def write(self, mailbox: MailboxRef, *changes: Change) -> list[str]:
-        """Write what lets nothing in or out (attempts, deliveries done, failures): no fence. Returns the new ETags.
+    async def write(self, ref: MailboxRef, *changes: Change) -> Written:
+        """Write what lets nothing in or out (attempts, deliveries done, failures): no fence.
 
         Raises RowExists, RowChanged, RowMissing, StoreUnavailable, OutcomeUnknown.
         """
-        await self._add_due(mailbox, changes)
-        partition = keys.mailbox_partition(mailbox)
-        return await self._tables.transact(keys.MAILBOX, partition, [_op(one) for one in changes])
+        plan = _plan(changes)
+        await self._add_due(ref, plan.added)
+        etags = await self._transact(ref, plan, [_op(change) for change in changes])
+        return Written(tuple(etags[: len(changes)]), plan.added)
 
-    async def open_gate(
-        self, mailbox: MailboxRef, gate: Stored[Mailbox], *changes: Change
-    ) -> Stored[Mailbox]:
-        """Write a gate whatever it says (connect, disconnect, repair) together with `changes`."""
-        await self._add_due(mailbox, changes)
-        commit = self._chance.token(9)
-        columns: dict[str, Any] = {**encode(gate), COMMIT_COLUMN: commit}
-        own: Op = (
-            Replace(keys.MAILBOX_ROW, columns, gate.etag) if gate.etag else Insert(keys.MAILBOX_ROW, columns)
-        )
-        partition = keys.mailbox_partition(mailbox)
-        try:
-            etags = await self._tables.transact(
-                keys.MAILBOX, partition, [own, *(_op(one) for one in changes)]
-            )
-        except OutcomeUnknown:
-            return await self._conclude(mailbox, gate, commit)
-        return Stored(gate.value, etags[0], gate.unknown)
+    async def commit(
+        self,
+        ref: MailboxRef,
+        before: StoredMailbox | None,
+        value: Mailbox,
+        *changes: Change,
+        marked: bool = False,
+    ) -> Committed:
+        """Write the mailbox's rows, as far as they change, and `changes`, which a fence row lets pass.
 
-    async def pass_gate(
-        self, mailbox: MailboxRef, gate: Stored[Mailbox], *changes: Change
-    ) -> Stored[Mailbox]:
-        """The fence: write `changes` only while the gate is open and exactly as it was read.
-
-        Raises MailboxClosed when it is closed, RowChanged("mailbox") when it changed meanwhile.
+        `before` is the mailbox as it was read. A change of what the fence says (connecting, disconnecting) writes all
+        of its rows; so does `marked`, for decisions that rest on the mailbox row as it was read.
+        Raises RowExists, RowChanged, RowMissing when somebody was faster, StoreUnavailable.
         """
-        if gate.value.state is FenceState.CLOSED:
-            raise MailboxClosed
-        return await self.open_gate(mailbox, gate, *changes)
+        plan = _plan(changes, tasks(before.value) if before else [], tasks(value))
+        await self._add_due(ref, plan.added)
+        mark = self._random.token(9)
+        rows = mailbox_rows.rows_to_write(before, value, passes=bool(changes), jitter=self._random.jitter())
+        rows += [keys.MAILBOX_ROW] if marked and keys.MAILBOX_ROW not in rows else []
+        own = [mailbox_rows.written(before, value, row, mark) for row in rows]
+        try:
+            etags = await self._transact(ref, plan, [*own, *(_op(change) for change in changes)])
+        except OutcomeUnknown:
+            return await self._conclude(ref, value, rows[0], mark, plan.added)
+        stored = StoredMailbox(
+            value,
+            {**(before.etags if before else {}), **dict(zip(rows, etags, strict=False))},
+            unknown=before.unknown if before else {},
+        )
+        return Committed(stored, Written(tuple(etags[len(rows) : len(rows) + len(changes)]), plan.added))
 
-    async def _conclude(self, mailbox: MailboxRef, gate: Stored[Mailbox], commit: str) -> Stored[Mailbox]:
-        """E-6: a transaction without an answer is concluded by reading its gate row."""
-        row = await self._tables.get(keys.MAILBOX, keys.mailbox_partition(mailbox), keys.MAILBOX_ROW)
-        if row is None or row.values.get(COMMIT_COLUMN) != commit:
-            raise RowChanged(keys.MAILBOX_ROW)
-        return Stored(gate.value, row.etag, gate.unknown)
+    async def _conclude(
+        self, ref: MailboxRef, value: Mailbox, row: str, mark: str, added: tuple[Task, ...]
+    ) -> Committed:
+        """E-6: a transaction without an answer is concluded by reading one of its rows."""
+        found = await self.mailbox(ref)
+        if found is None or found.marks.get(row) != mark:
+            raise RowChanged(row)
+        return Committed(replace(found, value=value), Written(None, added))
 
-    async def _add_due(self, mailbox: MailboxRef, changes: Sequence[Change]) -> None:
-        """Due rows come before the transaction that needs them, so that no task is without its alarm."""
-        for one in changes:
-            if isinstance(one, Stored) and isinstance(one.value, Task):
-                await self._due.add(mailbox, one.value)
+    async def _add_due(self, ref: MailboxRef, added: Sequence[Task]) -> None:
+        """Due rows come before the transaction that needs them, so that no task is forgotten by the timers."""
+        for task in added:
+            await self._due.add(ref, task)
+
+    async def _transact(self, ref: MailboxRef, plan: _Plan, ops: list[Op]) -> list[str]:
+        """One transaction; a task row that is missing or there already never keeps its record from being written."""
+        following: list[Op] = [*map(Delete, plan.remove), *(Insert(*row) for row in plan.insert.items())]
+        partition = keys.mailbox_partition(ref)
+        while True:
+            try:
+                return await self._tables.transact(keys.MAILBOX, partition, [*ops, *following])
+            except (RowExists, RowMissing) as err:
+                rest = [op for op in following if op.row != err.row]
+                if len(rest) == len(following):
+                    raise
+                following = rest
+
+    async def forget(self, ref: MailboxRef, task: Task) -> None:
+        """Take away a task row that no row stands for any more; gone already is fine."""
+        await self._tables.delete(keys.MAILBOX, keys.mailbox_partition(ref), keys.row_of(task))
 
     async def _range(
-        self, mailbox: MailboxRef, kind: type[R], start: str, end: str, limit: int | None = None
+        self, ref: MailboxRef, kind: type[R], start: str, end: str, limit: int | None = None
     ) -> list[Stored[R]]:
-        rows = await self._tables.query(keys.MAILBOX, keys.mailbox_partition(mailbox), start, end, limit)
+        rows = await self._tables.query(keys.MAILBOX, keys.mailbox_partition(ref), start, end, limit)
         return [decode(kind, row.values, row.etag) for row in rows]
 
 
 def new(record: R) -> Stored[R]:
     """A record that must not exist yet."""
     return Stored(record)
+
+
+def _plan(changes: Sequence[Change], before: Sequence[Task] = (), after: Sequence[Task] = ()) -> _Plan:
+    """What follows from the rows (see `shared.domain.tasks`); tasks written for themselves are among `added` too.
+
+    `before` and `after` are the tasks of the mailbox row.
+    """
+    were, are, explicit = list(before), list(after), list[Task]()
+    for change in changes:
+        if isinstance(change, Erase):
+            were += tasks(change.record)
+            continue
+        were += tasks(change.read)
+        are += tasks(change.value)
+        explicit += [change.value] if isinstance(change.value, Task) else []
+    fresh = [task for task in are if task not in were]
+    return _Plan(
+        (*explicit, *fresh),
+        {keys.row_of(task): encode(Stored(task)) for task in fresh},
+        tuple(keys.row_of(task) for task in were if task not in are),
+    )
 
 
 def _op(change: Change) -> Op:

@@ -10,8 +10,10 @@ from typing import Final
 
 from shared.domain.errors import NotFound, RowChanged, RowExists
 from shared.domain.model import ApiKey, Tenant, WebhookSecret
+from shared.ports import Clock, Sealer
 from shared.state import keys
 from shared.state.codec import Stored, decode, encode
+from shared.state.remembered import Remembered
 from shared.storage.api import TableStore
 
 KEYS_PARTITION = "key"
@@ -34,10 +36,13 @@ class MailboxOfTenant:
 
 
 class Tenants:
-    """Repository of tenants."""
+    """Repository of tenants. A tenant and its signing secrets are remembered for a minute."""
 
-    def __init__(self, tables: TableStore) -> None:
+    def __init__(self, tables: TableStore, clock: Clock) -> None:
         self._tables = tables
+        self._clock = clock
+        self._known: Remembered[Tenant] = Remembered(clock)
+        self._secrets: Remembered[list[bytes]] = Remembered(clock)
 
     async def create(self, tenant: Tenant, key: ApiKey) -> None:
         """A new tenant with its first key. Raises RowExists."""
@@ -49,7 +54,13 @@ class Tenants:
         row = await self._tables.get(keys.TENANTS, tenant_id, "tenant")
         if row is None:
             raise NotFound
-        return decode(Tenant, row.values, row.etag)
+        stored = decode(Tenant, row.values, row.etag)
+        self._known.put(tenant_id, stored.value)
+        return stored
+
+    async def remembered(self, tenant_id: str) -> Tenant:
+        """A tenant as it was within the last minute. Raises NotFound."""
+        return self._known.get(tenant_id) or (await self.get(tenant_id)).value
 
     async def set_endpoint_off(self, tenant_id: str, at: datetime | None) -> bool:
         """Since when the endpoint is off, or with None that it is on; returns whether that is new. Raises NotFound."""
@@ -60,6 +71,7 @@ class Tenants:
             row = encode(stored.changed(replace(stored.value, endpoint_off_at=at)))
             with suppress(RowChanged):
                 await self._tables.replace(keys.TENANTS, tenant_id, "tenant", row, stored.etag or "")
+                self._known.drop(tenant_id)
                 return True
         raise RowChanged
 
@@ -96,6 +108,18 @@ class Tenants:
         stored = decode(WebhookSecret, row.values, row.etag)
         fresh = encode(stored.changed(WebhookSecret(sealed, stored.value.sealed, old_until)))
         await self._tables.replace(keys.TENANTS, tenant_id, "endpoint", fresh, row.etag)
+        self._secrets.drop(tenant_id)
+
+    async def signing_secrets(self, tenant_id: str, sealer: Sealer) -> list[bytes]:
+        """The endpoint's secrets in clear, the newest first, as they were within the last minute. Raises NotFound."""
+        known = self._secrets.get(tenant_id)
+        if known is not None:
+            return known
+        kept = await self.webhook_secret(tenant_id)
+        former = kept.previous_until is None or kept.previous_until > self._clock.now()
+        sealed = [kept.sealed, *([kept.previous_sealed] if kept.previous_sealed and former else [])]
+        place = webhook_secret_place(tenant_id)
+        return self._secrets.put(tenant_id, [await sealer.unseal(tenant_id, place, text) for text in sealed])
 
     async def webhook_secret(self, tenant_id: str) -> WebhookSecret:
         """The endpoint's sealed secrets. Raises NotFound."""

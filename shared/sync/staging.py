@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from shared.domain.errors import ItemGone
-from shared.domain.model import Event, MailboxRef
+from shared.domain.model import MailboxRef
 from shared.services import Services
 from shared.state import keys
 
@@ -34,21 +34,6 @@ class Body(msgspec.Struct, frozen=True):
 
     html: str
     text: str
-
-
-async def event_body(s: Services, event: Event) -> bytes | None:
-    """An event as it was rendered, or None when its content is no longer kept."""
-    if event.body is not None:
-        return event.body.encode()
-    blob = await s.blobs.get(keys.STAGING, event.body_blob) if event.body_blob else None
-    return blob.data if blob else None
-
-
-async def event_data(s: Services, event: Event) -> dict[str, Any] | None:
-    """The `data` of a recorded event, or None when it is no longer kept."""
-    body = await event_body(s, event)
-    data: dict[str, Any] | None = msgspec.json.decode(body)["data"] if body is not None else None
-    return data
 
 
 async def stage_body(s: Services, mailbox: MailboxRef, body: Body) -> str:

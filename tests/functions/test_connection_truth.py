@@ -21,10 +21,11 @@ from shared.domain.errors import (
     UpstreamSurprise,
 )
 from shared.domain.model import Mailbox, MailboxRef
+from shared.mailbox_context import MailboxContext
 from shared.state import keys
 from shared.storage.api import Row
 from shared.storage.memory.calls import Call, no_hook
-from shared.sync.mailbox.unit_of_work import through_gate
+from shared.sync.mailbox.unit_of_work import change
 from tests.functions.answers import Answer, problem
 from tests.functions.app import App, send_body
 
@@ -34,10 +35,10 @@ async def status(app: App, user_id: str = "u_ann") -> str:
     return str((await app.v1("GET", f"users/{user_id}/connection")).json()["status"])
 
 
-async def gate(app: App) -> Mailbox:
-    """The gate of the one mailbox there is."""
+async def mailbox_now(app: App) -> Mailbox:
+    """The one mailbox there is, as its rows say."""
     (mailbox_id,) = await app.services.tenants.mailboxes(app.tenant.tenant_id)
-    stored = await app.services.ledger.gate(MailboxRef(app.tenant.tenant_id, mailbox_id))
+    stored = await app.services.ledger.mailbox(MailboxRef(app.tenant.tenant_id, mailbox_id))
     assert stored
     return stored.value
 
@@ -156,7 +157,7 @@ async def test_who_lost_the_claim_on_the_way_opens_no_gate(app: App) -> None:
     app.tables.before = hold
     assert (await app.confirmed(cookie)).status == 409
     assert [await status(app, user) for user in ("u_ann", "u_bob")] == ["not_connected", "connected"]
-    assert (await gate(app)).user_id == "u_bob"
+    assert (await mailbox_now(app)).user_id == "u_bob"
     assert app.crm.types() == ["connection.connected"]
 
 
@@ -178,14 +179,13 @@ async def test_a_mailbox_may_be_claimed_by_another_tenant_meanwhile(app: App) ->
 async def test_the_fence_knows_the_connection(ready: App) -> None:
     """Of two connections with the same number only the one that the gate names passes."""
     (mailbox_id,) = await ready.services.tenants.mailboxes(ready.tenant.tenant_id)
-    mailbox, ours = MailboxRef(ready.tenant.tenant_id, mailbox_id), (await gate(ready)).connection_id
-
-    async def make(now: Mailbox) -> tuple[Mailbox, tuple[()]]:
-        return now, ()
-
-    assert await through_gate(ready.services, mailbox, 1, make, ours)
+    ctx = MailboxContext(ready.services, MailboxRef(ready.tenant.tenant_id, mailbox_id))
+    changing = change(ctx, 1, (await mailbox_now(ready)).connection_id)
+    async for tx in changing:
+        tx.mailbox = replace(tx.mailbox, late_sweeps=1)
+    assert changing.committed
     with pytest.raises(MailboxClosed):
-        await through_gate(ready.services, mailbox, 1, make, "con_other")
+        await anext(aiter(change(ctx, 1, "con_other")))
 
 
 # ---- what a person reads when it goes wrong

@@ -10,7 +10,7 @@ from shared.domain.errors import GrantDead
 from shared.domain.model import Draft, Right
 from tests.functions.app import App
 from tests.functions.fake_mail import FakeMail
-from tests.functions.test_connection_truth import gate, status
+from tests.functions.test_connection_truth import mailbox_now, status
 
 STEPS = {Right.WRITE: "create_draft", Right.SUBSCRIBE: "renew", Right.READ: "sweep"}
 TOLD = ["connection.connected", "connection.reconnect_required"]
@@ -55,7 +55,7 @@ async def test_a_new_consent_takes_it_back(begun: App, right: Right) -> None:
     await begun.connect()
     await begun.later(minutes=5)
     assert await status(begun) == "connected"
-    assert (await gate(begun)).denied_right is None
+    assert (await mailbox_now(begun)).denied_right is None
     assert len(begun.mail.sent) == 2
 
 

@@ -14,7 +14,7 @@ from shared.storage.memory.calls import Call, no_hook
 from tests.functions.app import App, send_body
 from tests.functions.fake_mail import FakeMail
 from tests.functions.fakes import FakeSignIn
-from tests.functions.test_connection_truth import fails_at, gate, status
+from tests.functions.test_connection_truth import fails_at, mailbox_now, status
 
 
 async def die(app: App) -> None:
@@ -49,7 +49,7 @@ async def test_a_repair_survives_a_send_accepted_at_that_moment(ready: App) -> N
 
     ready.tables.before = accept_one
     assert (await ready.confirmed(cookie)).status == 200
-    assert not (await gate(ready)).grant_dead
+    assert not (await mailbox_now(ready)).grant_dead
     await ready.later(minutes=5)
     assert len(ready.mail.sent) == 2
     assert await status(ready) == "connected"
@@ -64,7 +64,7 @@ async def test_a_repair_survives_a_refresh_at_that_moment(ready: App) -> None:
     """A worker keeps fresh tokens between the repair's reading and writing: the person need not sign in again."""
     ready.clock.forward(minutes=1)
     cookie = await ready.signed_in(await ready.page_session())
-    whose = (ready.tenant.tenant_id, "u_ann", (await gate(ready)).connection_id)
+    whose = (ready.tenant.tenant_id, "u_ann", (await mailbox_now(ready)).connection_id)
 
     async def refresh(call: Call) -> None:
         if call.operation == "transact" and call.place[0] == keys.CONNECTIONS:
@@ -239,4 +239,4 @@ async def test_a_repair_keeps_up_with_a_new_address(ready: App, monkeypatch: pyt
     ready.clock.forward(minutes=1)
     await ready.connect()
     assert ready.crm.last["mailbox"]["address"] == new
-    assert (await gate(ready)).address == new
+    assert (await mailbox_now(ready)).address == new

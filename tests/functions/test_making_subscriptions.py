@@ -16,10 +16,11 @@ from shared.domain.errors import (
     UpstreamSurprise,
 )
 from shared.domain.model import MailboxRef, Subscription, SubscriptionState
-from shared.sync.mailbox.subscriptions import care_by, recreate_subscription
+from shared.mailbox_context import MailboxContext
+from shared.sync.mailbox.subscriptions import plan_maintenance, recreate_subscription
 from tests.functions.app import App
 from tests.functions.fake_mail import FakeMail
-from tests.functions.test_connection_truth import gate
+from tests.functions.test_connection_truth import mailbox_now
 from tests.functions.test_maintenance import lifecycle, reply
 
 CANNOT = [ProviderUnavailable, Ambiguous, UpstreamSurprise]
@@ -27,6 +28,10 @@ CANNOT = [ProviderUnavailable, Ambiguous, UpstreamSurprise]
 
 def mailbox(app: App) -> MailboxRef:
     return MailboxRef(app.tenant.tenant_id, ids.mailbox_id(app.tenant.tenant_id, "tid-1", "oid-ann"))
+
+
+def context(app: App) -> MailboxContext:
+    return MailboxContext(app.services, mailbox(app))
 
 
 @pytest.mark.parametrize("when", ["before Graph makes it", "after Graph made it"])
@@ -44,12 +49,12 @@ async def test_a_slow_maker_leaves_its_neighbours_alone(
         slow.clear()
         made = await right(self, *args, **more) if when.startswith("after") else None
         begun.clock.forward(seconds=seconds)
-        await recreate_subscription(begun.services, mailbox(begun))
+        await recreate_subscription(context(begun))
         return made or await right(self, *args, **more)
 
     monkeypatch.setattr(FakeMail, "subscribe", subscribe)
-    gone_on = await recreate_subscription(begun.services, mailbox(begun))
-    stored = await gate(begun)
+    gone_on = await recreate_subscription(context(begun))
+    stored = await mailbox_now(begun)
     assert gone_on is not None
     assert gone_on.subscription_id == stored.subscription_id
     assert list(begun.mail.subscribed) == [stored.subscription_id]
@@ -68,7 +73,7 @@ async def test_the_old_one_stands_until_the_new_one_does(begun: App) -> None:
     begun.mail.next["subscribe"] = []
     await begun.later(minutes=30)
     assert list(begun.mail.subscribed) == ["sub-2"]
-    assert (await gate(begun)).subscription_id == "sub-2"
+    assert (await mailbox_now(begun)).subscription_id == "sub-2"
 
 
 @pytest.mark.parametrize("error", [Throttled(30), ProviderUnavailable(), UpstreamSurprise()])
@@ -78,7 +83,7 @@ async def test_a_spare_that_cannot_be_removed_holds_up_nothing(begun: App, error
     begun.mail.next["subscriptions"] = [error]
     await lifecycle(begun, "subscriptionRemoved")
     await begun.later(minutes=2)
-    assert (await gate(begun)).subscription is SubscriptionState.ACTIVE
+    assert (await mailbox_now(begun)).subscription is SubscriptionState.ACTIVE
     assert begun.crm.types().count("message.received") == 1
 
 
@@ -93,7 +98,7 @@ async def test_a_later_send_does_not_wait_for_the_subscription(begun: App, error
     reply(begun)
     await begun.later(minutes=20)
     assert begun.crm.types().count("message.received") == 1
-    assert (await gate(begun)).subscription is SubscriptionState.ACTIVE
+    assert (await mailbox_now(begun)).subscription is SubscriptionState.ACTIVE
 
 
 @pytest.mark.parametrize("error", CANNOT)
@@ -125,9 +130,9 @@ async def test_care_that_is_asked_for_leaves_a_sweep_under_way_its_lease(
     leases = []
 
     async def sweep(self: FakeMail, *args: Any, **more: Any) -> Any:
-        leases.append((await gate(begun)).sweep_leased_until)
-        await care_by(begun.services, mailbox(begun), timedelta())
-        leases.append((await gate(begun)).sweep_leased_until)
+        leases.append((await mailbox_now(begun)).sweep_leased_until)
+        await plan_maintenance(context(begun), timedelta())
+        leases.append((await mailbox_now(begun)).sweep_leased_until)
         return await right(self, *args, **more)
 
     monkeypatch.setattr(FakeMail, "sweep", sweep)

@@ -10,8 +10,8 @@ import pytest
 from shared.domain.errors import StoreUnavailable
 from shared.security.client_state import ClientStateSigner
 from shared.state import keys
+from shared.state.keys import mailbox_key
 from shared.storage.memory import Call
-from shared.sync.mailbox.subscriptions import mailbox_key
 from shared.sync.queueing.jobs import Changes, decode_job
 from tests.builders import MAILBOX
 from tests.functions.answers import problem

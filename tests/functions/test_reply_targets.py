@@ -82,7 +82,7 @@ async def test_of_two_threads_that_a_mail_points_to_the_one_that_syncs_gets_it(
     stopped = replace(
         (await the_thread(begun, thread_id)).value, thread_id=f"{thread_id[:-3]}zzz", generation=0
     )
-    old = MessageIndex("<old@x>", stopped.thread_id, "msg_old", synced=True, at=begun.clock.now())
+    old = MessageIndex("<old@x>", stopped.thread_id, "msg_old", at=begun.clock.now())
     await begun.services.ledger.write(mailbox_of(begun, thread_id), new(stopped), new(old))
     references = ("<old@x>", ours) if first == "syncing" else (ours, "<old@x>")
     await begun.arrives(begun.mail.receive(BEA_ADDRESS, tags={"references": references}))
@@ -95,7 +95,7 @@ async def test_a_mail_that_points_to_a_stopped_thread_alone_is_not_brought_in(be
     stopped = replace(
         (await the_thread(begun, thread_id)).value, thread_id=f"{thread_id[:-3]}zzz", generation=0
     )
-    old = MessageIndex("<old@x>", stopped.thread_id, "msg_old", synced=True, at=begun.clock.now())
+    old = MessageIndex("<old@x>", stopped.thread_id, "msg_old", at=begun.clock.now())
     await begun.services.ledger.write(mailbox_of(begun, thread_id), new(stopped), new(old))
     tags = {"in_reply_to": "<old@x>", "conversation_id": begun.mail.last_sent.conversation_id}
     await begun.arrives(begun.mail.receive(BEA_ADDRESS, tags=tags))

@@ -84,9 +84,9 @@ async def test_a_send_of_a_connection_that_ended_is_not_rung_for_for_ever(ready:
     message_id = await ready.accepted()
     await ready.pump()
     ledger, mailbox = ready.services.ledger, mailbox_of(ready)
-    gate = await ledger.gate(mailbox)
-    assert gate is not None
-    await ledger.open_gate(mailbox, gate.changed(replace(gate.value, state=FenceState.CLOSED)))
+    stored = await ledger.mailbox(mailbox)
+    assert stored is not None
+    await ledger.commit(mailbox, stored, replace(stored.value, state=FenceState.CLOSED))
     await ready.later(hours=1)
     assert await ready.standing(message_id) == ("needs_attention", "outcome_unknown")
     assert ready.crm.types() == ["connection.connected", "message.unconfirmed"]

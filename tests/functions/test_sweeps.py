@@ -11,9 +11,9 @@ import pytest
 from shared.domain.errors import ProviderUnavailable, StoreUnavailable, Throttled
 from shared.domain.model import Task, TaskKind
 from shared.state import keys
+from shared.state.keys import mailbox_of_key
 from shared.state.ledger import new
 from shared.sync.inbound.sweep_mailbox import PAGES_A_SLICE
-from shared.sync.mailbox.subscriptions import mailbox_of_key
 from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App, send_body
 from tests.functions.host import workers
 

@@ -101,8 +101,10 @@ class Mailbox:
     subscription_expires_at: datetime | None = None
     subscription_filtered: bool = True
     renew_at: datetime | None = None
+    renew_failures: int = 0
     sweep_cursor: datetime | None = None
     sweep_at: datetime | None = None
+    sweep_failures: int = 0
     sweep_goes_on: bool = False
     sweep_leased_until: datetime | None = None
     sweep_late_found: int = 0

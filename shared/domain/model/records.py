@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared.domain.model.sends import StagedFile
-from shared.domain.model.words import Direction, Origin, Reason, TaskKind
+from shared.domain.model.words import Direction, MessageStatus, Origin, Reason, TaskKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,6 @@ class MessageIndex:
     internet_message_id: str
     thread_id: str
     message_id: str
-    synced: bool
     at: datetime
 
 
@@ -70,7 +69,7 @@ class MessageRecord:
     thread_id: str
     direction: Direction
     origin: Origin
-    status: str
+    status: MessageStatus
     event_ref: str | None
     created_at: datetime
     reason: Reason | None = None
@@ -83,7 +82,9 @@ class MessageRecord:
 class Event:
     """Something the CRM is told, rendered once (C-7). The body is here, or in staging under `body_blob` when large.
 
-    `held`: parked only because the tenant's endpoint is off. `erased`: words and files of its mail are no longer kept.
+    `undelivered`: no more attempts are made; `held`: only because the tenant's endpoint is off. `erased`: words and
+    files of its mail are no longer kept.
+    `failures`: how often an attempt failed in a way of ours, before the CRM was asked.
     """
 
     event_id: str
@@ -95,11 +96,12 @@ class Event:
     due_at: datetime | None
     attempts: int = 0
     delivered_at: datetime | None = None
-    parked: bool = False
+    undelivered: bool = False
     equal_refusals: int = 0
     last_status: int | None = None
     held: bool = False
     erased: bool = False
+    failures: int = 0
 
     @property
     def ref(self) -> str:

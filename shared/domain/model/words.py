@@ -52,6 +52,18 @@ class Origin(StrEnum):
     MAILBOX = "mailbox"
 
 
+class MessageStatus(StrEnum):
+    """How a message stands, as the CRM reads it."""
+
+    ACCEPTED = "accepted"
+    SENDING = "sending"
+    NEEDS_ATTENTION = "needs_attention"
+    SENT = "sent"
+    FAILED = "failed"
+    RECEIVED = "received"
+    NOT_SYNCED = "not_synced"
+
+
 class Phase(StrEnum):
     """How far a CRM send is (the table of `shared.domain.outbound`)."""
 
@@ -122,7 +134,7 @@ class TaskKind(StrEnum):
     SWEEP = "sweep"
     RENEW = "renew"
     RETRY_IMPORT = "retry_import"
-    WAKE = "wake"
+    ENQUEUE_WAITING = "enqueue_waiting"
     ERASE = "erase"
 
 

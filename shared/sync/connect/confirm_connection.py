@@ -1,16 +1,16 @@
-"""The person's yes: claim the mailbox, keep the tokens, open the gate, tell the CRM (O-7, O-11, R1)."""
+"""The person's yes: claim the mailbox, keep the tokens, open the mailbox, tell the CRM (O-7, O-11, R1)."""
 
 from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, replace
-from typing import Final
+from datetime import datetime
 
 import msgspec
 
 from shared.domain.addresses import comparable_address
-from shared.domain.connection import MAY_SEND, current_status, goes_on, is_open_for
-from shared.domain.errors import LinkUnusable, MailboxTaken, RowChanged, RowExists, RowMissing
+from shared.domain.connection import MAY_SEND, current_status, goes_on, is_open_for, with_living_grant
+from shared.domain.errors import ConnectionChanged, LinkUnusable, MailboxTaken, RowChanged
 from shared.domain.ids import mailbox_id as mailbox_id_of
 from shared.domain.model import (
     Connection,
@@ -20,24 +20,18 @@ from shared.domain.model import (
     Grant,
     Mailbox,
     MailboxRef,
-    Task,
-    TaskKind,
 )
+from shared.domain.retention import first_erasure
+from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state.claims import MailboxClaim
-from shared.state.codec import Stored
 from shared.state.connections import mailbox_ref
-from shared.state.ledger import Change, Erase, new
+from shared.state.ledger import new
 from shared.state.sessions import PendingConnection, secret_hash
 from shared.sync.connect.sign_in import SIGN_IN_FOR, pending_place
 from shared.sync.events.announce import connection_event
-from shared.sync.events.deliver_event import deliver_now
-from shared.sync.mailbox.grant import revived
-from shared.sync.mailbox.unit_of_work import MAX_TRIES
-from shared.sync.queueing.jobs import enqueue
-from shared.sync.tasks.erase_content import first_look
-
-OTHER_WINDOW: Final = "The connection was changed from another window."
+from shared.sync.mailbox.grant import waiting_task
+from shared.sync.mailbox.unit_of_work import races, switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +49,8 @@ async def question_for(s: Services, secret: str | None) -> Question:
     """What to ask the person. The CSRF token is derived from the cookie's secret. Raises LinkUnusable."""
     pending = (await s.sessions.look(PendingConnection, secret or "")).value
     tenant = (await s.tenants.get(pending.tenant_id)).value
-    known = {comparable_address(one) for one in pending.user.addresses}
-    mine = {comparable_address(one) for one in (pending.address, *pending.aliases)}
+    known = {comparable_address(address) for address in pending.user.addresses}
+    mine = {comparable_address(address) for address in (pending.address, *pending.aliases)}
     return Question(
         pending.user, tenant.name, pending.address, bool(known & mine), confirm_csrf(secret or "")
     )
@@ -68,46 +62,49 @@ def confirm_csrf(secret: str) -> str:
 
 
 async def confirm_connection(s: Services, secret: str | None, csrf_token: str | None) -> Connection:
-    """The person said yes: claim the mailbox, keep the tokens, bring the gate to this connection, tell the CRM.
+    """The person said yes: claim the mailbox, keep the tokens, open the mailbox for this connection, tell the CRM.
 
     Each step may find the work of an earlier try that went no further, and goes on from there.
-    Raises LinkUnusable, MailboxTaken (without naming anybody).
+    Raises LinkUnusable, MailboxTaken (without naming anybody), ConnectionChanged, RaceLost.
     """
-    if not secret or not _same(csrf_token or "", confirm_csrf(secret)):
+    if not secret or not _is_same(csrf_token or "", confirm_csrf(secret)):
         raise LinkUnusable
     pending = await s.sessions.take(PendingConnection, secret)
     opened = await s.sealer.unseal(pending.tenant_id, pending_place(secret), pending.grant)
     grant = msgspec.json.decode(opened, type=Grant)
-    mailbox = MailboxRef(pending.tenant_id, mailbox_id_of(pending.tenant_id, pending.tid, pending.oid))
-    await _refuse_second_mailbox(s, mailbox, pending)
-    await _claim(s, mailbox, pending)
-    connection = await _keep_consent(s, mailbox, pending, grant)
-    await s.tenants.note_mailbox(mailbox.tenant_id, mailbox.mailbox_id)
-    await _open_gate(s, mailbox, connection, pending)
+    mailbox_id = mailbox_id_of(pending.tenant_id, pending.tid, pending.oid)
+    ctx = MailboxContext(s, MailboxRef(pending.tenant_id, mailbox_id))
+    await _refuse_second_mailbox(ctx, pending)
+    await _claim(ctx, pending)
+    connection = await _keep_consent(ctx, pending, grant)
+    await s.tenants.note_mailbox(ctx.ref.tenant_id, ctx.ref.mailbox_id)
+    await _open_mailbox(ctx, connection, pending)
     return connection
 
 
-def _same(given: str, expected: str) -> bool:
+def _is_same(given: str, expected: str) -> bool:
     """In constant time, whatever characters were given (X-8)."""
     return hmac.compare_digest(given.encode(), expected.encode())
 
 
-async def _refuse_second_mailbox(s: Services, mailbox: MailboxRef, pending: PendingConnection) -> None:
+async def _refuse_second_mailbox(ctx: MailboxContext, pending: PendingConnection) -> None:
     """One mailbox per CRM user; judged before the claim, so that nothing is claimed in vain."""
+    s = ctx.services
     current = await s.connections.current(pending.tenant_id, pending.user.user_id)
-    if current is None or current.value.mailbox_id == mailbox.mailbox_id:
+    if current is None or current.value.mailbox_id == ctx.ref.mailbox_id:
         return
-    gate = await s.ledger.gate(mailbox_ref(pending.tenant_id, current.value))
-    if current_status(current.value, gate.value if gate else None) in MAY_SEND:
+    mailbox = await s.ledger.mailbox(mailbox_ref(pending.tenant_id, current.value))
+    if current_status(current.value, mailbox.value if mailbox else None) in MAY_SEND:
         raise MailboxTaken("Another mailbox is connected for this user; disconnect it first.")
 
 
-async def _claim(s: Services, mailbox: MailboxRef, pending: PendingConnection) -> None:
-    """One CRM user per mailbox. A claim is held by an open gate, and for ten minutes by whoever is about to open it."""
-    claim = MailboxClaim(mailbox.tenant_id, pending.user.user_id, mailbox.mailbox_id, s.clock.now())
+async def _claim(ctx: MailboxContext, pending: PendingConnection) -> None:
+    """One CRM user per mailbox. A claim is held by an open mailbox, and for ten minutes by who is about to open it."""
+    s = ctx.services
+    claim = MailboxClaim(ctx.ref.tenant_id, pending.user.user_id, ctx.ref.mailbox_id, ctx.now())
     held = await s.claims.claim_mailbox(pending.tid, pending.oid, claim)
-    gate = await s.ledger.gate(MailboxRef(held.value.tenant_id, held.value.mailbox_id))
-    in_use = gate is not None and gate.value.state is FenceState.OPEN
+    mailbox = await s.ledger.mailbox(MailboxRef(held.value.tenant_id, held.value.mailbox_id))
+    in_use = mailbox is not None and mailbox.value.state is FenceState.OPEN
     if _is_mine(held.value, pending):
         if in_use or held.value == claim:
             return
@@ -115,7 +112,7 @@ async def _claim(s: Services, mailbox: MailboxRef, pending: PendingConnection) -
         raise MailboxTaken
     try:
         await s.claims.move_mailbox(pending.tid, pending.oid, held.changed(claim))
-    except RowChanged as err:
+    except RowChanged as err:  # it loses to whoever confirms the same mailbox now
         raise MailboxTaken from err
 
 
@@ -123,30 +120,26 @@ def _is_mine(claim: MailboxClaim, pending: PendingConnection) -> bool:
     return (claim.tenant_id, claim.user_id) == (pending.tenant_id, pending.user.user_id)
 
 
-async def _keep_consent(
-    s: Services, mailbox: MailboxRef, pending: PendingConnection, grant: Grant
-) -> Connection:
+async def _keep_consent(ctx: MailboxContext, pending: PendingConnection, grant: Grant) -> Connection:
     """The connection's row and tokens: of the one that is there where this consent completes or repairs it (R9, O-11).
 
-    The row comes first, the gate second: until the gate is open nothing passes. Workers refresh tokens and other
-    windows connect at the same time, so it is tried again on what they left.
+    The row comes first, the mailbox second: until it is open nothing passes. Workers refresh tokens and other
+    windows connect at the same time, so a lost race is repeated on what they left.
     """
-    for _ in range(MAX_TRIES):
-        current = await s.connections.current(pending.tenant_id, pending.user.user_id)
-        stored = await s.ledger.gate(mailbox)
-        gate = stored.value if stored else None
-        try:
-            if current is not None and _is_of(current.value, pending) and goes_on(current.value, gate):
+    s = ctx.services
+    kept: Connection | None = None
+    async for race in races(s):
+        with race:
+            current = await s.connections.current(pending.tenant_id, pending.user.user_id)
+            mailbox = await ctx.read()
+            if current is not None and _is_of(current.value, pending) and goes_on(current.value, mailbox):
                 kept = _renewed(current.value, pending)
-                await s.connections.repair(mailbox.tenant_id, current.changed(kept), grant.cache)
+                await s.connections.repair(ctx.ref.tenant_id, current.changed(kept), grant.cache)
             else:
-                kept = _begun(s, mailbox, pending, gate)
-                await s.connections.connect(mailbox.tenant_id, kept, grant.cache, None)
-        except (RowChanged, RowExists, RowMissing):
-            await s.sleep(0.02 + 0.18 * s.random.jitter())
-            continue
-        return kept
-    raise MailboxTaken(OTHER_WINDOW)
+                kept = _begun(ctx, pending, mailbox)
+                await s.connections.connect(ctx.ref.tenant_id, kept, grant.cache, None)
+    assert kept is not None  # noqa: S101 - the loop ends with a try that lost no race, or raises
+    return kept
 
 
 def _is_of(connection: Connection, pending: PendingConnection) -> bool:
@@ -157,80 +150,60 @@ def _renewed(connection: Connection, pending: PendingConnection) -> Connection:
     return replace(connection, status=ConnectionStatus.CONNECTED, address=pending.address, user=pending.user)
 
 
-def _begun(s: Services, mailbox: MailboxRef, pending: PendingConnection, gate: Mailbox | None) -> Connection:
+def _begun(ctx: MailboxContext, pending: PendingConnection, mailbox: Mailbox | None) -> Connection:
     return Connection(
-        connection_id=f"con_{s.random.token(15)}",
+        connection_id=f"con_{ctx.services.random.token(15)}",
         user=pending.user,
-        mailbox_id=mailbox.mailbox_id,
+        mailbox_id=ctx.ref.mailbox_id,
         tid=pending.tid,
         oid=pending.oid,
         address=pending.address,
         display_name=pending.display_name,
-        generation=gate.generation + 1 if gate else 1,
+        generation=mailbox.generation + 1 if mailbox else 1,
         status=ConnectionStatus.CONNECTED,
-        connected_at=s.clock.now(),
+        connected_at=ctx.now(),
     )
 
 
-async def _open_gate(
-    s: Services, mailbox: MailboxRef, connection: Connection, pending: PendingConnection
-) -> None:
-    """Bring the gate to this connection: opened where it was not, revived where it was (R9), whoever else writes it."""
-    for _ in range(MAX_TRIES):
-        await _check_still_ours(s, connection, pending)
-        stored = await s.ledger.gate(mailbox)
-        old = stored.value if stored else None
-        value, changes, wake = _gate_for(s, old, connection, pending)
-        if old is not None and old.generation != value.generation:
-            changes += await _forget_care(s, mailbox, old)
-        recorded = connection_event(s, mailbox, connection, value)
-        try:
-            opened = stored.changed(value) if stored else Stored(value)
-            await s.ledger.open_gate(mailbox, opened, *recorded.changes, *changes)
-        except (RowChanged, RowExists, RowMissing):
-            await s.sleep(0.02 + 0.18 * s.random.jitter())
-            continue
-        if wake is not None:
-            await enqueue(s, mailbox, wake)
-        await deliver_now(s, mailbox, recorded)
-        return
-    raise RowChanged
+async def _open_mailbox(ctx: MailboxContext, connection: Connection, pending: PendingConnection) -> None:
+    """Bring the mailbox to this connection: opened where it was not, its consent alive where it was (R9)."""
+    async for tx in switch(ctx):
+        await _check_still_ours(ctx, connection, pending)
+        before, now = tx.before, ctx.now()
+        if before is not None and is_open_for(before, connection):
+            alive = with_living_grant(before, now)
+            tx.mailbox = replace(alive, address=connection.address, aliases=pending.aliases)
+            tx.add(new(waiting_task(ctx)))
+        elif before is not None and before.generation >= connection.generation:
+            raise ConnectionChanged
+        else:
+            tx.mailbox = _opened(before, connection, pending, now)
+            tx.add(*([new(first_erasure(now))] if before is None else []))
+        tx.add(new(connection_event(ctx, connection, tx.mailbox)))
 
 
-async def _forget_care(s: Services, mailbox: MailboxRef, gate: Mailbox) -> list[Change]:
-    """What the connection of before planned; some of its rows may be gone already."""
-    planned = [(gate.sweep_at, TaskKind.SWEEP), (gate.renew_at, TaskKind.RENEW)]
-    tasks = [Task(at, work, "") for at, work in planned if at is not None]
-    return [Erase(one) for one in tasks if await s.ledger.has(mailbox, one)]
-
-
-async def _check_still_ours(s: Services, connection: Connection, pending: PendingConnection) -> None:
-    """Between the claim and the gate somebody else may have come: then this connection is none (R1)."""
+async def _check_still_ours(ctx: MailboxContext, connection: Connection, pending: PendingConnection) -> None:
+    """Between the claim and the opening somebody else may have come: then this connection is none (R1)."""
+    s = ctx.services
     claim = await s.claims.mailbox_claim(pending.tid, pending.oid)
     current = await s.connections.current(pending.tenant_id, pending.user.user_id)
     if claim is None or not _is_mine(claim.value, pending):
         raise MailboxTaken
     if current is None or current.value.connection_id != connection.connection_id:
-        raise MailboxTaken(OTHER_WINDOW)
+        raise ConnectionChanged
 
 
-def _gate_for(
-    s: Services, gate: Mailbox | None, connection: Connection, pending: PendingConnection
-) -> tuple[Mailbox, list[Change], Task | None]:
-    """The gate to write, what belongs to it, and the task to ring for afterwards. Raises MailboxTaken."""
-    if gate is not None and is_open_for(gate, connection):
-        value, changes, wake = revived(s, gate)
-        return replace(value, address=connection.address, aliases=pending.aliases), changes, wake
-    if gate is not None and gate.generation >= connection.generation:
-        raise MailboxTaken
-    value = Mailbox(
+def _opened(
+    before: Mailbox | None, connection: Connection, pending: PendingConnection, now: datetime
+) -> Mailbox:
+    """The mailbox of a new connection; only a pause outlives the one before."""
+    return Mailbox(
         connection.connection_id,
         connection.user.user_id,
         connection.address,
         connection.generation,
         FenceState.OPEN,
         pending.aliases,
-        paused_until=gate.paused_until if gate is not None else None,
-        revived_at=s.clock.now(),
+        paused_until=before.paused_until if before is not None else None,
+        revived_at=now,
     )
-    return value, [new(first_look(s.clock.now()))] if gate is None else [], None

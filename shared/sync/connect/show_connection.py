@@ -15,10 +15,10 @@ TENANT_ID: Final = re.compile(r"ten_[a-z0-9]{1,60}")
 
 
 async def show_connection(s: Services, tenant_id: str, user_id: str) -> dict[str, Any]:
-    """Status and mailbox, as the gate has it. A user who never connected is `not_connected`, known or not."""
+    """Status and mailbox, as the mailbox's rows have them. Who never connected is `not_connected`, known or not."""
     stored = await s.connections.current(tenant_id, user_id)
-    gate = await s.ledger.gate(mailbox_ref(tenant_id, stored.value)) if stored else None
-    status = current_status(stored.value if stored else None, gate.value if gate else None)
+    mailbox = await s.ledger.mailbox(mailbox_ref(tenant_id, stored.value)) if stored else None
+    status = current_status(stored.value if stored else None, mailbox.value if mailbox else None)
     if stored is None or status is ConnectionStatus.NOT_CONNECTED:
         return {"user_id": user_id, "status": status.value, "mailbox": None, "connected_at": None}
     return {

@@ -7,7 +7,6 @@ GET /v1/messages/{id}. Links to files expire; the API signs them anew on every r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ import msgspec
 
 from shared.content import clean_html, html_to_text, snippet, text_to_html, truncate_html, truncate_text
 from shared.domain import ids
+from shared.domain.attachments import BlockingFile
 from shared.domain.automail import is_automatic
 from shared.domain.connection import current_status
 from shared.domain.model import (
@@ -33,12 +33,10 @@ from shared.domain.model import (
     Outline,
     Reason,
     StagedFile,
-    Task,
-    TaskKind,
     Thread,
 )
 from shared.domain.reasons import reason_text
-from shared.services import Services
+from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
 from shared.sync.staging import INLINE_CHARACTERS, Body, stage
 
@@ -61,58 +59,49 @@ CONNECTION_TYPES: Final = {
 TYPES: Final = (SENT, RECEIVED, NOT_SYNCED, FAILED, UNCONFIRMED, RECOVERED, *CONNECTION_TYPES.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """An event about to be recorded: how it is found again, and the rows to write for it."""
-
-    ref: str
-    changes: tuple[Change, ...]
-
-
 def connection_event(
-    s: Services, mailbox: MailboxRef, connection: Connection, gate: Mailbox, *, recovered: bool = False
-) -> Recorded:
-    """The connection's status is now what this gate says; `recovered`: it was degraded until now."""
-    status = current_status(connection, gate)
+    ctx: MailboxContext, connection: Connection, mailbox: Mailbox, *, recovered: bool = False
+) -> Event:
+    """The connection's status is now what this mailbox row says; `recovered`: it was degraded until now."""
+    status = current_status(connection, mailbox)
     data = {
         "user_id": connection.user.user_id,
         "status": status.value,
-        "mailbox": {"id": mailbox.mailbox_id, "address": gate.address},
+        "mailbox": {"id": ctx.ref.mailbox_id, "address": mailbox.address},
     }
-    subject = f"{connection.connection_id}|{status.value}|{_iso(s.clock.now())}"
+    subject = f"{connection.connection_id}|{status.value}|{_iso(ctx.now())}"
     event_type = RECOVERED if recovered and status is ConnectionStatus.CONNECTED else CONNECTION_TYPES[status]
-    return _inline(s, mailbox, event_type, subject, None, data)
+    return _inline(ctx, event_type, subject, None, data)
 
 
-def failed_event(s: Services, mailbox: MailboxRef, item: OutboxItem) -> Recorded:
+def failed_event(ctx: MailboxContext, item: OutboxItem) -> Event:
     """A CRM send ended without leaving."""
-    return _inline(s, mailbox, FAILED, item.message_id, item.message_id, _outcome_data(item))
+    return _inline(ctx, FAILED, item.message_id, item.message_id, _outcome_data(item))
 
 
-def unconfirmed_event(s: Services, mailbox: MailboxRef, item: OutboxItem) -> Recorded:
+def unconfirmed_event(ctx: MailboxContext, item: OutboxItem) -> Event:
     """Nobody knows whether a CRM send left."""
-    return _inline(s, mailbox, UNCONFIRMED, item.message_id, item.message_id, _outcome_data(item))
+    return _inline(ctx, UNCONFIRMED, item.message_id, item.message_id, _outcome_data(item))
 
 
 async def sent_event(
-    s: Services,
-    mailbox: MailboxRef,
-    gate: Mailbox,
+    ctx: MailboxContext,
+    mailbox: Mailbox,
     thread: Thread,
     item: OutboxItem,
     outline: Outline,
     body: Body,
-) -> Recorded:
+) -> Event:
     """A CRM send was seen in Sent Items."""
-    now = s.clock.now()
+    now = ctx.now()
     data = {
-        **_common(mailbox, gate, thread, item.message_id, Direction.OUTBOUND, Origin.CRM),
+        **_common(ctx.ref, mailbox, thread, item.message_id, Direction.OUTBOUND, Origin.CRM),
         "crm_message_id": item.crm_message_id,
         "internet_message_id": outline.internet_message_id or item.draft_internet_message_id,
         "in_reply_to": outline.in_reply_to,
         "references": list(outline.references),
         "subject": item.subject,
-        "from": {"address": gate.address, "name": ""},
+        "from": {"address": mailbox.address, "name": ""},
         "to": _people(item.to),
         "cc": _people(item.cc),
         "bcc": _people(item.bcc),
@@ -120,82 +109,82 @@ async def sent_event(
         "sent_at": _iso(outline.received_at or now),
         "received_at": _iso(outline.received_at or now),
         **_body_data(body),
-        "attachments": files_data(s, mailbox, item.message_id, item.files),
+        "attachments": files_data(ctx, item.message_id, item.files),
         "automatic": False,
         "kind": "mail",
         "evidence": Evidence.KEY.value,
     }
-    return await _large(s, mailbox, SENT, item.message_id, data)
+    return await _large(ctx, SENT, item.message_id, data)
 
 
 async def synced_event(
-    s: Services,
-    mailbox: MailboxRef,
-    gate: Mailbox,
+    ctx: MailboxContext,
+    mailbox: Mailbox,
     thread: Thread,
     message: FetchedMessage,
     files: Sequence[StagedFile],
     evidence: Evidence,
     message_id: str,
     direction: Direction,
-) -> Recorded:
+) -> Event:
     """A mail of the thread was found in the mailbox."""
     html = clean_html(message.html) if message.html else text_to_html(message.text or "")
     data = {
-        **_found_data(mailbox, gate, thread, message, message_id, direction),
+        **_found_data(ctx.ref, mailbox, thread, message, message_id, direction),
         **_body_data(Body(html, message.text or html_to_text(html))),
-        "attachments": files_data(s, mailbox, message_id, files),
+        "attachments": files_data(ctx, message_id, files),
         "automatic": is_automatic(message.headers),
         "kind": "mail",
         "evidence": evidence.value,
     }
     event_type = SENT if direction is Direction.OUTBOUND else RECEIVED
-    return await _large(s, mailbox, event_type, message_id, data)
+    return await _large(ctx, event_type, message_id, data)
 
 
 async def not_synced_event(
-    s: Services,
-    mailbox: MailboxRef,
-    gate: Mailbox,
+    ctx: MailboxContext,
+    mailbox: Mailbox,
     thread: Thread,
     message: FetchedMessage,
-    problems: Sequence[tuple[str, int, Reason]],
+    problems: Sequence[BlockingFile],
     evidence: Evidence,
     message_id: str,
     direction: Direction,
-) -> Recorded:
+) -> Event:
     """A mail of the thread does not sync because of its files (R7): everything but its words and files is told."""
-    reason = problems[0][2]
-    files = [{"name": name, "size_bytes": size, "problem": why.value} for name, size, why in problems]
+    reason = problems[0].reason
+    files = [
+        {"name": file.name, "size_bytes": file.size_bytes, "problem": file.reason.value} for file in problems
+    ]
     data = {
-        **_found_data(mailbox, gate, thread, message, message_id, direction),
+        **_found_data(ctx.ref, mailbox, thread, message, message_id, direction),
         "evidence": evidence.value,
         "reason": {"code": reason.value, "detail": reason_text(reason), "files": files},
     }
-    return await _large(s, mailbox, NOT_SYNCED, message_id, data)
+    return await _large(ctx, NOT_SYNCED, message_id, data)
 
 
 def activity(
-    s: Services, kind: str, thread_id: str | None, message_id: str | None, reason: Reason | None = None
+    ctx: MailboxContext,
+    kind: str,
+    thread_id: str | None,
+    message_id: str | None,
+    reason: Reason | None = None,
 ) -> Change:
     """A line of the activity list."""
-    return new(Activity(s.random.token(6), s.clock.now(), kind, thread_id, message_id, reason))
+    return new(Activity(ctx.services.random.token(6), ctx.now(), kind, thread_id, message_id, reason))
 
 
-def files_data(
-    s: Services, mailbox: MailboxRef, message_id: str, files: Sequence[StagedFile]
-) -> list[dict[str, Any]]:
+def files_data(ctx: MailboxContext, message_id: str, files: Sequence[StagedFile]) -> list[dict[str, Any]]:
     """A message's files as the CRM sees them, with freshly signed links."""
-    until = s.clock.now() + LINK_FOR
-    return [_file_data(s, mailbox, message_id, one, until) for one in files]
+    until = ctx.now() + LINK_FOR
+    return [_file_data(ctx, message_id, file, until) for file in files]
 
 
-def _file_data(
-    s: Services, mailbox: MailboxRef, message_id: str, file: StagedFile, until: datetime
-) -> dict[str, Any]:
-    token = (
-        s.file_links.mint((mailbox.tenant_id, message_id, file.attachment_id), until) if file.blob else None
-    )
+def _file_data(ctx: MailboxContext, message_id: str, file: StagedFile, until: datetime) -> dict[str, Any]:
+    s = ctx.services
+    parts = (ctx.ref.tenant_id, message_id, file.attachment_id)
+    token = s.file_links.mint(parts, until) if file.blob else None
     return {
         "id": file.attachment_id,
         "name": file.name,
@@ -210,15 +199,15 @@ def _file_data(
 
 
 def _common(
-    mailbox: MailboxRef, gate: Mailbox, thread: Thread, message_id: str, direction: Direction, origin: Origin
+    ref: MailboxRef, mailbox: Mailbox, thread: Thread, message_id: str, direction: Direction, origin: Origin
 ) -> dict[str, Any]:
     return {
         "id": message_id,
         "thread_id": thread.thread_id,
         "crm_thread_id": thread.crm_thread_id,
         "crm_message_id": None,
-        "user_id": gate.user_id,
-        "mailbox": {"id": mailbox.mailbox_id, "address": gate.address},
+        "user_id": mailbox.user_id,
+        "mailbox": {"id": ref.mailbox_id, "address": mailbox.address},
         "direction": direction.value,
         "origin": origin.value,
         "sequence": thread.sequence,
@@ -228,8 +217,8 @@ def _common(
 
 
 def _found_data(
-    mailbox: MailboxRef,
-    gate: Mailbox,
+    ref: MailboxRef,
+    mailbox: Mailbox,
     thread: Thread,
     message: FetchedMessage,
     message_id: str,
@@ -237,7 +226,7 @@ def _found_data(
 ) -> dict[str, Any]:
     outline = message.outline
     return {
-        **_common(mailbox, gate, thread, message_id, direction, Origin.MAILBOX),
+        **_common(ref, mailbox, thread, message_id, direction, Origin.MAILBOX),
         "internet_message_id": outline.internet_message_id,
         "in_reply_to": outline.in_reply_to,
         "references": list(outline.references),
@@ -277,7 +266,7 @@ def _body_data(body: Body) -> dict[str, Any]:
 
 
 def _people(addresses: Sequence[Address]) -> list[dict[str, str]]:
-    return [{"address": one.address, "name": one.name} for one in addresses]
+    return [{"address": person.address, "name": person.name} for person in addresses]
 
 
 def _iso(at: datetime | None) -> str | None:
@@ -289,39 +278,29 @@ def _render(event_type: str, at: datetime, data: Mapping[str, Any]) -> str:
 
 
 def _inline(
-    s: Services,
-    mailbox: MailboxRef,
-    event_type: str,
-    subject: str,
-    message_id: str | None,
-    data: Mapping[str, Any],
-) -> Recorded:
-    now = s.clock.now()
-    return _recorded(s, mailbox, event_type, subject, message_id, _render(event_type, now, data), None)
+    ctx: MailboxContext, event_type: str, subject: str, message_id: str | None, data: Mapping[str, Any]
+) -> Event:
+    return _recorded(ctx, event_type, subject, message_id, _render(event_type, ctx.now(), data), None)
 
 
-async def _large(
-    s: Services, mailbox: MailboxRef, event_type: str, message_id: str, data: Mapping[str, Any]
-) -> Recorded:
+async def _large(ctx: MailboxContext, event_type: str, message_id: str, data: Mapping[str, Any]) -> Event:
     """A body that does not fit its row lies in staging; the row stays small."""
-    body = _render(event_type, s.clock.now(), data)
+    body = _render(event_type, ctx.now(), data)
     if len(body) <= INLINE_CHARACTERS:
-        return _recorded(s, mailbox, event_type, message_id, message_id, body, None)
-    blob = await stage(s, mailbox.tenant_id, body.encode(), "application/json")
-    return _recorded(s, mailbox, event_type, message_id, message_id, None, blob)
+        return _recorded(ctx, event_type, message_id, message_id, body, None)
+    blob = await stage(ctx.services, ctx.ref.tenant_id, body.encode(), "application/json")
+    return _recorded(ctx, event_type, message_id, message_id, None, blob)
 
 
 def _recorded(
-    s: Services,
-    mailbox: MailboxRef,
+    ctx: MailboxContext,
     event_type: str,
     subject: str,
     message_id: str | None,
     body: str | None,
     blob: str | None,
-) -> Recorded:
-    now = s.clock.now()
-    due_at = now + FIRST_ATTEMPT_WITHIN
-    event_id = ids.event_id(mailbox.tenant_id, event_type, subject)
-    event = Event(event_id, event_type, now, message_id, body, blob, due_at)
-    return Recorded(event.ref, (new(event), new(Task(due_at, TaskKind.DELIVER, event.ref))))
+) -> Event:
+    """The event to record. Delivery is due in a minute, should the worker die before its own attempt is noted."""
+    now = ctx.now()
+    event_id = ids.event_id(ctx.ref.tenant_id, event_type, subject)
+    return Event(event_id, event_type, now, message_id, body, blob, now + FIRST_ATTEMPT_WITHIN)

@@ -3,130 +3,150 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import assert_never
+from datetime import timedelta
+from typing import Any, assert_never
+
+import msgspec
 
 from shared.domain.errors import CrmUnavailable, InvalidRequest, RowChanged, RowMissing
-from shared.domain.ids import digest
-from shared.domain.model import Event, MailboxRef, Task, TaskKind, Tenant
-from shared.domain.retries import REFUSALS, Delivered, EndpointOff, GiveUp, Park, RetryAt, judge_answer
+from shared.domain.model import Event, Task, TaskKind, Tenant
+from shared.domain.retries import (
+    REFUSALS,
+    Delivered,
+    EndpointOff,
+    Failed,
+    GiveUp,
+    PutOff,
+    RetryAt,
+    StopTelling,
+    judge_answer,
+)
+from shared.hashing import digest
+from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state import keys
 from shared.state.codec import Stored
 from shared.state.dead_letters import DeadLetter
-from shared.state.tenants import webhook_secret_place
-from shared.sync.events.announce import Recorded
 from shared.sync.events.endpoint import release_event, turn_off
-from shared.sync.mailbox.failures import Failed
-from shared.sync.queueing.jobs import TaskMessage, encode_job, enqueue, moved
-from shared.sync.staging import event_body
+from shared.sync.queueing.jobs import TaskMessage, encode_job, enqueue_all
 from shared.telemetry import log
 
 
-async def deliver_now(s: Services, mailbox: MailboxRef, recorded: Recorded) -> None:
-    """The first attempt, in the worker that recorded the event."""
-    await deliver_event(s, mailbox, recorded.ref)
+async def deliver_event(ctx: MailboxContext, ref: str) -> None:
+    """One attempt for a recorded event; an event that is gone was erased."""
+    stored = await ctx.find(Event, ref)
+    if stored is not None:
+        await deliver(ctx, stored)
 
 
-async def deliver_event(s: Services, mailbox: MailboxRef, ref: str, due_at: datetime | None = None) -> None:
-    """One attempt for one recorded event; whatever comes of it is written on its row.
+async def deliver(ctx: MailboxContext, stored: Stored[Event]) -> None:
+    """One attempt for an event as it was read or has just been written; what comes of it is written on its row.
 
-    `due_at` is the time that was rung for: when the event has another by now, somebody was faster, and its own ring
-    comes. Also after Disconnect: recorded events are still delivered (R5), so there is no fence here.
+    Also after Disconnect: recorded events are still delivered (R5), so there is no fence here.
     """
-    stored = await s.ledger.find(mailbox, Event, ref)
-    if stored is None or stored.value.delivered_at is not None or stored.value.parked:
+    event = stored.value
+    if event.delivered_at is not None or event.undelivered:
         return
-    if due_at is not None and due_at != stored.value.due_at:
-        return
-    event, tenant = stored.value, (await s.tenants.get(mailbox.tenant_id)).value
-    body = await event_body(s, event)
+    tenant = await ctx.services.tenants.remembered(ctx.ref.tenant_id)
+    body = await event_body(ctx.services, event)
     if body is None:
-        await _finish(s, mailbox, stored, replace(event, parked=True, due_at=None))
+        await _save(ctx, stored, replace(event, undelivered=True, due_at=None))
         return
     if tenant.endpoint_off_at is not None:
-        await _hold(s, mailbox, stored, event)
+        await _hold(ctx, stored, event)
         return
-    status, retry_after = await _attempt(s, tenant, event, body)
+    status, retry_after = await _attempt(ctx, tenant, event, body)
     refusals = event.equal_refusals + 1 if status == event.last_status else 1
-    verdict = judge_answer(status, retry_after, event.attempts + 1, refusals, s.random.jitter())
-    now = s.clock.now()
-    counted = replace(event, attempts=event.attempts + 1, last_status=status, equal_refusals=refusals)
+    jitter = ctx.services.random.jitter()
+    verdict = judge_answer(status, retry_after, event.attempts + 1, refusals, jitter)
+    now = ctx.now()
+    counted = replace(
+        event, attempts=event.attempts + 1, failures=0, last_status=status, equal_refusals=refusals
+    )
     match verdict:
         case Delivered():
-            await _finish(s, mailbox, stored, replace(counted, delivered_at=now, due_at=None))
-        case Park():
+            await _save(ctx, stored, replace(counted, delivered_at=now, due_at=None))
+        case StopTelling():
             if status in REFUSALS:
-                await _bury(s, mailbox, event, status)
-            await _finish(s, mailbox, stored, replace(counted, parked=True, due_at=None))
+                await _keep_refused(ctx, event, status)
+            await _save(ctx, stored, replace(counted, undelivered=True, due_at=None))
         case EndpointOff():
-            await turn_off(s, mailbox.tenant_id)
-            await _hold(s, mailbox, stored, counted)
+            await turn_off(ctx.services, ctx.ref.tenant_id)
+            await _hold(ctx, stored, counted)
         case RetryAt(seconds):
-            await _finish(s, mailbox, stored, replace(counted, due_at=now + timedelta(seconds=seconds)))
+            await _save(ctx, stored, replace(counted, due_at=now + timedelta(seconds=seconds)))
         case _:
             assert_never(verdict)
 
 
-async def reschedule_delivery(s: Services, mailbox: MailboxRef, ref: str, failed: Failed) -> None:
-    """The attempt itself failed in a way of ours: try later, or park the event; it stays in the feed."""
-    stored = await s.ledger.find(mailbox, Event, ref)
+async def reschedule_delivery(ctx: MailboxContext, ref: str, failed: Failed) -> PutOff | GiveUp | None:
+    """The attempt itself failed in a way of ours: try later, or give the delivery up; the event stays in the feed."""
+    stored = await ctx.find(Event, ref)
     if stored is None or stored.value.due_at is None:
-        return
-    if isinstance(failed.verdict, GiveUp):
-        await _finish(s, mailbox, stored, replace(stored.value, parked=True, due_at=None))
-        return
-    event = replace(stored.value, due_at=failed.until)
-    await _finish(s, mailbox, stored, event, failed.verdict.attempts)
+        return None
+    verdict = failed.verdict(stored.value.failures)
+    if isinstance(verdict, GiveUp):
+        await _save(ctx, stored, replace(stored.value, undelivered=True, due_at=None))
+    else:
+        until = failed.until(verdict)
+        await _save(ctx, stored, replace(stored.value, due_at=until, failures=verdict.attempts))
+    return verdict
 
 
-async def _hold(s: Services, mailbox: MailboxRef, stored: Stored[Event], event: Event) -> None:
-    """Park it until the endpoint is on again.
+async def _hold(ctx: MailboxContext, stored: Stored[Event], event: Event) -> None:
+    """Keep it until the endpoint is on again.
 
     Whoever switched it on meanwhile may have looked for held events before this one was: so the tenant is read anew.
     """
-    await _finish(s, mailbox, stored, replace(event, parked=True, held=True, due_at=None))
-    if (await s.tenants.get(mailbox.tenant_id)).value.endpoint_off_at is not None:
+    await _save(ctx, stored, replace(event, undelivered=True, held=True, due_at=None))
+    if (await ctx.services.tenants.get(ctx.ref.tenant_id)).value.endpoint_off_at is not None:
         return
-    held = await s.ledger.find(mailbox, Event, event.ref)
+    held = await ctx.find(Event, event.ref)
     if held is not None:
-        await release_event(s, mailbox, held)
+        await release_event(ctx, held)
 
 
-async def _bury(s: Services, mailbox: MailboxRef, event: Event, status: int | None) -> None:
-    """An event that the CRM keeps refusing is a fault of one side or the other; the same event is one letter."""
-    job = TaskMessage(mailbox.tenant_id, mailbox.mailbox_id, TaskKind.DELIVER, event.ref)
-    letter = DeadLetter(keys.DELIVERIES, encode_job(job), f"refused:{status}", s.clock.now())
-    await s.dead_letters.add(digest("event", mailbox.tenant_id, mailbox.mailbox_id, event.ref), letter)
-    log.error("event.refused", status=status, tenant=mailbox.tenant_id, mailbox=mailbox.mailbox_id)
+async def _keep_refused(ctx: MailboxContext, event: Event, status: int | None) -> None:
+    """An event that the CRM keeps refusing is a fault of one side or the other; the same event is one dead letter."""
+    tenant_id, mailbox_id = ctx.ref.tenant_id, ctx.ref.mailbox_id
+    job = TaskMessage(tenant_id, mailbox_id, Task(ctx.now(), TaskKind.DELIVER, event.ref))
+    letter = DeadLetter(keys.DELIVERIES, encode_job(job), f"refused:{status}", ctx.now())
+    await ctx.services.dead_letters.add(digest("event", tenant_id, mailbox_id, event.ref), letter)
+    log.error("event.refused", status=status, tenant=tenant_id, mailbox=mailbox_id)
 
 
-async def _attempt(s: Services, tenant: Tenant, event: Event, body: bytes) -> tuple[int | None, float | None]:
+async def _attempt(
+    ctx: MailboxContext, tenant: Tenant, event: Event, body: bytes
+) -> tuple[int | None, float | None]:
     """HTTP status and Retry-After; no status where no answer came."""
-    secrets = await _secrets(s, tenant.tenant_id)
+    s = ctx.services
+    secrets = await s.tenants.signing_secrets(tenant.tenant_id, s.sealer)
     try:
-        answer = await s.crm.deliver(tenant.webhook_url, event.event_id, body, secrets, s.clock.now())
+        answer = await s.crm.deliver(tenant.webhook_url, event.event_id, body, secrets, ctx.now())
     except (CrmUnavailable, InvalidRequest):
         return None, None
     return answer.status, answer.retry_after_seconds
 
 
-async def _secrets(s: Services, tenant_id: str) -> list[bytes]:
-    kept = await s.tenants.webhook_secret(tenant_id)
-    former = kept.previous_until is None or kept.previous_until > s.clock.now()
-    sealed = [kept.sealed, *([kept.previous_sealed] if kept.previous_sealed and former else [])]
-    return [await s.sealer.unseal(tenant_id, webhook_secret_place(tenant_id), one) for one in sealed]
-
-
-async def _finish(
-    s: Services, mailbox: MailboxRef, stored: Stored[Event], event: Event, failures: int = 0
-) -> None:
-    """Write the outcome and move the task with it; a faster worker's outcome is as good."""
-    old_due = stored.value.due_at
-    changes = moved(TaskKind.DELIVER, event.ref, old_due, event.due_at, failures)
+async def _save(ctx: MailboxContext, stored: Stored[Event], event: Event) -> None:
+    """Write what came of an attempt; a faster worker's outcome is as good."""
     try:
-        await s.ledger.write(mailbox, stored.changed(event), *changes)
+        written = await ctx.services.ledger.write(ctx.ref, stored.changed(event))
     except (RowChanged, RowMissing):
         return
-    if event.due_at is not None:
-        await enqueue(s, mailbox, Task(event.due_at, TaskKind.DELIVER, event.ref, failures))
+    await enqueue_all(ctx, written.tasks)
+
+
+async def event_body(s: Services, event: Event) -> bytes | None:
+    """An event as it was rendered, or None when its content is no longer kept."""
+    if event.body is not None:
+        return event.body.encode()
+    blob = await s.blobs.get(keys.STAGING, event.body_blob) if event.body_blob else None
+    return blob.data if blob else None
+
+
+async def event_data(s: Services, event: Event) -> dict[str, Any] | None:
+    """The `data` of a recorded event, or None when it is no longer kept."""
+    body = await event_body(s, event)
+    data: dict[str, Any] | None = msgspec.json.decode(body)["data"] if body is not None else None
+    return data

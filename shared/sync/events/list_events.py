@@ -17,10 +17,10 @@ from shared.domain.errors import FieldError, InvalidRequest
 from shared.domain.model import Event, MailboxRef
 from shared.services import Services
 from shared.state import keys
-from shared.sync.staging import event_body
+from shared.sync.events.deliver_event import event_body
 
-# A writer may take this long from the time it gives its event to the end of its transaction: a blob, a due row, a gate
-# that others change meanwhile.
+# A writer may take this long from the time it gives its event to the end of its transaction: a blob, a due row, a
+# fence that others change meanwhile.
 SETTLED: Final = timedelta(minutes=5)
 CURSOR: Final = re.compile(r"(\d{8}T\d{6}\.\d{6}Z\|evt_[a-z2-7]{26})?", re.ASCII)
 
@@ -34,7 +34,7 @@ async def list_events(s: Services, tenant_id: str, after: str, limit: int) -> di
     pages = []
     for mailbox_id in await s.tenants.mailboxes(tenant_id):
         stored = await s.ledger.events(MailboxRef(tenant_id, mailbox_id), after, limit + 1)
-        pages.append([one.value for one in stored])
+        pages.append([event.value for event in stored])
     merged = list(heapq.merge(*pages, key=lambda event: event.ref))
     page = merged[:limit]
     cursor = _cursor(s, page, after)

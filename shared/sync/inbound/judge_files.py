@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shared.content import find_cids
 from shared.domain.attachments import (
     MAX_FILE_BYTES,
+    BlockingFile,
     InboundFiles,
     canonical_type,
     clean_name,
@@ -15,20 +16,11 @@ from shared.domain.attachments import (
     judge_inbound,
 )
 from shared.domain.errors import ItemGone, PostbraidError, TooLarge
-from shared.domain.model import FetchedMessage, MailboxRef, Reason, RemoteFile, StagedFile
-from shared.ports import Access
-from shared.services import Services
+from shared.domain.model import FetchedMessage, Reason, RemoteFile, StagedFile
+from shared.mailbox_context import MailboxContext
 from shared.state import keys
+from shared.sync.mailbox.access import access_of
 from shared.sync.staging import stage
-
-
-@dataclass(frozen=True, slots=True)
-class FileProblem:
-    """A file that keeps its message from syncing."""
-
-    name: str
-    size_bytes: int
-    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,67 +28,72 @@ class Judged:
     """A mail's files after R7 and R8: what is staged, what is left out, what blocks."""
 
     files: tuple[StagedFile, ...] = ()
-    problems: tuple[FileProblem, ...] = ()
+    problems: tuple[BlockingFile, ...] = ()
 
 
-async def judge_files(s: Services, mailbox: MailboxRef, access: Access, message: FetchedMessage) -> Judged:
+async def judge_files(ctx: MailboxContext, message: FetchedMessage) -> Judged:
     """What becomes of them. Costs no call for a mail that has none and shows no picture."""
     if not message.has_attachments and not find_cids(message.html or ""):
         return Judged()
-    listed = await s.mail.files(access, message.outline.graph_message_id)
+    listed = await ctx.services.mail.files(access_of(ctx), message.outline.graph_message_id)
     verdict = judge_inbound(listed, find_cids(message.html or ""))
     if verdict.blocking:
         return Judged(
-            problems=tuple(FileProblem(one.name, one.size_bytes, reason) for one, reason in verdict.blocking)
+            problems=tuple(
+                BlockingFile(file.name, file.size_bytes, reason) for file, reason in verdict.blocking
+            )
         )
     staged: list[StagedFile] = []
     try:
         for file in verdict.stage:
-            result = await _stage_one(s, mailbox, access, message, file)
-            if isinstance(result, FileProblem):
-                await _unstage(s, staged)
+            result = await _stage(ctx, message, file)
+            if isinstance(result, BlockingFile):
+                await _unstage(ctx, staged)
                 return Judged(problems=(result,))
             staged.append(result)
     except PostbraidError:
-        await _unstage(s, staged)
+        await _unstage(ctx, staged)
         raise
-    return Judged((*staged, *_omitted(s, verdict)))
+    return Judged((*staged, *_omitted(ctx, verdict)))
 
 
-async def _unstage(s: Services, staged: Sequence[StagedFile]) -> None:
+async def _unstage(ctx: MailboxContext, staged: Sequence[StagedFile]) -> None:
     """A file that stops the mail leaves no bytes of the others behind."""
     for file in staged:
-        await s.blobs.delete(keys.STAGING, file.blob or "")
+        await ctx.services.blobs.delete(keys.STAGING, file.blob or "")
 
 
-async def _stage_one(
-    s: Services, mailbox: MailboxRef, access: Access, message: FetchedMessage, file: RemoteFile
-) -> StagedFile | FileProblem:
-    name = clean_name(file.name)
+async def _stage(ctx: MailboxContext, message: FetchedMessage, file: RemoteFile) -> StagedFile | BlockingFile:
+    s, name = ctx.services, clean_name(file.name)
     try:
         content = await s.mail.file_content(
-            access, message.outline.graph_message_id, file.remote_id, MAX_FILE_BYTES
+            access_of(ctx), message.outline.graph_message_id, file.remote_id, MAX_FILE_BYTES
         )
     except TooLarge:
-        return FileProblem(name, file.size_bytes, Reason.ATTACHMENT_TOO_LARGE)
+        return BlockingFile(name, file.size_bytes, Reason.ATTACHMENT_TOO_LARGE)
     except ItemGone:
-        return FileProblem(name, file.size_bytes, Reason.ATTACHMENT_UNREADABLE)
+        return BlockingFile(name, file.size_bytes, Reason.ATTACHMENT_UNREADABLE)
     problem = judge_content(name, content)
     if problem is not None:
-        return FileProblem(name, len(content), problem)
-    blob = await stage(s, mailbox.tenant_id, content, canonical_type(name))
+        return BlockingFile(name, len(content), problem)
+    blob = await stage(s, ctx.ref.tenant_id, content, canonical_type(name))
     attachment_id = f"att_{s.random.token(12)}"
     return StagedFile(
         attachment_id, name, canonical_type(name), len(content), blob, file.inline, file.content_id
     )
 
 
-def _omitted(s: Services, verdict: InboundFiles) -> list[StagedFile]:
+def _omitted(ctx: MailboxContext, verdict: InboundFiles) -> list[StagedFile]:
     """Files that are noted but left out: inline pictures of unlisted types, cloud links, report parts."""
     return [
         StagedFile(
-            f"att_{s.random.token(12)}", clean_name(file.name), file.content_type or "application/octet-stream",
-            file.size_bytes, None, file.inline, file.content_id, str(why),
+            f"att_{ctx.services.random.token(12)}",
+            clean_name(file.name),
+            file.content_type or "application/octet-stream",
+            file.size_bytes,
+            inline=file.inline,
+            content_id=file.content_id,
+            omitted=str(why),
         )
         for file, why in verdict.omitted
-    ]  # fmt: skip
+    ]

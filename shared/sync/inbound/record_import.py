@@ -1,33 +1,33 @@
-"""All that one imported mail changes, for the one transaction that brings it in (E-16)."""
+"""All that one imported mail changes, in the one transaction that brings it in (E-16)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain import admission, ids, inbound
+from shared.domain import admission, ids, inbound, renewals
 from shared.domain.model import (
     Direction,
+    Event,
     Evidence,
     FetchedMessage,
     Mailbox,
-    MailboxRef,
     MessageIndex,
     MessageRecord,
+    MessageStatus,
     Origin,
-    Outline,
     Reason,
     Seen,
     Thread,
 )
-from shared.domain.reply_targets import with_newest
-from shared.domain.thread_growth import with_conversation, with_people
-from shared.services import Services
+from shared.domain.threads import with_conversation, with_newest, with_people
+from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import Change, new
-from shared.sync.events.announce import Recorded, activity, not_synced_event, synced_event
-from shared.sync.inbound.judge_files import Judged
+from shared.sync.events.announce import activity, not_synced_event, synced_event
+from shared.sync.inbound.judge_files import Judged, judge_files
 from shared.sync.mailbox.thread_rows import conversation_rows, index_rows
+from shared.sync.mailbox.unit_of_work import change
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,103 +38,114 @@ class Known:
     thread: Stored[Thread] | None
 
 
-async def imported(
-    s: Services,
-    mailbox: MailboxRef,
-    gate: Mailbox,
+async def record_import(
+    ctx: MailboxContext, generation: int, message: FetchedMessage, belongs: admission.Belongs, known: Known
+) -> None:
+    """Judge the mail's files, then one transaction, then the CRM. Nothing where somebody else brought it in.
+
+    What was read on the way is good for the first try; after that all is read anew. Raises MailboxClosed, RaceLost,
+    and whatever reading the files raises.
+    """
+    judged = await judge_files(ctx, message)
+    async for tx in change(ctx, generation, as_read=True):
+        rows = await _rows(ctx, tx.mailbox, message, judged, belongs, known if tx.first else None)
+        if rows is None:
+            tx.abandon()
+            continue
+        tx.mailbox = renewals.with_activity(tx.mailbox, ctx.now())
+        tx.add(*rows)
+
+
+async def _rows(
+    ctx: MailboxContext,
+    mailbox: Mailbox,
     message: FetchedMessage,
     judged: Judged,
     belongs: admission.Belongs,
-    known: Known | None = None,
-) -> tuple[list[Change], Recorded] | None:
-    """Everything that one mail changes, for one transaction; None when somebody else brought it in.
+    known: Known | None,
+) -> list[Change] | None:
+    """The rows to write; None when somebody else brought it in, or the thread was stopped meanwhile.
 
-    With `known` these rows are not read anew: the transaction finds out if they have changed (RowExists, RowChanged).
+    With `known` these rows are not read anew: the transaction finds out if they have changed.
     """
-    outline, now = message.outline, s.clock.now()
-    if known is None and await s.ledger.find(mailbox, Seen, outline.graph_message_id):
+    outline, now = message.outline, ctx.now()
+    if known is None and await ctx.find(Seen, outline.graph_message_id):
         return None
-    read = known.thread if known is not None else None
-    stored = read or await s.ledger.find(mailbox, Thread, belongs.thread_id)
-    if stored is None or not admission.thread_is_active(stored.value, gate):
+    stored = (known.thread if known is not None else None) or await ctx.find(Thread, belongs.thread_id)
+    if stored is None or not admission.thread_is_active(stored.value, mailbox):
         return None
-    message_id = ids.inbound_message_id(mailbox.mailbox_id, outline.graph_message_id)
-    direction = inbound.direction_of(message.sender, gate)
-    thread = _thread_after(stored.value, message, synced=not judged.problems, now=now)
-    recorded = await _record(
-        s, mailbox, gate, thread, message, judged, belongs.evidence, message_id, direction
-    )
+    message_id = ids.inbound_message_id(ctx.ref.mailbox_id, outline.graph_message_id)
+    direction = inbound.direction_of(message.sender, mailbox)
+    thread = _with_message(stored.value, message, synced=not judged.problems, now=now)
+    event = await _event(ctx, mailbox, thread, message, judged, belongs.evidence, message_id, direction)
     reason = judged.problems[0].reason if judged.problems else None
+    status = _status(reason, direction)
     at = outline.received_at or message.received_at or now
-    status = "not_synced" if reason else ("sent" if direction is Direction.OUTBOUND else "received")
-    changes: list[Change] = [
+    record = MessageRecord(
+        message_id,
+        thread.thread_id,
+        direction,
+        Origin.MAILBOX,
+        status,
+        event.ref,
+        now,
+        reason,
+        files=judged.files,
+    )
+    return [
         new(Seen(outline.graph_message_id, message_id, thread.thread_id, reason, now)),
-        new(
-            MessageRecord(
-                message_id,
-                thread.thread_id,
-                direction,
-                Origin.MAILBOX,
-                status,
-                recorded.ref,
-                now,
-                reason,
-                None,
-                judged.files,
-            )
-        ),
+        new(record),
         stored.changed(thread),
-        *await conversation_rows(s, mailbox, stored.value, thread),
-        *await _index(s, mailbox, outline, thread.thread_id, message_id, at, reason, known),
-        *recorded.changes,
-        activity(s, status, thread.thread_id, message_id, reason),
+        *await conversation_rows(ctx, stored.value, thread),
+        *await _index(ctx, outline.internet_message_id, thread.thread_id, message_id, at, known),
+        new(event),
+        activity(ctx, status.value, thread.thread_id, message_id, reason),
     ]
-    return changes, recorded
+
+
+def _status(reason: Reason | None, direction: Direction) -> MessageStatus:
+    if reason is not None:
+        return MessageStatus.NOT_SYNCED
+    return MessageStatus.SENT if direction is Direction.OUTBOUND else MessageStatus.RECEIVED
 
 
 async def _index(
-    s: Services,
-    mailbox: MailboxRef,
-    outline: Outline,
+    ctx: MailboxContext,
+    internet_message_id: str | None,
     thread_id: str,
     message_id: str,
     at: datetime,
-    reason: Reason | None,
     known: Known | None,
 ) -> list[Change]:
-    internet_message_id, synced = outline.internet_message_id, reason is None
     if known is None:
-        return await index_rows(s, mailbox, internet_message_id, thread_id, message_id, at, synced=synced)
+        return await index_rows(ctx, internet_message_id, thread_id, message_id, at)
     if known.own is not None or not internet_message_id:
         return []
-    return [new(MessageIndex(internet_message_id, thread_id, message_id, synced, at))]
+    return [new(MessageIndex(internet_message_id, thread_id, message_id, at))]
 
 
-async def _record(
-    s: Services,
-    mailbox: MailboxRef,
-    gate: Mailbox,
+async def _event(
+    ctx: MailboxContext,
+    mailbox: Mailbox,
     thread: Thread,
     message: FetchedMessage,
     judged: Judged,
     evidence: Evidence,
     message_id: str,
     direction: Direction,
-) -> Recorded:
+) -> Event:
     if judged.problems:
-        problems = [(one.name, one.size_bytes, one.reason) for one in judged.problems]
         return await not_synced_event(
-            s, mailbox, gate, thread, message, problems, evidence, message_id, direction
+            ctx, mailbox, thread, message, judged.problems, evidence, message_id, direction
         )
-    return await synced_event(
-        s, mailbox, gate, thread, message, judged.files, evidence, message_id, direction
-    )
+    return await synced_event(ctx, mailbox, thread, message, judged.files, evidence, message_id, direction)
 
 
-def _thread_after(thread: Thread, message: FetchedMessage, *, synced: bool, now: datetime) -> Thread:
+def _with_message(thread: Thread, message: FetchedMessage, *, synced: bool, now: datetime) -> Thread:
     """A CRM reply answers the newest synced message, so one that did not sync moves nothing but the sequence (R7)."""
     people = [message.sender, *message.to, *message.cc, *message.bcc]
-    grown = with_people(replace(thread, sequence=thread.sequence + 1), [one.address for one in people if one])
+    addresses = [person.address for person in people if person]
+    grown = with_people(replace(thread, sequence=thread.sequence + 1), addresses)
     grown = with_conversation(grown, message.outline.conversation_id)
     if not synced:
         return grown

@@ -1,20 +1,19 @@
-"""A consent that works again: the gap is swept, the subscription looked after, and all parked work woken (R9)."""
+"""What is known of a mailbox's consent: that it died, that Graph denies a right of it, that it lives again (R9)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.connection import proves_alive
-from shared.domain.errors import MailboxClosed, RowChanged, RowMissing
-from shared.domain.model import Mailbox, MailboxRef, Right, Task, TaskKind
-from shared.services import Services
-from shared.state.ledger import Change, Erase, new
+from shared.domain.connection import is_denied_anew, proves_alive, with_living_grant
+from shared.domain.errors import MailboxClosed, RaceLost, RowMissing
+from shared.domain.model import Mailbox, Right, Task, TaskKind
+from shared.mailbox_context import MailboxContext
+from shared.state.ledger import Erase, new
 from shared.sync.events.announce import connection_event
-from shared.sync.mailbox.unit_of_work import through_gate
-from shared.sync.queueing.jobs import enqueue, moved
+from shared.sync.mailbox.unit_of_work import Transaction, change
+from shared.sync.queueing.jobs import enqueue
 
 # Deliveries wait for the CRM, not for the mailbox.
 WAITING: Final = (TaskKind.SEND, TaskKind.SWEEP, TaskKind.RENEW, TaskKind.RETRY_IMPORT)
@@ -22,72 +21,103 @@ PAGE: Final = 100
 EVER: Final = timedelta(days=400)
 
 
-def revived(s: Services, gate: Mailbox) -> tuple[Mailbox, list[Change], Task]:
-    """The gate with a living consent, the changes that belong to it, and the task to ring for when they stand.
+async def mark_grant_dead(ctx: MailboxContext, denied: Right | None, asked_at: datetime) -> bool:
+    """Graph denies what the consent allows: the status says so, the CRM is told once, the mailbox's work waits.
 
-    Waking is work of its own with its own row, so that a crash forgets nobody. A dead grant may have cost the
-    subscription too (Graph drops it with the token), hence the renewal.
+    False when the consent has come back to life since Graph was asked: then the denial says nothing.
     """
-    now = s.clock.now()
-    wake = Task(now, TaskKind.WAKE, s.random.token(6))
-    sweep_at = now if gate.sweep_at is not None else None
-    renew_at = now if gate.renew_at is not None else None
-    value = replace(
-        gate,
-        grant_dead=False,
-        denied_by_graph=False,
-        denied_right=None,
-        revived_at=now,
-        sweep_at=sweep_at,
-        renew_at=renew_at,
-    )
-    changes = [
-        new(wake),
-        *moved(TaskKind.SWEEP, "", gate.sweep_at, sweep_at),
-        *moved(TaskKind.RENEW, "", gate.renew_at, renew_at),
-    ]
-    return value, changes, wake
+    holds = True
+    async for tx in change(ctx):
+        holds = is_denied_anew(tx.mailbox, asked_at)
+        if tx.mailbox.grant_dead or not holds:
+            tx.abandon()
+            continue
+        await _record_death(ctx, tx, replace(tx.mailbox, denied_by_graph=True, denied_right=denied))
+    return holds
 
 
-async def note_grant_alive(
-    s: Services, mailbox: MailboxRef, connection_id: str, used: Right | None = None
-) -> None:
-    """A refresh, or a call that `used` this right, has just worked: a gate that says otherwise is set right."""
-    wake: Task | None = None
+async def mark_refresh_refused(ctx: MailboxContext, connection_id: str, refused_etag: str | None) -> None:
+    """Entra refuses the tokens: one write, for the mailbox row is the truth, and only while they are still the stored.
 
-    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
-        nonlocal wake
-        if not proves_alive(gate, used):
-            return None
-        connection = await s.connections.get(mailbox.tenant_id, gate.user_id, connection_id)
-        if connection is None:
-            return None
-        value, changes, wake = revived(s, gate)
-        return value, [*changes, *connection_event(s, mailbox, connection.value, value).changes]
+    They are compared after the mailbox was read: a repair keeps its tokens before it writes the mailbox, so either
+    they have changed here, or the mailbox will have.
+    """
+    async for tx in change(ctx, connection_id=connection_id):
+        whose = (ctx.ref.tenant_id, tx.mailbox.user_id, tx.mailbox.connection_id)
+        if tx.mailbox.grant_dead or await ctx.services.connections.tokens_etag(*whose) != refused_etag:
+            tx.abandon()
+            continue
+        await _record_death(ctx, tx, replace(tx.mailbox, denied_by_graph=False, denied_right=None))
 
+
+async def mark_unusable(ctx: MailboxContext) -> None:
+    """Graph does not know the mailbox now (no licence, on its way elsewhere): no consent helps, and mail comes late.
+
+    The CRM is told once; sweeps that go well take it back, as after late notifications.
+    """
+    async for tx in change(ctx):
+        if tx.mailbox.degraded:
+            tx.abandon()
+            continue
+        tx.mailbox = replace(tx.mailbox, degraded=True, late_sweeps=0)
+        if not tx.mailbox.grant_dead:
+            await tell_status(ctx, tx)
+
+
+async def note_grant_alive(ctx: MailboxContext, connection_id: str, used: Right | None = None) -> None:
+    """A refresh, or a call that `used` this right, has just worked: a mailbox that says otherwise is set right.
+
+    Enqueueing what waited is a task of its own with its own row, so that a crash forgets nobody.
+    """
     try:
-        passed = await through_gate(s, mailbox, None, make, connection_id)
-    except (MailboxClosed, RowChanged):
+        async for tx in change(ctx, connection_id=connection_id):
+            if not proves_alive(tx.mailbox, used):
+                tx.abandon()
+                continue
+            tx.mailbox = with_living_grant(tx.mailbox, ctx.now())
+            tx.add(new(waiting_task(ctx)))
+            if not await tell_status(ctx, tx):
+                tx.abandon()
+    except (MailboxClosed, RaceLost):
         return  # the next refresh, or sweep, says it again
-    if passed is not None and wake is not None:
-        await enqueue(s, mailbox, wake)
 
 
-async def enqueue_waiting(s: Services, mailbox: MailboxRef, wake: Task) -> None:
-    """Ring for all that was parked; what is rung twice is done once."""
-    for task in await _waiting(s, mailbox):
-        await enqueue(s, mailbox, task, at_once=True)
+def waiting_task(ctx: MailboxContext) -> Task:
+    """The task of enqueueing at once what waits for the consent."""
+    return Task(ctx.now(), TaskKind.ENQUEUE_WAITING, ctx.services.random.token(6))
+
+
+async def tell_status(ctx: MailboxContext, tx: Transaction, *, recovered: bool = False) -> bool:
+    """Add the event of the status that this transaction gives; False without a connection that could be told of."""
+    mailbox = tx.mailbox
+    connection = await ctx.services.connections.get(ctx.ref.tenant_id, mailbox.user_id, mailbox.connection_id)
+    if connection is None:
+        return False
+    tx.add(new(connection_event(ctx, connection.value, mailbox, recovered=recovered)))
+    return True
+
+
+async def _record_death(ctx: MailboxContext, tx: Transaction, mailbox: Mailbox) -> None:
+    tx.mailbox = replace(mailbox, grant_dead=True)
+    if not await tell_status(ctx, tx):
+        tx.abandon()
+
+
+async def enqueue_waiting(ctx: MailboxContext, task: Task) -> None:
+    """Enqueue all that waited for the consent; what is enqueued twice is done once."""
+    for waiting in await _waiting(ctx):
+        await enqueue(ctx, waiting, at_once=True)
     try:
-        await s.ledger.write(mailbox, Erase(wake))
+        await ctx.services.ledger.write(ctx.ref, Erase(task))
     except RowMissing:
         return
 
 
-async def _waiting(s: Services, mailbox: MailboxRef) -> list[Task]:
-    """Read whole before the first ring: work that fails anew moves back in the list, and would be met again."""
+async def _waiting(ctx: MailboxContext) -> list[Task]:
+    """Read whole before the first is enqueued: work that fails anew moves back in the list, and would be met again."""
     found: list[Task] = []
     after: Task | None = None
-    while page := await s.ledger.tasks(mailbox, s.clock.now() + EVER, PAGE, after):
-        found += [one.value for one in page if one.value.kind in WAITING]
+    while page := await ctx.services.ledger.tasks(ctx.ref, ctx.now() + EVER, PAGE, after):
+        found += [stored.value for stored in page if stored.value.kind in WAITING]
         after = page[-1].value
     return found

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from shared.domain import renewals
+from shared.domain.connection import respect_pause
 from shared.domain.errors import (
     Ambiguous,
     GrantDead,
+    MailboxClosed,
     MessageRefused,
     OutcomeUnknown,
     ProviderUnavailable,
@@ -20,17 +21,16 @@ from shared.domain.errors import (
     Unavailable,
     UpstreamSurprise,
 )
-from shared.domain.model import Mailbox, MailboxRef, Right, Subscription, SubscriptionState, Task, TaskKind
-from shared.domain.retries import UNFORESEEN_SECONDS, PutOff
+from shared.domain.model import Mailbox, Right, Subscription, SubscriptionState, TaskKind
+from shared.domain.retries import UNFORESEEN_SECONDS, Failed, GiveUp, PutOff
+from shared.mailbox_context import MailboxContext
 from shared.ports import Access
-from shared.services import Services
-from shared.state.dead_letters import SubscriptionNote
-from shared.state.ledger import Change, Erase, new
-from shared.sync.mailbox.access import access_for
-from shared.sync.mailbox.failures import Failed
+from shared.state import keys
+from shared.state.subscription_trail import SubscriptionNote
+from shared.sync.mailbox.access import access_of, fresh_access_of
+from shared.sync.mailbox.failures import note_pause
 from shared.sync.mailbox.grant import note_grant_alive
-from shared.sync.mailbox.unit_of_work import pause, respect_pause, through_gate
-from shared.sync.queueing.jobs import enqueue, moved
+from shared.sync.mailbox.unit_of_work import change
 
 # Delivery pauses when the token behind a subscription expires, and Graph asks to re-authorise before: with the same
 # old token that would change nothing. Tokens live 60 to 90 minutes; a doubled request does not refresh twice.
@@ -38,110 +38,103 @@ FRESH_TOKEN: Final = timedelta(minutes=55)
 SOON: Final = timedelta(minutes=1)
 GIVEN_UP_EVERY: Final = timedelta(hours=1)
 MOST_FAILURES: Final = len(UNFORESEEN_SECONDS)
-LOOKS_AT_A_NEIGHBOUR: Final = 5
+LOOKS_AT_OTHER_WORKER: Final = 5
 
 
-async def ensure_subscription(s: Services, mailbox: MailboxRef, gate: Mailbox) -> Mailbox:
-    """The gate with a live subscription, the stored one or a fresh one, before the first mail leaves (R2).
+async def ensure_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
+    """A live subscription, the stored one or a fresh one, before the first mail leaves (R2).
 
     Later, mail is found by sweeps too: a send does not wait until Graph reaches us again. Raises what the provider
     and the fence raise.
     """
-    if renewals.is_subscribed(gate, s.clock.now()):
-        return gate
+    if renewals.is_subscribed(mailbox, ctx.now()):
+        return
     try:
-        return await create_subscription(s, mailbox, gate)
+        await create_subscription(ctx, mailbox)
     except (StoreUnavailable, OutcomeUnknown):
         raise
     except (Unavailable, Ambiguous, UpstreamSurprise):
-        if gate.sweep_cursor is None:
+        if mailbox.sweep_cursor is None:
             raise
-        await care_by(s, mailbox, SOON)
-        return gate
+        await plan_maintenance(ctx, SOON)
 
 
-@dataclass(frozen=True, slots=True)
-class _Intent:
-    """The gate that says `pending`, and what it said before."""
-
-    gate: Mailbox
-    before: SubscriptionState
-
-
-async def create_subscription(s: Services, mailbox: MailboxRef, gate: Mailbox) -> Mailbox:
+async def create_subscription(ctx: MailboxContext, known: Mailbox) -> Mailbox:
     """Intent first, then Graph, then what it granted; what was there before, or a crash left, is removed last (E-27).
 
     So at every moment some subscription stands, and who was so slow that another took over removes only its own.
+    `known` is the mailbox as it was when it needed one. Returns the mailbox with the subscription.
     """
-    intent = await _pending(s, mailbox, gate)
-    if isinstance(intent, Mailbox):
+    before = await _write_intent(ctx, known)
+    intent = _present(ctx)
+    if before is None:
         return intent
-    access = access_for(s, mailbox, intent.gate)
-    granted, filtered = await _subscribe(s, mailbox, access, intent.gate)
-    recorded = await _record(s, mailbox, intent.gate, granted, filtered=filtered)
-    if recorded is None:
-        await s.mail.unsubscribe(access, granted.subscription_id)
-        return await _of_a_neighbour(s, mailbox)
-    await _may_subscribe(s, mailbox, recorded)
-    if intent.before is not SubscriptionState.NONE:
-        await _remove_spares(s, mailbox, access, intent.gate.subscription_id)
-    return recorded
+    access = access_of(ctx)
+    granted, filtered = await _subscribe(ctx, access, intent)
+    if not await _record_granted(ctx, intent, granted, filtered=filtered):
+        await ctx.services.mail.unsubscribe(access, granted.subscription_id)
+        return await _read_other_workers(ctx)
+    await _note_may_subscribe(ctx)
+    if before is not SubscriptionState.NONE:
+        await _remove_duplicates(ctx, access, intent.subscription_id)
+    return _present(ctx)
 
 
-async def _of_a_neighbour(s: Services, mailbox: MailboxRef) -> Mailbox:
-    """The gate with the subscription that another worker made. Raises ProviderUnavailable while it is at it."""
-    stored = await s.ledger.gate(mailbox)
-    if stored is None or not renewals.is_subscribed(stored.value, s.clock.now()):
-        raise ProviderUnavailable("Another worker is making the subscription.")
-    return stored.value
+async def _write_intent(ctx: MailboxContext, known: Mailbox) -> SubscriptionState | None:
+    """Write `pending`; returns what stood there before. While another worker is at it, wait for what comes of that.
 
-
-async def _pending(s: Services, mailbox: MailboxRef, gate: Mailbox) -> Mailbox | _Intent:
-    """Write the intent; or, when a neighbour is at it, wait for what comes of that.
-
-    Raises ProviderUnavailable when the neighbour takes long.
+    None: it has made one. Raises ProviderUnavailable when it takes long.
     """
-    intent: _Intent | None = None
-
-    async def make(now_gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
-        nonlocal intent
-        intent = None
-        now = s.clock.now()
-        if renewals.is_being_subscribed(now_gate, now) or _another(now_gate, gate):
+    for _ in range(LOOKS_AT_OTHER_WORKER):
+        before = known.subscription
+        changing = change(ctx, known.generation)
+        async for tx in changing:
+            before, now = tx.mailbox.subscription, ctx.now()
+            if renewals.is_being_subscribed(tx.mailbox, now) or _is_another(tx.mailbox, known):
+                tx.abandon()
+            else:
+                tx.mailbox = replace(tx.mailbox, subscription=SubscriptionState.PENDING, pending_since=now)
+        if changing.committed:
+            return before
+        if changing.mailbox.subscription is SubscriptionState.ACTIVE:
             return None
-        value = replace(now_gate, subscription=SubscriptionState.PENDING, pending_since=now)
-        intent = _Intent(value, now_gate.subscription)
-        return value, ()
-
-    for _ in range(LOOKS_AT_A_NEIGHBOUR):
-        passed = await through_gate(s, mailbox, gate.generation, make)
-        if passed is not None and intent is not None:
-            return replace(intent, gate=passed)
-        stored = await s.ledger.gate(mailbox)
-        if stored is not None and stored.value.subscription is SubscriptionState.ACTIVE:
-            return stored.value
-        await s.sleep(1.0)
+        await ctx.services.sleep(1.0)
     raise ProviderUnavailable("The subscription is just being made.", retry_after_seconds=5.0)
 
 
-def _another(now_gate: Mailbox, gate: Mailbox) -> bool:
-    """Whether somebody has made a subscription since this gate was read."""
-    active = now_gate.subscription is SubscriptionState.ACTIVE
-    return active and now_gate.subscription_id != gate.subscription_id
+def _is_another(mailbox: Mailbox, known: Mailbox) -> bool:
+    """Whether somebody has made a subscription since the mailbox was known as it was."""
+    active = mailbox.subscription is SubscriptionState.ACTIVE
+    return active and mailbox.subscription_id != known.subscription_id
 
 
-async def _subscribe(
-    s: Services, mailbox: MailboxRef, access: Access, gate: Mailbox
-) -> tuple[Subscription, bool]:
+async def _read_other_workers(ctx: MailboxContext) -> Mailbox:
+    """The mailbox with the subscription that another worker made. Raises ProviderUnavailable while it is at it."""
+    mailbox = await ctx.read()
+    if mailbox is None or not renewals.is_subscribed(mailbox, ctx.now()):
+        raise ProviderUnavailable("Another worker is making the subscription.")
+    return mailbox
+
+
+def _present(ctx: MailboxContext) -> Mailbox:
+    """The mailbox as last read. Raises MailboxClosed where there is none."""
+    if ctx.mailbox is None:
+        raise MailboxClosed
+    return ctx.mailbox
+
+
+async def _subscribe(ctx: MailboxContext, access: Access, mailbox: Mailbox) -> tuple[Subscription, bool]:
     """Drafts are filtered out at Graph; where it refuses the filter, unfiltered (drafts are then skipped here)."""
-    for filtered in (True, False) if gate.subscription_filtered else (False,):
+    s = ctx.services
+    for filtered in (True, False) if mailbox.subscription_filtered else (False,):
+        nonce = s.random.token(6)
         try:
             granted = await s.mail.subscribe(
                 access,
                 notification_url=s.addresses.notifications,
                 lifecycle_url=s.addresses.lifecycle,
-                client_state=s.client_states.mint(mailbox_key(mailbox), gate.generation, s.random.token(6)),
-                expires_at=renewals.wanted_expiry(s.clock.now()),
+                client_state=s.client_states.mint(keys.mailbox_key(ctx.ref), mailbox.generation, nonce),
+                expires_at=renewals.wanted_expiry(ctx.now()),
                 filtered=filtered,
             )
         except MessageRefused as err:
@@ -152,39 +145,42 @@ async def _subscribe(
     raise UpstreamSurprise("Graph refuses the subscription.")
 
 
-async def _remove_spares(s: Services, mailbox: MailboxRef, access: Access, former: str | None) -> None:
-    """All of ours, and the `former` one whatever its address; but not the one that the gate names.
+async def _remove_duplicates(ctx: MailboxContext, access: Access, former: str | None) -> None:
+    """All of ours, and the `former` one whatever its address; but not the one that the mailbox row names.
 
-    The gate is read when they are listed: what a neighbour makes now is not touched. A spare that stays costs doubled
-    notifications until it ends, so no trouble with it is worth failing for.
+    The row is read when they are listed: what another worker makes now is not touched. A duplicate that stays costs
+    doubled notifications until it ends, so no trouble with it is worth failing for.
     """
+    s = ctx.services
     try:
         found = await s.mail.subscriptions(access)
-        stored = await s.ledger.gate(mailbox)
-        if stored is None or stored.value.subscription is not SubscriptionState.ACTIVE:
+        mailbox = await ctx.read()
+        if mailbox is None or mailbox.subscription is not SubscriptionState.ACTIVE:
             return
-        for one in found:
-            ours = one.notification_url == s.addresses.notifications or one.subscription_id == former
-            if ours and one.subscription_id != stored.value.subscription_id:
-                await s.mail.unsubscribe(access, one.subscription_id)
+        for subscription in found:
+            subscription_id = subscription.subscription_id
+            ours = subscription.notification_url == s.addresses.notifications or subscription_id == former
+            if ours and subscription_id != mailbox.subscription_id:
+                await s.mail.unsubscribe(access, subscription_id)
     except Throttled as err:
-        await pause(s, mailbox, err.retry_after_seconds)
+        await note_pause(ctx, err.retry_after_seconds)
     except (ProviderUnavailable, GrantDead, UpstreamSurprise):
         return
 
 
-async def _record(
-    s: Services, mailbox: MailboxRef, gate: Mailbox, granted: Subscription, *, filtered: bool
-) -> Mailbox | None:
-    """What was granted; None when this worker was so slow that another has taken over."""
-    now = s.clock.now()
-    renew = renewals.renew_at(granted.expires_at, now, s.random.jitter())
-
-    async def make(now_gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
-        if now_gate.pending_since != gate.pending_since:
-            return None
-        value = replace(
-            now_gate,
+async def _record_granted(
+    ctx: MailboxContext, intent: Mailbox, granted: Subscription, *, filtered: bool
+) -> bool:
+    """Write what was granted; False when this worker was so slow that another has taken over."""
+    s, now = ctx.services, ctx.now()
+    renew_at = renewals.renew_at(granted.expires_at, now, s.random.jitter())
+    changing = change(ctx, intent.generation)
+    async for tx in changing:
+        if tx.mailbox.pending_since != intent.pending_since:
+            tx.abandon()
+            continue
+        tx.mailbox = replace(
+            tx.mailbox,
             subscription=SubscriptionState.ACTIVE,
             pending_since=None,
             late_sweeps=0,
@@ -192,135 +188,116 @@ async def _record(
             subscription_expires_at=granted.expires_at,
             subscription_filtered=filtered,
             client_state_key=s.client_states.key_id,
-            renew_at=renew,
-            sweep_cursor=now_gate.sweep_cursor or now,
-            sweep_at=now_gate.sweep_at or now + renewals.SWEEP_ACTIVE_EVERY,
+            renew_at=renew_at,
+            renew_failures=0,
+            sweep_cursor=tx.mailbox.sweep_cursor or now,
+            sweep_at=tx.mailbox.sweep_at or now + renewals.SWEEP_ACTIVE_EVERY,
         )
-        changes = [*moved(TaskKind.RENEW, "", now_gate.renew_at, renew)]
-        if now_gate.sweep_at is None and value.sweep_at is not None:
-            changes.append(new(Task(value.sweep_at, TaskKind.SWEEP, "")))
-        return value, changes
-
-    result = await through_gate(s, mailbox, gate.generation, make)
-    if result is not None:
-        await s.dead_letters.note_subscription(
-            mailbox, SubscriptionNote(granted.subscription_id, "created", granted.expires_at, now)
-        )
-    return result
+    if changing.committed:
+        note = SubscriptionNote(granted.subscription_id, "created", granted.expires_at, now)
+        await s.subscription_trail.add(ctx.ref, note)
+    return changing.committed
 
 
-async def renew_subscription(s: Services, mailbox: MailboxRef) -> Mailbox | None:
+async def renew_if_due(ctx: MailboxContext) -> None:
+    """Renew, unless somebody did."""
+    mailbox = ctx.mailbox
+    if mailbox is not None and mailbox.renew_at is not None and mailbox.renew_at <= ctx.now():
+        await renew_subscription(ctx, mailbox)
+
+
+async def renew_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
     """Renew and re-authorise in one PATCH; a subscription that is gone is recreated and its gap swept.
 
     One whose clientState was made with a former key is replaced: renewing would keep that key in use for ever.
-    Returns the gate afterwards, or None when there is nothing to renew.
+    `mailbox` is the mailbox as last read; nothing is done where it has nothing to renew.
     """
-    stored = await s.ledger.gate(mailbox)
-    if stored is None or stored.value.renew_at is None:
-        return None
-    gate, now = stored.value, s.clock.now()
-    respect_pause(gate, now)
-    if gate.subscription is not SubscriptionState.ACTIVE:  # a making failed: whatever stands is replaced
-        return await recreate_subscription(s, mailbox)
-    if gate.client_state_key not in (None, s.client_states.key_id):
-        return await recreate_subscription(s, mailbox)
-    access = access_for(s, mailbox, gate, FRESH_TOKEN)
+    s, now = ctx.services, ctx.now()
+    if mailbox.renew_at is None:
+        return
+    respect_pause(mailbox, now)
+    former_key = mailbox.client_state_key not in (None, s.client_states.key_id)
+    if mailbox.subscription is not SubscriptionState.ACTIVE or former_key:
+        await recreate_subscription(ctx)  # where a making failed, whatever stands is replaced
+        return
+    access = fresh_access_of(ctx, FRESH_TOKEN)
+    expires_at = renewals.wanted_expiry(now)
     try:
-        granted = await s.mail.renew(access, gate.subscription_id or "", renewals.wanted_expiry(now))
+        granted = await s.mail.renew(access, mailbox.subscription_id or "", expires_at)
     except SubscriptionGone:
-        return await recreate_subscription(s, mailbox)
-    renew = renewals.renew_at(granted.expires_at, now, s.random.jitter())
-
-    async def make(now_gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
-        if now_gate.subscription_id != granted.subscription_id:
-            return None
-        value = replace(now_gate, subscription_expires_at=granted.expires_at, renew_at=renew)
-        return value, moved(TaskKind.RENEW, "", now_gate.renew_at, renew)
-
-    result = await through_gate(s, mailbox, gate.generation, make)
-    await s.dead_letters.note_subscription(
-        mailbox, SubscriptionNote(granted.subscription_id, "renewed", granted.expires_at, now)
-    )
-    await _may_subscribe(s, mailbox, result)
-    return result
+        await recreate_subscription(ctx)
+        return
+    renew_at = renewals.renew_at(granted.expires_at, now, s.random.jitter())
+    async for tx in change(ctx, mailbox.generation):
+        if tx.mailbox.subscription_id != granted.subscription_id:
+            tx.abandon()
+            continue
+        tx.mailbox = replace(
+            tx.mailbox, subscription_expires_at=granted.expires_at, renew_at=renew_at, renew_failures=0
+        )
+    note = SubscriptionNote(granted.subscription_id, "renewed", granted.expires_at, now)
+    await s.subscription_trail.add(ctx.ref, note)
+    await _note_may_subscribe(ctx)
 
 
-async def _may_subscribe(s: Services, mailbox: MailboxRef, gate: Mailbox | None) -> None:
-    if gate is not None and gate.grant_dead:
-        await note_grant_alive(s, mailbox, gate.connection_id, Right.SUBSCRIBE)
+async def _note_may_subscribe(ctx: MailboxContext) -> None:
+    mailbox = ctx.mailbox
+    if mailbox is not None and mailbox.grant_dead:
+        await note_grant_alive(ctx, mailbox.connection_id, Right.SUBSCRIBE)
 
 
-async def recreate_subscription(s: Services, mailbox: MailboxRef) -> Mailbox | None:
+async def recreate_subscription(ctx: MailboxContext) -> Mailbox | None:
     """A new subscription instead of one that is lost, brings too little or speaks under a former key.
 
-    The old one goes when the new one stands. The sweep that closes the gap is due at once.
+    The old one goes when the new one stands. The sweep that closes the gap is due at once. Returns the mailbox as it
+    stood with the new one, or None where it was never connected.
     """
-    stored = await s.ledger.gate(mailbox)
-    if stored is None:
+    known = await ctx.read()
+    if known is None:
         return None
-    gate = await create_subscription(s, mailbox, stored.value)
-    await sweep_now(s, mailbox)
-    return gate
+    mailbox = await create_subscription(ctx, known)
+    await sweep_now(ctx)
+    return mailbox
 
 
-async def sweep_now(s: Services, mailbox: MailboxRef) -> None:
+async def sweep_now(ctx: MailboxContext) -> None:
     """Bring the mailbox's sweep forward to now."""
-    now = s.clock.now()
-
-    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
-        if gate.sweep_at is None or gate.sweep_at <= now:
-            return None
-        return replace(gate, sweep_at=now), moved(TaskKind.SWEEP, "", gate.sweep_at, now)
-
-    await through_gate(s, mailbox, None, make)
+    now = ctx.now()
+    async for tx in change(ctx):
+        if tx.mailbox.sweep_at is None or tx.mailbox.sweep_at <= now:
+            tx.abandon()
+        else:
+            tx.mailbox = replace(tx.mailbox, sweep_at=now)
 
 
-async def care_by(s: Services, mailbox: MailboxRef, wait: timedelta) -> None:
+async def plan_maintenance(ctx: MailboxContext, wait: timedelta) -> None:
     """Have the subscription renewed and the mailbox swept after that time at the latest; a sweep under way goes on."""
-    until = s.clock.now() + wait
-
-    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
-        if gate.renew_at is None or gate.sweep_at is None:
-            return None
-        renew, sweep = min(gate.renew_at, until), min(gate.sweep_at, until)
-        changes = [
-            *moved(TaskKind.RENEW, "", gate.renew_at, renew),
-            *moved(TaskKind.SWEEP, "", gate.sweep_at, sweep),
-        ]
-        return (replace(gate, renew_at=renew, sweep_at=sweep), changes) if changes else None
-
-    if await through_gate(s, mailbox, None, make) is not None:
-        for kind in (TaskKind.RENEW, TaskKind.SWEEP):
-            await enqueue(s, mailbox, Task(until, kind, ""))
+    until = ctx.now() + wait
+    async for tx in change(ctx):
+        renew_at, sweep_at = tx.mailbox.renew_at, tx.mailbox.sweep_at
+        if renew_at is None or sweep_at is None:
+            tx.abandon()
+        else:
+            tx.mailbox = replace(tx.mailbox, renew_at=min(renew_at, until), sweep_at=min(sweep_at, until))
 
 
-async def reschedule_maintenance(s: Services, mailbox: MailboxRef, kind: TaskKind, failed: Failed) -> None:
+async def reschedule_maintenance(
+    ctx: MailboxContext, kind: TaskKind, failed: Failed
+) -> PutOff | GiveUp | None:
     """Move a failed sweep or renewal; one that was given up is tried each hour, for nothing else watches over it."""
-    until, attempts = failed.at + GIVEN_UP_EVERY, MOST_FAILURES
-    if isinstance(failed.verdict, PutOff):
-        until, attempts = failed.until, failed.verdict.attempts
-
-    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
-        old = gate.sweep_at if kind is TaskKind.SWEEP else gate.renew_at
-        if old is None or old > failed.at:
-            return None
-        value = (
-            replace(gate, sweep_at=until, sweep_leased_until=None)
-            if kind is TaskKind.SWEEP
-            else replace(gate, renew_at=until)
-        )
-        return value, [Erase(Task(old, kind, "")), new(Task(until, kind, "", attempts))]
-
-    if await through_gate(s, mailbox, None, make) is not None:
-        await enqueue(s, mailbox, Task(until, kind, "", attempts))
-
-
-def mailbox_key(mailbox: MailboxRef) -> str:
-    """The opaque name of a mailbox inside a clientState."""
-    return f"{mailbox.tenant_id.removeprefix('ten_')}-{mailbox.mailbox_id.removeprefix('mbx_')}"
-
-
-def mailbox_of_key(key: str) -> MailboxRef | None:
-    """The inverse of mailbox_key."""
-    tenant, _, mailbox = key.partition("-")
-    return MailboxRef(f"ten_{tenant}", f"mbx_{mailbox}") if tenant and mailbox else None
+    verdict: PutOff | GiveUp | None = None
+    async for tx in change(ctx):
+        mailbox = tx.mailbox
+        sweeps = kind is TaskKind.SWEEP
+        verdict = failed.verdict(mailbox.sweep_failures if sweeps else mailbox.renew_failures)
+        until, failures = failed.at + GIVEN_UP_EVERY, MOST_FAILURES
+        if isinstance(verdict, PutOff):
+            until, failures = failed.until(verdict), verdict.attempts
+        due_at = mailbox.sweep_at if sweeps else mailbox.renew_at
+        if due_at is None or due_at > failed.at:
+            tx.abandon()
+        elif sweeps:
+            tx.mailbox = replace(mailbox, sweep_at=until, sweep_failures=failures, sweep_leased_until=None)
+        else:
+            tx.mailbox = replace(mailbox, renew_at=until, renew_failures=failures)
+    return verdict

@@ -1,78 +1,247 @@
-"""Passing the fence: load the gate, decide, write under it; when it changed meanwhile, decide anew."""
+"""The one way to change a mailbox: read its rows, decide, write them with everything else in one transaction.
+
+    changing = change(ctx, generation)
+    async for tx in changing:
+        tx.mailbox = replace(tx.mailbox, ...)
+        tx.add(new(record), ...)
+    if changing.committed: ...
+
+The body runs once for each try. It commits when the loop asks for the next turn, so it may hold neither `return` nor
+`break`: `tx.abandon()` says that nothing is to be written. A try that loses a race is repeated on rows read anew;
+being fenced out (MailboxClosed) is final. Afterwards new tasks are enqueued, and new events are delivered once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Final, Self
 
-from shared.domain.errors import MailboxClosed, RowChanged, Throttled
-from shared.domain.model import FenceState, Mailbox, MailboxRef
+from shared.domain.errors import MailboxClosed, RaceLost, RowChanged, RowExists, RowMissing
+from shared.domain.model import Event, FenceState, Mailbox, TaskKind
+from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state.codec import Stored
-from shared.state.ledger import Change
+from shared.state.ledger import Change, Written
+from shared.state.mailbox_rows import StoredMailbox
+from shared.sync.events.deliver_event import deliver, deliver_event
+from shared.sync.queueing.jobs import enqueue
 
 MAX_TRIES: Final = 8
+LOST: Final = (RowChanged, RowExists, RowMissing)
 
-Making = Callable[[Mailbox], Awaitable[tuple[Mailbox, Sequence[Change]] | None]]
+Guard = Callable[[StoredMailbox | None], None]
 
 
-async def through_gate(
-    s: Services,
-    mailbox: MailboxRef,
-    generation: int | None,
-    make: Making,
-    connection_id: str | None = None,
-) -> Mailbox | None:
-    """Write what `make` returns while the gate is open with the expected generation (and connection, if known).
+@dataclass(slots=True)
+class Transaction:
+    """One try. `mailbox` is what the mailbox is to be, as read until the body says otherwise.
 
-    `make` gets the gate as it stands and returns the gate to write and the changes beside it, or None to stop
-    (then None is returned). Raises MailboxClosed; RowChanged after eight lost races; what `make` and the store raise.
+    `first`: no try was lost yet, so that rows which the job holds may still be good.
     """
-    for attempt in range(1, MAX_TRIES + 1):
-        stored = await s.ledger.gate(mailbox)
-        gate = _opened(stored, generation, connection_id)
-        made = await make(gate)
-        if made is None:
-            return None
-        value, changes = made
+
+    stored: StoredMailbox | None
+    first: bool
+    changes: list[Change] = field(default_factory=list)
+    abandoned: bool = False
+    rests_on_mailbox: bool = False
+    enqueues: bool = True
+    _mailbox: Mailbox | None = None
+
+    @property
+    def before(self) -> Mailbox | None:
+        """The mailbox as it was read; None where it was never connected."""
+        return self.stored.value if self.stored is not None else None
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """What the mailbox is to be."""
+        assert self._mailbox is not None  # noqa: S101 - only `switch` begins without one, and sets it
+        return self._mailbox
+
+    @mailbox.setter
+    def mailbox(self, value: Mailbox) -> None:
+        self._mailbox = value
+
+    def add(self, *changes: Change) -> None:
+        """Write these rows in the same transaction: whatever lets something in or out is among them."""
+        self.changes += changes
+
+    def abandon(self) -> None:
+        """Write nothing, and end the loop."""
+        self.abandoned = True
+
+    def rest_on_mailbox(self) -> None:
+        """The decision rests on what the mailbox row says of sweep or subscription: it must stand as it was read."""
+        self.rests_on_mailbox = True
+
+    def leave_to_timer(self) -> None:
+        """Enqueue nothing: the new tasks are far off, and usually done with before."""
+        self.enqueues = False
+
+
+class Changing:
+    """The tries of one change. `committed`, `written` and `mailbox` say what came of it."""
+
+    def __init__(self, ctx: MailboxContext, guard: Guard, *, as_read: bool) -> None:
+        self.committed = False
+        self.written: Written | None = None
+        self._ctx = ctx
+        self._guard = guard
+        self._as_read = as_read
+        self._tries = 0
+        self._tx: Transaction | None = None
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """The mailbox as it stands now."""
+        assert self._ctx.mailbox is not None  # noqa: S101 - read by the first try
+        return self._ctx.mailbox
+
+    def __aiter__(self) -> AsyncIterator[Transaction]:
+        return self
+
+    async def __anext__(self) -> Transaction:
+        if self._tx is not None and await self._is_over(self._tx):
+            raise StopAsyncIteration
+        self._tries += 1
+        self._tx = await self._begun()
+        return self._tx
+
+    async def _begun(self) -> Transaction:
+        ctx, as_read = self._ctx, self._as_read and self._tries == 1
+        if not as_read or ctx.stored is None:
+            await ctx.read()
+        self._guard(ctx.stored)
+        return Transaction(ctx.stored, self._tries == 1, _mailbox=ctx.mailbox)
+
+    async def _is_over(self, tx: Transaction) -> bool:
+        """Commit what the body left. False: a race was lost, and there are tries left. Raises RaceLost."""
+        ctx = self._ctx
+        if tx.abandoned:
+            return True
+        if not tx.changes and tx.before == tx.mailbox:
+            self.committed = True
+            return True
         try:
-            assert stored is not None  # noqa: S101 - _opened has raised otherwise
-            return (await s.ledger.pass_gate(mailbox, stored.changed(value), *changes)).value
-        except RowChanged:
-            if attempt == MAX_TRIES:
-                raise
-            await s.sleep(0.02 + 0.18 * s.random.jitter())
-    raise RowChanged
+            done = await ctx.services.ledger.commit(
+                ctx.ref, tx.stored, tx.mailbox, *tx.changes, marked=tx.rests_on_mailbox
+            )
+        except LOST as err:
+            if self._tries == MAX_TRIES:
+                raise RaceLost from err
+            await _wait_a_moment(ctx.services)
+            return False
+        ctx.stored, self.committed, self.written = done.mailbox, True, done.written
+        await _announce(ctx, tx.changes, done.written, enqueues=tx.enqueues)
+        return True
 
 
-def _opened(stored: Stored[Mailbox] | None, generation: int | None, connection_id: str | None) -> Mailbox:
-    if stored is None or stored.value.state is FenceState.CLOSED:
-        raise MailboxClosed
-    if generation is not None and generation != stored.value.generation:
-        raise MailboxClosed
-    if connection_id is not None and connection_id != stored.value.connection_id:
-        raise MailboxClosed
-    return stored.value
+def change(
+    ctx: MailboxContext,
+    generation: int | None = None,
+    connection_id: str | None = None,
+    *,
+    as_read: bool = False,
+) -> Changing:
+    """Change an open mailbox, under the expected generation and connection where they are given.
+
+    `as_read`: the first try takes the rows as the job has read them; for changes that the fence alone decides on.
+    The loop raises MailboxClosed where the mailbox is closed or another connection's, RaceLost when eight tries lost.
+    """
+
+    def guard(stored: StoredMailbox | None) -> None:
+        if stored is None or stored.value.state is FenceState.CLOSED:
+            raise MailboxClosed
+        if generation is not None and generation != stored.value.generation:
+            raise MailboxClosed
+        if connection_id is not None and connection_id != stored.value.connection_id:
+            raise MailboxClosed
+
+    return Changing(ctx, guard, as_read=as_read)
 
 
-def respect_pause(gate: Mailbox, now: datetime) -> None:
-    """A worker that read a pause makes no call before its end. Raises Throttled for the rest of it."""
-    if gate.paused_until is not None and gate.paused_until > now:
-        raise Throttled((gate.paused_until - now).total_seconds())
+def switch(ctx: MailboxContext) -> Changing:
+    """Open, close or take over a mailbox, whatever its fence says; `tx.before` is None where it was never connected."""
+
+    def guard(_: StoredMailbox | None) -> None:
+        """Everything may be switched."""
+
+    return Changing(ctx, guard, as_read=False)
 
 
-async def pause(s: Services, mailbox: MailboxRef, seconds: float) -> None:
-    """Write a 429's pause where every worker reads it; an earlier end never shortens a later one."""
-    until = s.clock.now() + timedelta(seconds=seconds)
+async def write(ctx: MailboxContext, *changes: Change) -> Written:
+    """Write what lets nothing in or out (attempts, ends of sends), without the fence.
 
-    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]] | None:
-        if gate.paused_until is not None and gate.paused_until >= until:
-            return None
-        return replace(gate, paused_until=until), ()
+    Raises RowChanged, RowExists, RowMissing when somebody was faster, StoreUnavailable, OutcomeUnknown.
+    """
+    written = await ctx.services.ledger.write(ctx.ref, *changes)
+    await _announce(ctx, changes, written, enqueues=True)
+    return written
 
-    try:
-        await through_gate(s, mailbox, None, make)
-    except MailboxClosed:
-        return
+
+async def _announce(
+    ctx: MailboxContext, changes: Sequence[Change], written: Written, *, enqueues: bool
+) -> None:
+    """What follows a transaction: its tasks are enqueued, its new events delivered, the only place that does so."""
+    events = list(_new_events(changes, written))
+    delivered = {event.value.ref for event in events}
+    for task in written.tasks if enqueues else ():
+        if task.kind is not TaskKind.DELIVER or task.ref not in delivered:
+            await enqueue(ctx, task)
+    for event in events:
+        if event.etag is None:
+            await deliver_event(ctx, event.value.ref)
+        else:
+            await deliver(ctx, event)
+
+
+def _new_events(changes: Sequence[Change], written: Written) -> Iterator[Stored[Event]]:
+    """The events that a transaction recorded, as they were written where their ETags are known."""
+    etags = written.etags or [None] * len(changes)
+    for row, etag in zip(changes, etags, strict=True):
+        if isinstance(row, Stored) and isinstance(row.value, Event) and row.etag is None:
+            yield row if etag is None else row.written(etag)
+
+
+class Races:
+    """For rows of other tables: `async for race in races(s): with race: ...` repeats what lost a race.
+
+    Raises RaceLost when eight tries lost.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._tries = 0
+        self._lost: Exception | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AbstractContextManager[None]:
+        if self._tries > 0 and self._lost is None:
+            raise StopAsyncIteration
+        if self._tries == MAX_TRIES:
+            raise RaceLost from self._lost
+        if self._tries > 0:
+            await _wait_a_moment(self._services)
+        self._tries, self._lost = self._tries + 1, None
+        return self._try()
+
+    @contextmanager
+    def _try(self) -> Iterator[None]:
+        try:
+            yield
+        except LOST as err:
+            self._lost = err
+
+
+def races(services: Services) -> Races:
+    """Tries of a change that others may make at the same time."""
+    return Races(services)
+
+
+async def _wait_a_moment(services: Services) -> None:
+    """Between 20 and 200 ms, so that those who lost together do not meet again."""
+    await services.sleep(0.02 + 0.18 * services.random.jitter())

@@ -2,100 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
 from shared.domain import outbound
-from shared.domain.errors import ItemGone, MailboxClosed, RowChanged
-from shared.domain.model import Located, Mailbox, OutboxItem, Phase, Reason
-from shared.state.ledger import Change
+from shared.domain.errors import ItemGone, MailboxClosed
+from shared.domain.model import Located, Phase, Reason
+from shared.state.ledger import new
 from shared.sync.events.announce import unconfirmed_event
-from shared.sync.events.deliver_event import deliver_now
-from shared.sync.mailbox.unit_of_work import through_gate
+from shared.sync.mailbox.unit_of_work import change
 from shared.sync.outbound.confirm_send import confirm_send
-from shared.sync.outbound.send_row import Sending, fail, moved_send, postpone, save
-from shared.sync.outbound.submit_draft import submit
+from shared.sync.outbound.send_row import Sending, fail, hold, is_still_held, postpone, save
 
 
-async def ask_mailbox(work: Sending) -> None:
-    """Ask the mailbox what became of the send."""
-    s, access = work.s, work.access()
+async def ask_mailbox(work: Sending) -> bool:
+    """Ask the mailbox what became of the send. True: its draft still lies in Drafts, and is to be sent again now."""
     try:
-        by_id = await s.mail.locate(access, work.item.draft_graph_message_id or "")
+        by_id = await work.ctx.services.mail.locate(work.access, work.item.draft_graph_message_id or "")
     except ItemGone:
         by_id = None
-    by_key = await _elsewhere(work) if by_id is None else ()
-    now = s.clock.now()
+    by_key = await _find_elsewhere(work) if by_id is None else ()
+    now = work.ctx.now()
     if work.item.awaited_since is None:  # the grant was dead, or Graph asked for a pause
         work.stored = work.stored.changed(replace(work.item, awaited_since=now))
-    item = work.item
-    answer = outbound.by_whereabouts(item, by_id, by_key, now)
+    answer = outbound.by_whereabouts(work.item, by_id, by_key, now)
     match answer:
         case outbound.Confirm(located):
-            await confirm_send(s, work.mailbox, item.key, located.outline)
+            await confirm_send(work.ctx, work.item.key, located.outline)
         case outbound.Fail(reason, detail):
-            await fail(s, work.mailbox, work.stored, reason, detail)
+            await fail(work, reason, detail)
         case outbound.Later(until):
-            await postpone(s, work.mailbox, work.stored, until)
+            await postpone(work, until)
         case outbound.TellUnknown():
             await tell_unknown(work)
         case outbound.StopLooking():
             await stop_looking(work)
         case outbound.SendAgain():
-            await _send_again(work)
+            return await _write_next_try(work)
         case _:
             assert_never(answer)
+    return False
 
 
-async def _elsewhere(work: Sending) -> tuple[Located, ...]:
+async def _find_elsewhere(work: Sending) -> tuple[Located, ...]:
     """Whatever carries our key; without any, what has the draft's Message-ID (E-12)."""
-    mail, access, item = work.s.mail, work.access(), work.item
+    mail, access, item = work.ctx.services.mail, work.access, work.item
     if found := await mail.find_by_key(access, item.key):
         return found
-    if item.draft_internet_message_id is None:
+    internet_message_id = item.draft_internet_message_id
+    if internet_message_id is None:
         return ()
-    same = await mail.find_by_message_id(access, item.draft_internet_message_id)
-    return tuple(one for one in same if one.outline.internet_message_id == item.draft_internet_message_id)
+    same = await mail.find_by_message_id(access, internet_message_id)
+    return tuple(located for located in same if located.outline.internet_message_id == internet_message_id)
 
 
 async def stop_looking(work: Sending) -> None:
-    """It stays unknown; a copy that is seen by random still turns it into sent."""
-    item = replace(work.item, due_at=None, updated_at=work.s.clock.now())
-    await save(work, item, *moved_send(work.item, None))
+    """It stays unknown; a copy that is seen by chance still turns it into sent."""
+    await save(work, replace(work.item, due_at=None, updated_at=work.ctx.now()))
 
 
-async def _send_again(work: Sending) -> None:
-    """CAS the time of this try through the fence, then send the very same draft."""
-    now = work.s.clock.now()
-    check_at = now + outbound.ASK_AGAIN_AFTER
-    item = replace(work.item, send_tried_at=now, due_at=check_at, updated_at=now)
+async def _write_next_try(work: Sending) -> bool:
+    """The time of the next try, through the fence, before the very same draft is sent again.
 
-    async def make(gate: Mailbox) -> tuple[Mailbox, Sequence[Change]]:
-        return gate, [work.stored.changed(item), *moved_send(work.item, check_at)]
-
+    False where the mailbox was closed or another worker has taken the send over.
+    """
+    now = work.ctx.now()
+    item = replace(work.item, send_tried_at=now, due_at=now + outbound.ASK_AGAIN_AFTER, updated_at=now)
+    changing = change(work.ctx, item.generation)
     try:
-        await through_gate(work.s, work.mailbox, item.generation, make)
-    except (MailboxClosed, RowChanged):
-        return
-    fresh = await work.s.ledger.find(work.mailbox, OutboxItem, item.key)
-    if fresh is not None and fresh.value == item:
-        work.stored = fresh
-        await submit(work)
+        async for tx in changing:
+            if not tx.first and not await is_still_held(work):
+                tx.abandon()
+                continue
+            tx.add(work.stored.changed(item))
+            tx.leave_to_timer()
+    except MailboxClosed:
+        return False
+    return changing.written is not None and await hold(work, item, changing.written)
 
 
 async def tell_unknown(work: Sending) -> None:
     """Tell the CRM once that nobody knows; the search goes on, and a copy that turns up is still announced as sent."""
-    now = work.s.clock.now()
-    until = now + outbound.LOOK_UP_EVERY
+    now = work.ctx.now()
     item = replace(
         work.item,
         phase=Phase.NEEDS_ATTENTION,
         reason=Reason.OUTCOME_UNKNOWN,
         unconfirmed_told=True,
-        due_at=until,
+        due_at=now + outbound.LOOK_UP_EVERY,
         updated_at=now,
     )
-    recorded = unconfirmed_event(work.s, work.mailbox, item)
-    if await save(work, item, *moved_send(work.stored.value, until), *recorded.changes):
-        await deliver_now(work.s, work.mailbox, recorded)
+    await save(work, item, new(unconfirmed_event(work.ctx, item)))

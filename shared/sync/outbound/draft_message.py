@@ -8,34 +8,44 @@ from dataclasses import replace
 
 from shared.content import prepend_html
 from shared.domain.attachments import MAX_FILE_BYTES, canonical_type, judge_content, judge_outbound
-from shared.domain.errors import Ambiguous, CrmUnavailable, InvalidRequest, ItemGone, MessageRefused, TooLarge
+from shared.domain.errors import (
+    CrmUnavailable,
+    InvalidRequest,
+    ItemGone,
+    MessageRefused,
+    ProviderUnavailable,
+    RaceLost,
+    TooLarge,
+)
 from shared.domain.model import Draft, DraftContent, OutgoingFile, Reason, StagedFile, Thread
 from shared.domain.reply_targets import moved_original
 from shared.sync.outbound.send_row import Sending, save
 from shared.sync.staging import stage, unstage, unstage_body
 
 
-async def outgoing_files(work: Sending) -> list[OutgoingFile]:
-    """Every file's bytes; linked ones are fetched, judged and kept now. Raises MessageRefused."""
+async def _read_files(work: Sending) -> list[OutgoingFile]:
+    """Every file's bytes; linked ones are fetched, judged and kept now. Raises MessageRefused, RaceLost."""
     item = work.item
-    if any(one.blob is None for one in item.files):
-        fetched = tuple([await _fetched(work, one) for one in item.files])
-        problems = judge_outbound([(one.name, one.size_bytes) for one in fetched])
+    if any(file.blob is None for file in item.files):
+        fetched = tuple([await _fetch(work, file) for file in item.files])
+        problems = judge_outbound([(file.name, file.size_bytes) for file in fetched])
         if problems:
             raise MessageRefused(problems[0].reason.value, problems[0].name)
         if not await save(work, replace(item, files=fetched)):
-            raise Ambiguous
+            raise RaceLost
     return [
-        OutgoingFile(one.name, one.content_type, await unstage(work.s, one.blob or ""))
-        for one in work.item.files
+        OutgoingFile(file.name, file.content_type, await unstage(work.ctx.services, file.blob or ""))
+        for file in work.item.files
     ]
 
 
-async def _fetched(work: Sending, file: StagedFile) -> StagedFile:
+async def _fetch(work: Sending, file: StagedFile) -> StagedFile:
+    """A linked file, kept in staging. Raises MessageRefused, and CrmUnavailable while it is worth another try."""
+    s = work.ctx.services
     if file.blob is not None or file.url is None:
         return file
     try:
-        content = await work.s.fetcher.fetch(file.url, MAX_FILE_BYTES)
+        content = await s.fetcher.fetch(file.url, MAX_FILE_BYTES)
     except TooLarge as err:
         raise MessageRefused(Reason.ATTACHMENT_TOO_LARGE.value, file.name) from err
     except InvalidRequest as err:
@@ -43,35 +53,36 @@ async def _fetched(work: Sending, file: StagedFile) -> StagedFile:
     except CrmUnavailable as err:
         if work.item.attempts >= 2:  # noqa: PLR2004 - the third try
             raise MessageRefused(Reason.ATTACHMENT_NOT_FETCHED.value, file.name) from err
-        raise Ambiguous from err
+        raise
     problem = judge_content(file.name, content)
     if problem is not None:
         raise MessageRefused(problem.value, file.name)
-    blob = await stage(work.s, work.mailbox.tenant_id, content, canonical_type(file.name))
+    blob = await stage(s, work.ctx.ref.tenant_id, content, canonical_type(file.name))
     return replace(file, size_bytes=len(content), blob=blob, content_type=canonical_type(file.name))
 
 
-async def make_draft(work: Sending, files: Sequence[OutgoingFile]) -> Draft:
+async def make_draft(work: Sending) -> Draft:
     """A fresh draft, or a reply to the newest synced message of the thread; without one the reply opens it.
 
-    Raises Ambiguous: this draft is left alone, another is made later (E-10).
+    Raises MessageRefused; Ambiguous or ProviderUnavailable: this draft is left alone, another is made later (E-10).
     """
+    ctx, files = work.ctx, await _read_files(work)
     item = work.item
-    body = await unstage_body(work.s, item.body_blob)
+    body = await unstage_body(ctx.services, item.body_blob)
     content = DraftContent(item.key, item.to, item.cc, item.bcc, item.subject, body.html, tuple(files))
-    thread = await work.s.ledger.find(work.mailbox, Thread, item.thread_id) if item.reply else None
-    draft = await _reply_draft(work, thread.value, content) if thread else None
+    thread = await ctx.find(Thread, item.thread_id) if item.reply else None
+    draft = await _create_reply(work, thread.value, content) if thread else None
     if draft is None:
-        draft = await work.s.mail.create_draft(work.access(), content)
-    if draft.attached_apart and not await _all_there(work, draft, content.files):
-        raise Ambiguous
+        draft = await ctx.services.mail.create_draft(work.access, content)
+    if draft.attached_apart and not await _has_all_files(work, draft, content.files):
+        raise ProviderUnavailable("The draft lacks files that were put on it.")
     return draft
 
 
-async def _reply_draft(work: Sending, thread: Thread, content: DraftContent) -> Draft | None:
+async def _create_reply(work: Sending, thread: Thread, content: DraftContent) -> Draft | None:
     """CreateReply sets the threading headers; body and files follow. None: there is nothing to reply to."""
-    mail, access = work.s.mail, work.access()
-    draft = await _empty_reply(work, thread, content)
+    mail, access = work.ctx.services.mail, work.access
+    draft = await _create_empty_reply(work, thread, content)
     if draft is None:
         return None
     html = prepend_html(content.html, draft.html)
@@ -81,9 +92,9 @@ async def _reply_draft(work: Sending, thread: Thread, content: DraftContent) -> 
     return replace(draft, attached_apart=bool(content.files))
 
 
-async def _empty_reply(work: Sending, thread: Thread, content: DraftContent) -> Draft | None:
+async def _create_empty_reply(work: Sending, thread: Thread, content: DraftContent) -> Draft | None:
     """A reply to the newest message, which a move may have given another id; one that is gone is not replied to."""
-    mail, access, newest = work.s.mail, work.access(), thread.newest_graph_message_id
+    mail, access, newest = work.ctx.services.mail, work.access, thread.newest_graph_message_id
     if newest is None:
         return None
     with suppress(ItemGone):
@@ -99,11 +110,11 @@ async def _empty_reply(work: Sending, thread: Thread, content: DraftContent) -> 
     return None
 
 
-async def _all_there(work: Sending, draft: Draft, files: Sequence[OutgoingFile]) -> bool:
+async def _has_all_files(work: Sending, draft: Draft, files: Sequence[OutgoingFile]) -> bool:
     """Names and count as meant; sizes at least (Graph counts its overhead in)."""
-    found = await work.s.mail.files(work.access(), draft.graph_message_id)
-    theirs = sorted((one.name, one.size_bytes) for one in found if not one.inline)
-    ours = sorted((one.name, len(one.content)) for one in files)
+    found = await work.ctx.services.mail.files(work.access, draft.graph_message_id)
+    theirs = sorted((file.name, file.size_bytes) for file in found if not file.inline)
+    ours = sorted((file.name, len(file.content)) for file in files)
     return len(theirs) == len(ours) and all(
         name == meant and size >= least for (name, size), (meant, least) in zip(theirs, ours, strict=True)
     )

@@ -3,61 +3,68 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import timedelta
 from typing import assert_never
 
-from shared.domain import outbound
-from shared.domain.errors import MailboxUnusable, MessageRefused
-from shared.domain.model import MailboxRef, OutboxItem, Phase, Reason, Right
-from shared.services import Services
+from shared.domain import outbound, renewals
+from shared.domain.connection import respect_pause
+from shared.domain.errors import (
+    AccessRefused,
+    Ambiguous,
+    GrantDead,
+    ItemGone,
+    MailboxClosed,
+    MailboxUnusable,
+    MessageRefused,
+    Throttled,
+    Unavailable,
+)
+from shared.domain.model import Draft, FenceState, Mailbox, OutboxItem, Phase, Reason, Right
+from shared.domain.retries import Failed, GiveUp, PutOff, waits_for_somebody
+from shared.mailbox_context import MailboxContext
+from shared.state.codec import Stored
+from shared.sync.mailbox.failures import note_pause
 from shared.sync.mailbox.grant import note_grant_alive
 from shared.sync.mailbox.subscriptions import ensure_subscription
+from shared.sync.mailbox.thread_rows import opening_rows
+from shared.sync.mailbox.unit_of_work import change
 from shared.sync.outbound.ask_mailbox import ask_mailbox, stop_looking, tell_unknown
-from shared.sync.outbound.draft_message import make_draft, outgoing_files
+from shared.sync.outbound.draft_message import make_draft
 from shared.sync.outbound.known_sends import waits_for_original
-from shared.sync.outbound.send_row import Sending, fail, postpone, refusal_reason, save
-from shared.sync.outbound.submit_draft import submit, to_sending
-from shared.sync.outbound.tidy_drafts import tidy_drafts
+from shared.sync.outbound.send_row import (
+    Sending,
+    fail,
+    finish,
+    hold,
+    is_still_held,
+    postpone,
+    refusal_reason,
+    save,
+)
 
 
-async def send_message(s: Services, mailbox: MailboxRef, key: str, due_at: datetime | None = None) -> None:
+async def send_message(ctx: MailboxContext, stored: Stored[OutboxItem]) -> None:
     """Take the send one step further, as far as it goes without waiting.
 
-    `due_at` is the time that was rung for: when the row has another by now, somebody was faster, and its own ring
-    comes.
-    Raises what the provider and the store raise: the caller sets the send back (`reschedule_send`).
+    Raises what the provider and the store raise: the caller reschedules the send (`reschedule_send`).
     """
-    stored = await s.ledger.find(mailbox, OutboxItem, key)
-    if stored is None or (due_at is not None and due_at != stored.value.due_at):
-        return
-    gate = await s.ledger.gate(mailbox)
-    step = outbound.next_step(stored.value, gate.value if gate else None, s.clock.now())
+    mailbox, work = await ctx.read(), Sending(ctx, stored)
+    step = outbound.next_step(stored.value, mailbox, ctx.now())
     match step:
         case outbound.Nothing():
             return
         case outbound.Fail(reason, detail):
-            await fail(s, mailbox, stored, reason, detail)
+            await fail(work, reason, detail)
         case outbound.Later(until):
-            await postpone(s, mailbox, stored, until)
+            await postpone(work, until)
         case outbound.Tidy():
-            await tidy_drafts(s, mailbox, stored, gate.value if gate else None)
-        case _:
-            assert gate is not None  # noqa: S101 - without a gate the rule fails sends, or leaves them alone
-            await _go_on(Sending(s, mailbox, stored, gate.value), step)
-
-
-async def _go_on(
-    work: Sending, step: outbound.Build | outbound.Ask | outbound.TellUnknown | outbound.StopLooking
-) -> None:
-    match step:
+            await _remove_left_drafts(work, mailbox)
         case outbound.Build(build):
-            until = await waits_for_original(work.s, work.mailbox, work.gate, work.item)
-            if until is not None:
-                await postpone(work.s, work.mailbox, work.stored, until)
-                return
-            await _build(work, build)
+            assert mailbox is not None  # noqa: S101 - without a mailbox the rule fails sends
+            await _build(work, mailbox, build)
         case outbound.Ask():
-            await ask_mailbox(work)
+            if await ask_mailbox(work):
+                await submit(work)
         case outbound.TellUnknown():
             await tell_unknown(work)
         case outbound.StopLooking():
@@ -66,35 +73,163 @@ async def _go_on(
             assert_never(step)
 
 
-async def _build(work: Sending, build: int) -> None:
+async def _build(work: Sending, mailbox: Mailbox, build: int) -> None:
     """A fresh draft with everything in it, then the fenced step to `sending`, then the send."""
-    if not await _claim_build(work, build):
+    ctx, now = work.ctx, work.ctx.now()
+    until = await waits_for_original(ctx, mailbox, work.item) if work.item.reply else None
+    if until is not None:
+        await postpone(work, until)
         return
-    s, mailbox = work.s, work.mailbox
+    # n+1 first: an older worker is fenced by it.
+    lease_until = now + outbound.LEASE
+    claimed = replace(work.item, phase=Phase.BUILDING, build=build, lease_until=lease_until, updated_at=now)
+    if not await save(work, claimed):
+        return
     try:
-        work.gate = await ensure_subscription(s, mailbox, work.gate)
-        files = await outgoing_files(work)
-        draft = await make_draft(work, files)
+        await ensure_subscription(ctx, mailbox)
+        draft = await make_draft(work)
     except MessageRefused as err:
-        await fail(s, mailbox, work.stored, refusal_reason(err), err.detail)
+        await fail(work, refusal_reason(err), err.detail)
         return
     except MailboxUnusable:
-        await fail(s, mailbox, work.stored, Reason.MAILBOX_UNUSABLE)
+        await fail(work, Reason.MAILBOX_UNUSABLE)
         return
-    if work.gate.grant_dead:
-        await note_grant_alive(s, mailbox, work.gate.connection_id, Right.WRITE)
-    if await to_sending(work, draft):
+    if ctx.mailbox is not None and ctx.mailbox.grant_dead:
+        await note_grant_alive(ctx, ctx.mailbox.connection_id, Right.WRITE)
+    if await _write_sending(work, draft):
         await submit(work)
 
 
-async def _claim_build(work: Sending, build: int) -> bool:
-    """CAS n+1 first: an older worker is fenced by it."""
-    now = work.s.clock.now()
+async def _write_sending(work: Sending, draft: Draft) -> bool:
+    """The fenced step: the draft to send, the thread and its index rows in one transaction, before the mail leaves.
+
+    False where the mailbox was closed or another worker has taken the send over. It loses to any other write of the
+    fence and is then repeated with the same draft; raises RaceLost when all tries lost.
+    """
+    ctx, now = work.ctx, work.ctx.now()
     item = replace(
         work.item,
-        phase=Phase.BUILDING,
-        build=build,
-        lease_until=now + outbound.LEASE,
+        phase=Phase.SENDING,
+        draft_graph_message_id=draft.graph_message_id,
+        draft_internet_message_id=draft.internet_message_id,
+        subject=draft.subject or work.item.subject,
+        send_started_at=now,
+        send_tried_at=now,
+        awaited_since=now,
+        due_at=now + outbound.ASK_AGAIN_AFTER,
         updated_at=now,
     )
-    return await save(work, item)
+    changing = change(ctx, item.generation, as_read=True)
+    try:
+        async for tx in changing:
+            if not tx.first and not await is_still_held(work):
+                tx.abandon()
+                continue
+            tx.mailbox = renewals.with_activity(tx.mailbox, now)
+            tx.add(work.stored.changed(item), *await opening_rows(ctx, tx.mailbox, item, draft))
+            tx.leave_to_timer()
+    except MailboxClosed:
+        return False
+    return changing.written is not None and await hold(work, item, changing.written)
+
+
+async def submit(work: Sending) -> None:
+    """Send the recorded draft; whatever is no plain yes or no is asked about in five minutes."""
+    item = work.item
+    try:
+        await work.ctx.services.mail.send(work.access, item.draft_graph_message_id or "")
+    except MessageRefused as err:
+        await fail(work, refusal_reason(err), err.detail)
+        return
+    except Throttled as err:
+        await note_pause(work.ctx, err.retry_after_seconds)
+        await _postpone_throttled(work, err.retry_after_seconds)
+        return
+    except (Ambiguous, ItemGone, Unavailable):
+        return
+    now = work.ctx.now()
+    done = replace(
+        item,
+        phase=Phase.SUBMITTED,
+        taken_at=now,
+        due_at=now + outbound.CONFIRM_AFTER,
+        lease_until=None,
+        attempts=0,
+        updated_at=now,
+    )
+    await save(work, done)
+
+
+async def _postpone_throttled(work: Sending, seconds: float) -> None:
+    """A 429 is a plain no: nothing is unknown, so neither the five minutes nor the hour of an unknown outcome run."""
+    now = work.ctx.now()
+    until = now + timedelta(seconds=seconds)
+    item = replace(
+        work.item, send_tried_at=None, awaited_since=None, lease_until=None, due_at=until, updated_at=now
+    )
+    await save(work, item)
+
+
+async def _remove_left_drafts(work: Sending, mailbox: Mailbox | None) -> None:
+    """Look once for what carries the send's key, delete the drafts among it that nobody needs (E-11).
+
+    Raises what the provider raises: the caller reschedules the send.
+    """
+    ctx, item = work.ctx, work.item
+    is_open = mailbox is not None and mailbox.state is FenceState.OPEN
+    if mailbox is not None and is_open and mailbox.generation == item.generation:
+        respect_pause(mailbox, ctx.now())
+        for located in await ctx.services.mail.find_by_key(work.access, item.key):
+            if outbound.is_left_over(item, located):
+                await ctx.services.mail.delete_draft(work.access, located.outline.graph_message_id)
+    await finish(work)
+
+
+async def reschedule_send(ctx: MailboxContext, key: str, failed: Failed) -> PutOff | GiveUp | None:
+    """A step of the send failed: try later. Given up, it ends while nothing can have left; after that it is watched.
+
+    While the grant is dead, or Graph asks for a pause, its hour does not run. Tidying up does not wait for a grant.
+    """
+    stored = await ctx.find(OutboxItem, key)
+    if stored is None or stored.value.due_at is None:
+        return None
+    item, work = stored.value, Sending(ctx, stored)
+    verdict = failed.verdict(item.attempts)
+    if item.phase.final and isinstance(failed.error, GrantDead | MailboxUnusable | AccessRefused):
+        await finish(work)
+    elif isinstance(verdict, GiveUp):
+        await _give_up(work, failed)
+    else:
+        waits = waits_for_somebody(failed.error)
+        rescheduled = replace(
+            item,
+            attempts=verdict.attempts,
+            failing_since=None if waits else item.failing_since or failed.at,
+            awaited_since=None if waits else item.awaited_since,
+        )
+        work.stored = stored.changed(rescheduled)
+        await postpone(work, failed.until(verdict))
+    return verdict
+
+
+async def _give_up(work: Sending, failed: Failed) -> None:
+    """The end of a send that failed too often, as far as it has come.
+
+    Where the mailbox cannot even be asked what became of it, that counts as not found, so that it ends as well.
+    """
+    item = work.item
+    if item.phase.final:
+        await finish(work)
+        return
+    if item.phase in {Phase.NEW, Phase.BUILDING}:
+        await fail(work, Reason.GAVE_UP)
+        return
+    item = replace(item, awaited_since=item.awaited_since or failed.at)
+    work.stored = work.stored.changed(item)
+    match outbound.by_whereabouts(item, None, (), failed.at):
+        case outbound.TellUnknown():
+            await tell_unknown(work)
+        case outbound.StopLooking():
+            await stop_looking(work)
+        case _:
+            await postpone(work, failed.at + outbound.LOOK_UP_EVERY)

@@ -1,25 +1,93 @@
-"""Take a file that a later send refers to."""
+"""The files of sends: uploaded ahead, given with the send, or linked; judged and kept before anything is accepted."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.attachments import FileProblem, clean_name, judge_content
+from shared.domain.attachments import FileProblem, canonical_type, clean_name, judge_content, judge_outbound
+from shared.domain.errors import AttachmentRefused, FieldError, InvalidRequest
+from shared.domain.model import SendRequest, StagedFile
 from shared.services import Services
+from shared.state.codec import Stored
 from shared.state.sessions import Upload
-from shared.sync.outbound.accept_outbound import refused, stage_file
+from shared.sync.staging import stage, unstage
 
 UPLOAD_FOR: Final = timedelta(hours=24)
 
 
 async def keep_upload(s: Services, tenant_id: str, name: str, content: bytes) -> tuple[str, Upload]:
-    """Judge and keep one file; returns its id and description. Raises AttachmentRefused."""
+    """Judge and keep a file that a later send refers to; its id and description. Raises AttachmentRefused."""
     cleaned = clean_name(name)
     reason = judge_content(cleaned, content)
     if reason is not None:
-        raise refused([FileProblem(cleaned, reason)])
+        raise _refusal([FileProblem(cleaned, reason)])
     file_id = f"fil_{s.random.token(18)}"
-    upload = Upload(await stage_file(s, tenant_id, cleaned, content), s.clock.now() + UPLOAD_FOR)
+    upload = Upload(await _stage_file(s, tenant_id, cleaned, content), s.clock.now() + UPLOAD_FOR)
     await s.sessions.keep_upload(tenant_id, file_id, upload)
     return file_id, upload
+
+
+async def stage_files(s: Services, tenant_id: str, request: SendRequest) -> tuple[StagedFile, ...]:
+    """All files of a send; linked ones are fetched by the worker. Raises InvalidRequest, AttachmentRefused."""
+    uploads = await _find_uploads(s, tenant_id, request.file_ids)
+    uploaded = [stored.value.file for _, stored in uploads]
+    inline = [(clean_name(name), content) for name, _, content in request.inline_files]
+    sizes = [(file.name, file.size_bytes) for file in uploaded]
+    sizes += [(name, len(content)) for name, content in inline]
+    problems = [*judge_outbound(sizes), *_content_problems(inline)]
+    if problems:
+        raise _refusal(list(dict.fromkeys(problems)))  # name and content may have said the same
+    return (
+        *[await _take_upload(s, tenant_id, file_id, stored) for file_id, stored in uploads],
+        *[await _stage_file(s, tenant_id, name, content) for name, content in inline],
+        *(
+            StagedFile(f"att_{number}", clean_name(name), canonical_type(clean_name(name)), 0, url=url)
+            for number, (url, name) in enumerate(request.linked_files)
+        ),
+    )
+
+
+async def _find_uploads(
+    s: Services, tenant_id: str, file_ids: Sequence[str]
+) -> list[tuple[str, Stored[Upload]]]:
+    found = [(file_id, await s.sessions.upload(tenant_id, file_id)) for file_id in file_ids]
+    missing = [
+        FieldError("/attachments", f"there is no file {file_id}")
+        for file_id, stored in found
+        if stored is None
+    ]
+    if missing:
+        raise InvalidRequest("A file is unknown or its time is over.", tuple(missing))
+    return [(file_id, stored) for file_id, stored in found if stored is not None]
+
+
+async def _take_upload(s: Services, tenant_id: str, file_id: str, upload: Stored[Upload]) -> StagedFile:
+    """The file as this send's own: a second send gets a copy, for the bytes of each go at a time of their own."""
+    file = upload.value.file
+    if not upload.value.used and await s.sessions.use_upload(tenant_id, file_id, upload):
+        return file
+    content = await unstage(s, file.blob or "")
+    return replace(file, blob=await stage(s, tenant_id, content, file.content_type))
+
+
+async def _stage_file(s: Services, tenant_id: str, name: str, content: bytes) -> StagedFile:
+    """Keep one judged file."""
+    content_type = canonical_type(name)
+    blob = await stage(s, tenant_id, content, content_type)
+    return StagedFile(f"att_{s.random.token(12)}", name, content_type, len(content), blob)
+
+
+def _content_problems(files: Sequence[tuple[str, bytes]]) -> list[FileProblem]:
+    judged = [(name, judge_content(name, content)) for name, content in files]
+    return [FileProblem(name, reason) for name, reason in judged if reason is not None]
+
+
+def _refusal(problems: Sequence[FileProblem]) -> AttachmentRefused:
+    """The refusal of a send or an upload, naming each file."""
+    said = tuple(
+        FieldError("/attachments", f"{problem.name}: {problem.reason.value}") for problem in problems
+    )
+    return AttachmentRefused("A file is too large or of a type that does not sync; nothing was sent.", said)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, TypeVar
 
 import msgspec
 
 from shared.domain.errors import MalformedBody
-from shared.domain.model import ChangeHint, MailboxRef, Task, TaskKind
-from shared.services import Services
+from shared.domain.model import ChangeHint, Task, TaskKind
+from shared.mailbox_context import MailboxContext
 from shared.state import keys
-from shared.state.ledger import Change, Erase, new
 
 VERSION: Final = 1
 SOON_SECONDS: Final = 300.0
@@ -27,21 +26,11 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class TaskMessage:
-    """Due work of one mailbox: what a task row says."""
+    """A task of one mailbox is due."""
 
     tenant_id: str
     mailbox_id: str
-    kind: TaskKind
-    ref: str
-    due_at: datetime | None = None
-    attempts: int = 0
-    since: datetime | None = None
-    looks: int = 0
-
-    @property
-    def mailbox(self) -> MailboxRef:
-        """Whose work it is."""
-        return MailboxRef(self.tenant_id, self.mailbox_id)
+    task: Task
 
 
 J = TypeVar("J")
@@ -52,7 +41,7 @@ QUEUE_OF: Final = {
     TaskKind.SWEEP: keys.MAINTENANCE,
     TaskKind.RENEW: keys.MAINTENANCE,
     TaskKind.RETRY_IMPORT: keys.MAINTENANCE,
-    TaskKind.WAKE: keys.MAINTENANCE,
+    TaskKind.ENQUEUE_WAITING: keys.MAINTENANCE,
     TaskKind.ERASE: keys.MAINTENANCE,
 }
 
@@ -80,32 +69,17 @@ def split_changes(hints: tuple[ChangeHint, ...], limit_characters: int = 45_000)
     return split_changes(hints[:half], limit_characters) + split_changes(hints[half:], limit_characters)
 
 
-async def enqueue(s: Services, mailbox: MailboxRef, task: Task, *, at_once: bool = False) -> None:
-    """Ring for work that is due now or within five minutes; the due row covers the rest and any lost ring."""
-    delay = 0.0 if at_once else max(0.0, (task.due_at - s.clock.now()).total_seconds())
+async def enqueue(ctx: MailboxContext, task: Task, *, at_once: bool = False) -> None:
+    """Announce work that is due now or within five minutes; its due row covers the rest, and any lost message."""
+    delay = 0.0 if at_once else max(0.0, (task.due_at - ctx.now()).total_seconds())
     if delay > SOON_SECONDS:
         return
-    job = TaskMessage(
-        mailbox.tenant_id,
-        mailbox.mailbox_id,
-        task.kind,
-        task.ref,
-        task.due_at,
-        task.attempts,
-        task.since,
-        task.looks,
-    )
-    await s.queues.put(QUEUE_OF[task.kind], encode_job(job), delay_seconds=int(delay + 0.999))
+    message = TaskMessage(ctx.ref.tenant_id, ctx.ref.mailbox_id, task)
+    queue = QUEUE_OF[task.kind]
+    await ctx.services.queues.put(queue, encode_job(message), delay_seconds=int(delay + 0.999))
 
 
-def moved(
-    kind: TaskKind, ref: str, old: datetime | None, due_at: datetime | None, attempts: int = 0
-) -> list[Change]:
-    """The changes that move a task from one time to another, beside the row that names its time.
-
-    A time of None: there was none, or will be none.
-    """
-    if old == due_at:
-        return []
-    erase: list[Change] = [Erase(Task(old, kind, ref))] if old is not None else []
-    return erase + ([new(Task(due_at, kind, ref, attempts))] if due_at is not None else [])
+async def enqueue_all(ctx: MailboxContext, tasks: Iterable[Task]) -> None:
+    """Announce each of these tasks."""
+    for task in tasks:
+        await enqueue(ctx, task)

@@ -2,153 +2,154 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from shared.domain import inbound, renewals
+from shared.domain import inbound
 from shared.domain.errors import MailboxClosed, RowExists, RowMissing
-from shared.domain.model import MailboxRef, Reason, Seen, Task, TaskKind
-from shared.domain.retries import GiveUp, PutOff
+from shared.domain.model import Event, MailboxRef, OutboxItem, Reason, Seen, Task, TaskKind
+from shared.domain.retries import Failed, GiveUp, PutOff
+from shared.domain.tasks import tasks
+from shared.mailbox_context import MailboxContext
 from shared.services import Services
+from shared.state.codec import Stored
 from shared.state.ledger import Change, Erase, new
 from shared.sync.events.announce import activity
-from shared.sync.events.deliver_event import deliver_event, reschedule_delivery
+from shared.sync.events.deliver_event import deliver, reschedule_delivery
 from shared.sync.inbound.import_message import Found, import_message
-from shared.sync.inbound.sweep_mailbox import reconcile_mailbox
-from shared.sync.mailbox.failures import Failed, attempt, bury
+from shared.sync.inbound.sweep_mailbox import sweep_if_due
+from shared.sync.mailbox.failures import add_dead_letter, attempt
 from shared.sync.mailbox.grant import enqueue_waiting
-from shared.sync.mailbox.subscriptions import renew_subscription, reschedule_maintenance
-from shared.sync.outbound.reschedule_send import reschedule_send
-from shared.sync.outbound.send_message import send_message
-from shared.sync.queueing.jobs import QUEUE_OF, TaskMessage, enqueue
+from shared.sync.mailbox.subscriptions import renew_if_due, reschedule_maintenance
+from shared.sync.mailbox.unit_of_work import write
+from shared.sync.outbound.send_message import reschedule_send, send_message
 from shared.sync.tasks.erase_content import erase_content, reschedule_erasing
 
 
-async def do_work(s: Services, job: TaskMessage) -> None:
-    """Carry out one job. Raises only StoreUnavailable and OutcomeUnknown, after which the queue repeats it."""
+async def do_task(s: Services, ref: MailboxRef, task: Task) -> None:
+    """Carry out one task. Raises only StoreUnavailable and OutcomeUnknown, after which the queue repeats it."""
+    ctx = MailboxContext(s, ref)
     try:
-        done = await attempt(s, job.mailbox, job.attempts, lambda: _do(s, job))
+        done = await attempt(ctx, lambda: _do(ctx, task))
         if isinstance(done, Failed):
-            await _reschedule(s, job, done)
+            await _reschedule(ctx, task, done)
     except MailboxClosed:
         return
 
 
-async def _do(s: Services, job: TaskMessage) -> None:
-    match job.kind:
+async def _do(ctx: MailboxContext, task: Task) -> None:
+    match task.kind:
         case TaskKind.SEND:
-            await send_message(s, job.mailbox, job.ref, job.due_at)
+            item = await ctx.find(OutboxItem, task.ref)
+            if item is not None and await _is_due(ctx, task, item):
+                await send_message(ctx, item)
         case TaskKind.DELIVER:
-            await deliver_event(s, job.mailbox, job.ref, job.due_at)
+            event = await ctx.find(Event, task.ref)
+            if event is not None and await _is_due(ctx, task, event):
+                await deliver(ctx, event)
         case TaskKind.SWEEP:
-            await _forget_orphan(s, job)
-            await do_due_sweep(s, job.mailbox)
+            await _forget_orphan(ctx, task)
+            await sweep_if_due(ctx)
         case TaskKind.RENEW:
-            await _forget_orphan(s, job)
-            await _renew(s, job.mailbox)
-        case TaskKind.RETRY_IMPORT:
-            await _import_again(s, job)
-        case TaskKind.WAKE:
-            await _wake(s, job)
-        case TaskKind.ERASE:
-            await _erase(s, job)
+            await _forget_orphan(ctx, task)
+            await renew_if_due(ctx)
         case _:
-            assert_never(job.kind)
+            await _do_by_row(ctx, task)
 
 
-async def _wake(s: Services, job: TaskMessage) -> None:
-    if job.due_at is not None:
-        await enqueue_waiting(s, job.mailbox, Task(job.due_at, job.kind, job.ref))
-
-
-async def _erase(s: Services, job: TaskMessage) -> None:
-    if job.due_at is not None:
-        await erase_content(s, job.mailbox, Task(job.due_at, job.kind, job.ref))
-
-
-async def _forget_orphan(s: Services, job: TaskMessage) -> None:
-    """A row of care that the gate does not name, or names while it is closed, would be rung for ever."""
-    stored = await s.ledger.gate(job.mailbox)
-    if stored is None or job.due_at is None or renewals.is_planned(stored.value, job.kind, job.due_at):
+async def _do_by_row(ctx: MailboxContext, task: Task) -> None:
+    """Work whose task is a row of its own; without the row there is nothing to do."""
+    if not await ctx.services.ledger.has(ctx.ref, task):
         return
-    with suppress(RowMissing):
-        await s.ledger.write(job.mailbox, Erase(Task(job.due_at, job.kind, job.ref)))
+    match task.kind:
+        case TaskKind.RETRY_IMPORT:
+            await _import_again(ctx, task)
+        case TaskKind.ENQUEUE_WAITING:
+            await enqueue_waiting(ctx, task)
+        case _:
+            await erase_content(ctx, task)
 
 
-async def do_due_sweep(s: Services, mailbox: MailboxRef) -> None:
-    """Sweep, unless somebody did: doubled rings cost one read."""
-    stored = await s.ledger.gate(mailbox)
-    if stored is not None and renewals.sweep_is_free(stored.value, s.clock.now()):
-        await reconcile_mailbox(s, mailbox)
+async def _is_due(ctx: MailboxContext, task: Task, stored: Stored[OutboxItem] | Stored[Event]) -> bool:
+    """Whether the row still stands for this task: it has another time where somebody was faster."""
+    if task.due_at in {following.due_at for following in tasks(stored.value)}:
+        return True
+    await ctx.services.ledger.forget(ctx.ref, task)
+    return False
 
 
-async def _renew(s: Services, mailbox: MailboxRef) -> None:
-    stored = await s.ledger.gate(mailbox)
-    if stored is not None and stored.value.renew_at is not None and stored.value.renew_at <= s.clock.now():
-        await renew_subscription(s, mailbox)
+async def _forget_orphan(ctx: MailboxContext, task: Task) -> None:
+    """A task row of a sweep or renewal that the mailbox does not stand for would be enqueued again for ever."""
+    mailbox = await ctx.read()
+    planned = {(following.kind, following.due_at) for following in tasks(mailbox)}
+    if mailbox is not None and (task.kind, task.due_at) not in planned:
+        await ctx.services.ledger.forget(ctx.ref, task)
 
 
-async def _import_again(s: Services, job: TaskMessage) -> None:
+async def _import_again(ctx: MailboxContext, task: Task) -> None:
     """A second look at a mail; its task goes when the look is done, or moves when there will be a third."""
-    if job.due_at is not None and not await s.ledger.has(job.mailbox, Task(job.due_at, job.kind, job.ref)):
-        return
-    decision = await import_message(s, job.mailbox, Found(job.ref, looks=job.looks))
+    decision = await import_message(ctx, Found(task.ref, looks=task.looks))
     if isinstance(decision, inbound.Wait):
-        await _move(s, replace(job, looks=job.looks + decision.counts), decision.until, job.attempts)
+        looked = replace(task, due_at=decision.until, looks=task.looks + decision.counts)
+        if looked.due_at != task.due_at:
+            await _write(ctx, Erase(task), new(looked))
     else:
-        await _move(s, job, None)
+        await _end(ctx, task)
 
 
-async def _move(
-    s: Services, job: TaskMessage, until: datetime | None, attempts: int = 0, *with_it: Change
-) -> None:
-    """End or move the task in one step: of two workers that were rung for it, one finds it gone and adds none."""
-    if job.due_at is None or job.due_at == until:
-        return
-    gone = Erase(Task(job.due_at, job.kind, job.ref))
-    task = None if until is None else Task(until, job.kind, job.ref, attempts, job.since, job.looks)
+async def _move(ctx: MailboxContext, task: Task, until: datetime, attempts: int) -> None:
+    """Move a task that is a row of its own: of two workers that were called for it one finds it gone."""
+    if task.due_at != until:
+        await _write(ctx, Erase(task), new(replace(task, due_at=until, attempts=attempts)))
+
+
+async def _end(ctx: MailboxContext, task: Task, *with_it: Change) -> None:
+    """End a task that is a row of its own, together with what it comes to."""
+    await _write(ctx, Erase(task), *with_it)
+
+
+async def _write(ctx: MailboxContext, *changes: Change) -> None:
     try:
-        await s.ledger.write(job.mailbox, gone, *([new(task)] if task else []), *with_it)
+        await write(ctx, *changes)
     except (RowMissing, RowExists):
         return
-    if task is not None:
-        await enqueue(s, job.mailbox, task)
 
 
-async def _reschedule(s: Services, job: TaskMessage, failed: Failed) -> None:
-    """Move the job's task, wherever the row that names its time lies; what is given up becomes a dead letter."""
-    if isinstance(failed.verdict, GiveUp):
-        await bury(s, job, QUEUE_OF[job.kind], failed.error)
-    match job.kind:
+async def _reschedule(ctx: MailboxContext, task: Task, failed: Failed) -> None:
+    """Move the work, wherever the row that names its time lies; what is given up becomes a dead letter."""
+    verdict: PutOff | GiveUp | None
+    match task.kind:
         case TaskKind.SEND:
-            await reschedule_send(s, job.mailbox, job.ref, failed)
+            verdict = await reschedule_send(ctx, task.ref, failed)
         case TaskKind.DELIVER:
-            await reschedule_delivery(s, job.mailbox, job.ref, failed)
+            verdict = await reschedule_delivery(ctx, task.ref, failed)
         case TaskKind.SWEEP | TaskKind.RENEW:
-            await reschedule_maintenance(s, job.mailbox, job.kind, failed)
+            verdict = await reschedule_maintenance(ctx, task.kind, failed)
         case TaskKind.RETRY_IMPORT:
-            await _reschedule_import(s, job, failed)
-        case TaskKind.WAKE if isinstance(failed.verdict, PutOff):
-            await _move(s, job, failed.until, failed.verdict.attempts)
-        case TaskKind.WAKE:
-            await _move(s, job, None)  # what it would have woken comes by its own daily look
-        case TaskKind.ERASE if job.due_at is not None:
-            await reschedule_erasing(s, job.mailbox, Task(job.due_at, job.kind, job.ref), failed)
+            verdict = await _reschedule_import(ctx, task, failed)
+        case TaskKind.ENQUEUE_WAITING:
+            verdict = failed.verdict(task.attempts)
+            if isinstance(verdict, PutOff):
+                await _move(ctx, task, failed.until(verdict), verdict.attempts)
+            else:
+                await _end(ctx, task)  # what it would have enqueued comes by its own daily look
         case TaskKind.ERASE:
-            return
+            verdict = failed.verdict(task.attempts)
+            await reschedule_erasing(ctx, task, failed, verdict)
         case _:
-            assert_never(job.kind)
+            assert_never(task.kind)
+    if isinstance(verdict, GiveUp):
+        await add_dead_letter(ctx, task, failed.error)
 
 
-async def _reschedule_import(s: Services, job: TaskMessage, failed: Failed) -> None:
+async def _reschedule_import(ctx: MailboxContext, task: Task, failed: Failed) -> PutOff | GiveUp:
     """A mail that was given up counts as seen, so that no later sweep begins with it anew."""
-    if isinstance(failed.verdict, PutOff) and not failed.lasts_too_long(job.since):
-        await _move(s, job, failed.until, failed.verdict.attempts)
-        return
-    if isinstance(failed.verdict, PutOff):
-        await bury(s, job, QUEUE_OF[job.kind], failed.error)
-    seen = Seen(job.ref, "", "", Reason.MESSAGE_UNREADABLE, failed.at)
-    line = activity(s, "not_read", None, None, Reason.MESSAGE_UNREADABLE)
-    await _move(s, job, None, 0, new(seen), line)
+    verdict = failed.verdict(task.attempts)
+    if isinstance(verdict, PutOff) and not failed.lasts_too_long(task.since):
+        await _move(ctx, task, failed.until(verdict), verdict.attempts)
+        return verdict
+    seen = Seen(task.ref, "", "", Reason.MESSAGE_UNREADABLE, failed.at)
+    line = activity(ctx, "not_read", None, None, Reason.MESSAGE_UNREADABLE)
+    await _end(ctx, task, new(seen), line)
+    return GiveUp()

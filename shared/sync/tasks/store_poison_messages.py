@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.domain.ids import digest
+from shared.hashing import digest
 from shared.services import Services
 from shared.state import keys
 from shared.state.dead_letters import DeadLetter

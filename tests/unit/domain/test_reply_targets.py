@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from shared.domain.model import OutboxItem, Phase, Thread, Whereabouts
-from shared.domain.reply_targets import moved_original, wait_until, with_newest
+from shared.domain.reply_targets import moved_original, wait_until
+from shared.domain.threads import with_newest
 from tests.builders import NOW, later, located, outbox_item, thread
 
 OPENING = outbox_item(phase=Phase.SUBMITTED)

@@ -30,9 +30,9 @@ from shared.domain.retries import (
     Delivered,
     EndpointOff,
     GiveUp,
-    Park,
     PutOff,
     RetryAt,
+    StopTelling,
     after_failure,
     judge_answer,
 )
@@ -71,7 +71,7 @@ def test_after_the_tenth_attempt_an_event_is_parked(status: int | None) -> None:
     """It waits for somebody, whatever the answer asks for."""
     last = len(AFTER_THE_FIRST)
     assert isinstance(judge_answer(status, 1.0, last, 1, MIDDLE), RetryAt)
-    assert judge_answer(status, 1.0, last + 1, 1, MIDDLE) == Park()
+    assert judge_answer(status, 1.0, last + 1, 1, MIDDLE) == StopTelling()
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -91,7 +91,7 @@ def test_410_switches_the_endpoint_off(attempts: int) -> None:
 def test_the_third_equal_refusal_parks_an_event(status: int) -> None:
     """An endpoint that keeps saying no to this event will not say yes later; the others go on."""
     assert [judge_answer(status, None, number, number, MIDDLE) for number in (1, 2, 3)] == [
-        RetryAt(5.0), RetryAt(300.0), Park()
+        RetryAt(5.0), RetryAt(300.0), StopTelling()
     ]  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def test_every_answer_has_a_consequence(
 ) -> None:
     """Whatever comes, the event is delivered, parked, or tried again after at least 4 s and within 29 hours."""
     verdict: Any = judge_answer(status, asked, attempts, equal, fraction)
-    assert isinstance(verdict, Delivered | RetryAt | Park | EndpointOff)
+    assert isinstance(verdict, Delivered | RetryAt | StopTelling | EndpointOff)
     if isinstance(verdict, RetryAt):
         assert 4 <= verdict.seconds <= 24 * HOUR * 1.2
         assert attempts <= 9

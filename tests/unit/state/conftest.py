@@ -6,7 +6,7 @@ import pytest
 
 from shared.state.claims import Claims
 from shared.state.connections import Connections
-from shared.state.due import Due
+from shared.state.due import DueIndex
 from shared.state.ledger import Ledger
 from shared.state.sessions import Sessions
 from shared.state.tenants import Tenants
@@ -25,18 +25,18 @@ async def tables() -> MemoryTables:
 
 
 @pytest.fixture
-def due(tables: MemoryTables, clock: StillClock) -> Due:
-    return Due(tables, clock)
+def due(tables: MemoryTables, clock: StillClock) -> DueIndex:
+    return DueIndex(tables, clock)
 
 
 @pytest.fixture
-def ledger(tables: MemoryTables, due: Due) -> Ledger:
+def ledger(tables: MemoryTables, due: DueIndex) -> Ledger:
     return Ledger(tables, due, SeededRandom())
 
 
 @pytest.fixture
-def connections(tables: MemoryTables) -> Connections:
-    return Connections(tables, NamedSealer())
+def connections(tables: MemoryTables, clock: StillClock) -> Connections:
+    return Connections(tables, NamedSealer(), clock)
 
 
 @pytest.fixture
@@ -50,5 +50,5 @@ def sessions(tables: MemoryTables, clock: StillClock) -> Sessions:
 
 
 @pytest.fixture
-def tenants(tables: MemoryTables) -> Tenants:
-    return Tenants(tables)
+def tenants(tables: MemoryTables, clock: StillClock) -> Tenants:
+    return Tenants(tables, clock)

@@ -9,7 +9,7 @@ import pytest
 from shared.domain.errors import StoreUnavailable
 from shared.domain.model import MailboxRef, TaskKind
 from shared.state import keys
-from shared.state.due import RENEWAL_TIMER, WORK_TIMER, Due, DueBucket, timer_of
+from shared.state.due import RENEWAL_TIMER, WORK_TIMER, DueBucket, DueIndex, timer_of
 from shared.storage.memory import Call, MemoryTables
 from tests.builders import MAILBOX, StillClock, later, task
 
@@ -20,7 +20,7 @@ OTHER = MailboxRef("ten_other", "mbx_other")
 class Ticker:
     """One instance's timer: what a tick of it would ring for."""
 
-    due: Due
+    due: DueIndex
 
     async def tick(self, timer: str = WORK_TIMER) -> list[MailboxRef]:
         read_at = self.due._clock.now()
@@ -35,10 +35,12 @@ def _mailboxes(found: list[DueBucket]) -> list[MailboxRef]:
 
 @pytest.fixture
 def ticker(tables: MemoryTables, clock: StillClock) -> Ticker:
-    return Ticker(Due(tables, clock))
+    return Ticker(DueIndex(tables, clock))
 
 
-async def test_a_mailbox_is_rung_in_its_five_minutes(due: Due, ticker: Ticker, clock: StillClock) -> None:
+async def test_a_mailbox_is_rung_in_its_five_minutes(
+    due: DueIndex, ticker: Ticker, clock: StillClock
+) -> None:
     """Work is not seen before its bucket begins, and is from then on."""
     await due.add(MAILBOX, task(later(minutes=7)))
     assert await ticker.tick() == []
@@ -46,14 +48,14 @@ async def test_a_mailbox_is_rung_in_its_five_minutes(due: Due, ticker: Ticker, c
     assert await ticker.tick() == [MAILBOX]
 
 
-async def test_overdue_work_is_noted_for_now(due: Due, ticker: Ticker) -> None:
+async def test_overdue_work_is_noted_for_now(due: DueIndex, ticker: Ticker) -> None:
     """A time that has passed is noted in the present bucket: past ones may be erased already."""
     await due.add(MAILBOX, task(later(hours=-3)))
     assert await ticker.tick() == [MAILBOX]
 
 
 async def test_a_bucket_is_read_again_until_its_grace_is_over(
-    due: Due, ticker: Ticker, clock: StillClock
+    due: DueIndex, ticker: Ticker, clock: StillClock
 ) -> None:
     """A writer may still be between its note and its transaction two minutes after the end of the bucket."""
     await due.add(MAILBOX, task())
@@ -64,7 +66,7 @@ async def test_a_bucket_is_read_again_until_its_grace_is_over(
     assert await ticker.tick() == []
 
 
-async def test_missed_ticks_are_read_later(due: Due, ticker: Ticker, clock: StillClock) -> None:
+async def test_missed_ticks_are_read_later(due: DueIndex, ticker: Ticker, clock: StillClock) -> None:
     """The app slept for a day: the first tick reads every bucket since the watermark, oldest first."""
     assert await ticker.tick() == []
     await due.add(MAILBOX, task(later(minutes=10)))
@@ -75,7 +77,7 @@ async def test_missed_ticks_are_read_later(due: Due, ticker: Ticker, clock: Stil
 
 
 async def test_the_first_tick_of_all_finds_what_was_noted_long_before(
-    due: Due, ticker: Ticker, clock: StillClock
+    due: DueIndex, ticker: Ticker, clock: StillClock
 ) -> None:
     """Before the first tick there is no watermark: nothing may be forgotten for that."""
     await due.add(MAILBOX, task())
@@ -84,7 +86,7 @@ async def test_the_first_tick_of_all_finds_what_was_noted_long_before(
 
 
 async def test_a_note_made_while_a_tick_runs_is_not_erased_by_it(
-    due: Due, ticker: Ticker, clock: StillClock
+    due: DueIndex, ticker: Ticker, clock: StillClock
 ) -> None:
     """A long tick takes away only what was over when it read: what was noted since, it has not rung for."""
     await due.add(MAILBOX, task())
@@ -97,10 +99,10 @@ async def test_a_note_made_while_a_tick_runs_is_not_erased_by_it(
     assert set(await ticker.tick()) == {MAILBOX, OTHER}
 
 
-async def test_two_ticks_at_once_lose_nothing(due: Due, tables: MemoryTables, clock: StillClock) -> None:
+async def test_two_ticks_at_once_lose_nothing(due: DueIndex, tables: MemoryTables, clock: StillClock) -> None:
     """Two instances read the same buckets; the slower one moves nothing back."""
     await due.add(MAILBOX, task())
-    one, other = Due(tables, clock), Due(tables, clock)
+    one, other = DueIndex(tables, clock), DueIndex(tables, clock)
     slow = await one.due_buckets(WORK_TIMER, 0)
     slow_read_at = clock.now()
     clock.forward(minutes=30)
@@ -112,7 +114,7 @@ async def test_two_ticks_at_once_lose_nothing(due: Due, tables: MemoryTables, cl
 
 
 async def test_a_tick_that_failed_before_its_end_is_repeated(
-    due: Due, ticker: Ticker, tables: MemoryTables, clock: StillClock
+    due: DueIndex, ticker: Ticker, tables: MemoryTables, clock: StillClock
 ) -> None:
     """The watermark moves behind the work: a crash in between only rings twice."""
     await due.add(MAILBOX, task())
@@ -131,7 +133,7 @@ async def test_a_tick_that_failed_before_its_end_is_repeated(
 
 
 async def test_a_clock_that_jumps_ahead_rings_early_and_loses_nothing(
-    due: Due, ticker: Ticker, clock: StillClock
+    due: DueIndex, ticker: Ticker, clock: StillClock
 ) -> None:
     """After a jump everything between is rung; what is added then is noted in the new present."""
     await due.add(MAILBOX, task(later(days=2)))
@@ -150,11 +152,13 @@ async def test_a_writer_whose_clock_is_a_minute_slow_is_heard(
     slow.at = clock.forward(minutes=-1)
     clock.forward(minutes=1, seconds=30)
     await ticker.tick()
-    await Due(tables, slow).add(MAILBOX, task(slow.at))
+    await DueIndex(tables, slow).add(MAILBOX, task(slow.at))
     assert await ticker.tick() == [MAILBOX]
 
 
-async def test_a_clock_that_was_set_back_still_rings(due: Due, ticker: Ticker, clock: StillClock) -> None:
+async def test_a_clock_that_was_set_back_still_rings(
+    due: DueIndex, ticker: Ticker, clock: StillClock
+) -> None:
     """A clock ran an hour ahead and was put right: what is added meanwhile does not wait for that hour."""
     clock.forward(hours=1)
     await ticker.tick()
@@ -163,7 +167,7 @@ async def test_a_clock_that_was_set_back_still_rings(due: Due, ticker: Ticker, c
     assert await ticker.tick() == [MAILBOX]
 
 
-async def test_lanes_keep_apart(due: Due, ticker: Ticker) -> None:
+async def test_lanes_keep_apart(due: DueIndex, ticker: Ticker) -> None:
     """Renewals are rung by their own timer only."""
     await due.add(MAILBOX, task(kind=TaskKind.RENEW))
     await due.add(OTHER, task(kind=TaskKind.SWEEP))
@@ -177,7 +181,9 @@ def test_every_kind_of_work_has_a_lane(kind: TaskKind) -> None:
     assert timer_of(kind) == (RENEWAL_TIMER if kind is TaskKind.RENEW else WORK_TIMER)
 
 
-async def test_a_promise_is_written_once_a_bucket(due: Due, tables: MemoryTables, clock: StillClock) -> None:
+async def test_a_promise_is_written_once_a_bucket(
+    due: DueIndex, tables: MemoryTables, clock: StillClock
+) -> None:
     """The same mailbox in the same five minutes costs one write, however much work it gets; the next bucket its own."""
     writes = 0
 
@@ -194,7 +200,7 @@ async def test_a_promise_is_written_once_a_bucket(due: Due, tables: MemoryTables
     assert writes == 2
 
 
-async def test_a_promise_that_failed_is_written_the_next_time(due: Due, tables: MemoryTables) -> None:
+async def test_a_promise_that_failed_is_written_the_next_time(due: DueIndex, tables: MemoryTables) -> None:
     """Only a note that stands is remembered."""
 
     def down(call: Call) -> None:

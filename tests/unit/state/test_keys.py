@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain import model
-from shared.domain.model import ConversationLink, Mailbox, MailboxRef, Task, TaskKind
-from shared.state import keys
+from shared.domain.model import ConversationLink, MailboxRef, Task, TaskKind
+from shared.state import keys, mailbox_rows
 from shared.storage import limits
 from tests.builders import MAILBOX, NOW, event, later
 from tests.strategies import records, texts, times
 
 LEDGER_RECORDS = [
-    model.Mailbox,
     model.Thread,
     model.ConversationLink,
     model.MessageIndex,
@@ -81,7 +80,7 @@ def test_stamps_are_of_one_time_zone() -> None:
 
 
 @given(records(Task), records(Task))
-def test_todo_rows_sort_by_their_time(one: Task, other: Task) -> None:
+def test_task_rows_sort_by_their_time(one: Task, other: Task) -> None:
     """What is due first comes first in the partition."""
     if one.due_at != other.due_at:
         assert (keys.row_of(one) < keys.row_of(other)) == (one.due_at < other.due_at)
@@ -114,9 +113,19 @@ def test_what_has_no_single_id_is_not_looked_up_by_one(kind: type[Any]) -> None:
         keys.row_by_identity(kind, "x")
 
 
-def test_a_mailbox_has_one_gate() -> None:
-    """The gate's row is the same whatever it says."""
-    assert keys.row_by_identity(Mailbox, "") == keys.row_by_identity(Mailbox, "anything") == keys.MAILBOX_ROW
+def test_fence_and_mailbox_row_are_one_range() -> None:
+    """A mailbox is read by one query, and no other row of its partition lies between its rows."""
+    records_beside = [
+        keys.row_of(event()),
+        keys.row_of(Task(NOW, TaskKind.SEND, "k")),
+        "act:",
+        "conv:",
+        "msg:",
+        "out:",
+    ]
+    inside = [keys.fence_row(0), keys.fence_row(99), keys.MAILBOX_ROW]
+    assert all(mailbox_rows.FROM <= row < mailbox_rows.TO for row in inside)
+    assert not any(mailbox_rows.FROM <= row < mailbox_rows.TO for row in records_beside)
 
 
 @given(times)

@@ -1,26 +1,27 @@
-"""The fence: nothing passes a closed, changed or doubtful gate."""
+"""The fence: nothing passes a mailbox that was closed or changed meanwhile; and tasks follow from rows."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from shared.domain.errors import MailboxClosed, OutcomeUnknown, RowChanged, RowExists, StoreUnavailable
+from shared.domain.errors import OutcomeUnknown, RowChanged, RowExists, StoreUnavailable
 from shared.domain.model import (
     ConversationLink,
     Event,
     FenceState,
-    Mailbox,
     MessageIndex,
     OutboxItem,
     Task,
+    TaskKind,
     Thread,
 )
 from shared.state import keys
-from shared.state.codec import Stored
-from shared.state.due import WORK_TIMER, Due
-from shared.state.ledger import Erase, Ledger, new
+from shared.state.due import WORK_TIMER, DueIndex
+from shared.state.ledger import Change, Erase, Ledger, new
+from shared.state.mailbox_rows import StoredMailbox
 from shared.storage.memory import Call, MemoryTables
 from tests.builders import (
     KEY,
@@ -37,8 +38,13 @@ from tests.builders import (
 )
 
 
-async def _opened(ledger: Ledger, **changes: Any) -> Stored[Mailbox]:
-    return await ledger.open_gate(MAILBOX, new(a_mailbox(**changes)))
+async def _opened(ledger: Ledger, **changes: Any) -> StoredMailbox:
+    return (await ledger.commit(MAILBOX, None, a_mailbox(**changes))).mailbox
+
+
+async def _passed(ledger: Ledger, read: StoredMailbox, *changes: Change) -> StoredMailbox:
+    """Something passes, and the mailbox row stays as it is."""
+    return (await ledger.commit(MAILBOX, read, read.value, *changes)).mailbox
 
 
 def _lose_answers(call: Call) -> None:
@@ -46,104 +52,128 @@ def _lose_answers(call: Call) -> None:
         raise OutcomeUnknown
 
 
-async def test_changes_pass_an_open_gate(ledger: Ledger) -> None:
-    """What is written through an open gate stands, and so does the gate's new value."""
+async def test_changes_pass_an_open_mailbox(ledger: Ledger) -> None:
+    """What is written through an open mailbox stands, and so does the mailbox's new value."""
     opened = await _opened(ledger)
-    await ledger.pass_gate(MAILBOX, opened.changed(a_mailbox(late_sweeps=1)), new(outbox_item()))
+    await ledger.commit(MAILBOX, opened, a_mailbox(late_sweeps=1), new(outbox_item()))
     found = await ledger.find(MAILBOX, OutboxItem, KEY)
     assert found is not None
     assert found.value == outbox_item()
-    now = await ledger.gate(MAILBOX)
+    now = await ledger.mailbox(MAILBOX)
     assert now is not None
     assert now.value == a_mailbox(late_sweeps=1)
 
 
-async def test_nothing_passes_a_closed_gate(ledger: Ledger) -> None:
-    """A closed gate refuses before anything is sent."""
-    closed = await _opened(ledger, state=FenceState.CLOSED)
-    with pytest.raises(MailboxClosed):
-        await ledger.pass_gate(MAILBOX, closed, new(outbox_item()))
-    assert await ledger.find(MAILBOX, OutboxItem, KEY) is None
-
-
-async def test_a_gate_that_closed_meanwhile_stops_a_worker_that_read_it_open(ledger: Ledger) -> None:
+async def test_a_mailbox_that_closed_meanwhile_stops_a_worker_that_read_it_open(ledger: Ledger) -> None:
     """Disconnect between a worker's read and its write: the write fails whole (R5)."""
     read = await _opened(ledger)
-    await ledger.open_gate(MAILBOX, read.changed(a_mailbox(state=FenceState.CLOSED)))
+    await ledger.commit(MAILBOX, read, a_mailbox(state=FenceState.CLOSED))
     with pytest.raises(RowChanged) as caught:
-        await ledger.pass_gate(MAILBOX, read, new(outbox_item()))
-    assert caught.value.row == keys.MAILBOX_ROW
+        await _passed(ledger, read, new(outbox_item()))
+    assert caught.value.row == keys.fence_row(0)
     assert await ledger.find(MAILBOX, OutboxItem, KEY) is None
 
 
-async def test_two_writers_of_one_gate_do_not_both_win(ledger: Ledger) -> None:
-    """The second of two who read the same gate must read again."""
+async def test_who_closes_a_mailbox_stops_notes_in_its_row_too(ledger: Ledger) -> None:
+    """A pause or a sweep noted by a worker that read the mailbox open is not written over the closed one."""
     read = await _opened(ledger)
-    await ledger.pass_gate(MAILBOX, read, new(index()))
+    await ledger.commit(MAILBOX, read, a_mailbox(state=FenceState.CLOSED))
+    with pytest.raises(RowChanged) as caught:
+        await ledger.commit(MAILBOX, read, a_mailbox(late_sweeps=1))
+    assert caught.value.row == keys.MAILBOX_ROW
+
+
+async def test_two_writers_of_one_fence_do_not_both_win(ledger: Ledger) -> None:
+    """The second of two who read the same fence must read again."""
+    read = await _opened(ledger)
+    await _passed(ledger, read, new(index()))
     with pytest.raises(RowChanged):
-        await ledger.pass_gate(MAILBOX, read, new(outbox_item()))
+        await _passed(ledger, read, new(outbox_item()))
 
 
-async def test_the_returned_gate_is_good_for_the_next_write(ledger: Ledger) -> None:
-    """Passing returns the gate under its new ETag."""
+async def test_who_lets_a_mail_pass_and_who_notes_a_sweep_do_not_meet(ledger: Ledger) -> None:
+    """The fence is apart from what changes often: both read the same mailbox, and both writes stand."""
+    read = await _opened(ledger)
+    await _passed(ledger, read, new(index()))
+    await ledger.commit(MAILBOX, read, a_mailbox(late_sweeps=1))
+    now = await ledger.mailbox(MAILBOX)
+    assert now is not None
+    assert now.value.late_sweeps == 1
+
+
+async def test_a_decision_may_rest_on_the_mailbox_row(ledger: Ledger) -> None:
+    """Where it was made by what the row says of sweeps, a sweep noted meanwhile stops it."""
+    read = await _opened(ledger)
+    await ledger.commit(MAILBOX, read, a_mailbox(late_sweeps=1))
+    with pytest.raises(RowChanged):
+        await ledger.commit(MAILBOX, read, read.value, new(index()), marked=True)
+
+
+async def test_the_returned_mailbox_is_good_for_the_next_write(ledger: Ledger) -> None:
+    """A commit returns the mailbox under its new ETags."""
     opened = await _opened(ledger)
-    passed = await ledger.pass_gate(MAILBOX, opened, new(index()))
-    assert await ledger.pass_gate(MAILBOX, passed, new(outbox_item()))
+    passed = await _passed(ledger, opened, new(index()))
+    assert await _passed(ledger, passed, new(outbox_item()))
 
 
 async def test_a_record_that_exists_is_not_written_again(ledger: Ledger) -> None:
     """A second insert of the same record fails the whole transaction (E-3)."""
     opened = await _opened(ledger)
-    passed = await ledger.pass_gate(MAILBOX, opened, new(outbox_item()))
+    passed = await _passed(ledger, opened, new(outbox_item()))
     with pytest.raises(RowExists):
-        await ledger.pass_gate(MAILBOX, passed, new(index()), new(outbox_item(subject="another")))
+        await _passed(ledger, passed, new(index()), new(outbox_item(subject="another")))
     assert await ledger.find(MAILBOX, MessageIndex, index().internet_message_id) is None
 
 
 async def test_a_lost_answer_is_concluded_as_done(ledger: Ledger, tables: MemoryTables) -> None:
-    """The transaction happened though its answer was lost: the gate's commit mark proves it (E-6)."""
+    """The transaction happened though its answer was lost: the commit mark of a row proves it (E-6)."""
     opened = await _opened(ledger)
     tables.after = _lose_answers
-    passed = await ledger.pass_gate(MAILBOX, opened, new(outbox_item()))
+    done = await ledger.commit(MAILBOX, opened, opened.value, new(outbox_item()))
     tables.after = lambda _: None
+    assert done.written.etags is None
     assert await ledger.find(MAILBOX, OutboxItem, KEY)
-    assert await ledger.pass_gate(MAILBOX, passed, new(index()))
+    assert await _passed(ledger, done.mailbox, new(index()))
 
 
 async def test_a_lost_request_is_concluded_as_not_done(ledger: Ledger, tables: MemoryTables) -> None:
-    """The transaction never happened: the caller hears that the gate is not as it hoped, and decides anew."""
+    """The transaction never happened: the caller hears that the mailbox is not as it hoped, and decides anew."""
     opened = await _opened(ledger)
     tables.before = _lose_answers
     with pytest.raises(RowChanged):
-        await ledger.pass_gate(MAILBOX, opened, new(outbox_item()))
+        await _passed(ledger, opened, new(outbox_item()))
     assert await ledger.find(MAILBOX, OutboxItem, KEY) is None
 
 
-async def test_a_first_gate_that_never_came_to_be_is_concluded(ledger: Ledger, tables: MemoryTables) -> None:
-    """Also a gate that was to be inserted is looked for before anybody believes in it."""
+async def test_a_first_opening_that_never_came_to_be_is_concluded(
+    ledger: Ledger, tables: MemoryTables
+) -> None:
+    """Also a mailbox that was to be inserted is looked for before anybody believes in it."""
     tables.before = _lose_answers
     with pytest.raises(RowChanged):
-        await ledger.open_gate(MAILBOX, new(a_mailbox()))
+        await _opened(ledger)
 
 
 async def test_somebody_elses_commit_is_not_taken_for_ours(ledger: Ledger, tables: MemoryTables) -> None:
-    """After a lost answer the gate stands as another writer left it: that is no proof of our write."""
+    """After a lost answer the mailbox stands as another writer left it: that is no proof of our write."""
     opened = await _opened(ledger)
-    other = Ledger(tables, Due(tables, ledger._due._clock), ledger._chance)
+    other = Ledger(tables, DueIndex(tables, ledger._due._clock), ledger._random)
 
     async def overtaken(call: Call) -> None:
         if call.operation == "transact":
             tables.before = lambda _: None
-            await other.pass_gate(MAILBOX, opened, new(index()))
+            await _passed(other, opened, new(index()))
             raise OutcomeUnknown
 
     tables.before = overtaken
     with pytest.raises(RowChanged):
-        await ledger.pass_gate(MAILBOX, opened, new(outbox_item()))
+        await _passed(ledger, opened, new(outbox_item()))
 
 
-async def test_work_is_promised_before_it_is_written(ledger: Ledger, due: Due, tables: MemoryTables) -> None:
-    """The alarm stands before the transaction, so that a crash between leaves an alarm too many, never one too few."""
+async def test_work_is_listed_as_due_before_it_is_written(
+    ledger: Ledger, due: DueIndex, tables: MemoryTables
+) -> None:
+    """The due row stands before the transaction, so that a crash between leaves one too many, never one too few."""
     opened = await _opened(ledger)
 
     def down(call: Call) -> None:
@@ -152,13 +182,13 @@ async def test_work_is_promised_before_it_is_written(ledger: Ledger, due: Due, t
 
     tables.before = down
     with pytest.raises(StoreUnavailable):
-        await ledger.pass_gate(MAILBOX, opened, new(task()))
+        await _passed(ledger, opened, new(task()))
     tables.before = lambda _: None
-    assert [one.mailboxes for one in await due.due_buckets(WORK_TIMER, 0)] == [(MAILBOX,)]
+    assert [bucket.mailboxes for bucket in await due.due_buckets(WORK_TIMER, 0)] == [(MAILBOX,)]
 
 
-async def test_no_work_is_written_without_its_alarm(ledger: Ledger, tables: MemoryTables) -> None:
-    """When the alarm cannot be set, nothing is written."""
+async def test_no_work_is_written_without_its_due_row(ledger: Ledger, tables: MemoryTables) -> None:
+    """When the due row cannot be written, nothing is."""
     opened = await _opened(ledger)
 
     def down(call: Call) -> None:
@@ -166,10 +196,65 @@ async def test_no_work_is_written_without_its_alarm(ledger: Ledger, tables: Memo
             raise StoreUnavailable
 
     tables.before = down
-    for write in (ledger.pass_gate(MAILBOX, opened, new(task())), ledger.write(MAILBOX, new(task()))):
+    for write in (_passed(ledger, opened, new(task())), ledger.write(MAILBOX, new(task()))):
         with pytest.raises(StoreUnavailable):
             await write
     assert await ledger.tasks(MAILBOX, later(days=1)) == []
+
+
+# ---- tasks follow from rows
+
+
+async def _due(ledger: Ledger) -> list[Task]:
+    return [stored.value for stored in await ledger.tasks(MAILBOX, later(days=400))]
+
+
+async def test_tasks_come_move_and_go_with_their_row(ledger: Ledger) -> None:
+    """A send that is written, put off and over: its task row is what it says, and the new ones are returned."""
+    written = await ledger.write(MAILBOX, new(outbox_item(due_at=NOW)))
+    assert await _due(ledger) == list(written.tasks) == [Task(NOW, TaskKind.SEND, KEY)]
+    for due_at in (later(hours=1), later(hours=1), None):
+        stored = await ledger.find(MAILBOX, OutboxItem, KEY)
+        assert stored is not None
+        written = await ledger.write(
+            MAILBOX, stored.changed(outbox_item(due_at=due_at, build=stored.value.build + 1))
+        )
+        assert await _due(ledger) == ([Task(due_at, TaskKind.SEND, KEY)] if due_at else [])
+    assert written.tasks == ()
+
+
+async def test_the_mailbox_row_stands_for_its_sweep_and_renewal(ledger: Ledger) -> None:
+    """While it is open: closing it ends both."""
+    read = await _opened(ledger, sweep_at=NOW, renew_at=later(days=6))
+    assert await _due(ledger) == [Task(NOW, TaskKind.SWEEP, ""), Task(later(days=6), TaskKind.RENEW, "")]
+    await ledger.commit(MAILBOX, read, replace(read.value, state=FenceState.CLOSED))
+    assert await _due(ledger) == []
+
+
+async def test_an_erased_record_takes_its_task_along(ledger: Ledger) -> None:
+    """Nothing is left that would be enqueued for ever."""
+    await ledger.write(MAILBOX, new(event()))
+    await ledger.write(MAILBOX, Erase(event()))
+    assert await _due(ledger) == []
+
+
+async def test_a_task_row_that_is_gone_keeps_nobody_from_writing(ledger: Ledger) -> None:
+    """Somebody took it away by hand: the record is written all the same, and stands for its next task."""
+    await ledger.write(MAILBOX, new(outbox_item(due_at=NOW)))
+    await ledger.forget(MAILBOX, Task(NOW, TaskKind.SEND, KEY))
+    stored = await ledger.find(MAILBOX, OutboxItem, KEY)
+    assert stored is not None
+    await ledger.write(MAILBOX, stored.changed(outbox_item(due_at=later(hours=1))))
+    assert await _due(ledger) == [Task(later(hours=1), TaskKind.SEND, KEY)]
+
+
+async def test_a_task_row_that_is_there_already_keeps_nobody_from_writing(ledger: Ledger) -> None:
+    """Somebody wrote it by hand, or a writer of another version did."""
+    await ledger.write(
+        MAILBOX, new(Task(NOW, TaskKind.SEND, KEY)), new(Task(NOW, TaskKind.DELIVER, event().ref))
+    )
+    await ledger.write(MAILBOX, new(outbox_item(due_at=NOW)), new(event(due_at=NOW)))
+    assert len(await _due(ledger)) == 2
 
 
 async def test_writes_outside_the_fence_hold_to_their_etags(ledger: Ledger) -> None:
@@ -182,7 +267,7 @@ async def test_writes_outside_the_fence_hold_to_their_etags(ledger: Ledger) -> N
         await ledger.write(MAILBOX, read.changed(event(attempts=7)))
 
 
-async def test_todos_come_in_the_order_of_time_up_to_an_hour(ledger: Ledger) -> None:
+async def test_tasks_come_in_the_order_of_time_up_to_an_hour(ledger: Ledger) -> None:
     """What is due at the asked time is included, what comes after is not, and a limit cuts the youngest."""
     for minutes in (5, 0, 3, 9):
         await ledger.write(MAILBOX, new(task(later(minutes=minutes), ref=f"k{minutes}")))
@@ -235,7 +320,7 @@ async def test_a_record_is_found_by_the_case_of_its_id(ledger: Ledger) -> None:
     assert await ledger.find(MAILBOX, MessageIndex, "<ab@x>") is None
 
 
-async def test_todos_of_a_mailbox_are_todos_only(ledger: Ledger) -> None:
+async def test_tasks_of_a_mailbox_are_tasks_only(ledger: Ledger) -> None:
     """Other rows of the partition never show up as work."""
-    await ledger.write(MAILBOX, new(task()), new(thread()), new(event()), new(index()))
+    await ledger.write(MAILBOX, new(task()), new(thread()), new(event(due_at=None)), new(index()))
     assert [type(one.value) for one in await ledger.tasks(MAILBOX, later(days=1))] == [Task]

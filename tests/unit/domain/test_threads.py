@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.thread_growth import MOST_CONVERSATIONS, MOST_PARTICIPANTS, with_conversation, with_people
+from shared.domain.threads import MOST_CONVERSATIONS, MOST_PARTICIPANTS, with_conversation, with_people
 from tests.builders import thread
 
 

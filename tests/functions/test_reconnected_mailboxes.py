@@ -10,7 +10,7 @@ import pytest
 from shared.domain.model import FenceState, Task, TaskKind
 from shared.state.ledger import Erase, new
 from tests.functions.app import App
-from tests.functions.test_connection_truth import gate
+from tests.functions.test_connection_truth import mailbox_now
 from tests.functions.test_making_subscriptions import mailbox
 
 MAILBOX_WORK = (TaskKind.SWEEP, TaskKind.RENEW)
@@ -18,10 +18,10 @@ MAILBOX_WORK = (TaskKind.SWEEP, TaskKind.RENEW)
 
 async def closed(app: App, paused: timedelta = timedelta()) -> None:
     """As a disconnect leaves it: the times of care still stand in rows."""
-    stored = await app.services.ledger.gate(mailbox(app))
+    stored = await app.services.ledger.mailbox(mailbox(app))
     assert stored
     shut = replace(stored.value, state=FenceState.CLOSED, paused_until=app.clock.now() + paused)
-    await app.services.ledger.open_gate(mailbox(app), stored.changed(shut))
+    await app.services.ledger.commit(mailbox(app), stored, shut)
 
 
 async def due(app: App) -> list[str]:
@@ -33,24 +33,24 @@ async def due(app: App) -> list[str]:
 @pytest.mark.parametrize("gone", [None, TaskKind.SWEEP, TaskKind.RENEW])
 async def test_the_care_of_before_is_forgotten(begun: App, gone: TaskKind | None) -> None:
     """Also where one of its rows is gone already; the new connection plans its own with its first send."""
-    await closed(begun)
-    old = await gate(begun)
+    old = await mailbox_now(begun)
     at = old.sweep_at if gone is TaskKind.SWEEP else old.renew_at
     if gone is not None and at is not None:
         await begun.services.ledger.write(mailbox(begun), Erase(Task(at, gone, "")))
+    await closed(begun)
     await begun.connect()
     assert await due(begun) == []
     await begun.sent("m-2")
-    opened = await gate(begun)
+    opened = await mailbox_now(begun)
     assert await due(begun) == [f"renew {opened.renew_at}", f"sweep {opened.sweep_at}"]
 
 
 async def test_a_pause_outlives_the_connection(begun: App) -> None:
     """Graph asked the mailbox to pause, whoever is connected to it."""
     await closed(begun, timedelta(minutes=20))
-    until = (await gate(begun)).paused_until
+    until = (await mailbox_now(begun)).paused_until
     await begun.connect()
-    assert (await gate(begun)).paused_until == until
+    assert (await mailbox_now(begun)).paused_until == until
 
 
 @pytest.mark.parametrize("kind", MAILBOX_WORK)

@@ -1,0 +1,46 @@
+"""What a job works with: one mailbox, and all that may be reached for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from shared.domain.model import Mailbox, MailboxRef
+from shared.ports import Access
+from shared.services import Services
+from shared.state.codec import Stored
+from shared.state.mailbox_rows import StoredMailbox
+
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class MailboxContext:
+    """One mailbox for the length of one job: where its rows lie, the rows as last read, the access that was opened.
+
+    `stored` is None before the first read and where the mailbox was never connected.
+    """
+
+    services: Services
+    ref: MailboxRef
+    stored: StoredMailbox | None = None
+    access: Access | None = field(default=None, repr=False)
+
+    @property
+    def mailbox(self) -> Mailbox | None:
+        """The mailbox as last read."""
+        return self.stored.value if self.stored is not None else None
+
+    async def read(self) -> Mailbox | None:
+        """Read the mailbox's rows anew. Raises StoreUnavailable."""
+        self.stored = await self.services.ledger.mailbox(self.ref)
+        return self.mailbox
+
+    async def find(self, kind: type[R], identity: str) -> Stored[R] | None:
+        """One record of the mailbox by its natural id (see `Ledger.find`)."""
+        return await self.services.ledger.find(self.ref, kind, identity)
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        return self.services.clock.now()
