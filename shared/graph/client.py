@@ -1,4 +1,4 @@
-"""Calls to Graph: built and sent through msgraph-sdk's adapter, carried by the one transport, read as raw bytes.
+"""Calls to Graph: built with msgraph-sdk's request builders, sent by the one transport, read as raw bytes.
 
 The SDK is imported at the first call, because importing it costs more than everything else together.
 """
@@ -49,7 +49,7 @@ class GraphClient:
         if self._builders is None:
             from shared.graph import sdk
 
-            self._builders = sdk.service(self.base_url)
+            self._builders = sdk.request_builders(self.base_url)
         return self._builders
 
     def message(self, graph_message_id: str) -> Any:
@@ -60,7 +60,7 @@ class GraphClient:
         """GET what a builder names; `query` by the SDK's parameter names."""
         from shared.graph import sdk
 
-        return await self.call(access, operation, sdk.get(builder, **query))
+        return await self.call(access, operation, sdk.read_request(builder, **query))
 
     async def listed(
         self, access: Access, operation: str, builder: Any, kind: type[wire.Page[T]], **query: Any
@@ -80,18 +80,18 @@ class GraphClient:
         """GET the raw bytes behind what a builder names. Raises TooLarge as soon as there are more."""
         from shared.graph import sdk
 
-        return await self.call(access, operation, sdk.get_content(builder), limit_bytes)
+        return await self.call(access, operation, sdk.content_request(builder), limit_bytes)
 
     async def call(
         self, access: Access, operation: str, info: RequestInformation, limit_bytes: int = MOST_BYTES
     ) -> bytes:
-        """One call, through the SDK's adapter. Raises what `graph_error` says."""
+        """Send one request and return the answer's body, empty where it has none. Raises what `graph_error` says.
+
+        The body is read up to `limit_bytes`; of more, UpstreamSurprise, or TooLarge where a file is read.
+        """
         from shared.graph import sdk
 
-        async def carry(request: httpx.Request) -> httpx.Response:
-            return await self._authorized(access, operation, request, limit_bytes)
-
-        return await sdk.send(self.builders, info, carry)
+        return await self._authorized(access, operation, sdk.http_request(info, self.base_url), limit_bytes)
 
     async def follow(self, access: Access, operation: str, link: str) -> bytes:
         """A next link, whole, and only on the Graph host we were configured with (E-26). Raises UpstreamSurprise."""
@@ -101,7 +101,7 @@ class GraphClient:
             request = httpx.Request("GET", link, headers={"Accept": "application/json"})
         except httpx.InvalidURL as err:
             raise UpstreamSurprise from err
-        return (await self._authorized(access, operation, request, MOST_BYTES)).content
+        return await self._authorized(access, operation, request, MOST_BYTES)
 
     async def put(self, access: Access, operation: str, url: str, content: bytes, content_range: str) -> None:
         """One piece to an upload address; never with our token, the address carries its own."""
@@ -114,7 +114,7 @@ class GraphClient:
 
     async def _authorized(
         self, access: Access, operation: str, request: httpx.Request, limit_bytes: int
-    ) -> httpx.Response:
+    ) -> bytes:
         """Try; after a 401 fetch another token, as its challenge asks, and try once more."""
         request.headers["Prefer"] = IMMUTABLE_IDS
         token = await access.token()
@@ -125,7 +125,7 @@ class GraphClient:
             token = await access.token(rejected=token, claims=claims)
             request.headers["Authorization"] = f"Bearer {token}"
             answer = await self._once(access, operation, request, limit_bytes)
-        return _accepted(operation, answer)
+        return _accepted(operation, answer).content
 
     async def _once(
         self, access: Access, operation: str, request: httpx.Request, limit_bytes: int

@@ -1,59 +1,38 @@
-"""The only file that imports msgraph-sdk, and therefore imported at the first call, not before.
+"""Requests to Graph as values, built with msgraph-sdk's request builders. Nothing in here sends.
 
-Of the SDK its request builders are used, and its adapter with three parts taken out: its transport and retries (one
-retry policy, ours; and its own would send a mail twice), its authentication, and its models (parsing them costs five
-times the rest of a call, and importing them a second). Bodies are written by msgspec from plain values.
+The only file that imports msgraph-sdk, and therefore imported at the first call, not before. Of the SDK only the
+request builders are used: not its transport and retries (one retry policy, ours; its own would send a mail twice), not
+its authentication, not its models (parsing them costs five times the rest of a call, and importing them a second).
+Bodies are written by msgspec from plain values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import msgspec
-from kiota_abstractions.authentication import AnonymousAuthenticationProvider
 from kiota_abstractions.base_request_configuration import RequestConfiguration
-from kiota_abstractions.request_information import RequestInformation
-from kiota_abstractions.request_option import RequestOption
-from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph.graph_service_client import GraphServiceClient
 
-# What the SDK writes for /me, and replaces in a middleware that is not used here.
+if TYPE_CHECKING:
+    from kiota_abstractions.request_information import RequestInformation
+
+# What the SDK writes for /me, and replaces in a middleware that is not used here (`GraphRequestAdapter`).
 ME_TOKEN: Final = "/users/me-token-to-replace"  # noqa: S105 - no secret
+# The path parameter that every URL template begins with; the SDK's adapter sets it (`HttpxRequestAdapter`).
+BASE_ADDRESS: Final = "baseurl"
 EXPRESSIONS: Final = "{?"
-
-Carry = Callable[[httpx.Request], Awaitable[httpx.Response]]
-
-
-class Errand(RequestOption):  # type: ignore[misc] # the SDK's types are not followed, see pyproject.toml
-    """Who carries this request; rides along with it through the adapter."""
-
-    def __init__(self, carry: Carry) -> None:
-        self.carry = carry
-
-    @staticmethod
-    def get_key() -> str:
-        """Its name among a request's options."""
-        return "postbraid.errand"
-
-
-class _NoNetwork(httpx.AsyncBaseTransport):
-    """The adapter insists on a client; nothing goes through it, and it loads no certificates."""
-
-    async def handle_async_request(self, request: httpx.Request) -> NoReturn:
-        """Never."""
-        raise httpx.UnsupportedProtocol("not a way out", request=request)
 
 
 class _JsonWriter:
-    """What the SDK's `to_post_request_information` writes a body with."""
+    """What the SDK's `to_post_request_information` and `to_patch_request_information` write a body with."""
 
     def __init__(self) -> None:
         self._content = b""
 
     def write_object_value(self, _key: str | None, value: Any) -> None:
-        """A plain value instead of one of the SDK's models."""
+        """Take a plain value instead of one of the SDK's models."""
         self._content = msgspec.json.encode(value)
 
     def get_serialized_content(self) -> bytes:
@@ -69,65 +48,49 @@ class _JsonWriters:
         return _JsonWriter()
 
 
-class Adapter(GraphRequestAdapter):  # type: ignore[misc] # as above
-    """msgraph-sdk's adapter, sending through whoever the request's errand names."""
+class _Adapter:
+    """The part of the SDK's `RequestAdapter` that request builders use: an address and a writer of bodies."""
 
     def __init__(self, base_url: str) -> None:
-        super().__init__(AnonymousAuthenticationProvider(), httpx.AsyncClient(transport=_NoNetwork()))
         self.base_url = base_url
 
-    def get_serialization_writer_factory(self) -> Any:
+    def get_serialization_writer_factory(self) -> _JsonWriters:
         """Bodies are plain values."""
         return _JsonWriters()
 
-    async def get_http_response_message(
-        self,
-        request_info: RequestInformation,
-        parent_span: Any,  # noqa: ARG002 - the SDK's
-        claims: str = "",  # noqa: ARG002 - the SDK's way of a second try
-    ) -> httpx.Response:
-        """Hand the request over; the errand authenticates it, and raises for every answer but a good one."""
-        errand = request_info.request_options[Errand.get_key()]
-        assert isinstance(errand, Errand)  # noqa: S101 - put there by `send`
-        self.set_base_url_for_request_information(request_info)
-        return await errand.carry(_native(request_info))
+    def enable_backing_store(self, _factory: Any) -> None:
+        """Do nothing: only the SDK's models have one."""
 
 
-def _native(info: RequestInformation) -> httpx.Request:
-    method = info.http_method.value if info.http_method else "GET"
-    content = info.content if isinstance(info.content, bytes) else b""
-    request = httpx.Request(
-        method, info.url.replace(ME_TOKEN, "/me", 1), headers=info.request_headers, content=content
-    )
-    if method == "POST" and not content:
-        request.headers["Content-Length"] = "0"  # "message: send" asks for it
-    return request
-
-
-def service(base_url: str) -> GraphServiceClient:
+def request_builders(base_url: str) -> GraphServiceClient:
     """The tree of request builders below a Graph address."""
-    return GraphServiceClient(request_adapter=Adapter(base_url))
+    return GraphServiceClient(request_adapter=_Adapter(base_url))
 
 
-def get(builder: Any, **query: Any) -> RequestInformation:
+def read_request(builder: Any, **query: Any) -> RequestInformation:
     """A GET of what a builder names, with `$select` and the like by the SDK's parameter names."""
     parameters = getattr(builder, f"{type(builder).__name__}GetQueryParameters")(**query) if query else None
-    info: RequestInformation = builder.to_get_request_information(
-        RequestConfiguration(query_parameters=parameters)
-    )
-    return info
+    return builder.to_get_request_information(RequestConfiguration(query_parameters=parameters))
 
 
-def get_content(builder: Any) -> RequestInformation:
+def content_request(builder: Any) -> RequestInformation:
     """A GET of the raw bytes behind an item (`/$value`, which the SDK has no builder for on attachments)."""
-    info = get(builder)
+    info = read_request(builder)
     info.url_template = f"{builder.url_template.partition(EXPRESSIONS)[0]}/$value"
     info.headers.clear()
     return info
 
 
-async def send(client: GraphServiceClient, info: RequestInformation, carry: Carry) -> bytes:
-    """Through the adapter and back as raw bytes; empty where the answer has no body."""
-    info.add_request_options([Errand(carry)])
-    content: Any = await client.request_adapter.send_primitive_async(info, "bytes", {})
-    return content if isinstance(content, bytes) else b""
+def http_request(info: RequestInformation, base_url: str) -> httpx.Request:
+    """The HTTP request that was built, below that Graph address.
+
+    A POST without a body says `Content-Length: 0` (Microsoft Graph, "message: send").
+    """
+    info.path_parameters[BASE_ADDRESS] = base_url
+    method, content = info.http_method.value, info.content or b""
+    request = httpx.Request(
+        method, info.url.replace(ME_TOKEN, "/me", 1), headers=info.request_headers, content=content
+    )
+    if method == "POST" and not content:
+        request.headers["Content-Length"] = "0"
+    return request
