@@ -62,10 +62,10 @@ class GraphClient:
 
         return await self.call(access, operation, sdk.read_request(builder, **query))
 
-    async def listed(
+    async def get_all(
         self, access: Access, operation: str, builder: Any, kind: type[wire.Page[T]], **query: Any
     ) -> list[T]:
-        """Every page of a list. Raises UpstreamSurprise when it goes in circles or does not end (E-26)."""
+        """GET every page of a list. Raises UpstreamSurprise when it goes in circles or does not end (E-26)."""
         page = decoded(await self.get(access, operation, builder, **query), kind)
         found, followed = list(page.value), set[str]()
         while page.next_link:
@@ -76,7 +76,7 @@ class GraphClient:
             found += page.value
         return found
 
-    async def content(self, access: Access, operation: str, builder: Any, limit_bytes: int) -> bytes:
+    async def get_content(self, access: Access, operation: str, builder: Any, limit_bytes: int) -> bytes:
         """GET the raw bytes behind what a builder names. Raises TooLarge as soon as there are more."""
         from shared.graph import sdk
 
@@ -91,43 +91,45 @@ class GraphClient:
         """
         from shared.graph import sdk
 
-        return await self._authorized(access, operation, sdk.http_request(info, self.base_url), limit_bytes)
+        return await self._send_authorized(
+            access, operation, sdk.http_request(info, self.base_url), limit_bytes
+        )
 
     async def follow(self, access: Access, operation: str, link: str) -> bytes:
-        """A next link, whole, and only on the Graph host we were configured with (E-26). Raises UpstreamSurprise."""
+        """GET a next link, whole, and only on the configured Graph host (E-26). Raises UpstreamSurprise."""
         if not same_origin(link, self.base_url):
             raise UpstreamSurprise
         try:
             request = httpx.Request("GET", link, headers={"Accept": "application/json"})
         except httpx.InvalidURL as err:
             raise UpstreamSurprise from err
-        return await self._authorized(access, operation, request, MOST_BYTES)
+        return await self._send_authorized(access, operation, request, MOST_BYTES)
 
     async def put(self, access: Access, operation: str, url: str, content: bytes, content_range: str) -> None:
-        """One piece to an upload address; never with our token, the address carries its own."""
+        """Send one piece to an upload address; never with our token, the address carries its own."""
         headers = {"Content-Type": "application/octet-stream", "Content-Range": content_range}
         try:
             request = httpx.Request("PUT", url, headers=headers, content=content)
         except httpx.InvalidURL as err:
             raise UpstreamSurprise from err
-        _accepted(operation, await self._once(access, operation, request, MOST_BYTES))
+        _accepted(operation, await self._send_once(access, operation, request, MOST_BYTES))
 
-    async def _authorized(
+    async def _send_authorized(
         self, access: Access, operation: str, request: httpx.Request, limit_bytes: int
     ) -> bytes:
-        """Try; after a 401 fetch another token, as its challenge asks, and try once more."""
+        """Send with a token; after a 401 fetch another, as its challenge asks, and send once more."""
         request.headers["Prefer"] = IMMUTABLE_IDS
         token = await access.token()
         request.headers["Authorization"] = f"Bearer {token}"
-        answer = await self._once(access, operation, request, limit_bytes)
+        answer = await self._send_once(access, operation, request, limit_bytes)
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             claims = challenged_claims(answer.headers.get("www-authenticate", ""))
             token = await access.token(rejected=token, claims=claims)
             request.headers["Authorization"] = f"Bearer {token}"
-            answer = await self._once(access, operation, request, limit_bytes)
+            answer = await self._send_once(access, operation, request, limit_bytes)
         return _accepted(operation, answer).content
 
-    async def _once(
+    async def _send_once(
         self, access: Access, operation: str, request: httpx.Request, limit_bytes: int
     ) -> httpx.Response:
         async with self._limit(access.mailbox_id):

@@ -104,7 +104,7 @@ class GraphMail:
 
     async def _listed(self, access: Access, builder: Any, select: list[str]) -> list[wire.Attachment]:
         page = wire.Page[wire.Attachment]
-        return await self._client.listed(access, "files", builder, page, select=select)
+        return await self._client.get_all(access, "files", builder, page, select=select)
 
     async def _with_content_id(self, access: Access, graph_message_id: str, file: RemoteFile) -> RemoteFile:
         """An inline file whose Content-ID the list left out is looked at by itself, which brings its content too."""
@@ -122,7 +122,7 @@ class GraphMail:
     ) -> bytes:
         """The bytes of one file; reading ends at the first byte too many."""
         builder = self._client.message(graph_message_id).attachments.by_attachment_id(remote_id)
-        content = await self._client.content(access, "file_content", builder, limit_bytes)
+        content = await self._client.get_content(access, "file_content", builder, limit_bytes)
         if len(content) > limit_bytes:
             raise TooLarge
         return content
@@ -205,7 +205,7 @@ class GraphMail:
 
     async def _found(self, access: Access, operation: str, wanted: str) -> tuple[Located, ...]:
         """No `$orderby`: with a filter on other properties Graph refuses it."""
-        found = await self._client.listed(
+        found = await self._client.get_all(
             access,
             operation,
             self._client.builders.me.messages,

@@ -95,7 +95,7 @@ async def unsubscribe(client: GraphClient, access: Access, subscription_id: str)
 async def subscriptions(client: GraphClient, access: Access) -> tuple[Subscription, ...]:
     """All of this app and user."""
     builder = client.builders.subscriptions
-    found = await client.listed(access, "subscriptions", builder, wire.Page[wire.Subscription])
+    found = await client.get_all(access, "subscriptions", builder, wire.Page[wire.Subscription])
     return tuple(mapping.graph_to_subscription(one) for one in found)
 
 
