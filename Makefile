@@ -50,7 +50,7 @@ test: setup browser ## Everything: fast, contract, sim, host, story, simulate, e
 fast: setup ## Unit and function tests: no sockets, about a minute
 	@$(STEP) "Fast tests" scripts/pytest_folders.sh tests/unit tests/functions
 
-contract: setup ## Every port against its twin in memory and against Azurite
+contract: setup ## The stores in memory and on Azurite, the Graph adapter on the simulator
 	@$(STEP) "Contract tests" scripts/pytest_folders.sh tests/contract
 
 sim: setup ## Tests of the Microsoft 365 simulator and of the demo CRM

@@ -28,7 +28,7 @@ from shared.state.ledger import Ledger
 from shared.state.sessions import Sessions
 from shared.state.subscription_trail import SubscriptionTrail
 from shared.state.tenants import Tenants
-from shared.storage.stores import Address, Stores, open_stores
+from shared.storage.stores import Stores, open_stores
 from shared.telemetry import Counters, set_up_logging
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
     from shared.transport import Transport
 
     parts = parts or Parts()
-    stores = parts.stores or open_stores(_storage(settings), parts.counters)
+    stores = parts.stores or _stores(settings, parts.counters)
     transport = Transport(ca_file=_ca(settings), inner=parts.http, observe=parts.counters)
     due = DueIndex(stores.tables, parts.clock)
     tenants = Tenants(stores.tables, parts.clock)
@@ -127,15 +127,15 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
     return parts.wrap(built) if parts.wrap else built
 
 
-def _storage(settings: Settings) -> Address:
+def _stores(settings: Settings, observe: Counters) -> Stores:
     if settings.data_storage is not None:
-        return Address(connection_string=settings.data_storage.reveal())
-    return Address(
-        None,
-        settings.data_table_uri,
-        settings.data_queue_uri,
-        settings.data_blob_uri,
-        settings.azure_client_id,
+        return open_stores(connection_string=settings.data_storage.reveal(), observe=observe)
+    return open_stores(
+        table_uri=settings.data_table_uri,
+        queue_uri=settings.data_queue_uri,
+        blob_uri=settings.data_blob_uri,
+        client_id=settings.azure_client_id,
+        observe=observe,
     )
 
 

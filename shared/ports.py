@@ -1,4 +1,4 @@
-"""Everything outside, as the use cases see it: small Protocols, each with an in-memory twin or a simulator.
+"""Everything outside, as the use cases see it: small Protocols; in tests in-memory stores or simulators fulfil them.
 
 Errors are those of `shared.domain.errors`; no port lets a status number or a library's exception through.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import sys
 import traceback
@@ -109,8 +108,3 @@ def log_unexpected(error: Exception, instance: str | None = None) -> None:
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
     log.error("unexpected", error=type(error).__name__, where=where, instance=instance)
-
-
-def keyed_hash(key: str, value: str) -> str:
-    """How an address or a mailbox appears in a log: recognisable, not readable."""
-    return hashlib.blake2b(value.encode(), key=key.encode()[:64], digest_size=8).hexdigest()

@@ -31,7 +31,7 @@ from shared.domain.model import (
     Whereabouts,
 )
 from shared.state import keys
-from shared.storage.memory import MemoryTables
+from shared.storage.testing import MemoryTables
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 TENANT = "ten_northwind"
@@ -44,6 +44,11 @@ ANN, BEA, CAL = "ann@northwind.example", "bea@fabrikam.example", "cal@contoso.ex
 def later(**span: float) -> datetime:
     """A time after NOW: `later(minutes=5)`."""
     return NOW + timedelta(**span)
+
+
+def bucket_end(bucket: int) -> datetime:
+    """When a bucket of the table Due is over."""
+    return datetime.fromtimestamp((bucket + 1) * keys.BUCKET.total_seconds(), UTC)
 
 
 @dataclass(slots=True)

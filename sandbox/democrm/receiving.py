@@ -1,4 +1,4 @@
-"""The webhook endpoint and its twin for a CRM that was down: the list of events since a cursor."""
+"""How events arrive: the webhook endpoint and, after the CRM was down, the list of events since a cursor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queues as the host needs them: a small protocol, Azure Storage behind it, and a twin in memory."""
+"""Queues as the host needs them: a small protocol, and its forms on Azure Storage and in memory."""
 
 from __future__ import annotations
 

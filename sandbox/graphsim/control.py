@@ -231,7 +231,7 @@ def set_knobs(world: World, _request: Request, body: dict[str, Any]) -> Any:
     """Turn switches."""
     for name, value in body.items():
         world.knobs.set(name, value)
-    world.ids.case_twins = world.knobs.text("ids_differ_by_case") == "yes"
+    world.ids.differ_by_case = world.knobs.text("ids_differ_by_case") == "yes"
     return {"knobs": world.knobs.all()}
 
 

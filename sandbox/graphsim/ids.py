@@ -29,14 +29,14 @@ def looks_like_id(text: str) -> bool:
 class IdMaker:
     """All ids of one simulator, from one seed.
 
-    `case_twins`: of each kind of item, every second id differs from the one before only in the case of a letter, as
+    `differ_by_case`: of each kind of item, every second id differs from the one before only in the case of a letter, as
     happens with Exchange's counting base64 ids.
     """
 
     seed: int
-    case_twins: bool = True
+    differ_by_case: bool = True
     _random: random.Random = field(init=False)
-    _twins: dict[str, str] = field(default_factory=dict)
+    _held: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -62,10 +62,10 @@ class IdMaker:
         return f"{prefix}{mailbox_part}{self._tail(prefix + mailbox_part)}A="
 
     def _tail(self, kind: str) -> str:
-        if self.case_twins and (twin := self._twins.pop(kind, "")):
-            return twin
+        if self.differ_by_case and (held := self._held.pop(kind, "")):
+            return held
         tail = self.opaque("", 12) + self._random.choice("abcdefghijklmnopqrstuvwxyz")
-        self._twins[kind] = tail[:-1] + tail[-1].upper()
+        self._held[kind] = tail[:-1] + tail[-1].upper()
         return tail
 
     def change_key(self) -> str:

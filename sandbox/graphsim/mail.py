@@ -120,22 +120,22 @@ def delete(world: World, mailbox: Mailbox, message: Message) -> None:
 
 def duplicate(world: World, mailbox: Mailbox, message: Message, folder: Folder) -> Message:
     """A copy in another folder, with ids of its own."""
-    twin = copy.deepcopy(message)
-    twin.immutable_id = world.ids.item(id_forms.IMMUTABLE, mailbox.id_part)
-    twin.ordinary_id = world.ids.item(id_forms.ORDINARY, mailbox.id_part)
-    twin.folder_id = folder.folder_id
-    twin.created_at = twin.modified_at = world.now()
-    twin.change_key = world.ids.change_key()
-    twin.attachments = [renewed(world, mailbox, a) for a in message.attachments]
-    place(world, mailbox, twin)
-    return twin
+    copied = copy.deepcopy(message)
+    copied.immutable_id = world.ids.item(id_forms.IMMUTABLE, mailbox.id_part)
+    copied.ordinary_id = world.ids.item(id_forms.ORDINARY, mailbox.id_part)
+    copied.folder_id = folder.folder_id
+    copied.created_at = copied.modified_at = world.now()
+    copied.change_key = world.ids.change_key()
+    copied.attachments = [renewed(world, mailbox, a) for a in message.attachments]
+    place(world, mailbox, copied)
+    return copied
 
 
 def renewed(world: World, mailbox: Mailbox, attachment: Attachment) -> Attachment:
     """The same attachment for another message, under a new id."""
-    twin = copy.copy(attachment)
-    twin.attachment_id = world.ids.item(id_forms.ATTACHMENT, mailbox.id_part)
-    return twin
+    copied = copy.copy(attachment)
+    copied.attachment_id = world.ids.item(id_forms.ATTACHMENT, mailbox.id_part)
+    return copied
 
 
 def new_attachment(

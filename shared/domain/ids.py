@@ -13,7 +13,6 @@ from typing import Final
 from shared.hashing import digest
 
 _MESSAGE_ID: Final = re.compile(r"<[^<>\s]+>")
-_MAILBOX_ID: Final = re.compile(r"mbx_[a-z2-7]{26}")
 _LOCATED: Final = re.compile(r"(?P<kind>msg|thr|fil|evt)_(?P<mailbox>[a-z2-7]{26})_(?P<rest>[a-z2-7]{26})")
 
 
@@ -56,11 +55,6 @@ def mailbox_of(located_id: str, kind: str) -> str | None:
     """The mailbox that a message or thread id names, or None when it is no such id of ours."""
     match = _LOCATED.fullmatch(located_id)
     return f"mbx_{match['mailbox']}" if match and match["kind"] == kind else None
-
-
-def is_mailbox_id(text: str) -> bool:
-    """Whether this has the form of our mailbox ids."""
-    return _MAILBOX_ID.fullmatch(text) is not None
 
 
 def message_ids(header: str | None) -> tuple[str, ...]:

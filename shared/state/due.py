@@ -19,7 +19,6 @@ from shared.storage.api import TableStore
 
 WORK_TIMER: Final = "work"
 RENEWAL_TIMER: Final = "renewals"
-TIMERS: Final = (WORK_TIMER, RENEWAL_TIMER)
 GRACE: Final = timedelta(minutes=2)
 _REMEMBERED: Final = 10_000
 

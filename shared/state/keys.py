@@ -153,11 +153,6 @@ def bucket_of(at: datetime) -> int:
     return int(at.timestamp() // BUCKET.total_seconds())
 
 
-def bucket_end(bucket: int) -> datetime:
-    """When a bucket is over."""
-    return datetime.fromtimestamp((bucket + 1) * BUCKET.total_seconds(), UTC)
-
-
 def due_partition(timer: str, bucket: int, shard: int) -> str:
     """Where the mailboxes with work due in a bucket are noted."""
     return f"{timer}|{bucket:012d}|{shard:02d}"

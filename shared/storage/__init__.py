@@ -1,4 +1,5 @@
-"""The storage account: tables, blobs and queues behind small protocols (`api`), with twins in memory.
+"""The storage account: tables, blobs and queues behind small protocols (`api`), with Azure's clients behind them.
 
-Nothing here knows what is stored; keys and records are made in `shared.state`.
+`testing` holds in-memory stores that fulfil the same protocols. Nothing here knows what is stored; keys and records
+are made in `shared.state`.
 """

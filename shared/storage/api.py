@@ -1,4 +1,4 @@
-"""What a storage account can do, as small protocols that Azure's clients and the twins in memory both fulfil.
+"""What a storage account can do, as small protocols that Azure's clients and the in-memory stores both fulfil.
 
 Errors of every method:
     StoreUnavailable    no answer, or "busy": nothing was written (it has `retry_after_seconds` where the store said so)
@@ -10,7 +10,7 @@ Errors of every method:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -53,15 +53,6 @@ class Replace:
 
 
 @dataclass(frozen=True, slots=True)
-class Merge:
-    """Some columns of a row, if it is still as read; None does not remove a column."""
-
-    row: str
-    values: Mapping[str, Value]
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
 class Delete:
     """A row to take away; it must be there, and unchanged when an ETag is given."""
 
@@ -77,7 +68,7 @@ class Upsert:
     values: Mapping[str, Value]
 
 
-Op = Insert | Replace | Merge | Delete | Upsert
+Op = Insert | Replace | Delete | Upsert
 
 
 class TableStore(Protocol):
@@ -149,11 +140,10 @@ class TableStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A blob with its bytes; metadata names are lower case."""
+    """A blob with its bytes."""
 
     data: bytes
     content_type: str
-    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,19 +163,9 @@ class BlobStore(Protocol):
         ...
 
     async def put(
-        self,
-        container: str,
-        name: str,
-        data: bytes,
-        content_type: str,
-        metadata: Mapping[str, str] | None = None,
-        *,
-        overwrite: bool = False,
+        self, container: str, name: str, data: bytes, content_type: str, *, overwrite: bool = False
     ) -> None:
-        """Store a blob. Raises BlobExists unless it may be overwritten.
-
-        Metadata names are lower-case identifiers, values printable ASCII; anything else is a ValueError.
-        """
+        """Store a blob. Raises BlobExists unless it may be overwritten."""
         ...
 
     async def get(self, container: str, name: str) -> Blob | None:

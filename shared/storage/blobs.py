@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobServiceClient
 
 from shared.domain.errors import BlobExists, UpstreamSurprise
-from shared.storage import limits
 from shared.storage.api import Blob, BlobInfo, Observe
 from shared.storage.wire import answered, code_of
 
@@ -32,17 +31,9 @@ class AzureBlobs:
                     continue
 
     async def put(
-        self,
-        container: str,
-        name: str,
-        data: bytes,
-        content_type: str,
-        metadata: Mapping[str, str] | None = None,
-        *,
-        overwrite: bool = False,
+        self, container: str, name: str, data: bytes, content_type: str, *, overwrite: bool = False
     ) -> None:
         """Store a blob in one request (`open_stores` sets the client's limit for that)."""
-        limits.check_metadata(metadata or {})
         self._observe("blob", "put")
         async with answered(writes=True):
             try:
@@ -50,7 +41,6 @@ class AzureBlobs:
                     data,
                     overwrite=overwrite,
                     content_settings=ContentSettings(content_type=content_type),
-                    metadata=dict(metadata or {}),
                 )
             except ResourceExistsError as error:
                 raise BlobExists from error
@@ -65,9 +55,7 @@ class AzureBlobs:
                 _insist_on_container(error)
                 return None
             data = await download.readall()
-            found = download.properties
-            names = {key.lower(): value for key, value in (found.metadata or {}).items()}
-            return Blob(data, str(found.content_settings.content_type), names)
+            return Blob(data, str(download.properties.content_settings.content_type))
 
     async def delete(self, container: str, name: str) -> None:
         """Take a blob away; a missing one is fine."""

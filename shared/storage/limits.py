@@ -1,7 +1,7 @@
-"""The service's limits, checked before anything is sent; shared by Azure's clients and the twins in memory.
+"""The service's limits, checked before anything is sent; Azure's clients and the in-memory stores use them.
 
-Sources: Azure Storage, "Understanding the Table service data model" (keys, properties, sizes), "Performing entity
-group transactions" and "Naming and referencing containers, blobs, and metadata".
+Sources: Azure Storage, "Understanding the Table service data model" (keys, properties, sizes) and "Performing entity
+group transactions".
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ TRANSACTION_BYTES = 4 * 1024 * 1024
 _FORBIDDEN_IN_KEY = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SYSTEM_COLUMNS = frozenset({"PartitionKey", "RowKey", "Timestamp"})
-_METADATA_NAME = re.compile(r"[a-z_][a-z0-9_]*")
-_METADATA_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _OLDEST = datetime(1601, 1, 1, tzinfo=UTC)
 _LARGEST_INT = 2**63
 
@@ -117,11 +115,3 @@ def _wire_bytes(value: Value) -> int:
             return len(value) * 4 // 3 + 4
         case _:
             return 30
-
-
-def check_metadata(metadata: Mapping[str, str]) -> None:
-    """Refuse metadata that would not come back as it went: it travels as HTTP headers. ValueError."""
-    for name, value in metadata.items():
-        if not _METADATA_NAME.fullmatch(name) or not _METADATA_VALUE.fullmatch(value):
-            message = f"blob metadata {name!r} does not travel as a header"
-            raise ValueError(message)

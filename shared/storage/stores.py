@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from shared.storage.api import BlobStore, Observe, QueueStore, TableStore, observe_nothing
 
@@ -13,46 +13,6 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
 ONE_REQUEST_BYTES = 64 * 1024 * 1024
-
-
-class StorageAddress(Protocol):
-    """How the storage account is reached: a connection string (Azurite), or three addresses and an identity."""
-
-    @property
-    def connection_string(self) -> str | None:
-        """A whole connection string; when set, the rest is not looked at."""
-        ...
-
-    @property
-    def table_uri(self) -> str | None:
-        """The https address of the table service."""
-        ...
-
-    @property
-    def queue_uri(self) -> str | None:
-        """The https address of the queue service."""
-        ...
-
-    @property
-    def blob_uri(self) -> str | None:
-        """The https address of the blob service."""
-        ...
-
-    @property
-    def client_id(self) -> str | None:
-        """The user-assigned identity to sign in with; None for the system-assigned one."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A `StorageAddress` written down."""
-
-    connection_string: str | None = None
-    table_uri: str | None = None
-    queue_uri: str | None = None
-    blob_uri: str | None = None
-    client_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,63 +52,76 @@ class _Late:
 
 
 def open_stores(
-    address: StorageAddress,
+    *,
+    connection_string: str | None = None,
+    table_uri: str | None = None,
+    queue_uri: str | None = None,
+    blob_uri: str | None = None,
+    client_id: str | None = None,
     observe: Observe = observe_nothing,
     credential: AsyncTokenCredential | None = None,
 ) -> Stores:
-    """Stores over that account. Nothing is loaded, made or sent before the first use of each, inside its loop.
+    """Stores over one account. Nothing is loaded, made or sent before the first use of each, inside its loop.
 
-    The SDKs repeat nothing: retries are decided in one place, above. `credential` replaces the managed identity
-    (the operator's own sign-in, in commands). Raises ValueError for an address that lacks something.
+    The account is reached by a whole `connection_string` (Azurite), and then the addresses are not looked at; or by the
+    https addresses of its three services. Those are asked with the managed identity `client_id` (None: the one that the
+    system assigned), or with `credential` instead. `observe` is told of each request. The SDKs repeat nothing: retries
+    are decided in one place, above. Raises ValueError when there is no connection string and an address is missing.
     """
-    if not address.connection_string:
-        if not (address.table_uri and address.queue_uri and address.blob_uri):
+    if not connection_string:
+        if not (table_uri and queue_uri and blob_uri):
             message = "the storage account needs a connection string, or table, queue and blob addresses"
             raise ValueError(message)
-        credential = credential or _Identity(address.client_id)
+        credential = credential or _Identity(client_id)
     return Stores(
-        cast("TableStore", _Late(lambda: _tables(address, credential, observe))),
-        cast("BlobStore", _Late(lambda: _blobs(address, credential, observe))),
-        cast("QueueStore", _Late(lambda: _queues(address, credential, observe))),
+        cast("TableStore", _Late(lambda: _tables(connection_string, table_uri, credential, observe))),
+        cast("BlobStore", _Late(lambda: _blobs(connection_string, blob_uri, credential, observe))),
+        cast("QueueStore", _Late(lambda: _queues(connection_string, queue_uri, credential, observe))),
         credential,
     )
 
 
-def _tables(address: StorageAddress, credential: AsyncTokenCredential | None, observe: Observe) -> TableStore:
+def _tables(
+    connection_string: str | None, uri: str | None, credential: AsyncTokenCredential | None, observe: Observe
+) -> TableStore:
     from azure.data.tables.aio import TableServiceClient
 
     from shared.storage.tables import AzureTables
 
-    if address.connection_string:
-        service = TableServiceClient.from_connection_string(address.connection_string, **_options())
+    if connection_string:
+        service = TableServiceClient.from_connection_string(connection_string, **_options())
     else:
-        service = TableServiceClient(address.table_uri or "", credential=credential, **_options())
+        service = TableServiceClient(uri or "", credential=credential, **_options())
     return AzureTables(service, observe)
 
 
-def _blobs(address: StorageAddress, credential: AsyncTokenCredential | None, observe: Observe) -> BlobStore:
+def _blobs(
+    connection_string: str | None, uri: str | None, credential: AsyncTokenCredential | None, observe: Observe
+) -> BlobStore:
     from azure.storage.blob.aio import BlobServiceClient
 
     from shared.storage.blobs import AzureBlobs
 
     # Our files are at most some megabytes: one request up, one down, no blocks.
     options = _options(max_single_put_size=ONE_REQUEST_BYTES, max_single_get_size=ONE_REQUEST_BYTES)
-    if address.connection_string:
-        service = BlobServiceClient.from_connection_string(address.connection_string, **options)
+    if connection_string:
+        service = BlobServiceClient.from_connection_string(connection_string, **options)
     else:
-        service = BlobServiceClient(address.blob_uri or "", credential=credential, **options)
+        service = BlobServiceClient(uri or "", credential=credential, **options)
     return AzureBlobs(service, observe)
 
 
-def _queues(address: StorageAddress, credential: AsyncTokenCredential | None, observe: Observe) -> QueueStore:
+def _queues(
+    connection_string: str | None, uri: str | None, credential: AsyncTokenCredential | None, observe: Observe
+) -> QueueStore:
     from azure.storage.queue.aio import QueueServiceClient
 
     from shared.storage.queues import AzureQueues
 
-    if address.connection_string:
-        service = QueueServiceClient.from_connection_string(address.connection_string, **_options())
+    if connection_string:
+        service = QueueServiceClient.from_connection_string(connection_string, **_options())
     else:
-        service = QueueServiceClient(address.queue_uri or "", credential=credential, **_options())
+        service = QueueServiceClient(uri or "", credential=credential, **_options())
     return AzureQueues(service, observe)
 
 

@@ -13,7 +13,7 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.domain.errors import RowChanged, RowExists, RowMissing, UpstreamSurprise
 from shared.storage import limits
-from shared.storage.api import Delete, Insert, Merge, Observe, Op, Replace, Row, Upsert, Value
+from shared.storage.api import Delete, Insert, Observe, Op, Replace, Row, Upsert, Value
 from shared.storage.wire import answered, code_of
 
 PAGE = 1000
@@ -220,12 +220,6 @@ def _operation(partition: str, op: Op) -> tuple[str, dict[str, Any], dict[str, A
                 "update",
                 _entity(partition, op.row, op.values),
                 {"mode": UpdateMode.REPLACE, **_unchanged(op.etag)},
-            )
-        case Merge():
-            return (
-                "update",
-                _entity(partition, op.row, op.values),
-                {"mode": UpdateMode.MERGE, **_unchanged(op.etag)},
             )
         case Upsert():
             return "upsert", _entity(partition, op.row, op.values), {"mode": UpdateMode.REPLACE}

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 
 from shared.domain.errors import TooLarge
 
-# "Put Message": 64 KiB in the queue, which base64 fills with 48 KiB; 7 days of life unless told otherwise.
+# "Put Message": 64 KiB in the queue, which base64 fills with 48 KiB; 7 days of delay at most.
 MESSAGE_BYTES = 48 * 1024
 LONGEST_DELAY_SECONDS = 7 * 24 * 3600
-DEFAULT_LIFE_SECONDS = 7 * 24 * 3600
 MESSAGES_AT_ONCE = 32
 
 

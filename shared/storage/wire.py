@@ -37,7 +37,6 @@ SERVER_ERROR = 500
 TOO_LARGE_CODES = frozenset(
     {
         "EntityTooLarge",
-        "MetadataTooLarge",
         "PropertyValueTooLarge",
         "RequestBodyTooLarge",
         "TooManyProperties",

@@ -16,8 +16,8 @@ from shared.domain.errors import PostbraidError
 from shared.ops import CreatedTenant
 from shared.services import Services
 from shared.state import keys
-from shared.storage.memory import Call, MemoryBlobs, MemoryQueues, MemoryTables
-from shared.storage.memory.calls import no_hook
+from shared.storage.testing import Call, MemoryBlobs, MemoryQueues, MemoryTables
+from shared.storage.testing.calls import no_hook
 from tests.builders import StillClock
 from tests.functions.answers import COOKIE, Answer, judged
 from tests.functions.fake_mail import FakeMail
@@ -31,7 +31,7 @@ BEA_ADDRESS = "bea@fabrikam.example"
 
 @dataclass(slots=True)
 class App:
-    """The app over the twins."""
+    """The app over the in-memory stores."""
 
     services: Services
     clock: StillClock

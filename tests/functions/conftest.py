@@ -1,4 +1,4 @@
-"""The app with two tenants, over fresh twins."""
+"""The app with two tenants, over fresh in-memory stores."""
 
 from __future__ import annotations
 

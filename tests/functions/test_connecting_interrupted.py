@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.domain.errors import StoreUnavailable
 from shared.state import keys
-from shared.storage.memory.calls import Call, no_hook
+from shared.storage.testing.calls import Call, no_hook
 from tests.functions.app import App
 
 

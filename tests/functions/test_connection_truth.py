@@ -24,7 +24,7 @@ from shared.domain.model import Mailbox, MailboxRef
 from shared.mailbox_context import MailboxContext
 from shared.state import keys
 from shared.storage.api import Row
-from shared.storage.memory.calls import Call, no_hook
+from shared.storage.testing.calls import Call, no_hook
 from shared.sync.mailbox.unit_of_work import change
 from tests.functions.answers import Answer, problem
 from tests.functions.app import App, send_body

@@ -16,7 +16,7 @@ from shared.domain.errors import (
     UpstreamSurprise,
 )
 from shared.state import keys
-from shared.storage.memory.calls import Call, no_hook
+from shared.storage.testing.calls import Call, no_hook
 from tests.functions.app import App, send_body
 
 BEA = "bea@fabrikam.example"

@@ -10,7 +10,7 @@ from shared.domain.errors import GrantDead, StoreUnavailable
 from shared.domain.model import Profile, Refreshed
 from shared.ports import Access
 from shared.state import keys
-from shared.storage.memory.calls import Call, no_hook
+from shared.storage.testing.calls import Call, no_hook
 from tests.functions.app import App, send_body
 from tests.functions.fake_mail import FakeMail
 from tests.functions.fakes import FakeSignIn

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import CrmUnavailable, StoreUnavailable
-from shared.storage.memory import Call
+from shared.storage.testing import Call
 from tests.functions.answers import problem
 from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App, send_body
 

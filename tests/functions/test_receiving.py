@@ -11,7 +11,7 @@ from shared.domain.errors import StoreUnavailable
 from shared.security.client_state import ClientStateSigner
 from shared.state import keys
 from shared.state.keys import mailbox_key
-from shared.storage.memory import Call
+from shared.storage.testing import Call
 from shared.sync.queueing.jobs import Changes, decode_job
 from tests.builders import MAILBOX
 from tests.functions.answers import problem

@@ -9,7 +9,7 @@ import pytest
 from shared.domain.errors import Ambiguous, MessageRefused, ProviderUnavailable, StoreUnavailable
 from shared.domain.model import Reason
 from shared.state import keys
-from shared.storage.memory import Call
+from shared.storage.testing import Call
 from shared.sync.tasks import erase_content
 from tests.functions.answers import problem
 from tests.functions.app import App, send_body

@@ -10,7 +10,7 @@ import pytest
 
 from shared.domain.errors import OutcomeUnknown, StoreUnavailable
 from shared.state import keys
-from shared.storage.memory import Call
+from shared.storage.testing import Call
 from tests.functions.answers import problem
 from tests.functions.app import App, send_body
 

@@ -11,7 +11,7 @@ from shared.domain.model import MessageIndex, Seen, Thread
 from shared.state import keys
 from shared.state.codec import decode
 from shared.state.ledger import new
-from shared.storage.memory.calls import Call, no_hook
+from shared.storage.testing.calls import Call, no_hook
 from tests.functions.app import BEA_ADDRESS, App
 from tests.functions.test_send_ends import mailbox_of
 

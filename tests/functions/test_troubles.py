@@ -17,8 +17,8 @@ from shared.domain.errors import (
     UpstreamSurprise,
 )
 from shared.domain.model import Mailbox, MailboxRef
-from shared.storage.memory import Call
-from shared.storage.memory.calls import no_hook
+from shared.storage.testing import Call
+from shared.storage.testing.calls import no_hook
 from tests.functions.answers import problem
 from tests.functions.app import BEA_ADDRESS, App, send_body
 from tests.functions.fakes import FakeAnswer

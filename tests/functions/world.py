@@ -16,8 +16,8 @@ from shared.settings import Settings
 from shared.state import keys
 from shared.state.codec import Stored, encode
 from shared.state.tenants import KEYS_PARTITION
-from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
 from shared.storage.stores import Stores
+from shared.storage.testing import MemoryBlobs, MemoryQueues, MemoryTables
 from tests.builders import SeededRandom, StillClock
 from tests.functions.app import WEBHOOK_SECRET, App
 from tests.functions.fake_mail import FakeMail

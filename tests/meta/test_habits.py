@@ -118,3 +118,15 @@ def test_the_app_file_only_registers() -> None:
     assert imported(path) == {"azure.functions", "functions.BLUEPRINTS"}
     assert len(text.splitlines()) <= 20
     assert "fastapi" not in text.lower()
+
+
+def test_what_is_deployed_imports_nothing_that_is_left_out() -> None:
+    """No deployed file imports from a folder in .funcignore: on Azure that folder is not there."""
+    lines = (ROOT / ".funcignore").read_text(encoding="utf-8").split()
+    left_out = [line for line in lines if (ROOT / line).is_dir()]
+    assert {"sandbox", "shared/storage/testing", "tests"} <= set(left_out)
+    deployed = [path for path in CODE if not name(path).startswith(tuple(f"{one}/" for one in left_out))]
+    absent = tuple(f"{one.replace('/', '.')}." for one in left_out)
+    assert [
+        f"{name(path)} {one}" for path in deployed for one in imported(path) if f"{one}.".startswith(absent)
+    ] == []

@@ -1,7 +1,7 @@
 """The whole system in one process: product, simulator, CRM and host under a clock that stands still.
 
 Nothing here is a mock: the product runs its own functions through the development host's router and queue rules,
-the simulator and the CRM are the programs of the sandbox, all reached through ASGI; only the stores are the twins.
+the simulator and the CRM are the programs of the sandbox, all reached through ASGI; only the stores are in memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sandbox.clock import VirtualClock
 from sandbox.democrm.app import build_app
 from sandbox.democrm.crm import Config, build_crm
 from sandbox.devhost.inprocess import Host, build_host
-from sandbox.devhost.twins import TwinQueues
+from sandbox.devhost.product_queues import ProductQueues
 from sandbox.graphsim.app import Simulator, SimulatorConfig, build_simulator
 from sandbox.graphsim.config import Application
 from sandbox.graphsim.knobs import Value
@@ -30,8 +30,8 @@ from shared.ops import create_storage, create_tenant
 from shared.security.api_keys import ApiKeyring
 from shared.services import Services
 from shared.settings import Settings
-from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
 from shared.storage.stores import Stores
+from shared.storage.testing import MemoryBlobs, MemoryQueues, MemoryTables
 from tests.simulation.parts import APP, CRM, SECURE, SIM, Router, SeededRandom
 
 ROOT = Path(__file__).parents[2]
@@ -134,7 +134,7 @@ async def one_process(
         keyring, hook = ApiKeyring(settings.api_key_pepper.reveal()), f"{CRM}/webhooks/postbraid"
         tenant = await create_tenant(services, keyring, "Northwind", hook, [CRM])
         crm = build_crm(Config(tenant.api_key, tenant.webhook_secret), APP, clock, router)
-        queues = TwinQueues(stores.queues)
+        queues = ProductQueues(stores.queues)
         host = build_host(_app(), host_json=ROOT / "host.json", queues=queues, clock=clock, environ={})
         for name, app in (
             ("localhost:7444", simulator.app),

@@ -18,8 +18,8 @@ from shared.bootstrap import Parts, SystemClock, SystemRandom, build, replace_pa
 from shared.domain.errors import InvalidRequest
 from shared.services import Addresses, Services
 from shared.settings import Settings, SettingsError
-from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
 from shared.storage.stores import Stores
+from shared.storage.testing import MemoryBlobs, MemoryQueues, MemoryTables
 from shared.telemetry import Counters
 from tests.builders import NOW, SeededRandom, StillClock
 from tests.unit.security.outside import Pieces

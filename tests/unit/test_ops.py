@@ -20,8 +20,8 @@ from shared.services import Services
 from shared.settings import Settings
 from shared.state import keys
 from shared.state.tenants import webhook_secret_place
-from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
 from shared.storage.stores import Stores
+from shared.storage.testing import MemoryBlobs, MemoryQueues, MemoryTables
 from tests.builders import SeededRandom, StillClock
 from tests.unit.test_settings import HOME, LONG
 

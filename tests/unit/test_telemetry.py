@@ -17,7 +17,6 @@ from shared.telemetry import (
     QUIET,
     Counters,
     canonical_line,
-    keyed_hash,
     log,
     log_unexpected,
     only_allowed,
@@ -217,24 +216,6 @@ def test_the_list_is_applied_last() -> None:
         "event": "x",
         "tenant": "t",
     }
-
-
-def test_a_keyed_hash_recognises_without_telling() -> None:
-    """The same address is the same in all lines of a deployment, and another in the next; nobody reads it back."""
-    one = keyed_hash("k" * 32, "ann@northwind.example")
-    assert one == keyed_hash("k" * 32, "ann@northwind.example")
-    assert (
-        len(
-            {
-                one,
-                keyed_hash("l" * 32, "ann@northwind.example"),
-                keyed_hash("k" * 32, "bea@northwind.example"),
-            }
-        )
-        == 3
-    )
-    assert "ann" not in one
-    assert len(one) == 16
 
 
 def test_calls_are_counted_by_their_site() -> None:

@@ -15,8 +15,8 @@ from shared import bootstrap
 from shared.ops import create_storage
 from shared.services import Services
 from shared.settings import Settings
-from shared.storage.memory import MemoryBlobs, MemoryQueues, MemoryTables
 from shared.storage.stores import Stores
+from shared.storage.testing import MemoryBlobs, MemoryQueues, MemoryTables
 from tests.builders import StillClock
 from tests.meta.sources import ROOT
 from tests.meta.triggers import compare
@@ -54,7 +54,7 @@ def settings() -> Any:
 
 @dataclass(slots=True)
 class World:
-    """The services that the app finds, over twins, and every place of the tables that was touched."""
+    """The services that the app finds, over in-memory stores, and every place of the tables that was touched."""
 
     services: Services
     touched: list[tuple[str, ...]]

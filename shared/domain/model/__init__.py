@@ -42,7 +42,7 @@ from shared.domain.model.records import (
     Task,
     Thread,
 )
-from shared.domain.model.sends import OutboxItem, SendRequest, StagedFile, UploadedFile
+from shared.domain.model.sends import OutboxItem, SendRequest, StagedFile
 from shared.domain.model.words import (
     ConnectionStatus,
     Direction,
@@ -102,7 +102,6 @@ __all__ = [
     "TaskKind",
     "Tenant",
     "Thread",
-    "UploadedFile",
     "WebhookSecret",
     "Whereabouts",
 ]

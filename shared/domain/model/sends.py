@@ -25,15 +25,6 @@ class StagedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class UploadedFile:
-    """A file the CRM uploaded ahead of a send."""
-
-    file_id: str
-    file: StagedFile
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class SendRequest:
     """A send as the CRM asked for it, already read from JSON but not yet judged."""
 

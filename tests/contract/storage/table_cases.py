@@ -10,7 +10,7 @@ from enum import IntEnum, StrEnum
 import pytest
 
 from shared.domain.errors import RowChanged, RowExists, RowMissing, TooLarge, UpstreamSurprise
-from shared.storage.api import Delete, Insert, Merge, Op, Replace, Row, TableStore, Upsert, Value
+from shared.storage.api import Delete, Insert, Op, Replace, Row, TableStore, Upsert, Value
 
 ODD_KEYS = [
     "plain",
@@ -192,8 +192,8 @@ class TableStoreCases:
         for key in ODD_KEYS:
             etag = await store.insert(table, key, key, {"n": 1})
             etag = await store.replace(table, key, key, {"n": 2}, etag)
-            (etag,) = await store.transact(table, key, [Merge(key, {"m": 3}, etag)])
-            assert await self._values(store, table, key, key) == {"n": 2, "m": 3}, key
+            (etag,) = await store.transact(table, key, [Replace(key, {"n": 3}, etag)])
+            assert await self._values(store, table, key, key) == {"n": 3}, key
             await store.delete(table, key, key, etag)
             assert await store.get(table, key, key) is None, key
 
@@ -248,15 +248,14 @@ class TableStoreCases:
         assert len([row async for row in store.query_partitions(table)]) == 9
 
     async def test_a_transaction_does_everything(self, store: TableStore, table: str) -> None:
-        """Insert, replace, merge, upsert and delete together; the ETags given are those that stand."""
-        before = {row: await store.insert(table, "p", row, {"x": 1, "y": 1}) for row in ("b", "c", "d", "e")}
+        """Insert, replace, upsert and delete together; the ETags given are those that stand."""
+        before = {row: await store.insert(table, "p", row, {"x": 1, "y": 1}) for row in ("b", "d", "e")}
         etags = await store.transact(
             table,
             "p",
             [
                 Insert("a", {"x": 2, "none": None}),
                 Replace("b", {"x": 2}, before["b"]),
-                Merge("c", {"x": 2, "z": 2, "y": None}, before["c"]),
                 Delete("d", before["d"]),
                 Delete("e"),
                 Upsert("f", {"x": 2}),
@@ -266,20 +265,17 @@ class TableStoreCases:
         assert {key: row.values for key, row in rows.items()} == {
             "a": {"x": 2},
             "b": {"x": 2},
-            "c": {"x": 2, "y": 1, "z": 2},
             "f": {"x": 2},
         }
-        assert etags == [rows["a"].etag, rows["b"].etag, rows["c"].etag, "", "", rows["f"].etag]
+        assert etags == [rows["a"].etag, rows["b"].etag, "", "", rows["f"].etag]
 
     @pytest.mark.parametrize(
         ("failing", "error"),
         [
             (Insert("there", {"x": 9}), RowExists),
             (Replace("there", {"x": 9}, "stale"), RowChanged),
-            (Merge("there", {"x": 9}, "stale"), RowChanged),
             (Delete("there", "stale"), RowChanged),
             (Replace("missing", {"x": 9}, "stale"), RowMissing),
-            (Merge("missing", {"x": 9}, "stale"), RowMissing),
             (Delete("missing", "stale"), RowMissing),
             (Delete("missing"), RowMissing),
         ],

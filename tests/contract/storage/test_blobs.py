@@ -11,8 +11,8 @@ import pytest
 from sandbox.clock import VirtualClock
 from shared.domain.errors import BlobExists, UpstreamSurprise
 from shared.storage.api import Blob, BlobStore
-from shared.storage.memory import MemoryBlobs
-from shared.storage.stores import Address, open_stores
+from shared.storage.stores import open_stores
+from shared.storage.testing import MemoryBlobs
 
 
 class BlobStoreCases:
@@ -33,12 +33,10 @@ class BlobStoreCases:
         assert await store.get(container, "a/b") is None
 
     async def test_a_blob_comes_back_as_it_went(self, store: BlobStore, container: str) -> None:
-        """Bytes, type and metadata survive."""
+        """Bytes and type survive."""
         data = bytes(range(256)) * 10
-        await store.put(container, "a/b", data, "image/png", {"name": "x y; z=1", "sha256": "ab12"})
-        assert await store.get(container, "a/b") == Blob(
-            data, "image/png", {"name": "x y; z=1", "sha256": "ab12"}
-        )
+        await store.put(container, "a/b", data, "image/png")
+        assert await store.get(container, "a/b") == Blob(data, "image/png")
 
     async def test_an_empty_blob_comes_back(self, store: BlobStore, container: str) -> None:
         """No bytes are bytes too."""
@@ -72,10 +70,10 @@ class BlobStoreCases:
 
     async def test_a_second_put_is_refused(self, store: BlobStore, container: str) -> None:
         """What is staged under a name stays, unless the writer says that it may be overwritten."""
-        await store.put(container, "a", b"1", "text/plain", {"k": "1"})
+        await store.put(container, "a", b"1", "text/plain")
         with pytest.raises(BlobExists):
             await store.put(container, "a", b"2", "text/html")
-        assert await store.get(container, "a") == Blob(b"1", "text/plain", {"k": "1"})
+        assert await store.get(container, "a") == Blob(b"1", "text/plain")
         await store.put(container, "a", b"2", "text/html", overwrite=True)
         assert await store.get(container, "a") == Blob(b"2", "text/html")
 
@@ -103,16 +101,6 @@ class BlobStoreCases:
         assert found[0].modified_at.tzinfo is not None
         assert await store.list(container, "x") == []
 
-    @pytest.mark.parametrize(
-        ("name", "value"), [("Name", "x"), ("na-me", "x"), ("name", "ü"), ("name", " x"), ("n", "")]
-    )
-    async def test_metadata_that_would_not_travel_is_refused(
-        self, store: BlobStore, container: str, name: str, value: str
-    ) -> None:
-        """Metadata are HTTP headers: what they would change or lose is refused before it is sent."""
-        with pytest.raises(ValueError, match="metadata"):
-            await store.put(container, "a", b"", "text/plain", {name: value})
-
     async def test_a_missing_container_is_a_surprise(self, store: BlobStore) -> None:
         """A container that was never created is an error of set-up, not an absent blob."""
         for act in (
@@ -126,7 +114,7 @@ class BlobStoreCases:
 
 
 class TestMemoryBlobs(BlobStoreCases):
-    """The twin."""
+    """The in-memory store."""
 
     @pytest.fixture
     def opened(self) -> BlobStore:
@@ -149,4 +137,4 @@ class TestAzuriteBlobs(BlobStoreCases):
 
     @pytest.fixture
     def opened(self, azurite: str) -> BlobStore:
-        return open_stores(Address(connection_string=azurite)).blobs
+        return open_stores(connection_string=azurite).blobs

@@ -1,4 +1,4 @@
-"""Faults, counts and interleaving: what only the twins offer, for simulations."""
+"""Faults, counts and interleaving: what only the in-memory stores offer, for simulations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from sandbox.clock import VirtualClock
 from shared.domain.errors import OutcomeUnknown, RowChanged, StoreUnavailable
 from shared.storage.api import Insert, Replace
-from shared.storage.memory import Call, MemoryBlobs, MemoryQueues, MemoryTables
+from shared.storage.testing import Call, MemoryBlobs, MemoryQueues, MemoryTables
 
 
 async def test_a_fault_before_leaves_nothing() -> None:

@@ -8,11 +8,9 @@ import pytest
 from azure.core.credentials import AccessToken
 
 from shared.domain.errors import StoreUnavailable
-from shared.storage.stores import Address, open_stores
+from shared.storage.stores import open_stores
 
-PLACES = Address(
-    table_uri="https://127.0.0.1:1", queue_uri="https://127.0.0.1:1", blob_uri="https://127.0.0.1:1"
-)
+PLACES = dict.fromkeys(("table_uri", "queue_uri", "blob_uri"), "https://127.0.0.1:1")
 
 
 class Credential:
@@ -39,7 +37,7 @@ class Credential:
 async def test_addresses_are_reached_with_an_identity() -> None:
     """Without a connection string each service is asked with a token for storage, and none is asked twice."""
     credential = Credential()
-    stores = open_stores(PLACES, credential=credential)
+    stores = open_stores(**PLACES, credential=credential)
     for act in (
         stores.tables.get("table", "p", "r"),
         stores.queues.count("queue"),
@@ -54,11 +52,11 @@ async def test_addresses_are_reached_with_an_identity() -> None:
 
 async def test_unused_stores_close_too() -> None:
     """Stores that nobody used have nothing to let go of."""
-    await open_stores(Address(connection_string="never looked at")).close()
-    await open_stores(PLACES).close()
+    await open_stores(connection_string="never looked at").close()
+    await open_stores(**PLACES).close()
 
 
 def test_half_an_address_is_refused() -> None:
     """An account without one of its addresses is a mistake of set-up, told at once."""
     with pytest.raises(ValueError, match="table, queue and blob"):
-        open_stores(Address(table_uri="https://127.0.0.1:1"))
+        open_stores(table_uri="https://127.0.0.1:1")

@@ -12,8 +12,8 @@ from azure.storage.queue.aio import QueueClient
 from sandbox.clock import VirtualClock
 from shared.domain.errors import TooLarge, UpstreamSurprise
 from shared.storage.api import QueueStore
-from shared.storage.memory import MemoryQueues
-from shared.storage.stores import Address, open_stores
+from shared.storage.stores import open_stores
+from shared.storage.testing import MemoryQueues
 
 
 class QueueStoreCases:
@@ -153,7 +153,7 @@ class QueueStoreCases:
 
 
 class TestMemoryQueues(QueueStoreCases):
-    """The twin."""
+    """The in-memory store."""
 
     @pytest.fixture(autouse=True)
     def _clocked(self) -> None:
@@ -188,7 +188,7 @@ class TestAzuriteQueues(QueueStoreCases):
     @pytest.fixture
     def opened(self, azurite: str) -> QueueStore:
         self.connection_string = azurite
-        return open_stores(Address(connection_string=azurite)).queues
+        return open_stores(connection_string=azurite).queues
 
     async def place_raw(self, store: QueueStore, queue: str, content: str) -> None:
         async with QueueClient.from_connection_string(self.connection_string, queue) as client:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from shared.storage.api import TableStore
-from shared.storage.memory import MemoryTables
-from shared.storage.stores import Address, open_stores
+from shared.storage.stores import open_stores
+from shared.storage.testing import MemoryTables
 from tests.contract.storage.table_cases import TableStoreCases
 
 
 class TestMemoryTables(TableStoreCases):
-    """The twin."""
+    """The in-memory store."""
 
     @pytest.fixture
     def opened(self) -> TableStore:
@@ -24,4 +24,4 @@ class TestAzuriteTables(TableStoreCases):
 
     @pytest.fixture
     def opened(self, azurite: str) -> TableStore:
-        return open_stores(Address(connection_string=azurite)).tables
+        return open_stores(connection_string=azurite).tables

@@ -13,7 +13,7 @@ import pytest
 from shared.domain.errors import OutcomeUnknown, StoreUnavailable, TooLarge, UpstreamSurprise
 from shared.storage import wire
 from shared.storage.api import Delete, Insert, QueueMessage
-from shared.storage.stores import Address, Stores, open_stores
+from shared.storage.stores import Stores, open_stores
 
 DROP = b""
 SILENCE = None
@@ -60,7 +60,7 @@ async def stub(*script: bytes | None) -> AsyncIterator[tuple[Stub, Stores]]:
     told = Stub(list(script))
     server = await asyncio.start_server(told.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    stores = open_stores(_address(port))
+    stores = open_stores(connection_string=_connection_string(port))
     try:
         yield told, stores
     finally:
@@ -68,9 +68,9 @@ async def stub(*script: bytes | None) -> AsyncIterator[tuple[Stub, Stores]]:
         server.close()
 
 
-def _address(port: int) -> Address:
+def _connection_string(port: int) -> str:
     places = [f"{name}Endpoint=http://127.0.0.1:{port}/account" for name in ("Table", "Blob", "Queue")]
-    return Address(connection_string=";".join(["AccountName=account", "AccountKey=a2V5", *places]))
+    return ";".join(["AccountName=account", "AccountKey=a2V5", *places])
 
 
 Act = Callable[[Stores], Awaitable[object]]
@@ -134,7 +134,7 @@ async def test_no_connection_means_nothing_was_done(act: Act) -> None:
     """Where no connection could be made nothing was sent, writes included."""
     async with stub() as (_, stores):
         pass
-    stores = open_stores(_address(1))
+    stores = open_stores(connection_string=_connection_string(1))
     try:
         with pytest.raises(StoreUnavailable):
             await act(stores)

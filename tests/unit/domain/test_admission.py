@@ -67,7 +67,7 @@ def test_ancestors_are_bounded_and_each_is_looked_up_once(parent: str | None, re
 
 @pytest.mark.parametrize("evidence", [Evidence.IN_REPLY_TO, Evidence.REFERENCES])
 def test_a_known_ancestor_is_proof(evidence: Evidence) -> None:
-    """The tag that led there is recorded; an ancestor that did not sync counts as well (R7)."""
+    """The tag that led there is recorded; the row of an ancestor that did not sync looks the same (R7)."""
     ancestor = Ancestor(PARENT, evidence)
     assert by_ancestor(ancestor, index()) == Belongs(THREAD, evidence)
     assert by_ancestor(ancestor, None) is None

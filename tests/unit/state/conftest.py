@@ -1,4 +1,4 @@
-"""The repositories over fresh twins."""
+"""The repositories over fresh in-memory stores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.state.due import DueIndex
 from shared.state.ledger import Ledger
 from shared.state.sessions import Sessions
 from shared.state.tenants import Tenants
-from shared.storage.memory import MemoryTables
+from shared.storage.testing import MemoryTables
 from tests.builders import NamedSealer, SeededRandom, StillClock, ready_tables
 
 

@@ -9,7 +9,7 @@ import pytest
 from shared.domain.errors import OutcomeUnknown, RowChanged
 from shared.state.claims import Claims, MailboxClaim, SendClaim
 from shared.state.codec import Stored
-from shared.storage.memory import Call, MemoryTables
+from shared.storage.testing import Call, MemoryTables
 from tests.builders import KEY, MAILBOX, NOW, TENANT, THREAD
 
 ANN = MailboxClaim(TENANT, "u_ann", MAILBOX.mailbox_id, NOW)

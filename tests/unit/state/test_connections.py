@@ -9,7 +9,7 @@ from shared.domain.model import Connection, ConnectionStatus
 from shared.state import keys
 from shared.state.codec import Stored
 from shared.state.connections import Connections, OpenedTokens, mailbox_ref
-from shared.storage.memory import MemoryTables
+from shared.storage.testing import MemoryTables
 from tests.builders import MAILBOX, NOW, TENANT, connection, later
 
 ANN = (TENANT, "u_ann", "con_1")

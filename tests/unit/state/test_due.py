@@ -10,8 +10,8 @@ from shared.domain.errors import StoreUnavailable
 from shared.domain.model import MailboxRef, TaskKind
 from shared.state import keys
 from shared.state.due import RENEWAL_TIMER, WORK_TIMER, DueBucket, DueIndex, timer_of
-from shared.storage.memory import Call, MemoryTables
-from tests.builders import MAILBOX, StillClock, later, task
+from shared.storage.testing import Call, MemoryTables
+from tests.builders import MAILBOX, StillClock, bucket_end, later, task
 
 OTHER = MailboxRef("ten_other", "mbx_other")
 
@@ -148,7 +148,7 @@ async def test_a_writer_whose_clock_is_a_minute_slow_is_heard(
 ) -> None:
     """Clocks of instances differ by seconds: a note in the bucket that has just ended is still read."""
     slow = StillClock(clock.at)
-    clock.at = keys.bucket_end(keys.bucket_of(clock.at))
+    clock.at = bucket_end(keys.bucket_of(clock.at))
     slow.at = clock.forward(minutes=-1)
     clock.forward(minutes=1, seconds=30)
     await ticker.tick()

@@ -13,7 +13,7 @@ from shared.domain import model
 from shared.domain.model import ConversationLink, MailboxRef, Task, TaskKind
 from shared.state import keys, mailbox_rows
 from shared.storage import limits
-from tests.builders import MAILBOX, NOW, event, later
+from tests.builders import MAILBOX, NOW, bucket_end, event, later
 from tests.strategies import records, texts, times
 
 LEDGER_RECORDS = [
@@ -132,8 +132,9 @@ def test_fence_and_mailbox_row_are_one_range() -> None:
 def test_a_time_lies_in_its_bucket(at: datetime) -> None:
     """A bucket holds its five minutes, its end excluded."""
     bucket = keys.bucket_of(at)
-    assert keys.bucket_end(bucket) - keys.BUCKET <= at < keys.bucket_end(bucket)
-    assert keys.bucket_of(keys.bucket_end(bucket)) == bucket + 1
+    end = bucket_end(bucket)
+    assert end - keys.BUCKET <= at < end
+    assert keys.bucket_of(end) == bucket + 1
 
 
 @given(st.integers(0, 10**11), st.integers(0, 10**11))

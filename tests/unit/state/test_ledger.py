@@ -22,7 +22,7 @@ from shared.state import keys
 from shared.state.due import WORK_TIMER, DueIndex
 from shared.state.ledger import Change, Erase, Ledger, new
 from shared.state.mailbox_rows import StoredMailbox
-from shared.storage.memory import Call, MemoryTables
+from shared.storage.testing import Call, MemoryTables
 from tests.builders import (
     KEY,
     MAILBOX,

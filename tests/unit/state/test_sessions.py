@@ -23,7 +23,7 @@ from shared.state.sessions import (
     Upload,
     secret_hash,
 )
-from shared.storage.memory import Call, MemoryTables
+from shared.storage.testing import Call, MemoryTables
 from tests.builders import TENANT, StillClock, later, ready_tables
 
 USER = CrmUser("u_ann", "Ann Archer")

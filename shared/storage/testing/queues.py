@@ -10,14 +10,11 @@ from itertools import count as counter
 from shared.domain.errors import UpstreamSurprise
 from shared.ports import Clock
 from shared.storage.api import FOREVER_SECONDS, QueueMessage
-from shared.storage.memory.calls import MemoryStore
-from shared.storage.texts import (
-    DEFAULT_LIFE_SECONDS,
-    MESSAGES_AT_ONCE,
-    decode_message,
-    encode_message,
-    with_poison,
-)
+from shared.storage.testing.calls import MemoryStore
+from shared.storage.texts import MESSAGES_AT_ONCE, decode_message, encode_message, with_poison
+
+DEFAULT_LIFE_SECONDS = 7 * 24 * 3600
+"""How long a message lives that was sent without a time to live ("Put Message", Azure Queue Storage)."""
 
 
 @dataclass(slots=True)

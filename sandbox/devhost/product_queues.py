@@ -1,7 +1,7 @@
 """The product's own queues in memory, seen by the host: so that one process can hold the whole world.
 
 The host neither counts as the product nor is it disturbed by faults planned for the product: it goes around the
-twin's hooks.
+hooks of the in-memory store.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from datetime import timedelta
 
 from sandbox.devhost.queues import DAYS_KEPT, MessageGone, QueueMissing, Received
 from shared.domain.errors import UpstreamSurprise
-from shared.storage.memory import MemoryQueues
+from shared.storage.testing import MemoryQueues
 
 
 @dataclass(frozen=True, slots=True)
-class TwinQueues:
-    """A `QueueAccess` over `shared.storage.memory.MemoryQueues`."""
+class ProductQueues:
+    """A `QueueAccess` over `shared.storage.testing.MemoryQueues`."""
 
-    twin: MemoryQueues
+    store: MemoryQueues
 
     async def receive(self, queue: str, count: int, visibility_seconds: float) -> Sequence[Received]:
         """Up to `count` visible messages."""
-        hidden_until = self.twin.clock.now() + timedelta(seconds=visibility_seconds)
+        hidden_until = self.store.clock.now() + timedelta(seconds=visibility_seconds)
         try:
-            visible = self.twin._visible(queue, count)  # noqa: SLF001 - past the hooks, see above
+            visible = self.store._visible(queue, count)  # noqa: SLF001 - past the hooks, see above
         except UpstreamSurprise as error:
             raise QueueMissing(queue) from error
         received = []
         for message_id, waiting in visible:
-            taken = self.twin._take(message_id, waiting, hidden_until)  # noqa: SLF001 - as above
+            taken = self.store._take(message_id, waiting, hidden_until)  # noqa: SLF001 - as above
             expires_at = waiting.expires_at or waiting.inserted_at + timedelta(days=DAYS_KEPT)
             received.append(
                 Received(
@@ -49,27 +49,27 @@ class TwinQueues:
     async def delete(self, queue: str, message_id: str, receipt: str) -> None:
         """Finish with a received message."""
         self._check(queue, message_id, receipt)
-        del self.twin._queue(queue)[message_id]  # noqa: SLF001 - as above
+        del self.store._queue(queue)[message_id]  # noqa: SLF001 - as above
 
     async def update(self, queue: str, message_id: str, receipt: str, visibility_seconds: float) -> str:
         """Hide it for another while; the receipt stays good, for nobody else is about."""
         self._check(queue, message_id, receipt)
-        waiting = self.twin._queue(queue)[message_id]  # noqa: SLF001 - as above
-        waiting.visible_at = self.twin.clock.now() + timedelta(seconds=visibility_seconds)
+        waiting = self.store._queue(queue)[message_id]  # noqa: SLF001 - as above
+        waiting.visible_at = self.store.clock.now() + timedelta(seconds=visibility_seconds)
         return receipt
 
     async def put(self, queue: str, text: str) -> None:
         """Send a message, creating the queue when it is missing."""
         try:
-            self.twin.put_raw(queue, text)
+            self.store.put_raw(queue, text)
         except UpstreamSurprise:
-            await self.twin.ensure([queue])
-            self.twin.put_raw(queue, text)
+            await self.store.ensure([queue])
+            self.store.put_raw(queue, text)
 
     async def close(self) -> None:
         """Nothing to let go of."""
 
     def _check(self, queue: str, message_id: str, receipt: str) -> None:
-        waiting = self.twin._alive(queue).get(message_id)  # noqa: SLF001 - as above
+        waiting = self.store._alive(queue).get(message_id)  # noqa: SLF001 - as above
         if waiting is None or waiting.receipt != receipt:
             raise MessageGone(message_id)

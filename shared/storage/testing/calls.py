@@ -1,4 +1,4 @@
-"""What the twins have in common: every call is counted, and may be disturbed before and after it commits."""
+"""What the in-memory stores have in common: every call is counted, and may be disturbed before and after it commits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def no_hook(_: Call) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class MemoryStore:
-    """A twin's outside; `observe`, `before` and `after` may be exchanged at any time."""
+    """The base of the in-memory stores; `observe`, `before` and `after` may be exchanged at any time."""
 
     observe: Observe = observe_nothing
     before: Hook = no_hook

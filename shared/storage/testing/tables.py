@@ -10,8 +10,8 @@ from itertools import count as counter
 
 from shared.domain.errors import RowChanged, RowExists, RowMissing, UpstreamSurprise
 from shared.storage import limits
-from shared.storage.api import Delete, Insert, Merge, Op, Replace, Row, Upsert, Value
-from shared.storage.memory.calls import MemoryStore
+from shared.storage.api import Delete, Insert, Op, Replace, Row, Upsert, Value
+from shared.storage.testing.calls import MemoryStore
 
 
 @dataclass(slots=True)
@@ -123,8 +123,6 @@ class MemoryTables(MemoryStore):
             _remove(stored, op.row)
             return ""
         present = {name: _stored(value) for name, value in op.values.items() if value is not None}
-        if isinstance(op, Merge):
-            present = {**stored.rows[op.row].values, **present}
         if op.row not in stored.rows:
             insort(stored.order, op.row, key=_ordinal)
         etag = f"W/\"datetime'memory-{next(self._numbers)}'\""
@@ -146,7 +144,7 @@ def _refuse(current: Row | None, op: Op) -> None:
         case Insert():
             if current is not None:
                 raise RowExists(op.row)
-        case Replace() | Merge() | Delete():
+        case Replace() | Delete():
             if current is None:
                 raise RowMissing(op.row)
             if op.etag not in {None, current.etag}:

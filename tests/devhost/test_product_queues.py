@@ -6,8 +6,8 @@ import azure.functions as func
 
 from sandbox.clock import VirtualClock
 from sandbox.devhost.inprocess import build_host
-from sandbox.devhost.twins import TwinQueues
-from shared.storage.memory import MemoryQueues
+from sandbox.devhost.product_queues import ProductQueues
+from shared.storage.testing import MemoryQueues
 from tests.devhost.apps import anonymous_app, ask
 
 
@@ -29,7 +29,7 @@ async def test_product_and_host_share_their_queues() -> None:
         "version": "2.0",
         "extensions": {"queues": {"maxDequeueCount": 2, "visibilityTimeout": "00:00:30"}},
     }
-    host = build_host(app, host_json=config, queues=TwinQueues(store), clock=clock, environ={})
+    host = build_host(app, host_json=config, queues=ProductQueues(store), clock=clock, environ={})
     await store.put("jobs", "good")
     await store.put("jobs", "bad")
     await store.put("jobs", "later", delay_seconds=30)
@@ -57,5 +57,5 @@ async def test_an_output_reaches_the_product() -> None:
         out.set("hello")
         return func.HttpResponse("")
 
-    await ask(build_host(app, queues=TwinQueues(store), environ={}), "GET", "/api/it")
+    await ask(build_host(app, queues=ProductQueues(store), environ={}), "GET", "/api/it")
     assert await store.peek("jobs") == ["hello"]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.domain.errors import BlobExists, UpstreamSurprise
 from shared.ports import Clock
-from shared.storage import limits
 from shared.storage.api import Blob, BlobInfo
-from shared.storage.memory.calls import MemoryStore
+from shared.storage.testing.calls import MemoryStore
 
 
 @dataclass(slots=True)
@@ -27,29 +26,20 @@ class MemoryBlobs(MemoryStore):
                 self._containers.setdefault(container, {})
 
     async def put(
-        self,
-        container: str,
-        name: str,
-        data: bytes,
-        content_type: str,
-        metadata: Mapping[str, str] | None = None,
-        *,
-        overwrite: bool = False,
+        self, container: str, name: str, data: bytes, content_type: str, *, overwrite: bool = False
     ) -> None:
         """Store a blob."""
-        limits.check_metadata(metadata or {})
         async with self.called("blob", "put", container, name, writes=True):
             blobs = self._container(container)
             if name in blobs and not overwrite:
                 raise BlobExists
-            blobs[name] = (Blob(bytes(data), content_type, dict(metadata or {})), self.clock.now())
+            blobs[name] = (Blob(bytes(data), content_type), self.clock.now())
 
     async def get(self, container: str, name: str) -> Blob | None:
         """A whole blob, or None."""
         async with self.called("blob", "get", container, name, writes=False):
-            if (found := self._container(container).get(name)) is None:
-                return None
-            return replace(found[0], metadata=dict(found[0].metadata))
+            found = self._container(container).get(name)
+            return found and found[0]
 
     async def delete(self, container: str, name: str) -> None:
         """Take a blob away; a missing one is fine."""
