@@ -19,7 +19,7 @@ from shared.domain.model import Tenant
 from shared.problem import UNEXPECTED, problem_for
 from shared.services import Services
 from shared.state.sessions import Session
-from shared.sync.connect.open_session import session_of
+from shared.sync.connect.open_session import find_session
 from shared.telemetry import canonical_line, log_unexpected, new_instance
 
 KIB: Final = 1024
@@ -51,7 +51,7 @@ def public(policy: str, limit_bytes: int = 16 * KIB) -> Callable[[Answering], An
             check_length(req, limit_bytes)
             return await handler(req)
 
-        return _bounded(handler, policy, call)
+        return _answer_problems(handler, policy, call)
 
     return decorate
 
@@ -63,11 +63,11 @@ def tenant_key(
 
     def decorate(handler: Callable[[func.HttpRequest, Caller], Awaitable[func.HttpResponse]]) -> Answering:
         async def call(req: func.HttpRequest) -> func.HttpResponse:
-            caller = await _caller(services(), req.headers.get("authorization"), scope)
+            caller = await _find_caller(services(), req.headers.get("authorization"), scope)
             check_length(req, limit_bytes)
             return await handler(req, caller)
 
-        return _bounded(handler, f"tenant_key:{scope}", call)
+        return _answer_problems(handler, f"tenant_key:{scope}", call)
 
     return decorate
 
@@ -80,13 +80,13 @@ def session(
     async def call(req: func.HttpRequest) -> func.HttpResponse:
         check_length(req, 16 * KIB)
         scheme, _, token = (req.headers.get("authorization") or "").partition(" ")
-        found = await session_of(services(), token if scheme == "Bearer" else None)
+        found = await find_session(services(), token if scheme == "Bearer" else None)
         return await handler(req, found)
 
-    return _bounded(handler, "session", call)
+    return _answer_problems(handler, "session", call)
 
 
-def _bounded(handler: Callable[..., Any], policy: str, call: Answering) -> Answering:
+def _answer_problems(handler: Callable[..., Any], policy: str, call: Answering) -> Answering:
     """Turn errors into problems and write one canonical line; the worker sees a function of `req` alone."""
 
     async def answering(req: func.HttpRequest) -> func.HttpResponse:
@@ -117,7 +117,7 @@ def check_length(req: func.HttpRequest, limit_bytes: int) -> None:
         raise BodyTooLarge(f"The body may have at most {limit_bytes} bytes.")
 
 
-async def _caller(s: Services, header: str | None, scope: str) -> Caller:
+async def _find_caller(s: Services, header: str | None, scope: str) -> Caller:
     """The tenant comes from the credential, never from path or body (A-3)."""
     parsed = s.api_keys.parse(header)
     key = await s.tenants.key(parsed[0]) if parsed else None

@@ -41,7 +41,7 @@ from shared.json_reader import read_json
 from shared.state.sessions import Session
 from shared.sync.connect import confirm_connection as confirming
 from shared.sync.connect import open_session as opening
-from shared.sync.connect.show_connection import frame_origins
+from shared.sync.connect.show_connection import find_frame_origins
 from shared.sync.connect.show_connection import show_connection as show_one_connection
 from shared.sync.connect.sign_in import finish_sign_in, start_sign_in
 
@@ -87,7 +87,7 @@ def _user_id(text: str) -> str:
 @public("open")
 async def show_settings_page(req: func.HttpRequest) -> func.HttpResponse:
     """The settings page: no data until its link's token is exchanged. Only registered origins may frame it (W-4)."""
-    origins = await frame_origins(services(), req.params.get("tenant"))
+    origins = await find_frame_origins(services(), req.params.get("tenant"))
     return page(template("settings.html"), FRAMED + (" ".join(origins) or "'none'"))
 
 
@@ -175,7 +175,7 @@ async def finish_oauth(req: func.HttpRequest) -> func.HttpResponse:
 async def show_confirm_page(req: func.HttpRequest) -> func.HttpResponse:
     """Ask whether to connect mailbox X to CRM user Y of Z (O-7)."""
     try:
-        question = await confirming.question_for(services(), _cookie_of(req))
+        question = await confirming.read_question(services(), _cookie_of(req))
     except PostbraidError as err:
         return _outcome(err)
     warning = (

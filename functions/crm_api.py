@@ -132,24 +132,24 @@ def canonical_hash(body: bytes) -> str:
 
 
 def _people(addresses: list[AddressIn]) -> tuple[Address, ...]:
-    return tuple(Address(one.address, one.name) for one in addresses)
+    return tuple(Address(address.address, address.name) for address in addresses)
 
 
-def _attachment(number: int, one: AttachmentIn) -> tuple[str, Any]:
+def _attachment(number: int, given: AttachmentIn) -> tuple[str, Any]:
     pointer = f"/attachments/{number}"
-    if one.file_id is not None and one.content_base64 is None and one.url is None:
-        return "file", one.file_id
-    if one.content_base64 is not None and one.name and one.url is None and one.file_id is None:
-        return "inline", (one.name, one.content_type or "", _decoded(one.content_base64, pointer))
-    if one.url is not None and one.name and one.content_base64 is None and one.file_id is None:
-        return "link", (one.url, one.name)
+    if given.file_id is not None and given.content_base64 is None and given.url is None:
+        return "file", given.file_id
+    if given.content_base64 is not None and given.name and given.url is None and given.file_id is None:
+        return "inline", (given.name, given.content_type or "", _content_of(given.content_base64, pointer))
+    if given.url is not None and given.name and given.content_base64 is None and given.file_id is None:
+        return "link", (given.url, given.name)
     raise InvalidRequest(
         "An attachment is a file_id, or name and content_base64, or name and url.",
         (FieldError(pointer, "exactly one of file_id, content_base64, url"),),
     )
 
 
-def _decoded(text: str, pointer: str) -> bytes:
+def _content_of(text: str, pointer: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as err:
@@ -174,6 +174,9 @@ def file_name(header: str | None) -> str:
 
 def content_disposition(name: str) -> str:
     """RFC 6266, with an ASCII fallback for old clients."""
-    plain = "".join(one if one.isascii() and one.isprintable() and one not in '"\\' else "_" for one in name)
+    plain = "".join(
+        letter if letter.isascii() and letter.isprintable() and letter not in '"\\' else "_"
+        for letter in name
+    )
     encoded = "".join(f"%{byte:02X}" for byte in name.encode())
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"

@@ -38,14 +38,14 @@ def _receive(name: str, req: func.HttpRequest, changes: func.Out[List[str]]) -> 
     """Handshake, or judge each item by its clientState without any I/O; the host writes the queue before it answers."""
     with canonical_line(name) as line:
         try:
-            response = _judged(req, changes, line)
+            response = _answer(req, changes, line)
         except PostbraidError as err:
             response = problem(err, line)
         line["status"] = response.status_code
         return response
 
 
-def _judged(
+def _answer(
     req: func.HttpRequest, changes: func.Out[list[str]], line: dict[str, object]
 ) -> func.HttpResponse:
     s = services()

@@ -120,8 +120,8 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
         sign_in=_sign_in(settings, transport, parts.clock),
         crm=GenericCrm(transport, guard),
         fetcher=GuardedFetcher(transport, guard),
-        client_states=ClientStateSigner([one.reveal() for one in settings.client_state_keys]),
-        file_links=LinkSigner([one.reveal() for one in settings.link_signing_keys]),
+        client_states=ClientStateSigner([key.reveal() for key in settings.client_state_keys]),
+        file_links=LinkSigner([key.reveal() for key in settings.link_signing_keys]),
         api_keys=ApiKeyring(settings.api_key_pepper.reveal()),
     )
     return parts.wrap(built) if parts.wrap else built
@@ -161,7 +161,7 @@ def _own_hosts(settings: Settings) -> list[str]:
         settings.data_queue_uri,
         settings.data_blob_uri,
     )
-    return [host for one in addresses if one and (host := urlsplit(one).hostname)]
+    return [host for address in addresses if address and (host := urlsplit(address).hostname)]
 
 
 def _sign_in(settings: Settings, transport: Transport, clock: Clock) -> EntraSignIn:
@@ -188,7 +188,7 @@ def replace_parts(**parts: Any) -> None:
     if _built:
         msg = "the services are built already"
         raise RuntimeError(msg)
-    known = {one.name for one in fields(Parts)}
+    known = {part.name for part in fields(Parts)}
     for name, value in parts.items():
         if name not in known:
             msg = f"there is no part {name}"

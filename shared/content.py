@@ -183,7 +183,7 @@ def html_to_text(text: str) -> str:
 def text_to_html(text: str) -> str:
     """Plain text as HTML: paragraphs at empty lines, breaks at the others."""
     paragraphs = re.split(r"\n\s*\n", _CONTROLS.sub("", text.replace("\r\n", "\n")))
-    return "".join(f"<p>{html.escape(one).replace(chr(10), '<br>')}</p>" for one in paragraphs)
+    return "".join(f"<p>{html.escape(paragraph).replace(chr(10), '<br>')}</p>" for paragraph in paragraphs)
 
 
 def snippet(text: str) -> str:
@@ -193,8 +193,8 @@ def snippet(text: str) -> str:
 
 def find_cids(text: str) -> frozenset[str]:
     """The Content-IDs that the HTML shows. RFC 2392: in a URL they are percent-encoded, though few programs do so."""
-    written = [html.unescape(one) for one in _CID.findall(text)]
-    return frozenset(written) | frozenset(unquote(one) for one in written)
+    written = [html.unescape(cid) for cid in _CID.findall(text)]
+    return frozenset(written) | frozenset(unquote(cid) for cid in written)
 
 
 def prepend_html(own: str, quoted: str) -> str:

@@ -99,5 +99,5 @@ def _invalid(message: str) -> InvalidRequest:
     detail = message[: found.start()] if found else message
     path = found["path"] if found else ""
     steps = [name or number or "-" for name, number in _STEP.findall(path)]
-    pointer = "".join(f"/{one.replace('~', '~0').replace('/', '~1')}" for one in steps)
+    pointer = "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)
     return InvalidRequest("The request does not have the expected shape.", (FieldError(pointer, detail),))

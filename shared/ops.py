@@ -111,13 +111,15 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("rotate-webhook-secret", help="make a new webhook secret; both sign for a while"),
     ]
     opened = commands.add_parser("open-endpoint", help="call an endpoint again that was off after a 410")
-    for one in (*rotated, opened):
-        one.add_argument("tenant", help="its id: ten_…")
-    for one in rotated:
-        hours = f"how long the present one stays good; {OVERLAP_HOURS} without"
-        one.add_argument("--overlap-hours", type=_hours, default=timedelta(hours=OVERLAP_HOURS), help=hours)
-    for one in (tenant, *rotated, opened):
-        one.add_argument("--json", action="store_true", help="print JSON")
+    for command in (*rotated, opened):
+        command.add_argument("tenant", help="its id: ten_…")
+    for command in rotated:
+        hours = f"how long the present command stays good; {OVERLAP_HOURS} without"
+        command.add_argument(
+            "--overlap-hours", type=_hours, default=timedelta(hours=OVERLAP_HOURS), help=hours
+        )
+    for command in (tenant, *rotated, opened):
+        command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 
@@ -144,7 +146,7 @@ def _hours(text: str) -> timedelta:
 async def _run(settings: Settings, asked: argparse.Namespace) -> int:
     s = bootstrap.build(settings)
     try:
-        shown = await _done(s, settings, asked)
+        shown = await _carry_out(s, settings, asked)
     except InvalidRequest:
         print(f"--webhook-url: {WHERE_EVENTS_GO}", file=sys.stderr)
         return 2
@@ -164,7 +166,9 @@ async def _run(settings: Settings, asked: argparse.Namespace) -> int:
     return 0
 
 
-async def _done(s: Services, settings: Settings, asked: argparse.Namespace) -> str | Mapping[str, object]:
+async def _carry_out(
+    s: Services, settings: Settings, asked: argparse.Namespace
+) -> str | Mapping[str, object]:
     """Carry out a command; what to show of it."""
     keyring = ApiKeyring(settings.api_key_pepper.reveal())
     match asked.command:
@@ -177,7 +181,7 @@ async def _done(s: Services, settings: Settings, asked: argparse.Namespace) -> s
         case "rotate-webhook-secret":
             return {"webhook_secret": await rotate_webhook_secret(s, asked.tenant, asked.overlap_hours)}
         case "open-endpoint":
-            return {"let_go": await open_endpoint(s, asked.tenant)}
+            return {"released": await open_endpoint(s, asked.tenant)}
         case _:
             Guard(settings.local_origins).judge_form(asked.webhook_url)
             created = await create_tenant(s, keyring, asked.name, asked.webhook_url, asked.frame_origin)

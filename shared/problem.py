@@ -63,16 +63,16 @@ def problem_for(error: Exception, instance: str | None) -> tuple[int, dict[str, 
     for kind, slug, title, status in TABLE:
         if isinstance(error, kind):
             detail = TRY_AGAIN if status == UNAVAILABLE else error.detail
-            return _rendered(slug, title, status, detail, instance, error)
+            return _document(slug, title, status, detail, instance, error)
     slug, title, status = UNEXPECTED
-    return _rendered(slug, title, status, "It was noted. Try again later.", instance, error)
+    return _document(slug, title, status, "It was noted. Try again later.", instance, error)
 
 
-def _rendered(
+def _document(
     slug: str, title: str, status: int, detail: str, instance: str | None, error: Exception
 ) -> tuple[int, dict[str, str], bytes]:
     fields = (
-        [_Field(one.pointer, one.detail) for one in error.errors]
+        [_Field(fault.pointer, fault.detail) for fault in error.errors]
         if isinstance(error, errors.InvalidRequest)
         else []
     )

@@ -117,7 +117,9 @@ def _local_faults(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     if settings.sealing_key_file is None:
         faults.append("SEALING_KEY_FILE: missing")
     faults += [
-        f"LOCAL_ORIGINS: {one} is no loopback address" for one in settings.local_origins if not _loopback(one)
+        f"LOCAL_ORIGINS: {origin} is no loopback address"
+        for origin in settings.local_origins
+        if not _loopback(origin)
     ]
     return faults
 
@@ -185,15 +187,17 @@ class _Reader:
     def secrets(self, name: str) -> tuple[Secret, ...]:
         """One or two, comma separated: the first makes, both are accepted."""
         text = self.text(name)
-        values = [one.strip() for one in text.split(",") if one.strip()]
-        fit = len(values) in (1, 2) and all(len(one) >= MIN_SECRET_CHARACTERS for one in values)
+        values = [value.strip() for value in text.split(",") if value.strip()]
+        fit = len(values) in (1, 2) and all(len(value) >= MIN_SECRET_CHARACTERS for value in values)
         if text and not fit:
             self.faults.append(f"{name}: one or two of at least {MIN_SECRET_CHARACTERS} characters")
-        return tuple(Secret(one) for one in values)
+        return tuple(Secret(value) for value in values)
 
     def path(self, name: str) -> Path | None:
         value = self.optional(name)
         return Path(value) if value else None
 
     def list(self, name: str) -> tuple[str, ...]:
-        return tuple(one.strip().rstrip("/") for one in self._environ.get(name, "").split(",") if one.strip())
+        return tuple(
+            item.strip().rstrip("/") for item in self._environ.get(name, "").split(",") if item.strip()
+        )

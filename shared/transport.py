@@ -80,7 +80,7 @@ class Transport:
         self._observe(port, operation)
         self._before(port, operation, request)
         try:
-            answer = await self._carried(request, timeout_seconds, limit_bytes, stream=stream)
+            answer = await self._carry(request, timeout_seconds, limit_bytes, stream=stream)
         except (NeverSent, NoAnswer, TooMuch) as err:
             self._after(port, operation, _OUTCOMES[type(err)])
             raise
@@ -93,7 +93,7 @@ class Transport:
             await self._client.aclose()
             self._client = None
 
-    async def _carried(
+    async def _carry(
         self, request: httpx.Request, timeout_seconds: float, limit_bytes: int | None, *, stream: bool
     ) -> httpx.Response:
         connect = min(CONNECT_SECONDS, timeout_seconds)
@@ -102,7 +102,7 @@ class Transport:
         bounded = limit_bytes is not None and not stream
         try:
             async with asyncio.timeout(timeout_seconds):
-                answer = await self._opened().send(request, stream=stream or bounded)
+                answer = await self._open().send(request, stream=stream or bounded)
                 return await _read(answer, limit_bytes) if bounded and limit_bytes is not None else answer
         except (
             httpx.ConnectError,
@@ -114,7 +114,7 @@ class Transport:
         except (httpx.RequestError, TimeoutError) as err:
             raise NoAnswer from err
 
-    def _opened(self) -> httpx.AsyncClient:
+    def _open(self) -> httpx.AsyncClient:
         """The client, made in the loop that uses it; no proxy from the environment, no redirects (C-4)."""
         if self._client is None:
             verify: ssl.SSLContext | bool = True

@@ -32,7 +32,7 @@ def comparable_address(address: str) -> str:
 
 def is_address(text: str) -> bool:
     """Whether this is one plain address that may be a recipient."""
-    if len(text) > MAX_ADDRESS_CHARACTERS or any(not one.isprintable() for one in text):
+    if len(text) > MAX_ADDRESS_CHARACTERS or any(not letter.isprintable() for letter in text):
         return False
     local, at, domain = text.rpartition("@")
     if not at or len(local.encode()) > MAX_LOCAL_OCTETS or _LOCAL.fullmatch(local) is None:
@@ -60,7 +60,7 @@ def _bad(name: str, people: Sequence[Address]) -> Iterator[FieldError]:
     for number, person in enumerate(people):
         if not is_address(person.address):
             yield FieldError(f"/{name}/{number}/address", "not an email address")
-        if any(unicodedata.category(one) in _CONTROLS or one in _TURNING for one in person.name):
+        if any(unicodedata.category(letter) in _CONTROLS or letter in _TURNING for letter in person.name):
             yield FieldError(f"/{name}/{number}/name", "no line breaks or other controls")
 
 

@@ -58,12 +58,12 @@ def by_conversation(mailbox: Mailbox, people: People, candidates: tuple[Thread, 
     Two threads may share a conversation_id: one that syncs wins over one that was stopped, then the one with the most
     known people, then the newer.
     """
-    own = {comparable_address(one) for one in mailbox.own_addresses}
-    present = {comparable_address(one.address) for one in people.everyone()} - own
+    own = {comparable_address(address) for address in mailbox.own_addresses}
+    present = {comparable_address(person.address) for person in people.everyone()} - own
     ranked = [
         (
             thread_is_active(thread, mailbox),
-            len(present & {comparable_address(one) for one in thread.participants}),
+            len(present & {comparable_address(address) for address in thread.participants}),
             thread.active_from,
             thread.thread_id,
         )

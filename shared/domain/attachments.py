@@ -91,7 +91,11 @@ def clean_name(raw: str) -> str:
 
     NFC, no controls, no paths, no tricks with direction, no dots or spaces at the ends, no name of a device.
     """
-    shown = (one for one in raw if unicodedata.category(one)[0] != "C" and one not in BIDI_AND_ZERO_WIDTH)
+    shown = (
+        letter
+        for letter in raw
+        if unicodedata.category(letter)[0] != "C" and letter not in BIDI_AND_ZERO_WIDTH
+    )
     text = unicodedata.normalize("NFC", "".join(shown))
     text = text.replace("\\", "/").rsplit("/", 1)[-1].rstrip(". ")
     stem, _, extension = text.rpartition(".") if "." in text else (text, "", "")
@@ -136,7 +140,7 @@ def judge_inbound(files: Sequence[RemoteFile], html_cids: frozenset[str]) -> Inb
     omitted: list[tuple[RemoteFile, str]] = []
     blocking: list[tuple[RemoteFile, Reason]] = []
     for file in files:
-        verdict = judge_metadata(file, shown_inline=_shown(file, html_cids))
+        verdict = judge_metadata(file, shown_inline=_is_shown(file, html_cids))
         if isinstance(verdict, Reason):
             blocking.append((file, verdict))
         elif verdict is None:
@@ -171,7 +175,7 @@ def _never_counts(file: RemoteFile) -> bool:
     return declared in NEVER_COUNT_TYPES or named in NEVER_COUNT_NAMES or named.endswith(".ics")
 
 
-def _shown(file: RemoteFile, html_cids: frozenset[str]) -> bool:
+def _is_shown(file: RemoteFile, html_cids: frozenset[str]) -> bool:
     """Shown by the HTML; where Graph tells no Content-ID, an inline file of a mail with pictures is taken for one."""
     if not file.inline:
         return False

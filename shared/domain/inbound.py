@@ -114,7 +114,7 @@ def is_copy(outline: Outline, index: MessageIndex | None) -> bool:
 
 def direction_of(sender: Address | None, mailbox: Mailbox) -> Direction:
     """The user's own mail is outbound as the CRM sees it; everybody else's is inbound."""
-    own = {comparable_address(one) for one in mailbox.own_addresses}
+    own = {comparable_address(address) for address in mailbox.own_addresses}
     return Direction.OUTBOUND if sender and comparable_address(sender.address) in own else Direction.INBOUND
 
 
@@ -145,7 +145,7 @@ def when_unknown(
 
 
 def when_missing(looks: int, now: datetime) -> Wait | Skip:
-    """A 404 is looked at three times over ten minutes; then the mail has vanished, and the sweep has the last word."""
+    """A 404 is looked at three times over ten minutes; then it has vanished; a sweep that lists it looks anew."""
     if looks < len(VANISHED_TRIES_SECONDS):
         return Wait(now + timedelta(seconds=VANISHED_TRIES_SECONDS[looks]), counts=1)
     return Skip(Reason.VANISHED)

@@ -91,7 +91,7 @@ class TellUnknown:
 def next_step(
     item: OutboxItem, mailbox: Mailbox | None, now: datetime
 ) -> Nothing | Later | Build | Ask | Fail | Tidy | TellUnknown | StopLooking:
-    """What a worker that was rung for this send does first."""
+    """What a worker does first that takes this send up."""
     if item.lease_until is not None and item.lease_until > now:
         return Nothing()
     if item.phase.final:
@@ -139,12 +139,12 @@ def by_whereabouts(
 
     `by_id` is the recorded draft id looked up (None: 404), `by_key` everything that carries K or has its Message-ID.
     """
-    sent = [one for one in (by_id, *by_key) if one and one.whereabouts is Whereabouts.SENT]
+    sent = [located for located in (by_id, *by_key) if located and located.whereabouts is Whereabouts.SENT]
     if sent:
         return Confirm(sent[0])
     if by_id is not None:
         return _by_id(item, by_id.whereabouts, now)
-    deleted = [one for one in by_key if _is_the_recorded_draft(item, one)]
+    deleted = [located for located in by_key if _is_the_recorded_draft(item, located)]
     if deleted:
         return Fail(Reason.CANCELLED_IN_MAILBOX)
     return _keep_asking(item, now)
@@ -166,11 +166,11 @@ def _by_id(
     return _keep_asking(item, now)
 
 
-def _is_the_recorded_draft(item: OutboxItem, one: Located) -> bool:
+def _is_the_recorded_draft(item: OutboxItem, located: Located) -> bool:
     return (
-        one.whereabouts is Whereabouts.DELETED_DRAFT
+        located.whereabouts is Whereabouts.DELETED_DRAFT
         and item.draft_internet_message_id is not None
-        and one.outline.internet_message_id == item.draft_internet_message_id
+        and located.outline.internet_message_id == item.draft_internet_message_id
     )
 
 
@@ -228,15 +228,21 @@ def tidy_at(item: OutboxItem, now: datetime) -> datetime | None:
     return now + TIDY_AFTER if item.build > 1 or own else None
 
 
-def is_left_over(item: OutboxItem, one: Located) -> bool:
+def is_left_over(item: OutboxItem, located: Located) -> bool:
     """Whether this is a draft of ours that nobody needs: never one without K, never the one that was to be sent.
 
     The recorded draft of a send that Microsoft refused is left over too: the CRM was told that it failed.
     """
-    if one.whereabouts is not Whereabouts.DRAFT or not one.outline.is_draft or one.outline.key != item.key:
+    if (
+        located.whereabouts is not Whereabouts.DRAFT
+        or not located.outline.is_draft
+        or located.outline.key != item.key
+    ):
         return False
     refused = item.phase is Phase.FAILED and item.reason not in KEEPS_ITS_DRAFT
-    return refused or not is_its_draft(item, one.outline.graph_message_id, one.outline.internet_message_id)
+    return refused or not is_its_draft(
+        item, located.outline.graph_message_id, located.outline.internet_message_id
+    )
 
 
 def may_turn_out_sent(item: OutboxItem) -> bool:

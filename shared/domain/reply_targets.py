@@ -26,7 +26,7 @@ def wait_until(
     if not waited_for:
         return None
     soon = now + WAIT_FOR_EARLIER
-    probes = [one.due_at for one in waited_for if one.due_at is not None]
+    probes = [send.due_at for send in waited_for if send.due_at is not None]
     return max(soon, min(probes)) if grant_dead and probes else soon
 
 
@@ -34,12 +34,12 @@ def _waited_for(reply: OutboxItem, thread: Thread | None, others: Iterable[Outbo
     if thread is not None and thread.newest_graph_message_id is not None:
         return []
     return [
-        one
-        for one in others
-        if one.phase in ON_ITS_WAY
-        and one.thread_id == reply.thread_id
-        and one.generation == reply.generation
-        and (one.created_at, one.key) < (reply.created_at, reply.key)
+        send
+        for send in others
+        if send.phase in ON_ITS_WAY
+        and send.thread_id == reply.thread_id
+        and send.generation == reply.generation
+        and (send.created_at, send.key) < (reply.created_at, reply.key)
     ]
 
 
@@ -50,10 +50,10 @@ def moved_original(thread: Thread, found: Iterable[Located]) -> str | None:
     conversation, which no move changes.
     """
     same = (
-        one.outline.graph_message_id
-        for one in found
-        if one.whereabouts is Whereabouts.SENT
-        and one.outline.internet_message_id == thread.newest_internet_message_id
-        and one.outline.conversation_id in thread.conversation_ids
+        located.outline.graph_message_id
+        for located in found
+        if located.whereabouts is Whereabouts.SENT
+        and located.outline.internet_message_id == thread.newest_internet_message_id
+        and located.outline.conversation_id in thread.conversation_ids
     )
     return next(same, None)

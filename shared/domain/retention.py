@@ -29,7 +29,7 @@ def next_look(now: datetime, kept: datetime | None, youngest: datetime | None) -
 
     `kept`: until when that is; `youngest`: when the first event was recorded that is too young to be over.
     """
-    ends = [one for one in (kept, youngest + KEPT_ONCE_TOLD if youngest else None) if one is not None]
+    ends = [end for end in (kept, youngest + KEPT_ONCE_TOLD if youngest else None) if end is not None]
     return max(now + LOOK_EVERY, min(ends, default=now + KEPT_ONCE_TOLD))
 
 

@@ -31,7 +31,7 @@ UPLOAD_HOSTS: Final = (
 
 async def attach(client: GraphClient, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
     """Attach one file, first by the way that its size suggests. Raises what both ways raise."""
-    ways = (_by_post, _by_session)
+    ways = (_post, _upload)
     first, second = ways if len(file.content) < POST_BELOW_BYTES else ways[::-1]
     try:
         await first(client, access, graph_message_id, file)
@@ -41,13 +41,13 @@ async def attach(client: GraphClient, access: Access, graph_message_id: str, fil
         await second(client, access, graph_message_id, file)
 
 
-async def _by_post(client: GraphClient, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
+async def _post(client: GraphClient, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
     attachments = client.message(graph_message_id).attachments
     request = attachments.to_post_request_information(mapping.file_to_graph(file))
     await client.call(access, "attach", request)
 
 
-async def _by_session(client: GraphClient, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
+async def _upload(client: GraphClient, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
     builder = client.message(graph_message_id).attachments.create_upload_session
     request = builder.to_post_request_information({"AttachmentItem": mapping.file_to_upload(file)})
     url = decoded(await client.call(access, "attach", request), wire.UploadSession).upload_url
@@ -66,7 +66,7 @@ def pieces(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 def may_upload_to(url: str, base_url: str) -> bool:
     """The upload address may lie on Graph's own host or on Outlook's, and nowhere else."""
-    return any(same_origin(url, one) for one in (base_url, *(f"https://{host}" for host in UPLOAD_HOSTS)))
+    return any(same_origin(url, base) for base in (base_url, *(f"https://{host}" for host in UPLOAD_HOSTS)))
 
 
 def fit_inside(content: DraftContent, limit_bytes: int) -> bool:
@@ -74,9 +74,10 @@ def fit_inside(content: DraftContent, limit_bytes: int) -> bool:
 
     A letter of text may take six bytes in JSON, and a file four for every three.
     """
-    files = sum(-(-len(one.content) // 3) * 4 + 6 * len(one.name) + 400 for one in content.files)
+    files = sum(-(-len(file.content) // 3) * 4 + 6 * len(file.name) + 400 for file in content.files)
     people = sum(
-        6 * (len(one.address) + len(one.name)) + 100 for one in (*content.to, *content.cc, *content.bcc)
+        6 * (len(person.address) + len(person.name)) + 100
+        for person in (*content.to, *content.cc, *content.bcc)
     )
     text = len(msgspec.json.encode((content.subject, content.html)))
     return files + people + text + 1_000 <= limit_bytes

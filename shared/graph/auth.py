@@ -77,7 +77,7 @@ class EntraSignIn:
             return flow
 
         try:
-            flow = await self._with_app(start, None)
+            flow = await self._run_with_app(start, None)
         except UpstreamSurprise as err:
             raise SignInFailed("operator_error") from err
         return str(flow["auth_uri"]), flow
@@ -94,7 +94,7 @@ class EntraSignIn:
                 raise SignInFailed("identity_unproven") from None  # MSAL looked at the nonce, and quotes it
 
         try:
-            result = await self._with_app(exchange, cache)
+            result = await self._run_with_app(exchange, cache)
         except UpstreamSurprise as err:
             raise SignInFailed("operator_error") from err
         if "access_token" not in result:
@@ -102,7 +102,9 @@ class EntraSignIn:
         claims = result.get("id_token_claims") or {}
         self._judge_claims(claims, str(flow.get("nonce", "")), response.get("iss"))
         granted = tuple(str(result.get("scope", "")).split())
-        missing = {scope.lower() for scope in SCOPES} - {one.rpartition("/")[2].lower() for one in granted}
+        missing = {scope.lower() for scope in SCOPES} - {
+            scope_name.rpartition("/")[2].lower() for scope_name in granted
+        }
         if missing:
             raise SignInFailed("scopes_missing")
         return Grant(
@@ -160,7 +162,7 @@ class EntraSignIn:
             )
             return result
 
-        result = await self._with_app(renew, held) or {"error": "invalid_grant"}
+        result = await self._run_with_app(renew, held) or {"error": "invalid_grant"}
         if "access_token" in result:
             return Refreshed(held.serialize(), str(result["access_token"]), self._until(result))
         if result.get("error") in DEAD:
@@ -170,7 +172,7 @@ class EntraSignIn:
     def _until(self, result: Mapping[str, Any]) -> datetime:
         return self._clock.now() + timedelta(seconds=float(result.get("expires_in", 0)))
 
-    async def _with_app(self, use: Callable[[Any], Any], cache: Any) -> Any:
+    async def _run_with_app(self, use: Callable[[Any], Any], cache: Any) -> Any:
         """Run MSAL in a thread with a limit on its time.
 
         Raises ProviderUnavailable, Throttled; UpstreamSurprise for what MSAL itself refuses: a wrong authority, a bad
@@ -228,7 +230,7 @@ def _judge_response(flow: Mapping[str, Any], response: Mapping[str, str]) -> Non
 
 def _numbers(result: Mapping[str, Any]) -> set[int]:
     codes = result.get("error_codes")
-    return {one for one in codes if isinstance(one, int)} if isinstance(codes, list) else set()
+    return {code for code in codes if isinstance(code, int)} if isinstance(codes, list) else set()
 
 
 def _unavailable(result: Mapping[str, Any]) -> ProviderUnavailable:

@@ -112,7 +112,7 @@ class GraphClient:
             request = httpx.Request("PUT", url, headers=headers, content=content)
         except httpx.InvalidURL as err:
             raise UpstreamSurprise from err
-        _accepted(operation, await self._send_once(access, operation, request, MOST_BYTES))
+        _checked(operation, await self._send_once(access, operation, request, MOST_BYTES))
 
     async def _send_authorized(
         self, access: Access, operation: str, request: httpx.Request, limit_bytes: int
@@ -127,7 +127,7 @@ class GraphClient:
             token = await access.token(rejected=token, claims=claims)
             request.headers["Authorization"] = f"Bearer {token}"
             answer = await self._send_once(access, operation, request, limit_bytes)
-        return _accepted(operation, answer).content
+        return _checked(operation, answer).content
 
     async def _send_once(
         self, access: Access, operation: str, request: httpx.Request, limit_bytes: int
@@ -152,7 +152,7 @@ class GraphClient:
         return limit
 
 
-def _accepted(operation: str, answer: httpx.Response) -> httpx.Response:
+def _checked(operation: str, answer: httpx.Response) -> httpx.Response:
     if answer.is_success:
         return answer
     codes, message = read_error(answer.content)

@@ -136,7 +136,7 @@ def read_error(body: bytes) -> tuple[tuple[str, ...], str]:
         codes.append(inner.get("code"))
         inner = inner.get("innerError") or inner.get("innererror")
     text = outer.message if isinstance(outer.message, str) else ""
-    return tuple(one for one in codes if isinstance(one, str) and one), text
+    return tuple(code for code in codes if isinstance(code, str) and code), text
 
 
 def graph_error(

@@ -24,7 +24,7 @@ from shared.graph import wire
 
 def graph_to_outline(message: wire.Message) -> Outline:
     """Ids and tags. In-Reply-To may name several; the first is the parent (RFC 5322, 3.6.4)."""
-    tags = {one.id.lower(): one.value or "" for one in message.single_value_extended_properties or ()}
+    tags = {tag.id.lower(): tag.value or "" for tag in message.single_value_extended_properties or ()}
     parents = message_ids(tags.get(wire.IN_REPLY_TO.lower()))
     return Outline(
         graph_message_id=message.id,
@@ -50,7 +50,7 @@ def graph_to_message(message: wire.Message) -> FetchedMessage:
     """A whole mail."""
     body = message.body or wire.Body()
     html = body.content_type.lower() == "html"
-    headers = tuple((one.name, one.value or "") for one in message.internet_message_headers or ())
+    headers = tuple((header.name, header.value or "") for header in message.internet_message_headers or ())
     return FetchedMessage(
         outline=graph_to_outline(message),
         sender=_address(message.from_),
@@ -121,7 +121,7 @@ def draft_to_graph(content: DraftContent, *, with_files: bool) -> wire.Json:
         "body": {"contentType": "html", "content": content.html},
     }
     if with_files and content.files:
-        message["attachments"] = [file_to_graph(one) for one in content.files]
+        message["attachments"] = [file_to_graph(file) for file in content.files]
     return message
 
 
@@ -134,9 +134,9 @@ def recipients_and_key_to_graph(content: DraftContent) -> wire.Json:
 def recipients_to_graph(content: DraftContent) -> wire.Json:
     """All three kinds, empty ones too, so that none that somebody else put there stays."""
     return {
-        "toRecipients": [_recipient(one) for one in content.to],
-        "ccRecipients": [_recipient(one) for one in content.cc],
-        "bccRecipients": [_recipient(one) for one in content.bcc],
+        "toRecipients": [_recipient(address) for address in content.to],
+        "ccRecipients": [_recipient(address) for address in content.cc],
+        "bccRecipients": [_recipient(address) for address in content.bcc],
     }
 
 
@@ -191,4 +191,4 @@ def _address(recipient: wire.Recipient | None) -> Address | None:
 
 
 def _addresses(recipients: list[wire.Recipient] | None) -> tuple[Address, ...]:
-    return tuple(found for one in recipients or () if (found := _address(one)))
+    return tuple(found for recipient in recipients or () if (found := _address(recipient)))

@@ -20,7 +20,9 @@ MAX_TOKEN_BYTES: Final = 2048
 MAX_ITEMS: Final = 1000
 _ID: Final = re.compile(r"[A-Za-z0-9_=\-]{1,512}")
 # By their lower-case spelling: samples differ in case.
-LIFECYCLE: Final = {one.lower(): one for one in ("reauthorizationRequired", "subscriptionRemoved", "missed")}
+LIFECYCLE: Final = {
+    event.lower(): event for event in ("reauthorizationRequired", "subscriptionRemoved", "missed")
+}
 CHANGES: Final = frozenset({"created", "updated"})
 
 Verify = Callable[[str], tuple[str, int] | None]
@@ -58,16 +60,16 @@ def validation_answer(token: str) -> str | None:
 
 
 def read_notifications(body: bytes, verify: Verify) -> Notifications:
-    """Every item by itself: one bad item does not fail its neighbours. Raises MalformedBody."""
+    """Every item by itself: one bad item does not fail the others. Raises MalformedBody."""
     try:
         items = msgspec.json.decode(body, type=_Envelope).value
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
         raise MalformedBody from err
     if len(items) > MAX_ITEMS:
         raise MalformedBody(f"more than {MAX_ITEMS} items")
-    judged = [_judge(one, verify) for one in items]
-    hints = tuple(one for one in judged if isinstance(one, ChangeHint))
-    return Notifications(hints, tuple(one for one in judged if isinstance(one, str)))
+    judged = [_judge(item, verify) for item in items]
+    hints = tuple(outcome for outcome in judged if isinstance(outcome, ChangeHint))
+    return Notifications(hints, tuple(outcome for outcome in judged if isinstance(outcome, str)))
 
 
 def _judge(raw: Any, verify: Verify) -> ChangeHint | str:  # noqa: PLR0911 - one reason a line

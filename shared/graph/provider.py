@@ -59,23 +59,23 @@ class GraphMail:
     async def outline(self, access: Access, graph_message_id: str) -> Outline:
         """Ids and threading tags of one mail."""
         return mapping.graph_to_outline(
-            await self._message(access, "outline", graph_message_id, wire.SELECT_OUTLINE, tags=True)
+            await self._read_message(access, "outline", graph_message_id, wire.SELECT_OUTLINE, tags=True)
         )
 
     async def people(self, access: Access, graph_message_id: str) -> People:
         """Sender, to and cc of one mail."""
         select = ("id", *wire.SELECT_PEOPLE)
         return mapping.graph_to_people(
-            await self._message(access, "people", graph_message_id, select, tags=False)
+            await self._read_message(access, "people", graph_message_id, select, tags=False)
         )
 
     async def fetch(self, access: Access, graph_message_id: str) -> FetchedMessage:
         """One mail whole, without its files."""
         return mapping.graph_to_message(
-            await self._message(access, "fetch", graph_message_id, wire.SELECT_MESSAGE, tags=True)
+            await self._read_message(access, "fetch", graph_message_id, wire.SELECT_MESSAGE, tags=True)
         )
 
-    async def _message(
+    async def _read_message(
         self, access: Access, operation: str, graph_message_id: str, select: Sequence[str], *, tags: bool
     ) -> wire.Message:
         query: dict[str, Any] = {"select": list(select), **({"expand": [wire.EXPAND_TAGS]} if tags else {})}
@@ -84,10 +84,13 @@ class GraphMail:
 
     async def files(self, access: Access, graph_message_id: str) -> tuple[RemoteFile, ...]:
         """Metadata of the mail's files, the Content-IDs of inline ones included as far as Graph tells them."""
-        found = [mapping.graph_to_file(one) for one in await self._attachments(access, graph_message_id)]
-        return tuple([await self._with_content_id(access, graph_message_id, one) for one in found])
+        found = [
+            mapping.graph_to_file(attachment)
+            for attachment in await self._read_attachments(access, graph_message_id)
+        ]
+        return tuple([await self._read_content_id(access, graph_message_id, file) for file in found])
 
-    async def _attachments(self, access: Access, graph_message_id: str) -> list[wire.Attachment]:
+    async def _read_attachments(self, access: Access, graph_message_id: str) -> list[wire.Attachment]:
         """The list, Content-IDs included where Graph takes the cast.
 
         `contentId` is not on the base type. The cast is in wide use but on no page, so a 400 is believed for good.
@@ -95,18 +98,18 @@ class GraphMail:
         builder = self._client.message(graph_message_id).attachments
         if not self._casts_refused:
             try:
-                return await self._listed(access, builder, [*wire.SELECT_FILES, wire.CONTENT_ID_CAST])
+                return await self._list_files(access, builder, [*wire.SELECT_FILES, wire.CONTENT_ID_CAST])
             except UpstreamSurprise as err:
                 if status_of(err) != BAD_REQUEST:
                     raise
                 self._casts_refused = True
-        return await self._listed(access, builder, [*wire.SELECT_FILES])
+        return await self._list_files(access, builder, [*wire.SELECT_FILES])
 
-    async def _listed(self, access: Access, builder: Any, select: list[str]) -> list[wire.Attachment]:
+    async def _list_files(self, access: Access, builder: Any, select: list[str]) -> list[wire.Attachment]:
         page = wire.Page[wire.Attachment]
         return await self._client.get_all(access, "files", builder, page, select=select)
 
-    async def _with_content_id(self, access: Access, graph_message_id: str, file: RemoteFile) -> RemoteFile:
+    async def _read_content_id(self, access: Access, graph_message_id: str, file: RemoteFile) -> RemoteFile:
         """An inline file whose Content-ID the list left out is looked at by itself, which brings its content too."""
         small = file.size_bytes <= MOST_BYTES_FOR_A_CONTENT_ID
         if not file.inline or file.kind != "file" or file.content_id or not small:
@@ -132,11 +135,11 @@ class GraphMail:
         if next_link is not None:
             answer = await self._client.follow(access, "sweep", next_link)
         else:
-            answer = await self._first_page(access, since)
+            answer = await self._read_first_page(access, since)
         page = decoded(answer, wire.Page[wire.Message])
-        return OutlinePage(tuple(mapping.graph_to_outline(one) for one in page.value), page.next_link)
+        return OutlinePage(tuple(mapping.graph_to_outline(message) for message in page.value), page.next_link)
 
-    async def _first_page(self, access: Access, since: datetime) -> bytes:
+    async def _read_first_page(self, access: Access, since: datetime) -> bytes:
         """`$orderby` names what `$filter` names first ("List messages")."""
         return await self._client.get(
             access,
@@ -190,20 +193,20 @@ class GraphMail:
     async def locate(self, access: Access, graph_message_id: str) -> Located:
         """Where the message with that id stands now."""
         select = (*wire.SELECT_OUTLINE, "parentFolderId")
-        return await self._located(
-            access, await self._message(access, "locate", graph_message_id, select, tags=True)
+        return await self._locate(
+            access, await self._read_message(access, "locate", graph_message_id, select, tags=True)
         )
 
     async def find_by_key(self, access: Access, key: str) -> tuple[Located, ...]:
         """Every message of the mailbox that carries our key."""
-        return await self._found(access, "find_by_key", mapping.key_filter(key))
+        return await self._find(access, "find_by_key", mapping.key_filter(key))
 
     async def find_by_message_id(self, access: Access, internet_message_id: str) -> tuple[Located, ...]:
         """Every message of the mailbox with that Message-ID."""
         wanted = mapping.message_id_filter(internet_message_id)
-        return await self._found(access, "find_by_message_id", wanted)
+        return await self._find(access, "find_by_message_id", wanted)
 
-    async def _found(self, access: Access, operation: str, wanted: str) -> tuple[Located, ...]:
+    async def _find(self, access: Access, operation: str, wanted: str) -> tuple[Located, ...]:
         """No `$orderby`: with a filter on other properties Graph refuses it."""
         found = await self._client.get_all(
             access,
@@ -214,7 +217,7 @@ class GraphMail:
             select=[*wire.SELECT_OUTLINE, "parentFolderId"],
             expand=[wire.EXPAND_TAGS],
         )
-        return tuple([await self._located(access, one) for one in found])
+        return tuple([await self._locate(access, message) for message in found])
 
     async def delete_draft(self, access: Access, graph_message_id: str) -> None:
         """Put a draft among the deleted items ("Delete message"); gone already is fine."""
@@ -222,18 +225,18 @@ class GraphMail:
         with suppress(ItemGone):
             await self._client.call(access, "delete_draft", request)
 
-    async def _located(self, access: Access, message: wire.Message) -> Located:
+    async def _locate(self, access: Access, message: wire.Message) -> Located:
         outline = mapping.graph_to_outline(message)
         other, whereabouts, otherwise = (
             ("deleteditems", Whereabouts.DELETED_DRAFT, Whereabouts.DRAFT)
             if outline.is_draft
             else ("outbox", Whereabouts.OUTBOX, Whereabouts.SENT)
         )
-        folder = await self._folder(access, other)
+        folder = await self._find_folder(access, other)
         there = folder is not None and message.parent_folder_id == folder
         return Located(outline, whereabouts if there else otherwise)
 
-    async def _folder(self, access: Access, name: str) -> str | None:
+    async def _find_folder(self, access: Access, name: str) -> str | None:
         """The id of a well-known folder; ids of folders are constant, so it is asked once."""
         known = self._folders.get((access.mailbox_id, name))
         if known is not None:

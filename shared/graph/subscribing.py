@@ -38,7 +38,7 @@ async def subscribe(
     except PostbraidError as err:
         if status_of(err) != CONFLICT:
             raise
-        return await _instead_of_older(client, access, wanted, err)
+        return await _replace_older(client, access, wanted, err)
 
 
 async def _create(client: GraphClient, access: Access, wanted: wire.Json) -> Subscription:
@@ -48,7 +48,7 @@ async def _create(client: GraphClient, access: Access, wanted: wire.Json) -> Sub
     )
 
 
-async def _instead_of_older(
+async def _replace_older(
     client: GraphClient, access: Access, wanted: wire.Json, err: PostbraidError
 ) -> Subscription:
     """The very one we asked for is adopted; older ones of ours give way.
@@ -56,20 +56,28 @@ async def _instead_of_older(
     One whose notifications go to another host is somebody else's, and one that ends later than ours would is that of
     a worker who came after us: all ask for the same time from now. Then the conflict stands.
     """
-    ours = [one for one in await subscriptions(client, access) if _is_ours(one, wanted)]
-    same = [one for one in ours if one.client_state == wanted["clientState"]]
+    ours = [
+        subscription for subscription in await subscriptions(client, access) if _is_ours(subscription, wanted)
+    ]
+    same = [subscription for subscription in ours if subscription.client_state == wanted["clientState"]]
     if same:
         return same[0]
-    older = [one for one in ours if graph_moment(one.expires_at) <= wanted["expirationDateTime"]]
+    older = [
+        subscription
+        for subscription in ours
+        if graph_moment(subscription.expires_at) <= wanted["expirationDateTime"]
+    ]
     if not older:
         raise err
-    for one in older:
-        await unsubscribe(client, access, one.subscription_id)
+    for subscription in older:
+        await unsubscribe(client, access, subscription.subscription_id)
     return await _create(client, access, wanted)
 
 
-def _is_ours(one: Subscription, wanted: wire.Json) -> bool:
-    return one.notification_url is None or same_origin(one.notification_url, wanted["notificationUrl"])
+def _is_ours(subscription: Subscription, wanted: wire.Json) -> bool:
+    return subscription.notification_url is None or same_origin(
+        subscription.notification_url, wanted["notificationUrl"]
+    )
 
 
 async def renew(
@@ -96,7 +104,7 @@ async def subscriptions(client: GraphClient, access: Access) -> tuple[Subscripti
     """All of this app and user."""
     builder = client.builders.subscriptions
     found = await client.get_all(access, "subscriptions", builder, wire.Page[wire.Subscription])
-    return tuple(mapping.graph_to_subscription(one) for one in found)
+    return tuple(mapping.graph_to_subscription(subscription) for subscription in found)
 
 
 def graph_moment(at: datetime) -> str:

@@ -34,7 +34,7 @@ SELECT_MESSAGE: Final = (
 )
 SELECT_FILES: Final = ("id", "name", "contentType", "size", "isInline")
 CONTENT_ID_CAST: Final = "microsoft.graph.fileAttachment/contentId"
-_TAGS: Final = " or ".join(f"id eq '{one}'" for one in (IN_REPLY_TO, REFERENCES, CRM_KEY))
+_TAGS: Final = " or ".join(f"id eq '{tag}'" for tag in (IN_REPLY_TO, REFERENCES, CRM_KEY))
 EXPAND_TAGS: Final = f"singleValueExtendedProperties($filter={_TAGS})"
 
 T = TypeVar("T")

@@ -44,12 +44,12 @@ class GuardedFetcher:
         try:
             if response.status_code != httpx.codes.OK:
                 raise CrmUnavailable(f"The address answered {response.status_code}.")
-            return await _bounded(response, limit_bytes)
+            return await _read_bounded(response, limit_bytes)
         finally:
             await response.aclose()
 
 
-async def _bounded(response: httpx.Response, limit_bytes: int) -> bytes:
+async def _read_bounded(response: httpx.Response, limit_bytes: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     try:

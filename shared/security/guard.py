@@ -21,8 +21,8 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 GLOBAL_UNICAST: Final = ip_network("2000::/3")
 # Python calls these global, or they carry an address inside that is not.
 REFUSED_NETWORKS: Final = tuple(
-    ip_network(one)
-    for one in (
+    ip_network(network)
+    for network in (
         "168.63.129.16/32",  # Azure's in-VM endpoint
         "192.0.0.0/24",
         "192.88.99.0/24",  # 6to4 relays
@@ -85,7 +85,7 @@ class Guard:
             return Target(parts.scheme, host, parts.port, "127.0.0.1" if host == "localhost" else host, path)
         self._judge_form(parts.scheme, host, parts.username, parts.fragment, _port(parts.netloc))
         addresses = await self._addresses(host)
-        if not all(is_public(one) for one in addresses):
+        if not all(is_public(address) for address in addresses):
             raise InvalidRequest("This address may not be called.")
         return Target("https", host, HTTPS_PORT, addresses[0], path)
 

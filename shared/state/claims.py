@@ -46,7 +46,7 @@ class Claims:
     async def claim_mailbox(self, tid: str, oid: str, claim: MailboxClaim) -> Stored[MailboxClaim]:
         """Claim a mailbox, or learn who holds it: the caller compares."""
         holder = digest("mailbox-claim", tid, oid)
-        return await self._first(f"mailbox|{holder[:2]}", holder, claim)
+        return await self._claim_first(f"mailbox|{holder[:2]}", holder, claim)
 
     async def mailbox_claim(self, tid: str, oid: str) -> Stored[MailboxClaim] | None:
         """Who holds a mailbox now."""
@@ -63,7 +63,7 @@ class Claims:
 
     async def claim_send(self, tenant_id: str, key: str, claim: SendClaim) -> Stored[SendClaim]:
         """Claim a crm_message_id by its K; a repeat gets the first claim back."""
-        return await self._first(f"{tenant_id}|send|{key[:2]}", key, claim)
+        return await self._claim_first(f"{tenant_id}|send|{key[:2]}", key, claim)
 
     async def find_send(self, tenant_id: str, key: str) -> Stored[SendClaim] | None:
         """The claim of a crm_message_id, if there is one."""
@@ -71,12 +71,12 @@ class Claims:
         return decode(SendClaim, row.values, row.etag) if row else None
 
     async def move_send(self, tenant_id: str, key: str, claim: Stored[SendClaim]) -> None:
-        """Point a claim to another mailbox, when its gate closed before a row stood there. Raises RowChanged."""
+        """Point a claim to another mailbox, which closed before a row stood there. Raises RowChanged."""
         await self._tables.replace(
             keys.CLAIMS, f"{tenant_id}|send|{key[:2]}", key, encode(claim), claim.etag or ""
         )
 
-    async def _first(self, partition: str, row: str, claim: C) -> Stored[C]:
+    async def _claim_first(self, partition: str, row: str, claim: C) -> Stored[C]:
         try:
             etag = await self._tables.insert(keys.CLAIMS, partition, row, encode(Stored(claim)))
         except RowExists:

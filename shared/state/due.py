@@ -78,9 +78,9 @@ class DueIndex:
     async def finish(self, buckets: list[DueBucket], timer: str, shard: int, read_at: datetime) -> None:
         """Take away the buckets that were surely over when they were read, then move the watermark past them."""
         over_until = _over_until(read_at)
-        for one in buckets:
-            if one.bucket < over_until:
-                await self._erase(one)
+        for bucket in buckets:
+            if bucket.bucket < over_until:
+                await self._erase(bucket)
         await self._move_watermark(timer, shard, over_until)
 
     async def _erase(self, bucket: DueBucket) -> None:

@@ -89,15 +89,15 @@ class Tenants:
         stored = [decode(ApiKey, row.values, row.etag) for row in rows]
         await self._tables.insert(keys.TENANTS, KEYS_PARTITION, key.key_id, encode(Stored(key)))
         live = [
-            one
-            for one in stored
-            if one.value.tenant_id == key.tenant_id
-            and (one.value.expires_at is None or one.value.expires_at > now)
+            other
+            for other in stored
+            if other.value.tenant_id == key.tenant_id
+            and (other.value.expires_at is None or other.value.expires_at > now)
         ]
-        for one in live:
-            ended = replace(one.value, expires_at=old_until if one.value.expires_at is None else now)
-            row = encode(one.changed(ended))
-            await self._tables.replace(keys.TENANTS, KEYS_PARTITION, ended.key_id, row, one.etag or "")
+        for other in live:
+            ended = replace(other.value, expires_at=old_until if other.value.expires_at is None else now)
+            row = encode(other.changed(ended))
+            await self._tables.replace(keys.TENANTS, KEYS_PARTITION, ended.key_id, row, other.etag or "")
         return len(live)
 
     async def rotate_webhook_secret(self, tenant_id: str, sealed: str, old_until: datetime) -> None:
@@ -149,7 +149,7 @@ class Tenants:
         """A data key (id, wrapped); without an id the newest one."""
         rows = await self._tables.query(keys.TENANTS, tenant_id, "dek:", "dek;")
         found = [decode(DataKey, row.values, row.etag).value for row in rows]
-        chosen = [one for one in found if key_id in (None, one.key_id)]
+        chosen = [data_key for data_key in found if key_id in (None, data_key.key_id)]
         return (chosen[-1].key_id, chosen[-1].wrapped) if chosen else None
 
     async def create_data_key(self, tenant_id: str, key_id: str, wrapped: str) -> None:

@@ -76,7 +76,7 @@ class AzureBlobs:
                 page = await anext(pages, None)
                 if page is None:
                     return found
-                found += [BlobInfo(one.name, one.size, one.last_modified) async for one in page]
+                found += [BlobInfo(blob.name, blob.size, blob.last_modified) async for blob in page]
 
     async def close(self) -> None:
         """Let go of the connections."""

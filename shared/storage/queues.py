@@ -56,7 +56,7 @@ class AzureQueues:
             messages = self._client(queue).receive_messages(
                 messages_per_page=count, max_messages=count, visibility_timeout=visibility_seconds
             )
-            return [_received(one) async for one in messages]
+            return [_received(message) async for message in messages]
 
     async def delete(self, queue: str, message: QueueMessage) -> bool:
         """Finish with a received message; False when it is somebody else's by now."""
@@ -75,7 +75,7 @@ class AzureQueues:
         self._observe("queue", "peek")
         async with answered(writes=False):
             found = await self._client(queue).peek_messages(min(count, MESSAGES_AT_ONCE))
-            return [decode_message(str(one.content))[0] for one in found]
+            return [decode_message(str(message.content))[0] for message in found]
 
     async def count(self, queue: str) -> int:
         """How many messages there are."""

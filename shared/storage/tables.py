@@ -144,7 +144,7 @@ class AzureTables:
             except TableTransactionError as error:
                 failed = ops[error.index] if error.index < len(ops) else ops[0]
                 _conclude(error, TRANSACTED, failed.row)
-            return [str(one.get("etag", "")) for one in done]
+            return [str(answer.get("etag", "")) for answer in done]
 
     async def close(self) -> None:
         """Let go of the connections."""

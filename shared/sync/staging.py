@@ -46,7 +46,7 @@ async def unstage_body(s: Services, name: str) -> Body:
     return msgspec.json.decode(await unstage(s, name), type=Body)
 
 
-async def kept_body(s: Services, name: str) -> Body:
+async def read_kept_body(s: Services, name: str) -> Body:
     """A kept body, or an empty one when its time is over: a mail that left so late is announced all the same."""
     try:
         return await unstage_body(s, name)

@@ -130,3 +130,28 @@ def test_what_is_deployed_imports_nothing_that_is_left_out() -> None:
     assert [
         f"{name(path)} {one}" for path in deployed for one in imported(path) if f"{one}.".startswith(absent)
     ] == []
+
+
+def test_bodies_of_the_unit_of_work_run_to_their_end() -> None:
+    """A change commits when its loop goes on: `return` or `break` in the body would write nothing, silently."""
+    found = []
+    for path in CODE:
+        for loop in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(loop, ast.AsyncFor) and ast.unparse(loop.target) in {"tx", "race"}:
+                found += [
+                    f"{name(path)}:{node.lineno}"
+                    for statement in loop.body
+                    for node in ast.walk(statement)
+                    if isinstance(node, ast.Return | ast.Break)
+                ]
+    assert found == []
+
+
+def test_the_unit_of_work_is_looped_over_by_one_name() -> None:
+    """The rule above finds every loop: whoever changes a mailbox calls the transaction `tx`, or `_` in a test."""
+    for path in CODE:
+        for loop in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(loop, ast.AsyncFor):
+                called = ast.unparse(loop.iter).partition("(")[0]
+                target = {"change": "tx", "switch": "tx", "changing": "tx", "races": "race"}.get(called)
+                assert target in {None, ast.unparse(loop.target)}, f"{name(path)}:{loop.lineno}"

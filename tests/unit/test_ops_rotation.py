@@ -62,7 +62,7 @@ def test_an_endpoint_is_opened(
     s = bench.services
     asyncio.run(s.tenants.set_endpoint_off(tenant["tenant_id"], s.clock.now()))
     assert command("open-endpoint", tenant["tenant_id"]) == 0
-    assert capsys.readouterr().out == "let_go: 0\n"
+    assert capsys.readouterr().out == "released: 0\n"
     assert asyncio.run(s.tenants.get(tenant["tenant_id"])).value.endpoint_off_at is None
 
 

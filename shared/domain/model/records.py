@@ -124,7 +124,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Work that is due at a time. The row is the truth, a queue message only its doorbell (E-1).
+    """Work that is due at a time. The row is the truth, a queue message only announces it (E-1).
 
     `attempts` are failures, `looks` those that found nothing yet: neither uses up the other's tries.
     """

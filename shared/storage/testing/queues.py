@@ -110,7 +110,9 @@ class MemoryQueues(MemoryStore):
         """The queue without what has expired."""
         now = self.clock.now()
         messages = self._queue(queue)
-        for message_id in [key for key, one in messages.items() if one.expires_at and one.expires_at <= now]:
+        for message_id in [
+            key for key, message in messages.items() if message.expires_at and message.expires_at <= now
+        ]:
             del messages[message_id]
         return messages
 

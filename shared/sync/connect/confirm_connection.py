@@ -45,7 +45,7 @@ class Question:
     csrf_token: str
 
 
-async def question_for(s: Services, secret: str | None) -> Question:
+async def read_question(s: Services, secret: str | None) -> Question:
     """What to ask the person. The CSRF token is derived from the cookie's secret. Raises LinkUnusable."""
     pending = (await s.sessions.look(PendingConnection, secret or "")).value
     tenant = (await s.tenants.get(pending.tenant_id)).value
@@ -128,15 +128,16 @@ async def _keep_consent(ctx: MailboxContext, pending: PendingConnection, grant: 
     """
     s = ctx.services
     kept: Connection | None = None
+    # Loses to a worker that refreshes tokens, or another window that connects.
     async for race in races(s):
         with race:
             current = await s.connections.current(pending.tenant_id, pending.user.user_id)
             mailbox = await ctx.read()
             if current is not None and _is_of(current.value, pending) and goes_on(current.value, mailbox):
-                kept = _renewed(current.value, pending)
+                kept = _with_consent(current.value, pending)
                 await s.connections.repair(ctx.ref.tenant_id, current.changed(kept), grant.cache)
             else:
-                kept = _begun(ctx, pending, mailbox)
+                kept = _new_connection(ctx, pending, mailbox)
                 await s.connections.connect(ctx.ref.tenant_id, kept, grant.cache, None)
     assert kept is not None  # noqa: S101 - the loop ends with a try that lost no race, or raises
     return kept
@@ -146,11 +147,11 @@ def _is_of(connection: Connection, pending: PendingConnection) -> bool:
     return (connection.tid, connection.oid) == (pending.tid, pending.oid)
 
 
-def _renewed(connection: Connection, pending: PendingConnection) -> Connection:
+def _with_consent(connection: Connection, pending: PendingConnection) -> Connection:
     return replace(connection, status=ConnectionStatus.CONNECTED, address=pending.address, user=pending.user)
 
 
-def _begun(ctx: MailboxContext, pending: PendingConnection, mailbox: Mailbox | None) -> Connection:
+def _new_connection(ctx: MailboxContext, pending: PendingConnection, mailbox: Mailbox | None) -> Connection:
     return Connection(
         connection_id=f"con_{ctx.services.random.token(15)}",
         user=pending.user,
@@ -167,6 +168,7 @@ def _begun(ctx: MailboxContext, pending: PendingConnection, mailbox: Mailbox | N
 
 async def _open_mailbox(ctx: MailboxContext, connection: Connection, pending: PendingConnection) -> None:
     """Bring the mailbox to this connection: opened where it was not, its consent alive where it was (R9)."""
+    # Loses to every other write of the mailbox, another window among them.
     async for tx in switch(ctx):
         await _check_still_ours(ctx, connection, pending)
         before, now = tx.before, ctx.now()
@@ -177,7 +179,7 @@ async def _open_mailbox(ctx: MailboxContext, connection: Connection, pending: Pe
         elif before is not None and before.generation >= connection.generation:
             raise ConnectionChanged
         else:
-            tx.mailbox = _opened(before, connection, pending, now)
+            tx.mailbox = _new_mailbox(before, connection, pending, now)
             tx.add(*([new(first_erasure(now))] if before is None else []))
         tx.add(new(connection_event(ctx, connection, tx.mailbox)))
 
@@ -193,7 +195,7 @@ async def _check_still_ours(ctx: MailboxContext, connection: Connection, pending
         raise ConnectionChanged
 
 
-def _opened(
+def _new_mailbox(
     before: Mailbox | None, connection: Connection, pending: PendingConnection, now: datetime
 ) -> Mailbox:
     """The mailbox of a new connection; only a pause outlives the one before."""

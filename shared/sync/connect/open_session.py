@@ -43,7 +43,7 @@ async def open_session(s: Services, token: str) -> OpenedSession:
     return OpenedSession(secret, session, tenant.name)
 
 
-async def session_of(s: Services, token: str | None) -> Session:
+async def find_session(s: Services, token: str | None) -> Session:
     """The session behind a page's token, its idle end moved. Raises NotAuthenticated."""
     if not token:
         raise NotAuthenticated

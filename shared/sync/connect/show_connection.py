@@ -29,7 +29,7 @@ async def show_connection(s: Services, tenant_id: str, user_id: str) -> dict[str
     }
 
 
-async def frame_origins(s: Services, tenant_id: str | None) -> tuple[str, ...]:
+async def find_frame_origins(s: Services, tenant_id: str | None) -> tuple[str, ...]:
     """The origins that may frame the settings page for this tenant (W-4); none without a tenant."""
     if tenant_id is None or TENANT_ID.fullmatch(tenant_id) is None:
         return ()

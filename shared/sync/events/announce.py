@@ -71,20 +71,20 @@ def connection_event(
     }
     subject = f"{connection.connection_id}|{status.value}|{_iso(ctx.now())}"
     event_type = RECOVERED if recovered and status is ConnectionStatus.CONNECTED else CONNECTION_TYPES[status]
-    return _inline(ctx, event_type, subject, None, data)
+    return _small(ctx, event_type, subject, None, data)
 
 
 def failed_event(ctx: MailboxContext, item: OutboxItem) -> Event:
     """A CRM send ended without leaving."""
-    return _inline(ctx, FAILED, item.message_id, item.message_id, _outcome_data(item))
+    return _small(ctx, FAILED, item.message_id, item.message_id, _outcome_data(item))
 
 
 def unconfirmed_event(ctx: MailboxContext, item: OutboxItem) -> Event:
     """Nobody knows whether a CRM send left."""
-    return _inline(ctx, UNCONFIRMED, item.message_id, item.message_id, _outcome_data(item))
+    return _small(ctx, UNCONFIRMED, item.message_id, item.message_id, _outcome_data(item))
 
 
-async def sent_event(
+async def render_sent(
     ctx: MailboxContext,
     mailbox: Mailbox,
     thread: Thread,
@@ -114,10 +114,10 @@ async def sent_event(
         "kind": "mail",
         "evidence": Evidence.KEY.value,
     }
-    return await _large(ctx, SENT, item.message_id, data)
+    return await _stage_large(ctx, SENT, item.message_id, data)
 
 
-async def synced_event(
+async def render_synced(
     ctx: MailboxContext,
     mailbox: Mailbox,
     thread: Thread,
@@ -138,10 +138,10 @@ async def synced_event(
         "evidence": evidence.value,
     }
     event_type = SENT if direction is Direction.OUTBOUND else RECEIVED
-    return await _large(ctx, event_type, message_id, data)
+    return await _stage_large(ctx, event_type, message_id, data)
 
 
-async def not_synced_event(
+async def render_not_synced(
     ctx: MailboxContext,
     mailbox: Mailbox,
     thread: Thread,
@@ -161,7 +161,7 @@ async def not_synced_event(
         "evidence": evidence.value,
         "reason": {"code": reason.value, "detail": reason_text(reason), "files": files},
     }
-    return await _large(ctx, NOT_SYNCED, message_id, data)
+    return await _stage_large(ctx, NOT_SYNCED, message_id, data)
 
 
 def activity(
@@ -277,22 +277,24 @@ def _render(event_type: str, at: datetime, data: Mapping[str, Any]) -> str:
     return msgspec.json.encode({"type": event_type, "timestamp": _iso(at), "data": data}).decode()
 
 
-def _inline(
+def _small(
     ctx: MailboxContext, event_type: str, subject: str, message_id: str | None, data: Mapping[str, Any]
 ) -> Event:
-    return _recorded(ctx, event_type, subject, message_id, _render(event_type, ctx.now(), data), None)
+    return _event(ctx, event_type, subject, message_id, _render(event_type, ctx.now(), data), None)
 
 
-async def _large(ctx: MailboxContext, event_type: str, message_id: str, data: Mapping[str, Any]) -> Event:
+async def _stage_large(
+    ctx: MailboxContext, event_type: str, message_id: str, data: Mapping[str, Any]
+) -> Event:
     """A body that does not fit its row lies in staging; the row stays small."""
     body = _render(event_type, ctx.now(), data)
     if len(body) <= INLINE_CHARACTERS:
-        return _recorded(ctx, event_type, message_id, message_id, body, None)
+        return _event(ctx, event_type, message_id, message_id, body, None)
     blob = await stage(ctx.services, ctx.ref.tenant_id, body.encode(), "application/json")
-    return _recorded(ctx, event_type, message_id, message_id, None, blob)
+    return _event(ctx, event_type, message_id, message_id, None, blob)
 
 
-def _recorded(
+def _event(
     ctx: MailboxContext,
     event_type: str,
     subject: str,

@@ -48,14 +48,14 @@ async def deliver(ctx: MailboxContext, stored: Stored[Event]) -> None:
     if event.delivered_at is not None or event.undelivered:
         return
     tenant = await ctx.services.tenants.remembered(ctx.ref.tenant_id)
-    body = await event_body(ctx.services, event)
+    body = await read_event_body(ctx.services, event)
     if body is None:
         await _save(ctx, stored, replace(event, undelivered=True, due_at=None))
         return
     if tenant.endpoint_off_at is not None:
         await _hold(ctx, stored, event)
         return
-    status, retry_after = await _attempt(ctx, tenant, event, body)
+    status, retry_after = await _call_endpoint(ctx, tenant, event, body)
     refusals = event.equal_refusals + 1 if status == event.last_status else 1
     jitter = ctx.services.random.jitter()
     verdict = judge_answer(status, retry_after, event.attempts + 1, refusals, jitter)
@@ -115,7 +115,7 @@ async def _keep_refused(ctx: MailboxContext, event: Event, status: int | None) -
     log.error("event.refused", status=status, tenant=tenant_id, mailbox=mailbox_id)
 
 
-async def _attempt(
+async def _call_endpoint(
     ctx: MailboxContext, tenant: Tenant, event: Event, body: bytes
 ) -> tuple[int | None, float | None]:
     """HTTP status and Retry-After; no status where no answer came."""
@@ -131,13 +131,14 @@ async def _attempt(
 async def _save(ctx: MailboxContext, stored: Stored[Event], event: Event) -> None:
     """Write what came of an attempt; a faster worker's outcome is as good."""
     try:
+        # Loses to another worker at the same event.
         written = await ctx.services.ledger.write(ctx.ref, stored.changed(event))
     except (RowChanged, RowMissing):
         return
     await enqueue_all(ctx, written.tasks)
 
 
-async def event_body(s: Services, event: Event) -> bytes | None:
+async def read_event_body(s: Services, event: Event) -> bytes | None:
     """An event as it was rendered, or None when its content is no longer kept."""
     if event.body is not None:
         return event.body.encode()
@@ -145,8 +146,8 @@ async def event_body(s: Services, event: Event) -> bytes | None:
     return blob.data if blob else None
 
 
-async def event_data(s: Services, event: Event) -> dict[str, Any] | None:
+async def read_event_data(s: Services, event: Event) -> dict[str, Any] | None:
     """The `data` of a recorded event, or None when it is no longer kept."""
-    body = await event_body(s, event)
+    body = await read_event_body(s, event)
     data: dict[str, Any] | None = msgspec.json.decode(body)["data"] if body is not None else None
     return data

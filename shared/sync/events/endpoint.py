@@ -55,6 +55,7 @@ async def release_event(ctx: MailboxContext, stored: Stored[Event]) -> bool:
         return False
     event = replace(stored.value, held=False, undelivered=False, due_at=ctx.now())
     try:
+        # Loses to another run of the same command.
         written = await ctx.services.ledger.write(ctx.ref, stored.changed(event))
     except (RowChanged, RowMissing):
         return False

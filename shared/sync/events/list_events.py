@@ -17,7 +17,7 @@ from shared.domain.errors import FieldError, InvalidRequest
 from shared.domain.model import Event, MailboxRef
 from shared.services import Services
 from shared.state import keys
-from shared.sync.events.deliver_event import event_body
+from shared.sync.events.deliver_event import read_event_body
 
 # A writer may take this long from the time it gives its event to the end of its transaction: a blob, a due row, a
 # fence that others change meanwhile.
@@ -39,7 +39,7 @@ async def list_events(s: Services, tenant_id: str, after: str, limit: int) -> di
     page = merged[:limit]
     cursor = _cursor(s, page, after)
     return {
-        "events": [await _shown(s, event) for event in page],
+        "events": [await _show(s, event) for event in page],
         "next": cursor,
         "has_more": len(merged) > limit and cursor != after,
     }
@@ -51,9 +51,9 @@ def _cursor(s: Services, page: list[Event], after: str) -> str:
     return passed[-1] if passed else after
 
 
-async def _shown(s: Services, event: Event) -> dict[str, Any]:
+async def _show(s: Services, event: Event) -> dict[str, Any]:
     """The event as it was told; when its content is gone its place stays, so that the feed goes on behind it."""
-    body = await event_body(s, event)
+    body = await read_event_body(s, event)
     if body is None:
         gone = {"type": event.type, "timestamp": event.at, "expired": True, "data": None}
         return {"id": event.event_id, **gone}

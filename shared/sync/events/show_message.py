@@ -21,7 +21,7 @@ from shared.domain.reasons import reason_text
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.sync.events.announce import files_data
-from shared.sync.events.deliver_event import event_data
+from shared.sync.events.deliver_event import read_event_data
 from shared.sync.staging import unstage
 
 FILE_GONE = "The file is no longer kept here; it lies in the mailbox still."
@@ -39,7 +39,7 @@ STATUS_OF_PHASE = {
 async def show_message(s: Services, tenant_id: str, message_id: str) -> dict[str, Any]:
     """The status of one message of this tenant. Raises NotFound, the same for foreign ids (X-5)."""
     ctx, item, record = await _find(s, tenant_id, message_id)
-    return await _of_send(ctx, item) if item is not None else await _of_mail(ctx, record)
+    return await _show_send(ctx, item) if item is not None else await _show_mail(ctx, record)
 
 
 async def _find(
@@ -58,7 +58,7 @@ async def _find(
     return ctx, item.value if item else None, stored.value
 
 
-async def _of_send(ctx: MailboxContext, item: OutboxItem) -> dict[str, Any]:
+async def _show_send(ctx: MailboxContext, item: OutboxItem) -> dict[str, Any]:
     shown = {
         "id": item.message_id,
         "crm_message_id": item.crm_message_id,
@@ -74,12 +74,12 @@ async def _of_send(ctx: MailboxContext, item: OutboxItem) -> dict[str, Any]:
     }
     if item.phase is not Phase.SENT or item.event_ref is None:
         return shown
-    return {**shown, "message": await _data(ctx, item.event_ref, item.message_id, item.files)}
+    return {**shown, "message": await _read_data(ctx, item.event_ref, item.message_id, item.files)}
 
 
-async def _of_mail(ctx: MailboxContext, record: MessageRecord) -> dict[str, Any]:
-    data = await _data(ctx, record.event_ref, record.message_id, record.files)
-    told = data or {"crm_thread_id": await _crm_thread(ctx, record.thread_id)}
+async def _show_mail(ctx: MailboxContext, record: MessageRecord) -> dict[str, Any]:
+    data = await _read_data(ctx, record.event_ref, record.message_id, record.files)
+    told = data or {"crm_thread_id": await _find_crm_thread(ctx, record.thread_id)}
     synced = record.reason is None
     return {
         "id": record.message_id,
@@ -97,18 +97,18 @@ async def _of_mail(ctx: MailboxContext, record: MessageRecord) -> dict[str, Any]
     }
 
 
-async def _data(
+async def _read_data(
     ctx: MailboxContext, event_ref: str | None, message_id: str, files: tuple[StagedFile, ...]
 ) -> dict[str, Any] | None:
     """What the CRM was told, with links signed anew; None when that is no longer kept."""
     stored = await ctx.find(Event, event_ref or "")
-    data = await event_data(ctx.services, stored.value) if stored else None
+    data = await read_event_data(ctx.services, stored.value) if stored else None
     if data is not None and "attachments" in data:
         data["attachments"] = files_data(ctx, message_id, files)
     return data
 
 
-async def _crm_thread(ctx: MailboxContext, thread_id: str) -> str | None:
+async def _find_crm_thread(ctx: MailboxContext, thread_id: str) -> str | None:
     thread = await ctx.find(Thread, thread_id)
     return thread.value.crm_thread_id if thread else None
 

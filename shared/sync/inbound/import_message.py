@@ -31,7 +31,7 @@ from shared.sync.inbound.record_import import Known, record_import
 from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.unit_of_work import write
 from shared.sync.outbound.confirm_send import confirm_send
-from shared.sync.outbound.known_sends import copies_unseen_since, find_unfinished_send
+from shared.sync.outbound.known_sends import find_oldest_unseen_copy, find_unfinished_send
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,32 +101,32 @@ async def _look(ctx: MailboxContext, mailbox: Mailbox, found: Found) -> Decision
 
 async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, looks: int) -> Decision:
     """The evidence, and what it leads to."""
-    own = await _index_of(ctx, outline.internet_message_id)
+    own = await _find_index(ctx, outline.internet_message_id)
     if inbound.is_copy(outline, own):
         key = await find_unfinished_send(ctx, outline.graph_message_id, outline.internet_message_id)
         return await confirm_send(ctx, key, outline) if key else inbound.Skip(Reason.COPY)
-    traced = await _by_ancestors(ctx, mailbox, outline) or await _by_conversation(ctx, mailbox, outline)
+    traced = await _trace_ancestors(ctx, mailbox, outline) or await _trace_conversation(ctx, mailbox, outline)
     if traced is None:
         now = ctx.now()
         asked = inbound.may_answer_an_unseen_copy(outline, mailbox, looks, now)
-        since = await copies_unseen_since(ctx) if asked else None
+        since = await find_oldest_unseen_copy(ctx) if asked else None
         return inbound.when_unknown(outline, looks, now, since)
     if not traced.syncs:
         return inbound.Skip(Reason.THREAD_STOPPED)
     return await _bring_in(ctx, mailbox, outline, traced.belongs, Known(own, traced.thread))
 
 
-async def _index_of(ctx: MailboxContext, internet_message_id: str | None) -> MessageIndex | None:
+async def _find_index(ctx: MailboxContext, internet_message_id: str | None) -> MessageIndex | None:
     """What is known of a Message-ID in this mailbox."""
     stored = await ctx.find(MessageIndex, internet_message_id) if internet_message_id else None
     return stored.value if stored else None
 
 
-async def _by_ancestors(ctx: MailboxContext, mailbox: Mailbox, outline: Outline) -> Traced | None:
+async def _trace_ancestors(ctx: MailboxContext, mailbox: Mailbox, outline: Outline) -> Traced | None:
     """The thread that its tags lead to; where they lead to several, one that syncs wins over one that was stopped."""
     stopped: Traced | None = None
     for ancestor in admission.ancestors(outline):
-        belongs = admission.by_ancestor(ancestor, await _index_of(ctx, ancestor.internet_message_id))
+        belongs = admission.by_ancestor(ancestor, await _find_index(ctx, ancestor.internet_message_id))
         if belongs is None or (stopped is not None and belongs.thread_id == stopped.belongs.thread_id):
             continue
         thread = await ctx.find(Thread, belongs.thread_id)
@@ -136,7 +136,7 @@ async def _by_ancestors(ctx: MailboxContext, mailbox: Mailbox, outline: Outline)
     return stopped
 
 
-async def _by_conversation(ctx: MailboxContext, mailbox: Mailbox, outline: Outline) -> Traced | None:
+async def _trace_conversation(ctx: MailboxContext, mailbox: Mailbox, outline: Outline) -> Traced | None:
     """The people of the mail are asked for only when its conversation_id is known."""
     if outline.conversation_id is None:
         return None
@@ -174,4 +174,5 @@ async def import_later(
     """Note that a mail is to be looked at again (E-1); where it is noted already, that stands."""
     task = Task(until, TaskKind.RETRY_IMPORT, found.graph_message_id, attempts, ctx.now(), looks)
     with suppress(RowExists):
+        # Loses to nobody but another hint of the same second.
         await write(ctx, new(task))

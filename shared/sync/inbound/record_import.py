@@ -24,9 +24,9 @@ from shared.domain.threads import with_conversation, with_newest, with_people
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import Change, new
-from shared.sync.events.announce import activity, not_synced_event, synced_event
+from shared.sync.events.announce import activity, render_not_synced, render_synced
 from shared.sync.inbound.judge_files import Judged, judge_files
-from shared.sync.mailbox.thread_rows import conversation_rows, index_rows
+from shared.sync.mailbox.thread_rows import plan_conversation_rows, plan_index_rows
 from shared.sync.mailbox.unit_of_work import change
 
 
@@ -47,8 +47,9 @@ async def record_import(
     and whatever reading the files raises.
     """
     judged = await judge_files(ctx, message)
+    # Loses to other writes of the fence, of the thread, and to another import of this mail.
     async for tx in change(ctx, generation, as_read=True):
-        rows = await _rows(ctx, tx.mailbox, message, judged, belongs, known if tx.first else None)
+        rows = await _plan_rows(ctx, tx.mailbox, message, judged, belongs, known if tx.first else None)
         if rows is None:
             tx.abandon()
             continue
@@ -56,7 +57,7 @@ async def record_import(
         tx.add(*rows)
 
 
-async def _rows(
+async def _plan_rows(
     ctx: MailboxContext,
     mailbox: Mailbox,
     message: FetchedMessage,
@@ -77,7 +78,9 @@ async def _rows(
     message_id = ids.inbound_message_id(ctx.ref.mailbox_id, outline.graph_message_id)
     direction = inbound.direction_of(message.sender, mailbox)
     thread = _with_message(stored.value, message, synced=not judged.problems, now=now)
-    event = await _event(ctx, mailbox, thread, message, judged, belongs.evidence, message_id, direction)
+    event = await _render_event(
+        ctx, mailbox, thread, message, judged, belongs.evidence, message_id, direction
+    )
     reason = judged.problems[0].reason if judged.problems else None
     status = _status(reason, direction)
     at = outline.received_at or message.received_at or now
@@ -96,8 +99,8 @@ async def _rows(
         new(Seen(outline.graph_message_id, message_id, thread.thread_id, reason, now)),
         new(record),
         stored.changed(thread),
-        *await conversation_rows(ctx, stored.value, thread),
-        *await _index(ctx, outline.internet_message_id, thread.thread_id, message_id, at, known),
+        *await plan_conversation_rows(ctx, stored.value, thread),
+        *await _plan_index_row(ctx, outline.internet_message_id, thread.thread_id, message_id, at, known),
         new(event),
         activity(ctx, status.value, thread.thread_id, message_id, reason),
     ]
@@ -109,7 +112,7 @@ def _status(reason: Reason | None, direction: Direction) -> MessageStatus:
     return MessageStatus.SENT if direction is Direction.OUTBOUND else MessageStatus.RECEIVED
 
 
-async def _index(
+async def _plan_index_row(
     ctx: MailboxContext,
     internet_message_id: str | None,
     thread_id: str,
@@ -118,13 +121,13 @@ async def _index(
     known: Known | None,
 ) -> list[Change]:
     if known is None:
-        return await index_rows(ctx, internet_message_id, thread_id, message_id, at)
+        return await plan_index_rows(ctx, internet_message_id, thread_id, message_id, at)
     if known.own is not None or not internet_message_id:
         return []
     return [new(MessageIndex(internet_message_id, thread_id, message_id, at))]
 
 
-async def _event(
+async def _render_event(
     ctx: MailboxContext,
     mailbox: Mailbox,
     thread: Thread,
@@ -135,10 +138,10 @@ async def _event(
     direction: Direction,
 ) -> Event:
     if judged.problems:
-        return await not_synced_event(
+        return await render_not_synced(
             ctx, mailbox, thread, message, judged.problems, evidence, message_id, direction
         )
-    return await synced_event(ctx, mailbox, thread, message, judged.files, evidence, message_id, direction)
+    return await render_synced(ctx, mailbox, thread, message, judged.files, evidence, message_id, direction)
 
 
 def _with_message(thread: Thread, message: FetchedMessage, *, synced: bool, now: datetime) -> Thread:

@@ -46,7 +46,7 @@ class _Slice:
 
 async def sweep_if_due(ctx: MailboxContext) -> None:
     """Sweep, unless somebody did: a doubled message costs one read."""
-    mailbox = await ctx.read()
+    mailbox = ctx.mailbox
     if mailbox is not None and renewals.sweep_is_free(mailbox, ctx.now()):
         await sweep_mailbox(ctx)
 
@@ -72,6 +72,7 @@ async def sweep_mailbox(ctx: MailboxContext) -> None:
 
 async def _take_lease(ctx: MailboxContext) -> Mailbox | None:
     """The mailbox under this worker's lease, so that no message begins a long sweep anew; None: not ours."""
+    # Loses to another worker that takes the same sweep.
     changing = change(ctx)
     async for tx in changing:
         now = ctx.now()
@@ -107,6 +108,7 @@ async def _read_pages(ctx: MailboxContext, part: _Slice) -> None:
 async def _release_lease(ctx: MailboxContext, part: _Slice) -> None:
     """The sweep failed: others may try, and know which mail stopped it. Where even this fails, the lease runs out."""
     with suppress(PostbraidError):
+        # Loses to whoever has taken the sweep since the lease ran out.
         async for tx in change(ctx, part.mailbox.generation):
             if tx.mailbox.sweep_leased_until != part.mailbox.sweep_leased_until:
                 tx.abandon()
@@ -181,10 +183,11 @@ def _is_late(outline: Outline, now: datetime) -> bool:
 async def _finish(ctx: MailboxContext, part: _Slice) -> Mailbox:
     """Move cursor and next sweep; judge the notifications when a whole sweep is over. Returns the mailbox after."""
     now = ctx.now()
+    # Loses to whoever asked for a sweep, or moved the cursor back, meanwhile.
     changing = change(ctx, part.mailbox.generation)
     async for tx in changing:
         before = tx.mailbox
-        tx.mailbox = _swept(before, part, now)
+        tx.mailbox = _with_slice(before, part, now)
         if before.degraded != tx.mailbox.degraded and not tx.mailbox.grant_dead:
             # The CRM hears it once when notifications begin to fail, and once when they work again.
             await tell_status(ctx, tx, recovered=before.degraded)
@@ -195,7 +198,7 @@ async def _finish(ctx: MailboxContext, part: _Slice) -> Mailbox:
     return mailbox
 
 
-def _swept(mailbox: Mailbox, part: _Slice, now: datetime) -> Mailbox:
+def _with_slice(mailbox: Mailbox, part: _Slice, now: datetime) -> Mailbox:
     """The mailbox after this slice, whatever others have changed of it meanwhile."""
     asked_anew = mailbox.sweep_at != part.mailbox.sweep_at
     planned = now if part.goes_on else renewals.next_sweep_at(mailbox, now)

@@ -69,6 +69,7 @@ async def note_pause(ctx: MailboxContext, seconds: float) -> None:
     """Write a 429's pause where every worker reads it; an earlier end never shortens a later one."""
     until = ctx.now() + timedelta(seconds=seconds)
     try:
+        # Loses to another pause; the longer one stays.
         async for tx in change(ctx):
             paused_until = tx.mailbox.paused_until
             if paused_until is not None and paused_until >= until:

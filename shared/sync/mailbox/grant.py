@@ -27,6 +27,7 @@ async def mark_grant_dead(ctx: MailboxContext, denied: Right | None, asked_at: d
     False when the consent has come back to life since Graph was asked: then the denial says nothing.
     """
     holds = True
+    # Loses to a repair, and to a worker that notes the same.
     async for tx in change(ctx):
         holds = is_denied_anew(tx.mailbox, asked_at)
         if tx.mailbox.grant_dead or not holds:
@@ -42,6 +43,7 @@ async def mark_refresh_refused(ctx: MailboxContext, connection_id: str, refused_
     They are compared after the mailbox was read: a repair keeps its tokens before it writes the mailbox, so either
     they have changed here, or the mailbox will have.
     """
+    # Loses to a repair, which has changed the tokens before.
     async for tx in change(ctx, connection_id=connection_id):
         whose = (ctx.ref.tenant_id, tx.mailbox.user_id, tx.mailbox.connection_id)
         if tx.mailbox.grant_dead or await ctx.services.connections.tokens_etag(*whose) != refused_etag:
@@ -55,6 +57,7 @@ async def mark_unusable(ctx: MailboxContext) -> None:
 
     The CRM is told once; sweeps that go well take it back, as after late notifications.
     """
+    # Loses to a sweep that ends.
     async for tx in change(ctx):
         if tx.mailbox.degraded:
             tx.abandon()
@@ -70,6 +73,7 @@ async def note_grant_alive(ctx: MailboxContext, connection_id: str, used: Right 
     Enqueueing what waited is a task of its own with its own row, so that a crash forgets nobody.
     """
     try:
+        # Loses to a repair, which says the same.
         async for tx in change(ctx, connection_id=connection_id):
             if not proves_alive(tx.mailbox, used):
                 tx.abandon()
@@ -105,7 +109,7 @@ async def _record_death(ctx: MailboxContext, tx: Transaction, mailbox: Mailbox) 
 
 async def enqueue_waiting(ctx: MailboxContext, task: Task) -> None:
     """Enqueue all that waited for the consent; what is enqueued twice is done once."""
-    for waiting in await _waiting(ctx):
+    for waiting in await _read_waiting(ctx):
         await enqueue(ctx, waiting, at_once=True)
     try:
         await ctx.services.ledger.write(ctx.ref, Erase(task))
@@ -113,7 +117,7 @@ async def enqueue_waiting(ctx: MailboxContext, task: Task) -> None:
         return
 
 
-async def _waiting(ctx: MailboxContext) -> list[Task]:
+async def _read_waiting(ctx: MailboxContext) -> list[Task]:
     """Read whole before the first is enqueued: work that fails anew moves back in the list, and would be met again."""
     found: list[Task] = []
     after: Task | None = None

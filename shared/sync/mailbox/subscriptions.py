@@ -87,6 +87,7 @@ async def _write_intent(ctx: MailboxContext, known: Mailbox) -> SubscriptionStat
     """
     for _ in range(LOOKS_AT_OTHER_WORKER):
         before = known.subscription
+        # Loses to another worker that writes its intent.
         changing = change(ctx, known.generation)
         async for tx in changing:
             before, now = tx.mailbox.subscription, ctx.now()
@@ -174,6 +175,7 @@ async def _record_granted(
     """Write what was granted; False when this worker was so slow that another has taken over."""
     s, now = ctx.services, ctx.now()
     renew_at = renewals.renew_at(granted.expires_at, now, s.random.jitter())
+    # Loses to sweeps and pauses; to a worker that has taken over by `pending_since`.
     changing = change(ctx, intent.generation)
     async for tx in changing:
         if tx.mailbox.pending_since != intent.pending_since:
@@ -228,6 +230,7 @@ async def renew_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
         await recreate_subscription(ctx)
         return
     renew_at = renewals.renew_at(granted.expires_at, now, s.random.jitter())
+    # Loses to sweeps and pauses; to a worker that made another subscription by its id.
     async for tx in change(ctx, mailbox.generation):
         if tx.mailbox.subscription_id != granted.subscription_id:
             tx.abandon()
@@ -263,6 +266,7 @@ async def recreate_subscription(ctx: MailboxContext) -> Mailbox | None:
 async def sweep_now(ctx: MailboxContext) -> None:
     """Bring the mailbox's sweep forward to now."""
     now = ctx.now()
+    # Loses to a sweep that ends; one that is planned for now already stays.
     async for tx in change(ctx):
         if tx.mailbox.sweep_at is None or tx.mailbox.sweep_at <= now:
             tx.abandon()
@@ -273,6 +277,7 @@ async def sweep_now(ctx: MailboxContext) -> None:
 async def plan_maintenance(ctx: MailboxContext, wait: timedelta) -> None:
     """Have the subscription renewed and the mailbox swept after that time at the latest; a sweep under way goes on."""
     until = ctx.now() + wait
+    # Loses to a sweep or renewal that ends.
     async for tx in change(ctx):
         renew_at, sweep_at = tx.mailbox.renew_at, tx.mailbox.sweep_at
         if renew_at is None or sweep_at is None:
@@ -286,6 +291,7 @@ async def reschedule_maintenance(
 ) -> PutOff | GiveUp | None:
     """Move a failed sweep or renewal; one that was given up is tried each hour, for nothing else watches over it."""
     verdict: PutOff | GiveUp | None = None
+    # Loses to a sweep or renewal that another worker has done.
     async for tx in change(ctx):
         mailbox = tx.mailbox
         sweeps = kind is TaskKind.SWEEP

@@ -10,7 +10,9 @@ from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
 
 
-async def opening_rows(ctx: MailboxContext, mailbox: Mailbox, item: OutboxItem, draft: Draft) -> list[Change]:
+async def plan_opening_rows(
+    ctx: MailboxContext, mailbox: Mailbox, item: OutboxItem, draft: Draft
+) -> list[Change]:
     """The thread of a send, its conversation and its draft's Message-ID: written before the mail leaves.
 
     So the fastest reply finds them.
@@ -21,12 +23,12 @@ async def opening_rows(ctx: MailboxContext, mailbox: Mailbox, item: OutboxItem, 
     thread = with_conversation(thread, draft.conversation_id)
     return [
         stored.changed(thread) if stored else new(thread),
-        *await conversation_rows(ctx, stored.value if stored else None, thread),
-        *await index_rows(ctx, draft.internet_message_id, item.thread_id, item.message_id, now),
+        *await plan_conversation_rows(ctx, stored.value if stored else None, thread),
+        *await plan_index_rows(ctx, draft.internet_message_id, item.thread_id, item.message_id, now),
     ]
 
 
-async def conversation_rows(ctx: MailboxContext, before: Thread | None, thread: Thread) -> list[Change]:
+async def plan_conversation_rows(ctx: MailboxContext, before: Thread | None, thread: Thread) -> list[Change]:
     """The link from a conversation that the thread has just grown by; a link may be there from long ago."""
     known = before.conversation_ids if before else ()
     fresh = [conversation for conversation in thread.conversation_ids if conversation not in known]
@@ -34,7 +36,7 @@ async def conversation_rows(ctx: MailboxContext, before: Thread | None, thread: 
     return [new(link) for link in links if not await ctx.services.ledger.has(ctx.ref, link)]
 
 
-async def index_rows(
+async def plan_index_rows(
     ctx: MailboxContext, internet_message_id: str | None, thread_id: str, message_id: str, at: datetime
 ) -> list[Change]:
     """The row from a Message-ID to its thread, unless there is one already."""

@@ -103,20 +103,20 @@ class Changing:
         return self
 
     async def __anext__(self) -> Transaction:
-        if self._tx is not None and await self._is_over(self._tx):
+        if self._tx is not None and await self._commit(self._tx):
             raise StopAsyncIteration
         self._tries += 1
-        self._tx = await self._begun()
+        self._tx = await self._begin()
         return self._tx
 
-    async def _begun(self) -> Transaction:
+    async def _begin(self) -> Transaction:
         ctx, as_read = self._ctx, self._as_read and self._tries == 1
         if not as_read or ctx.stored is None:
             await ctx.read()
         self._guard(ctx.stored)
         return Transaction(ctx.stored, self._tries == 1, _mailbox=ctx.mailbox)
 
-    async def _is_over(self, tx: Transaction) -> bool:
+    async def _commit(self, tx: Transaction) -> bool:
         """Commit what the body left. False: a race was lost, and there are tries left. Raises RaceLost."""
         ctx = self._ctx
         if tx.abandoned:

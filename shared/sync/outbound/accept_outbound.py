@@ -73,7 +73,7 @@ async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> 
         raise NoActiveConnection
     thread = await _find_thread(ctx, request.thread_id)
     files = await stage_files(s, tenant_id, request)
-    item = await _item(ctx, connection.value, request, files, thread)
+    item = await _stage_item(ctx, connection.value, request, files, thread)
     claim = await _claim(ctx, item, request.body_hash)
     if claim.body_hash != request.body_hash:
         raise CrmMessageIdReused
@@ -126,7 +126,7 @@ async def _find_thread(ctx: MailboxContext, thread_id: str | None) -> Thread | O
     return thread
 
 
-async def _item(
+async def _stage_item(
     ctx: MailboxContext,
     connection: Connection,
     request: SendRequest,
@@ -196,6 +196,7 @@ async def _write(ctx: MailboxContext, item: OutboxItem, connection_id: str) -> N
         key=item.key,
     )
     try:
+        # Loses to other writes of the fence, and to the same request made twice.
         async for tx in change(ctx, item.generation, connection_id, as_read=True):
             if not tx.first and await ctx.find(OutboxItem, item.key):
                 tx.abandon()

@@ -68,6 +68,7 @@ async def _write_next_try(work: Sending) -> bool:
     """
     now = work.ctx.now()
     item = replace(work.item, send_tried_at=now, due_at=now + outbound.ASK_AGAIN_AFTER, updated_at=now)
+    # Loses to other writes of the fence; to another worker at this send by the row's ETag.
     changing = change(work.ctx, item.generation)
     try:
         async for tx in changing:

@@ -11,10 +11,10 @@ from shared.domain.model import Event, Mailbox, OutboxItem, Outline, Phase, Reas
 from shared.domain.threads import begun_by, with_conversation, with_newest
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
-from shared.sync.events.announce import activity, sent_event
-from shared.sync.mailbox.thread_rows import conversation_rows, index_rows
+from shared.sync.events.announce import activity, render_sent
+from shared.sync.mailbox.thread_rows import plan_conversation_rows, plan_index_rows
 from shared.sync.mailbox.unit_of_work import change
-from shared.sync.staging import kept_body
+from shared.sync.staging import read_kept_body
 
 
 async def confirm_send(ctx: MailboxContext, key: str, outline: Outline) -> Skip:
@@ -23,6 +23,7 @@ async def confirm_send(ctx: MailboxContext, key: str, outline: Outline) -> Skip:
     An echo of a finished send, or of one nobody knows, changes nothing.
     """
     try:
+        # Loses to other writes of the fence, of the thread, and to another sight of the same copy.
         async for tx in change(ctx):
             stored = await ctx.find(OutboxItem, key)
             if stored is None or stored.value.generation != tx.mailbox.generation:
@@ -32,7 +33,7 @@ async def confirm_send(ctx: MailboxContext, key: str, outline: Outline) -> Skip:
                 tx.abandon()
                 continue
             now = ctx.now()
-            event, rows = await _rows(ctx, tx.mailbox, stored.value, outline)
+            event, rows = await _plan_rows(ctx, tx.mailbox, stored.value, outline)
             unknown_since = outbound.answers_unknown_since(stored.value, outline, now)
             if unknown_since is not None:
                 tx.rest_on_mailbox()
@@ -55,7 +56,7 @@ async def confirm_send(ctx: MailboxContext, key: str, outline: Outline) -> Skip:
     return Skip(Reason.ECHO)
 
 
-async def _rows(
+async def _plan_rows(
     ctx: MailboxContext, mailbox: Mailbox, item: OutboxItem, outline: Outline
 ) -> tuple[Event, list[Change]]:
     """What the CRM is told, and the rows of thread, index and seen mails."""
@@ -72,15 +73,15 @@ async def _rows(
     # The draft's id too, where sending changed it: what is still notified of the draft then costs no call.
     ids = sorted({outline.graph_message_id, item.draft_graph_message_id or outline.graph_message_id})
     unseen = [graph_message_id for graph_message_id in ids if not await ctx.find(Seen, graph_message_id)]
-    event = await sent_event(
-        ctx, mailbox, thread, item, outline, await kept_body(ctx.services, item.body_blob)
+    event = await render_sent(
+        ctx, mailbox, thread, item, outline, await read_kept_body(ctx.services, item.body_blob)
     )
     at = outline.received_at or now
     return event, [
         stored.changed(thread) if stored else new(thread),
-        *await conversation_rows(ctx, stored.value if stored else None, thread),
+        *await plan_conversation_rows(ctx, stored.value if stored else None, thread),
         # The sent copy's real Message-ID, where it differs from the draft's (desktop clients change it).
-        *await index_rows(ctx, outline.internet_message_id, item.thread_id, item.message_id, at),
+        *await plan_index_rows(ctx, outline.internet_message_id, item.thread_id, item.message_id, at),
         *(new(Seen(seen_id, item.message_id, item.thread_id, None, now)) for seen_id in unseen),
         activity(ctx, "sent", thread.thread_id, item.message_id),
     ]

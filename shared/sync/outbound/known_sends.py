@@ -38,7 +38,7 @@ async def find_unfinished_send(
     return next(ours, None)
 
 
-async def copies_unseen_since(ctx: MailboxContext) -> datetime | None:
+async def find_oldest_unseen_copy(ctx: MailboxContext) -> datetime | None:
     """When the first send left whose copy in Sent Items was not seen yet; None where all were."""
     sends = await find_unfinished_sends(ctx)
     leaving = [item for item in sends if item.phase in {Phase.SENDING, Phase.SUBMITTED}]
@@ -54,7 +54,7 @@ async def find_opening_send(ctx: MailboxContext, thread_id: str) -> OutboxItem |
     return stored.value if stored is not None and stored.value.thread_id == thread_id else None
 
 
-async def waits_for_original(ctx: MailboxContext, mailbox: Mailbox, item: OutboxItem) -> datetime | None:
+async def find_wait_for_original(ctx: MailboxContext, mailbox: Mailbox, item: OutboxItem) -> datetime | None:
     """Until when this reply waits, where it has nothing to answer yet because what it would answer is on its way."""
     stored = await ctx.find(Thread, item.thread_id)
     thread = stored.value if stored else None

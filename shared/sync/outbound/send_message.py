@@ -26,11 +26,11 @@ from shared.state.codec import Stored
 from shared.sync.mailbox.failures import note_pause
 from shared.sync.mailbox.grant import note_grant_alive
 from shared.sync.mailbox.subscriptions import ensure_subscription
-from shared.sync.mailbox.thread_rows import opening_rows
+from shared.sync.mailbox.thread_rows import plan_opening_rows
 from shared.sync.mailbox.unit_of_work import change
 from shared.sync.outbound.ask_mailbox import ask_mailbox, stop_looking, tell_unknown
 from shared.sync.outbound.draft_message import make_draft
-from shared.sync.outbound.known_sends import waits_for_original
+from shared.sync.outbound.known_sends import find_wait_for_original
 from shared.sync.outbound.send_row import (
     Sending,
     fail,
@@ -76,7 +76,7 @@ async def send_message(ctx: MailboxContext, stored: Stored[OutboxItem]) -> None:
 async def _build(work: Sending, mailbox: Mailbox, build: int) -> None:
     """A fresh draft with everything in it, then the fenced step to `sending`, then the send."""
     ctx, now = work.ctx, work.ctx.now()
-    until = await waits_for_original(ctx, mailbox, work.item) if work.item.reply else None
+    until = await find_wait_for_original(ctx, mailbox, work.item) if work.item.reply else None
     if until is not None:
         await postpone(work, until)
         return
@@ -119,6 +119,7 @@ async def _write_sending(work: Sending, draft: Draft) -> bool:
         due_at=now + outbound.ASK_AGAIN_AFTER,
         updated_at=now,
     )
+    # Loses to other writes of the fence; to another worker at this send by the row's ETag.
     changing = change(ctx, item.generation, as_read=True)
     try:
         async for tx in changing:
@@ -126,7 +127,7 @@ async def _write_sending(work: Sending, draft: Draft) -> bool:
                 tx.abandon()
                 continue
             tx.mailbox = renewals.with_activity(tx.mailbox, now)
-            tx.add(work.stored.changed(item), *await opening_rows(ctx, tx.mailbox, item, draft))
+            tx.add(work.stored.changed(item), *await plan_opening_rows(ctx, tx.mailbox, item, draft))
             tx.leave_to_timer()
     except MailboxClosed:
         return False

@@ -39,6 +39,7 @@ class Sending:
 async def save(work: Sending, item: OutboxItem, *changes: Change) -> bool:
     """Write the row under its ETag and hold the new one; False when another worker was faster."""
     try:
+        # Loses to whoever has taken the send over, or seen its copy.
         written = await write(work.ctx, work.stored.changed(item), *changes)
     except RowChanged:
         return False
@@ -82,7 +83,7 @@ async def fail(work: Sending, reason: Reason, detail: str = "") -> None:
     )
     event = failed_event(work.ctx, item)
     item = replace(item, event_ref=event.ref, due_at=outbound.tidy_at(item, now))
-    with suppress(RowChanged):
+    with suppress(RowChanged):  # it loses to whoever has seen the copy of this send
         await write(work.ctx, work.stored.changed(item), new(event))
 
 

@@ -15,6 +15,7 @@ from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state.codec import Stored
 from shared.state.ledger import Change, Erase, new
+from shared.state.mailbox_rows import StoredMailbox
 from shared.sync.events.announce import activity
 from shared.sync.events.deliver_event import deliver, reschedule_delivery
 from shared.sync.inbound.import_message import Found, import_message
@@ -42,20 +43,35 @@ async def _do(ctx: MailboxContext, task: Task) -> None:
     match task.kind:
         case TaskKind.SEND:
             item = await ctx.find(OutboxItem, task.ref)
-            if item is not None and await _is_due(ctx, task, item):
+            if await _forget_unless_due(ctx, task, item) and item is not None:
                 await send_message(ctx, item)
         case TaskKind.DELIVER:
             event = await ctx.find(Event, task.ref)
-            if event is not None and await _is_due(ctx, task, event):
+            if await _forget_unless_due(ctx, task, event) and event is not None:
                 await deliver(ctx, event)
         case TaskKind.SWEEP:
-            await _forget_orphan(ctx, task)
+            await ctx.read()
+            await _forget_unless_due(ctx, task, ctx.stored)
             await sweep_if_due(ctx)
         case TaskKind.RENEW:
-            await _forget_orphan(ctx, task)
+            await ctx.read()
+            await _forget_unless_due(ctx, task, ctx.stored)
             await renew_if_due(ctx)
         case _:
             await _do_by_row(ctx, task)
+
+
+async def _forget_unless_due(
+    ctx: MailboxContext, task: Task, stored: Stored[OutboxItem] | Stored[Event] | StoredMailbox | None
+) -> bool:
+    """Whether the row still stands for this task; else the task's own row goes, or it would be enqueued for ever.
+
+    The row has another time where somebody was faster; it is not there where somebody wrote a task row by hand.
+    """
+    is_due = stored is not None and task in tasks(stored.value)
+    if not is_due:
+        await ctx.services.ledger.forget(ctx.ref, task)
+    return is_due
 
 
 async def _do_by_row(ctx: MailboxContext, task: Task) -> None:
@@ -69,22 +85,6 @@ async def _do_by_row(ctx: MailboxContext, task: Task) -> None:
             await enqueue_waiting(ctx, task)
         case _:
             await erase_content(ctx, task)
-
-
-async def _is_due(ctx: MailboxContext, task: Task, stored: Stored[OutboxItem] | Stored[Event]) -> bool:
-    """Whether the row still stands for this task: it has another time where somebody was faster."""
-    if task.due_at in {following.due_at for following in tasks(stored.value)}:
-        return True
-    await ctx.services.ledger.forget(ctx.ref, task)
-    return False
-
-
-async def _forget_orphan(ctx: MailboxContext, task: Task) -> None:
-    """A task row of a sweep or renewal that the mailbox does not stand for would be enqueued again for ever."""
-    mailbox = await ctx.read()
-    planned = {(following.kind, following.due_at) for following in tasks(mailbox)}
-    if mailbox is not None and (task.kind, task.due_at) not in planned:
-        await ctx.services.ledger.forget(ctx.ref, task)
 
 
 async def _import_again(ctx: MailboxContext, task: Task) -> None:
@@ -111,6 +111,7 @@ async def _end(ctx: MailboxContext, task: Task, *with_it: Change) -> None:
 
 async def _write(ctx: MailboxContext, *changes: Change) -> None:
     try:
+        # Loses to whoever was called for the same task and has ended or moved it.
         await write(ctx, *changes)
     except (RowMissing, RowExists):
         return

@@ -35,9 +35,9 @@ async def erase_content(ctx: MailboxContext, task: Task) -> None:
     now, after, begin, erased = ctx.now(), task.ref, task.ref, 0
     kept: datetime | None = None
     while erased < MOST_A_WALK:
-        page = await _old_events(ctx, after, now)
+        page = await _read_old_events(ctx, after, now)
         if not page:
-            due_at = retention.next_look(now, kept, await _youngest(ctx, after))
+            due_at = retention.next_look(now, kept, await _find_youngest(ctx, after))
             await _move(ctx, task, Task(due_at, TaskKind.ERASE, begin))
             return
         full = [event for event in page if event.value.type in (*OF_MAIL, FAILED) and not event.value.erased]
@@ -51,12 +51,12 @@ async def erase_content(ctx: MailboxContext, task: Task) -> None:
     await _move(ctx, task, Task(now + SOON, TaskKind.ERASE, begin))
 
 
-async def _old_events(ctx: MailboxContext, after: str, now: datetime) -> list[Stored[Event]]:
+async def _read_old_events(ctx: MailboxContext, after: str, now: datetime) -> list[Stored[Event]]:
     page = await ctx.services.ledger.events(ctx.ref, after, PAGE)
     return [event for event in page if event.value.at + retention.KEPT_ONCE_TOLD <= now]
 
 
-async def _youngest(ctx: MailboxContext, after: str) -> datetime | None:
+async def _find_youngest(ctx: MailboxContext, after: str) -> datetime | None:
     found = await ctx.services.ledger.events(ctx.ref, after, 1)
     return found[0].value.at if found else None
 
@@ -82,7 +82,7 @@ async def _move(ctx: MailboxContext, old: Task, fresh: Task) -> None:
 async def _erase(ctx: MailboxContext, over: list[Stored[Event]]) -> None:
     """Bytes first, rows then: a crash between is done again. What says why a send failed has no words of a mail."""
     for event in over:
-        for blob in await _blobs(ctx, event.value):
+        for blob in await _find_blobs(ctx, event.value):
             await ctx.services.blobs.delete(keys.STAGING, blob)
     failed = [
         event.changed(replace(event.value, erased=True)) for event in over if event.value.type == FAILED
@@ -93,10 +93,11 @@ async def _erase(ctx: MailboxContext, over: list[Stored[Event]]) -> None:
         if event.value.type in OF_MAIL
     ]
     if over:
+        # Loses to a delivery of one of these events; the walk is then repeated.
         await write(ctx, *failed, *told)
 
 
-async def _blobs(ctx: MailboxContext, event: Event) -> list[str]:
+async def _find_blobs(ctx: MailboxContext, event: Event) -> list[str]:
     """The blobs of an event's mail: its body, its files, and those of its send where nobody needs them any more."""
     record = await ctx.find(MessageRecord, event.message_id or "")
     found = [event.body_blob, *_of_files(record.value.files if record else ())]

@@ -15,11 +15,11 @@ MOST_A_QUEUE: Final = 32
 
 async def store_poison_messages(s: Services) -> int:
     """Drain every poison queue into the table of dead dead_letters; returns how many."""
-    buried = 0
+    stored = 0
     for queue in keys.QUEUES:
         for message in await s.queues.receive(f"{queue}-poison", MOST_A_QUEUE, VISIBILITY_SECONDS):
             letter = DeadLetter(queue, message.text, "crashed_workers", s.clock.now())
             await s.dead_letters.add(digest("poison", queue, message.id), letter)
             await s.queues.delete(f"{queue}-poison", message)
-            buried += 1
-    return buried
+            stored += 1
+    return stored

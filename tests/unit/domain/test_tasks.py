@@ -1,0 +1,62 @@
+"""Which due work follows from a row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain import model
+from shared.domain.model import Event, FenceState, Mailbox, OutboxItem, Task, TaskKind
+from shared.domain.tasks import tasks
+from tests.builders import KEY, NOW, a_mailbox, event, later, outbox_item
+from tests.strategies import records
+
+OTHERS = [model.Thread, model.MessageIndex, model.Seen, model.Activity, model.Task, model.MessageRecord]
+
+
+def test_a_send_that_is_due_is_a_task() -> None:
+    """A send stands for one task at the time its row names, and for none when nothing more is to be done."""
+    assert tasks(outbox_item(due_at=NOW)) == [Task(NOW, TaskKind.SEND, KEY)]
+    assert tasks(outbox_item(due_at=None)) == []
+
+
+def test_an_event_that_is_due_is_a_task() -> None:
+    """An event stands for one delivery at the time its row names, and for none once it is delivered or given up."""
+    assert tasks(event(due_at=NOW)) == [Task(NOW, TaskKind.DELIVER, event().ref)]
+    assert tasks(event(due_at=None)) == []
+
+
+def test_an_open_mailbox_is_swept_and_renewed() -> None:
+    """A mailbox stands for its sweep and its renewal, each once planned."""
+    sweep, renew = Task(NOW, TaskKind.SWEEP, ""), Task(later(days=6), TaskKind.RENEW, "")
+    assert tasks(a_mailbox(sweep_at=NOW, renew_at=later(days=6))) == [sweep, renew]
+    assert tasks(a_mailbox(sweep_at=NOW)) == [sweep]
+    assert tasks(a_mailbox()) == []
+
+
+def test_a_closed_mailbox_stands_for_nothing() -> None:
+    """Closing a mailbox ends its sweeps and renewals, whatever its row says of them."""
+    assert tasks(a_mailbox(state=FenceState.CLOSED, sweep_at=NOW, renew_at=NOW)) == []
+
+
+@pytest.mark.parametrize("kind", OTHERS, ids=lambda kind: kind.__name__)
+@given(data=st.data())
+def test_other_rows_stand_for_nothing(kind: type[Any], data: st.DataObject) -> None:
+    """Threads, index rows and task rows that are written for themselves bring no further task."""
+    assert tasks(data.draw(records(kind))) == []
+
+
+def test_no_row_stands_for_nothing() -> None:
+    """A row that is not there yet had no task."""
+    assert tasks(None) == []
+
+
+@pytest.mark.parametrize("kind", [OutboxItem, Event, Mailbox], ids=lambda kind: kind.__name__)
+@given(data=st.data())
+def test_tasks_that_follow_from_rows_carry_no_counters(kind: type[Any], data: st.DataObject) -> None:
+    """Failures are counted in the row itself, so that a task row that is lost or doubled loses and doubles none."""
+    for task in tasks(data.draw(records(kind))):
+        assert (task.attempts, task.since, task.looks) == (0, None, 0)
