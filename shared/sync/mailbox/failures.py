@@ -6,6 +6,7 @@ Only what the queue itself must repeat comes out again: a store that does not an
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -17,6 +18,7 @@ from shared.domain.errors import (
     OutcomeUnknown,
     PostbraidError,
     ProviderUnavailable,
+    RaceLost,
     StoreUnavailable,
     Throttled,
 )
@@ -44,11 +46,17 @@ async def attempt(ctx: MailboxContext, work: Callable[[], Awaitable[R]]) -> R | 
     except (StoreUnavailable, OutcomeUnknown, MailboxClosed):
         raise
     except Exception as err:  # noqa: BLE001 - see above: one of the places that may
-        return await _note(ctx, err, began)
+        error = err
+        with suppress(RaceLost):  # where it could not be noted, the next failure notes it
+            error = await _note(ctx, err, began)
+        if not isinstance(error, PostbraidError):
+            log_unexpected(error)
+        log.info("work.failed", error=type(error).__name__, mailbox=ctx.ref.mailbox_id)
+        return Failed(error, ctx.now(), ctx.services.random.jitter())
 
 
-async def _note(ctx: MailboxContext, error: Exception, began: datetime) -> Failed:
-    """Note what the error says of the mailbox, for every worker."""
+async def _note(ctx: MailboxContext, error: Exception, began: datetime) -> Exception:
+    """Note what the error says of the mailbox, for every worker. Returns the error as it stands after that."""
     if isinstance(error, Throttled):
         await note_pause(ctx, error.retry_after_seconds)
     if (
@@ -56,13 +64,10 @@ async def _note(ctx: MailboxContext, error: Exception, began: datetime) -> Faile
         and not error.noted
         and not await mark_grant_dead(ctx, error.denied, began)
     ):
-        error = ProviderUnavailable("The consent was given anew meanwhile.")
+        return ProviderUnavailable("The consent was given anew meanwhile.")
     if isinstance(error, MailboxUnusable):
         await mark_unusable(ctx)
-    if not isinstance(error, PostbraidError):
-        log_unexpected(error)
-    log.info("work.failed", error=type(error).__name__, mailbox=ctx.ref.mailbox_id)
-    return Failed(error, ctx.now(), ctx.services.random.jitter())
+    return error
 
 
 async def note_pause(ctx: MailboxContext, seconds: float) -> None:
