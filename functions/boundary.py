@@ -1,7 +1,8 @@
 """The boundary: every route says who may call it and how much it reads; every error becomes a problem document.
 
 The platform lets everybody in (`anonymous`), because its shared keys can't tell tenants apart; the policies here
-are the one layer of authentication (X-1). A route without a policy cannot be written with these decorators.
+are the one layer of authentication (X-1). Graph's two routes have none of them: the secret in their path and the
+clientState of each item protect them (`graph_webhooks.py`).
 """
 
 from __future__ import annotations

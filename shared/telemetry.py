@@ -17,7 +17,7 @@ ALLOWED: Final = frozenset({
     "event", "level", "timestamp", "function", "status", "problem", "hints", "dropped", "enqueued", "poison",
     "past_due",
     "error", "where", "stack", "tenant", "mailbox", "connection", "thread", "decision", "reason", "operation", "port",
-    "attempts", "request_id", "code", "work", "instance", "decided", "erased",
+    "request_id", "code", "work", "instance", "decided", "erased",
 })  # fmt: skip
 QUIET: Final = ("azure", "httpx", "httpcore", "msal", "urllib3", "asyncio")
 

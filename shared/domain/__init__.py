@@ -1,1 +1,1 @@
-"""The rules: standard library only; no await, no clock, no random, so that they read like the specification."""
+"""The rules: standard library only; no await, no clock, no randomness, so that they read like the specification."""

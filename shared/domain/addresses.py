@@ -14,7 +14,7 @@ MAX_RECIPIENTS: Final = 500
 MAX_ADDRESS_CHARACTERS: Final = 254
 MAX_LOCAL_OCTETS: Final = 64
 
-# RFC 5322, 3.2.3 (dot-atom) with RFC 6531's dead_letters beyond ASCII; quoted local parts are not taken.
+# RFC 5322, 3.2.3 (dot-atom) with RFC 6531's letters beyond ASCII; quoted local parts are not taken.
 _LOCAL: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*")
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 # Names keep the spaces and joiners of their scripts; these end a line, are half a character, or turn the direction.

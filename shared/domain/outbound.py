@@ -59,7 +59,7 @@ class SendAgain:
 class StopLooking:
     """A week has passed, or nobody may ask: it stays unknown, and nobody asks any more.
 
-    A copy that is seen by random still counts.
+    A copy that is seen by chance still counts.
     """
 
 

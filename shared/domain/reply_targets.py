@@ -20,7 +20,7 @@ def wait_until(
     It waits for earlier sends of its thread under the same connection only: one of them failed or stays unknown, and
     the reply opens the conversation itself.
     While the grant is dead nothing moves before its next probe, which the send that is waited for makes; and when the
-    grant lives again, all are woken.
+    grant lives again, all are enqueued.
     """
     waited_for = _waited_for(reply, thread, others)
     if not waited_for:

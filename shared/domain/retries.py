@@ -1,6 +1,6 @@
 """Every retry decision of the product, in one place; the numbers are those of the retry rules (E-28, C-8).
 
-Random comes in as `fraction` in [0, 1), so that a test can say what happens.
+Randomness comes in as `jitter` in [0, 1), so that a test can say what happens.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table `Claims`: insert-only rows that decide who was first (E-3)."""
+"""The table `Claims`: rows that decide who was first; a claim that came to nothing is moved under its ETag (E-3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table `Due`: which mailboxes have kind in which five minutes, so that timers never scan.
+"""The table `Due`: which mailboxes have work in which five minutes, so that timers never scan.
 
 A mailbox is noted before the transaction that creates its work. A bucket is read by every tick from its start
 until two minutes after its end (a writer may still be between the note and its transaction), then taken away and
@@ -47,7 +47,7 @@ class DueIndex:
         self._added: dict[tuple[str, str], None] = {}
 
     async def add(self, mailbox: MailboxRef, task: Task) -> None:
-        """Note the mailbox in the bucket of the kind, or in the present one when that is later."""
+        """Note the mailbox in the bucket of the task, or in the present one when that is later."""
         await self.add_at(mailbox, timer_of(task.kind), task.due_at)
 
     async def add_at(self, mailbox: MailboxRef, timer: str, at: datetime) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from shared.domain.errors import OutcomeUnknown, RowChanged, RowExists, RowMissing
+from shared.domain.errors import OutcomeUnknown, RowChanged, RowExists, RowMissing, StoreUnavailable
 from shared.domain.model import ConversationLink, Event, Mailbox, MailboxRef, Task, Thread
 from shared.domain.tasks import tasks
 from shared.ports import Random
@@ -18,6 +18,7 @@ from shared.state.mailbox_rows import StoredMailbox
 from shared.storage.api import Delete, Insert, Op, Replace, TableStore
 
 R = TypeVar("R")
+MOST_LOOKS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,16 @@ class Ledger:
         self._random = random
 
     async def mailbox(self, ref: MailboxRef) -> StoredMailbox | None:
-        """The mailbox as its rows say, or None when it was never connected."""
-        return mailbox_rows.from_rows(
-            await self._tables.query(
-                keys.MAILBOX, keys.mailbox_partition(ref), mailbox_rows.FROM, mailbox_rows.TO
-            )
-        )
+        """The mailbox as its rows say, or None when it was never connected.
+
+        Raises StoreUnavailable, also where the rows are of two generations at every look.
+        """
+        partition = keys.mailbox_partition(ref)
+        for _ in range(MOST_LOOKS):
+            rows = await self._tables.query(keys.MAILBOX, partition, mailbox_rows.FROM, mailbox_rows.TO)
+            if not mailbox_rows.are_torn(rows):
+                return mailbox_rows.from_rows(rows)
+        raise StoreUnavailable
 
     async def find(self, ref: MailboxRef, kind: type[R], identity: str) -> Stored[R] | None:
         """One record by its natural id: thread_id, Message-ID, graph_message_id, key, event ref or message_id."""
@@ -139,7 +144,7 @@ class Ledger:
         try:
             etags = await self._transact(ref, plan, [*own, *(_op(change) for change in changes)])
         except OutcomeUnknown:
-            return await self._conclude(ref, value, rows[0], mark, plan.added)
+            return await self._conclude(ref, rows[0], mark, plan.added)
         stored = StoredMailbox(
             value,
             {**(before.etags if before else {}), **dict(zip(rows, etags, strict=False))},
@@ -147,14 +152,12 @@ class Ledger:
         )
         return Committed(stored, Written(tuple(etags[len(rows) : len(rows) + len(changes)]), plan.added))
 
-    async def _conclude(
-        self, ref: MailboxRef, value: Mailbox, row: str, mark: str, added: tuple[Task, ...]
-    ) -> Committed:
+    async def _conclude(self, ref: MailboxRef, row: str, mark: str, added: tuple[Task, ...]) -> Committed:
         """E-6: a transaction without an answer is concluded by reading one of its rows."""
         found = await self.mailbox(ref)
         if found is None or found.marks.get(row) != mark:
             raise RowChanged(row)
-        return Committed(replace(found, value=value), Written(None, added))
+        return Committed(found, Written(None, added))
 
     async def _add_due(self, ref: MailboxRef, added: Sequence[Task]) -> None:
         """Due rows come before the transaction that needs them, so that no task is forgotten by the timers."""

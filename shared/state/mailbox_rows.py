@@ -21,6 +21,7 @@ from shared.storage.api import Insert, Op, Replace, Row
 
 FENCES: Final = 1  # more of them would let more writers pass at once
 FENCE_MEMBERS: Final = ("connection_id", "generation", "state")
+IN_BOTH: Final = "generation"  # tells rows that were read while another connection was being written
 COMMIT_COLUMN: Final = "commit"
 FROM, TO = keys.FENCE_PREFIX, f"{keys.MAILBOX_ROW}~"
 
@@ -33,6 +34,14 @@ class StoredMailbox:
     etags: Mapping[str, str]
     marks: Mapping[str, str] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
+
+
+def are_torn(rows: Sequence[Row]) -> bool:
+    """Whether these rows are of two generations: read while another connection was being written.
+
+    It is not known that a query of one partition sees a transaction whole, so this does not rest on it.
+    """
+    return len({members_in(row.values)[IN_BOTH] for row in rows}) > 1
 
 
 def from_rows(rows: Sequence[Row]) -> StoredMailbox | None:
@@ -65,8 +74,9 @@ def rows_to_write(before: StoredMailbox | None, value: Mailbox, *, passes: bool,
 def written(before: StoredMailbox | None, value: Mailbox, row: str, mark: str) -> Op:
     """The write of one of these rows, under the ETag it was read with."""
     members = members_of(value, before.unknown if before is not None else {})
-    fence = {name: members.pop(name) for name in FENCE_MEMBERS}
-    columns = columns_of("Mailbox", members) if row == keys.MAILBOX_ROW else columns_of("Fence", fence)
+    fence = {name: members[name] for name in FENCE_MEMBERS}
+    beside = {name: value for name, value in members.items() if name == IN_BOTH or name not in fence}
+    columns = columns_of("Mailbox", beside) if row == keys.MAILBOX_ROW else columns_of("Fence", fence)
     etag = before.etags.get(row) if before is not None else None
     marked = {**columns, COMMIT_COLUMN: mark}
     return Replace(row, marked, etag) if etag else Insert(row, marked)

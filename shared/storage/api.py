@@ -202,7 +202,7 @@ FOREVER_SECONDS = -1
 
 
 class QueueStore(Protocol):
-    """Messages with a visibility time; at least once, order not added.
+    """Messages with a visibility time; at least once, order not promised.
 
     Texts travel as base64 of their UTF-8, as the Functions host expects them (`messageEncoding` in host.json).
     """

@@ -80,13 +80,14 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """The row that says whether a mailbox lets anything in or out, and for which generation.
+    """A mailbox as its rows say: who is connected, whether anything may pass, and what is known of it at Graph.
 
-    Every write that lets something pass merges this row under If-Match; so a closed mailbox stops even a worker
-    that read it while it stood open. Subscription and sweep state live here because they change with it.
+    `connection_id`, `generation` and `state` are what the fence says; the others change more often and lie beside it
+    (`shared.state.mailbox_rows`).
     `client_state_key`: which key the subscription's clientState was made with.
     `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good,
     and `denied_right` which right it denied. `revived_at`: since when the consent, given anew or not, works again.
+    `sweep_failures`, `renew_failures`: how often the sweep or renewal that is due has failed.
     """
 
     connection_id: str

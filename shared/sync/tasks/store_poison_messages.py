@@ -14,7 +14,7 @@ MOST_A_QUEUE: Final = 32
 
 
 async def store_poison_messages(s: Services) -> int:
-    """Drain every poison queue into the table of dead dead_letters; returns how many."""
+    """Drain every poison queue into the table of dead letters; returns how many."""
     stored = 0
     for queue in keys.QUEUES:
         for message in await s.queues.receive(f"{queue}-poison", MOST_A_QUEUE, VISIBILITY_SECONDS):

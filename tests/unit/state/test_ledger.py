@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from shared.domain.model import (
     TaskKind,
     Thread,
 )
-from shared.state import keys
+from shared.state import keys, mailbox_rows
 from shared.state.due import WORK_TIMER, DueIndex
 from shared.state.ledger import Change, Erase, Ledger, new
 from shared.state.mailbox_rows import StoredMailbox
@@ -45,6 +45,13 @@ async def _opened(ledger: Ledger, **changes: Any) -> StoredMailbox:
 async def _passed(ledger: Ledger, read: StoredMailbox, *changes: Change) -> StoredMailbox:
     """Something passes, and the mailbox row stays as it is."""
     return (await ledger.commit(MAILBOX, read, read.value, *changes)).mailbox
+
+
+@dataclass
+class Torn:
+    """A table whose queries are what a test says."""
+
+    query: Any
 
 
 def _lose_answers(call: Call) -> None:
@@ -200,6 +207,27 @@ async def test_no_work_is_written_without_its_due_row(ledger: Ledger, tables: Me
         with pytest.raises(StoreUnavailable):
             await write
     assert await ledger.tasks(MAILBOX, later(days=1)) == []
+
+
+async def test_rows_of_two_generations_are_read_again(ledger: Ledger, tables: MemoryTables) -> None:
+    """A query that sees the fence of one connection and the mailbox row of the next is not believed."""
+    await _opened(ledger)
+    old = await tables.query(keys.MAILBOX, keys.mailbox_partition(MAILBOX), "fence:", "fence;")
+    read = await ledger.mailbox(MAILBOX)
+    assert read is not None
+    await ledger.commit(MAILBOX, read, a_mailbox(generation=2, connection_id="con_2"))
+    whole = await tables.query(keys.MAILBOX, keys.mailbox_partition(MAILBOX), "fence:", "mailbox~")
+    assert mailbox_rows.are_torn([*old, whole[-1]])
+    assert not mailbox_rows.are_torn(whole)
+    torn, right = [[*old, whole[-1]]], tables.query
+
+    async def query(*args: Any) -> Any:
+        return torn.pop() if torn else await right(*args)
+
+    object.__setattr__(ledger, "_tables", Torn(query))
+    again = await ledger.mailbox(MAILBOX)
+    assert again is not None
+    assert again.value.connection_id == "con_2"
 
 
 # ---- tasks follow from rows
