@@ -14,7 +14,7 @@ from shared.problem import CONTENT_TYPE, TYPE_BASE
 from tests.functions import contract
 
 COOKIE = "__Host-oauth"
-PUBLISHED = {one["operationId"] for _, _, one in contract.operations()}
+PUBLISHED = {operation["operationId"] for _, _, operation in contract.operations()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ def problem(answer: Answer, status: int, kind: str) -> dict[str, Any]:
     assert document["type"] == TYPE_BASE + kind
     assert document["title"]
     assert set(document) <= {"type", "title", "status", "detail", "instance", "errors"}
-    for one in document.get("errors", []):
-        assert set(one) == {"pointer", "detail"}
-        assert one["pointer"] == "" or one["pointer"].startswith("/")
+    for error in document.get("errors", []):
+        assert set(error) == {"pointer", "detail"}
+        assert error["pointer"] == "" or error["pointer"].startswith("/")
     contract.check(contract.DOCUMENT["components"]["schemas"]["Problem"], document)
     return dict(document)

@@ -92,7 +92,9 @@ class App:
         """Let the workers take every visible message, as the host does; returns how many there were."""
         done = 0
         while visible := [
-            (queue, one) for queue in queues or keys.QUEUES for one in await self.queues.receive(queue, 32)
+            (queue, received)
+            for queue in queues or keys.QUEUES
+            for received in await self.queues.receive(queue, 32)
         ]:
             for queue, message in visible:
                 await workers()[queue](msg=func.QueueMessage(id=message.id, body=message.text))
@@ -112,7 +114,7 @@ class App:
 
     async def staged(self) -> list[str]:
         """Names of all staged blobs."""
-        return [one.name for one in await self.blobs.list(keys.STAGING)]
+        return [blob.name for blob in await self.blobs.list(keys.STAGING)]
 
     def store_down(self, error: Exception) -> None:
         """Every call of every store fails with this, until `store_up`."""
@@ -198,12 +200,12 @@ class App:
                 "subscriptionId": "sub-1",
                 "clientState": self.mail.client_states[-1],
                 "changeType": "created",
-                "resource": f"Users/x/Messages/{one}",
-                "resourceData": {"id": one, "@odata.type": "#Microsoft.Graph.Message"},
+                "resource": f"Users/x/Messages/{graph_message_id}",
+                "resourceData": {"id": graph_message_id, "@odata.type": "#Microsoft.Graph.Message"},
                 "tenantId": "t",
                 **changes,
             }
-            for one in graph_message_ids
+            for graph_message_id in graph_message_ids
         ]
         return await self.call("POST", notifications_path(), json={"value": items})
 

@@ -28,7 +28,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def operation(operation_id: str) -> dict[str, Any]:
     """The operation of that name."""
-    return next(one for _, _, one in operations() if one["operationId"] == operation_id)
+    return next(described for _, _, described in operations() if described["operationId"] == operation_id)
 
 
 def resolved(node: dict[str, Any]) -> dict[str, Any]:
@@ -72,5 +72,5 @@ def _absolute(schema: Any) -> Any:
         case dict():
             return {name: _absolute(value) for name, value in schema.items()}
         case list():
-            return [_absolute(one) for one in schema]
+            return [_absolute(part) for part in schema]
     return schema

@@ -106,7 +106,7 @@ class FakeMail(Failing):
 
     def looks(self) -> list[str]:
         """Every look into a mail, in order."""
-        return [one for one in self.calls if one in LOOKS]
+        return [call for call in self.calls if call in LOOKS]
 
     # ---- the port
 
@@ -137,19 +137,23 @@ class FakeMail(Failing):
 
     async def files(self, access: Access, graph_message_id: str) -> tuple[RemoteFile, ...]:
         self.called("files")
-        return tuple(one for one, _ in self.files_of.get(graph_message_id, ()))
+        return tuple(file for file, _ in self.files_of.get(graph_message_id, ()))
 
     async def file_content(
         self, access: Access, graph_message_id: str, remote_id: str, limit_bytes: int
     ) -> bytes:
         self.called("file_content")
-        return next(content for one, content in self.files_of[graph_message_id] if one.remote_id == remote_id)
+        return next(
+            content for file, content in self.files_of[graph_message_id] if file.remote_id == remote_id
+        )
 
     async def sweep(self, access: Access, since: datetime, next_link: str | None = None) -> OutlinePage:
         await access.token()
         self.called("sweep")
-        found = [one.outline for one in self.mails.values()] + [self.sent_outline(one) for one in self.sent]
-        dated = sorted(((one.last_modified_at or since), number) for number, one in enumerate(found))
+        found = [mail.outline for mail in self.mails.values()] + [
+            self.sent_outline(sent) for sent in self.sent
+        ]
+        dated = sorted(((outline.last_modified_at or since), number) for number, outline in enumerate(found))
         rows = [found[number] for at, number in dated if at >= since]
         start = int(next_link or 0)
         page = tuple(rows[start : start + self.page_size])
@@ -204,17 +208,23 @@ class FakeMail(Failing):
     async def find_by_key(self, access: Access, key: str) -> tuple[Located, ...]:
         self.called("find_by_key")
         return tuple(
-            self._located(one, whereabouts)
+            self._located(graph_message_id, whereabouts)
             for place, whereabouts in self._places()
-            for one, content in place.items()
+            for graph_message_id, content in place.items()
             if content.key == key
         )
 
     async def find_by_message_id(self, access: Access, internet_message_id: str) -> tuple[Located, ...]:
         self.called("find_by_message_id")
-        received = [Located(one.outline, Whereabouts.SENT) for one in self.mails.values()]
-        ours = [self._located(one, where) for place, where in self._places() for one in place]
-        found = [one for one in (*received, *ours) if one.outline.internet_message_id == internet_message_id]
+        received = [Located(mail.outline, Whereabouts.SENT) for mail in self.mails.values()]
+        ours = [
+            self._located(graph_message_id, where)
+            for place, where in self._places()
+            for graph_message_id in place
+        ]
+        found = [
+            copy for copy in (*received, *ours) if copy.outline.internet_message_id == internet_message_id
+        ]
         return tuple(found)
 
     async def delete_draft(self, access: Access, graph_message_id: str) -> None:

@@ -97,7 +97,7 @@ class FakeCrm:
         return answer
 
     def types(self) -> list[str]:
-        return [one["type"] for one in self.told]
+        return [event["type"] for event in self.told]
 
     @property
     def last(self) -> dict[str, Any]:

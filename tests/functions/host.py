@@ -54,13 +54,15 @@ class TimerRequest(func.TimerRequest):
 @cache
 def routes() -> tuple[Route, ...]:
     """Every HTTP function."""
-    return tuple(_route(one) for one in _functions() if one.is_http)
+    return tuple(_route(function) for function in _functions() if function.is_http)
 
 
-def _route(one: IndexedFunction) -> Route:
-    outputs = [binding.name for binding in one.bindings if binding.type == "queue"]
-    methods = frozenset(str(method) for method in one.trigger.raw["methods"])
-    return Route(one.name, one.trigger.text("route"), methods, one.call, outputs[0] if outputs else None)
+def _route(function: IndexedFunction) -> Route:
+    outputs = [binding.name for binding in function.bindings if binding.type == "queue"]
+    methods = frozenset(str(method) for method in function.trigger.raw["methods"])
+    return Route(
+        function.name, function.trigger.text("route"), methods, function.call, outputs[0] if outputs else None
+    )
 
 
 def find_route(method: str, path: str) -> tuple[Route, dict[str, str]]:
@@ -75,13 +77,15 @@ def find_route(method: str, path: str) -> tuple[Route, dict[str, str]]:
 @cache
 def workers() -> dict[str, Callable[..., Awaitable[None]]]:
     """Queue functions by queue."""
-    return {one.trigger.text("queueName"): one.call for one in _functions() if one.is_queue}
+    return {
+        function.trigger.text("queueName"): function.call for function in _functions() if function.is_queue
+    }
 
 
 @cache
 def timers() -> dict[str, Callable[..., Awaitable[None]]]:
     """Timer functions by name."""
-    return {one.name: one.call for one in _functions() if one.is_timer}
+    return {function.name: function.call for function in _functions() if function.is_timer}
 
 
 def _functions() -> list[IndexedFunction]:

@@ -10,7 +10,7 @@ from tests.functions.app import App
 
 
 async def test_the_whole_way_connects_a_mailbox(app: App) -> None:
-    """Link, page, ticket, Microsoft, confirm page, yes: the status is connected, and the CRM is told."""
+    """Link, settings page, ticket, sign-in and confirm page lead to status `connected`, and the CRM is told."""
     session = await app.page_session()
     before = await app.call("GET", "/session/connection", key=session)
     assert before.json()["status"] == "not_connected"
@@ -24,7 +24,7 @@ async def test_the_whole_way_connects_a_mailbox(app: App) -> None:
 
 
 async def test_a_link_works_once(app: App) -> None:
-    """The second page gets a problem, and no session."""
+    """A settings link opens one session; its second use is answered with a problem and no session."""
     link = await app.v1("POST", "session-links", json={"user": {"id": "u_ann"}})
     token = link.json()["url"].split("#")[1]
     assert (await app.call("POST", "/session", json={"token": token})).status == 201
@@ -32,7 +32,7 @@ async def test_a_link_works_once(app: App) -> None:
 
 
 async def test_a_link_ends_after_two_minutes(app: App) -> None:
-    """Whoever finds it later cannot use it."""
+    """A settings link that is two minutes old opens nothing."""
     link = await app.v1("POST", "session-links", json={"user": {"id": "u_ann"}})
     app.clock.forward(seconds=120)
     problem(
@@ -43,14 +43,14 @@ async def test_a_link_ends_after_two_minutes(app: App) -> None:
 
 
 async def test_a_session_ends_when_it_is_not_used(app: App) -> None:
-    """Half an hour without a request."""
+    """A page session without a request for half an hour has ended."""
     session = await app.page_session()
     app.clock.forward(minutes=30)
     problem(await app.call("GET", "/session/connection", key=session), 401, "not-authenticated")
 
 
 async def test_a_used_session_goes_on_for_eight_hours(app: App) -> None:
-    """And no longer, however busy the page is."""
+    """A page session in constant use lasts eight hours and no longer."""
     session = await app.page_session()
     for _ in range(19):
         app.clock.forward(minutes=25)
@@ -60,7 +60,7 @@ async def test_a_used_session_goes_on_for_eight_hours(app: App) -> None:
 
 
 async def test_a_ticket_starts_one_sign_in(app: App) -> None:
-    """The second use shows the page for used links; so does one that is a minute old."""
+    """A start ticket that was used, or is a minute old, shows the page for used links."""
     session = await app.page_session()
     ticket = (await app.call("POST", "/session/start-tickets", key=session)).json()
     assert (await app.call("POST", "/oauth/start", form=ticket)).status == 200
@@ -72,7 +72,10 @@ async def test_a_ticket_starts_one_sign_in(app: App) -> None:
 
 
 async def test_the_way_to_microsoft_is_escaped_and_bound_to_the_browser(app: App) -> None:
-    """The address stands in our page as text; the cookie is of this host, unseen by scripts, for https only."""
+    """Microsoft's address is escaped in our page.
+
+    The sign-in cookie is for this host and https only, and hidden from scripts.
+    """
     session = await app.page_session()
     ticket = (await app.call("POST", "/session/start-tickets", key=session)).json()
     page = await app.call("POST", "/oauth/start", form=ticket)
@@ -84,7 +87,10 @@ async def test_the_way_to_microsoft_is_escaped_and_bound_to_the_browser(app: App
 
 @pytest.mark.parametrize("cookie", [None, "", "somebody-elses"])
 async def test_a_callback_in_another_browser_is_refused(app: App, cookie: str | None) -> None:
-    """And the sign-in under way is not used up by it (O-3)."""
+    """Microsoft's answer without the cookie of the browser that began is refused.
+
+    The sign-in under way is not used up by it (O-3).
+    """
     session = await app.page_session()
     ticket = (await app.call("POST", "/session/start-tickets", key=session)).json()
     opening = await app.call("POST", "/oauth/start", form=ticket)
@@ -95,7 +101,7 @@ async def test_a_callback_in_another_browser_is_refused(app: App, cookie: str | 
 
 
 async def test_a_callback_works_once(app: App) -> None:
-    """A replayed answer of Microsoft finds nothing (O-4)."""
+    """An answer of Microsoft that is replayed finds no sign-in any more (O-4)."""
     session = await app.page_session()
     ticket = (await app.call("POST", "/session/start-tickets", key=session)).json()
     opening = await app.call("POST", "/oauth/start", form=ticket)
@@ -113,9 +119,9 @@ OUTCOMES = [
 ]
 
 
-@pytest.mark.parametrize(("error", "status"), OUTCOMES, ids=lambda one: str(getattr(one, "reason", one)))
+@pytest.mark.parametrize(("error", "status"), OUTCOMES, ids=lambda case: str(getattr(case, "reason", case)))
 async def test_people_read_a_page_when_it_did_not_work(app: App, error: Exception, status: int) -> None:
-    """Never a problem document, and never a text of Microsoft's (O-9)."""
+    """A failed sign-in shows a page, never a problem document and never a text of Microsoft's (O-9)."""
     session = await app.page_session()
     ticket = (await app.call("POST", "/session/start-tickets", key=session)).json()
     opening = await app.call("POST", "/oauth/start", form=ticket)
@@ -137,7 +143,7 @@ async def test_people_read_a_page_when_it_did_not_work(app: App, error: Exceptio
     "body", [b"", b"\xff\xfe", b"a=1&a=2", b"ticket", b"&".join([b"a=1"] * 40), b"state=%00"]
 )
 async def test_nonsense_by_form_is_a_page_and_no_crash(app: App, path: str, body: bytes) -> None:
-    """Whatever is posted there."""
+    """Any body posted to the sign-in forms is answered with a page saying 400 or 410."""
     answer = await app.call("POST", path, body=body)
     assert answer.status in {400, 410}
     assert answer.headers["content-type"].startswith("text/html")
@@ -145,20 +151,20 @@ async def test_nonsense_by_form_is_a_page_and_no_crash(app: App, path: str, body
 
 @pytest.mark.parametrize("cookie", ["", "x", "%00", "a" * 3000, '"', "a@b=1; x"])
 async def test_a_strange_cookie_is_no_crash(app: App, cookie: str) -> None:
-    """Other programs of the host may set any; the confirm page then says that the link is unusable."""
+    """With a malformed cookie beside others the confirm page says that the link is unusable, and does not crash."""
     headers = {"Cookie": f"a@b=1, c[d]=2; __Host-oauth={cookie}; ="}
     assert (await app.call("GET", "/oauth/confirm", headers=headers)).status == 410
 
 
 async def test_our_cookie_is_found_beside_strange_ones(app: App) -> None:
-    """A name that no cookie may have, set by another program of the host, hides nothing."""
+    """Our cookie is found although another program of the host has set cookies with invalid names."""
     cookie = await app.signed_in(await app.page_session())
     headers = {"Cookie": f"a@b=1; (x)={'y'}; __Host-oauth={cookie}"}
     assert (await app.call("GET", "/oauth/confirm", headers=headers)).status == 200
 
 
 async def test_yes_needs_the_token_of_the_page(app: App) -> None:
-    """A form of another site cannot say yes for the person."""
+    """The confirm page's yes counts only with the token of that page, so a form of another site connects nothing."""
     cookie = await app.signed_in(await app.page_session())
     for form in ({}, {"csrf_token": ""}, {"csrf_token": "wrong"}, {"csrf_token": cookie}):
         refused = await app.call("POST", "/oauth/confirm", form={"x": "y", **form}, cookie=cookie)
@@ -167,7 +173,7 @@ async def test_yes_needs_the_token_of_the_page(app: App) -> None:
 
 
 async def test_yes_counts_once(app: App) -> None:
-    """The confirm page is used up by it."""
+    """The confirm page is used up by the person's yes, and the CRM is told once."""
     cookie = await app.signed_in(await app.page_session())
     await app.confirmed(cookie)
     assert (await app.call("GET", "/oauth/confirm", cookie=cookie)).status == 410
@@ -175,7 +181,7 @@ async def test_yes_counts_once(app: App) -> None:
 
 
 async def test_the_confirm_page_warns_of_an_unknown_address(app: App) -> None:
-    """The CRM does not know the mailbox as one of the user's (O-7)."""
+    """The confirm page warns when the CRM does not know the mailbox's address as one of the user's (O-7)."""
     known = await app.call("GET", "/oauth/confirm", cookie=await app.signed_in(await app.page_session()))
     assert "does not know this address" not in known.text
     stranger = await app.signed_in(await app.page_session("u_bob", address="bob@northwind.example"), "ann")
@@ -184,7 +190,7 @@ async def test_the_confirm_page_warns_of_an_unknown_address(app: App) -> None:
 
 
 async def test_names_are_text_on_the_confirm_page(app: App) -> None:
-    """A display name with markup stays a name."""
+    """A display name with markup is escaped on the confirm page."""
     user = {"id": "u_ann", "display_name": "<img src=x onerror=alert(1)> $address", "addresses": []}
     link = await app.v1("POST", "session-links", json={"user": user})
     opened = await app.call("POST", "/session", json={"token": link.json()["url"].split("#")[1]})
@@ -196,7 +202,7 @@ async def test_names_are_text_on_the_confirm_page(app: App) -> None:
 
 
 async def test_one_mailbox_is_of_one_user(app: App) -> None:
-    """A second claim is refused without naming anybody, also from another tenant (R1)."""
+    """A mailbox that a user has connected is refused to any other user or tenant, without naming the holder (R1)."""
     await app.connect()
     for key in (None, app.other.api_key):
         taken = await app.confirmed(await app.signed_in(await app.page_session("u_bob", key), "ann"))
@@ -207,7 +213,7 @@ async def test_one_mailbox_is_of_one_user(app: App) -> None:
 
 
 async def test_one_user_has_one_mailbox(app: App) -> None:
-    """Another mailbox for a user who has one is refused, and the old one goes on."""
+    """A second mailbox for a user who has one is refused, and the first stays connected."""
     await app.connect()
     second = await app.confirmed(await app.signed_in(await app.page_session(), "eve"))
     assert second.status == 409
@@ -217,7 +223,7 @@ async def test_one_user_has_one_mailbox(app: App) -> None:
 
 
 async def test_the_same_mailbox_again_repairs_the_connection(app: App) -> None:
-    """No second connection, though no access token was ever cached (R9, O-11)."""
+    """Signing in again with the same mailbox keeps the connection instead of making a second one (R9, O-11)."""
     await app.connect()
     before = (await app.v1("GET", "users/u_ann/connection")).json()
     app.clock.forward(minutes=1)
@@ -227,7 +233,7 @@ async def test_the_same_mailbox_again_repairs_the_connection(app: App) -> None:
 
 
 async def test_the_settings_page_is_framed_by_registered_origins_only(app: App) -> None:
-    """The tenant's origins for its page, nobody for any other (W-4)."""
+    """A tenant's settings page may be framed by that tenant's origins, and by nobody for any other tenant id (W-4)."""
     ours = await app.call("GET", "/settings", params={"tenant": app.tenant.tenant_id})
     assert "frame-ancestors https://crm.example" in ours.headers["content-security-policy"]
     for tenant in (
@@ -250,7 +256,7 @@ async def test_the_settings_page_is_framed_by_registered_origins_only(app: App) 
     [("settings.js", "text/javascript"), ("settings.css", "text/css"), ("envelope.svg", "image/svg+xml")],
 )
 async def test_assets_of_the_pages_are_served(app: App, name: str, kind: str) -> None:
-    """With their types."""
+    """Script, style and picture of the pages are served with their content types."""
     answer = await app.call("GET", f"/assets/{name}")
     assert answer.status == 200
     assert answer.headers["content-type"].startswith(kind)
@@ -260,5 +266,5 @@ async def test_assets_of_the_pages_are_served(app: App, name: str, kind: str) ->
     "name", ["settings.html", "confirm.html", "__init__.py", "..%2Fhost.json", "..", "x.js"]
 )
 async def test_nothing_else_is_served_as_an_asset(app: App, name: str) -> None:
-    """Neither templates nor code nor anything outside the folder."""
+    """Templates, code and files outside the assets folder are answered with 404."""
     problem(await app.call("GET", f"/assets/{name}"), 404, "not-found")

@@ -8,15 +8,15 @@ from shared.storage.testing.calls import Call, no_hook
 from tests.functions.app import App
 
 
-async def test_a_gate_that_was_never_opened_is_opened_by_connecting_again(app: App) -> None:
-    """The connection was kept and the storage failed at the gate: the same person connects again, and may send."""
+async def test_a_mailbox_that_was_never_opened_is_opened_by_connecting_again(app: App) -> None:
+    """When storage fails after the connection's row and before the mailbox's rows, connecting again completes it."""
     cookie = await app.signed_in(await app.page_session())
 
-    def fail_at_the_gate(call: Call) -> None:
+    def fail_at_the_mailbox(call: Call) -> None:
         if call.writes and keys.MAILBOX in call.place:
             raise StoreUnavailable
 
-    app.tables.before = fail_at_the_gate
+    app.tables.before = fail_at_the_mailbox
     assert (await app.confirmed(cookie)).status == 503
     app.tables.before = no_hook
     await app.connect()

@@ -1,4 +1,4 @@
-"""The status is true: whatever crashes, races or dies between its rows, the gate says what a connection is worth."""
+"""The status is true: whatever crashes, races or ends between its rows, the fence says what a connection is worth."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from tests.functions.app import App, send_body
 
 
 async def status(app: App, user_id: str = "u_ann") -> str:
-    """As the CRM is told when it asks."""
+    """The connection status that the CRM gets when it asks."""
     return str((await app.v1("GET", f"users/{user_id}/connection")).json()["status"])
 
 
 async def mailbox_now(app: App) -> Mailbox:
-    """The one mailbox there is, as its rows say."""
+    """The only mailbox of the tenant, as its rows say."""
     (mailbox_id,) = await app.services.tenants.mailboxes(app.tenant.tenant_id)
     stored = await app.services.ledger.mailbox(MailboxRef(app.tenant.tenant_id, mailbox_id))
     assert stored
@@ -44,7 +44,7 @@ async def mailbox_now(app: App) -> Mailbox:
 
 
 def fails_at(operation: str, table: str) -> Callable[[Call], None]:
-    """That write of that table is not done."""
+    """A hook under which that write of that table fails."""
 
     def fail(call: Call) -> None:
         if call.operation == operation and call.place[0] == table:
@@ -54,7 +54,7 @@ def fails_at(operation: str, table: str) -> Callable[[Call], None]:
 
 
 async def half_connected(app: App, user_id: str = "u_ann") -> None:
-    """The connection's row was written, the gate was not."""
+    """The connection's row was written, the mailbox's rows were not."""
     cookie = await app.signed_in(await app.page_session(user_id))
     app.tables.before = fails_at("transact", keys.MAILBOX)
     assert (await app.confirmed(cookie)).status == 503
@@ -64,8 +64,8 @@ async def half_connected(app: App, user_id: str = "u_ann") -> None:
 # ---- half a connection
 
 
-async def test_a_connection_without_its_gate_is_none(app: App) -> None:
-    """A crash came between: the status says that nothing is connected, as the refused send does."""
+async def test_a_connection_without_its_mailbox_is_none(app: App) -> None:
+    """A connection whose mailbox rows were never written is shown as not connected, and a send is refused for it."""
     await half_connected(app)
     shown = (await app.v1("GET", "users/u_ann/connection")).json()
     assert shown == {"user_id": "u_ann", "status": "not_connected", "mailbox": None, "connected_at": None}
@@ -73,7 +73,7 @@ async def test_a_connection_without_its_gate_is_none(app: App) -> None:
 
 
 async def test_half_a_connection_is_completed_by_connecting_again(app: App) -> None:
-    """And told of once."""
+    """A half-written connection is completed by connecting again, and the CRM is told of it once."""
     await half_connected(app)
     await app.connect()
     assert await status(app) == "connected"
@@ -82,7 +82,7 @@ async def test_half_a_connection_is_completed_by_connecting_again(app: App) -> N
 
 
 async def test_half_a_connection_does_not_bind_its_user(app: App) -> None:
-    """Another mailbox may be connected instead."""
+    """After a half-written connection its user may connect another mailbox."""
     await half_connected(app)
     await app.connect(mailbox="eve")
     shown = (await app.v1("GET", "users/u_ann/connection")).json()
@@ -93,7 +93,10 @@ async def test_half_a_connection_does_not_bind_its_user(app: App) -> None:
 
 
 async def both_confirm(app: App) -> list[Answer]:
-    """Ann and Bob say yes for the same mailbox; the first to write a connection is held up there meanwhile."""
+    """Ann and Bob confirm the same mailbox.
+
+    The first is held up while writing the connection until the second is done.
+    """
     cookies = [await app.signed_in(await app.page_session(user), "ann") for user in ("u_ann", "u_bob")]
     held = asyncio.Event()
 
@@ -114,15 +117,18 @@ async def both_confirm(app: App) -> list[Answer]:
 
 
 async def test_of_two_who_confirm_one_mailbox_at_once_one_gets_it(app: App) -> None:
-    """A claim counts before its gate is open: the second is refused, and neither status lies (R1)."""
-    assert [one.status for one in await both_confirm(app)] == [200, 409]
+    """Of two users who confirm one mailbox at once the second is refused, and both statuses are true (R1)."""
+    assert [answer.status for answer in await both_confirm(app)] == [200, 409]
     assert [await status(app, user) for user in ("u_ann", "u_bob")] == ["connected", "not_connected"]
     problem(await app.v1("POST", "messages", json=send_body(user_id="u_bob")), 409, "no-active-connection")
     await app.sent()
 
 
 async def test_a_claim_that_came_to_nothing_passes_on_after_ten_minutes(app: App) -> None:
-    """Not sooner, since its owner may be on the way; afterwards the first has nothing, and does not send with it."""
+    """The claim of an unfinished connection holds for ten minutes.
+
+    Then another user may connect the mailbox, and the first user can neither send nor take it back.
+    """
     await half_connected(app)
     cookie = await app.signed_in(await app.page_session("u_bob"), "ann")
     app.clock.forward(minutes=9)
@@ -135,7 +141,7 @@ async def test_a_claim_that_came_to_nothing_passes_on_after_ten_minutes(app: App
 
 
 async def test_an_own_claim_is_taken_up_again(app: App) -> None:
-    """Its owner comes back late: the ten minutes begin anew, and nobody slips in between."""
+    """A user who comes back late renews the claim on a mailbox: for ten more minutes nobody else can connect it."""
     await half_connected(app)
     app.clock.forward(minutes=15)
     await half_connected(app)
@@ -144,8 +150,8 @@ async def test_an_own_claim_is_taken_up_again(app: App) -> None:
     await app.connect()
 
 
-async def test_who_lost_the_claim_on_the_way_opens_no_gate(app: App) -> None:
-    """Ann is held up for longer than her claim holds; Bob connects meanwhile; her yes comes to nothing."""
+async def test_who_lost_the_claim_on_the_way_opens_no_mailbox(app: App) -> None:
+    """A user whose claim ran out while confirming is refused when somebody else has connected the mailbox."""
     cookie = await app.signed_in(await app.page_session())
 
     async def hold(call: Call) -> None:
@@ -162,7 +168,10 @@ async def test_who_lost_the_claim_on_the_way_opens_no_gate(app: App) -> None:
 
 
 async def test_a_mailbox_may_be_claimed_by_another_tenant_meanwhile(app: App) -> None:
-    """Their gates are different rows, so only the claim tells: Ann's yes comes to nothing all the same."""
+    """A user whose claim ran out while confirming is refused although the new holder is of another tenant.
+
+    The two fences are different rows, so only the claim tells.
+    """
     cookie = await app.signed_in(await app.page_session())
 
     async def hold(call: Call) -> None:
@@ -177,7 +186,7 @@ async def test_a_mailbox_may_be_claimed_by_another_tenant_meanwhile(app: App) ->
 
 
 async def test_the_fence_knows_the_connection(ready: App) -> None:
-    """Of two connections with the same number only the one that the gate names passes."""
+    """Of two connections with the same generation the fence lets only the one it names pass."""
     (mailbox_id,) = await ready.services.tenants.mailboxes(ready.tenant.tenant_id)
     ctx = MailboxContext(ready.services, MailboxRef(ready.tenant.tenant_id, mailbox_id))
     changing = change(ctx, 1, (await mailbox_now(ready)).connection_id)
@@ -192,7 +201,7 @@ async def test_the_fence_knows_the_connection(ready: App) -> None:
 
 
 async def test_strange_letters_are_no_token_of_the_page(app: App) -> None:
-    """Compared as any other wrong one (X-8), and the right one still counts afterwards."""
+    """A confirm token with non-ASCII letters is refused like any wrong one (X-8), and the right one still counts."""
     cookie = await app.signed_in(await app.page_session())
     refused = await app.call("POST", "/oauth/confirm", form={"csrf_token": "\u00e9\u4e2d"}, cookie=cookie)
     assert refused.status == 410
@@ -208,11 +217,11 @@ FAULTS: list[tuple[Exception, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "status"), FAULTS, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(("error", "status"), FAULTS, ids=lambda error: type(error).__name__)
 async def test_a_mailbox_that_does_not_say_whose_it_is_ends_in_a_page(
     app: App, error: Exception, status: int
 ) -> None:
-    """The sign-in went well, the look at the mailbox did not: the person reads why, and no crash."""
+    """When the mailbox's profile cannot be read after the sign-in, the person gets a page with the fitting status."""
     ticket = (await app.call("POST", "/session/start-tickets", key=await app.page_session())).json()
     opening = await app.call("POST", "/oauth/start", form=ticket)
     form = {"code": "ann", "state": opening.text.split("state=")[1].split("&")[0]}
@@ -222,9 +231,11 @@ async def test_a_mailbox_that_does_not_say_whose_it_is_ends_in_a_page(
     assert answer.headers["content-type"].startswith("text/html")
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable(), OutcomeUnknown()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable(), OutcomeUnknown()], ids=lambda error: type(error).__name__
+)
 async def test_a_storage_that_is_down_is_said_on_a_page(app: App, error: Exception) -> None:
-    """Nobody knows how far it came, so nothing is claimed: the settings tell in a minute."""
+    """While storage is down the yes is answered with a 503 page, which does not claim that nothing was changed."""
     cookie = await app.signed_in(await app.page_session())
     shown = await app.call("GET", "/oauth/confirm", cookie=cookie)
     token = re.findall(r'name="csrf_token" value="([^"]*)"', shown.text)[0]
@@ -239,7 +250,7 @@ async def test_a_storage_that_is_down_is_said_on_a_page(app: App, error: Excepti
 async def test_a_fault_of_ours_is_noted_as_the_answer_says(
     app: App, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also one with a name, such as a ciphertext of a lost key: the operator finds it in the log."""
+    """An error of ours while confirming, such as a broken ciphertext, is answered with 500 and named in the log."""
 
     async def broken(*_: object) -> bytes:
         raise SealBroken
@@ -251,17 +262,17 @@ async def test_a_fault_of_ours_is_noted_as_the_answer_says(
 
 
 async def test_tokens_of_a_sign_in_that_nobody_confirmed_are_erased(app: App) -> None:
-    """Sealed or not, they go soon after their ten minutes, and with them whatever the browser left behind."""
+    """Rows of an unconfirmed sign-in are erased soon after its ten minutes, and everything else of it later."""
     await app.signed_in(await app.page_session())
     ticket = (await app.call("POST", "/session/start-tickets", key=await app.page_session())).json()
     await app.call("POST", "/oauth/start", form=ticket)
     await app.later(minutes=16)
-    assert {one.partition for one in await rows(app)} == {"session", "ends|"}
+    assert {row.partition for row in await rows(app)} == {"session", "ends|"}
     await app.later(minutes=20)
     assert await rows(app) == []
 
 
 async def rows(app: App) -> list[Row]:
-    """Of the table of short-lived rows, the notes' partitions without their times."""
-    found = [one async for one in app.tables.query_partitions(keys.SESSIONS)]
-    return [replace(one, partition="ends|") if one.partition.startswith("ends|") else one for one in found]
+    """Rows of the table of short-lived rows; partitions of notes without their times."""
+    found = [row async for row in app.tables.query_partitions(keys.SESSIONS)]
+    return [replace(row, partition="ends|") if row.partition.startswith("ends|") else row for row in found]

@@ -12,13 +12,16 @@ from tests.functions.test_send_ends import mailbox_of
 
 
 async def looks_to_come(app: App) -> list[Task]:
-    """Mails that somebody will look at again."""
+    """Tasks for mails that will be looked at again."""
     found = await app.services.ledger.tasks(mailbox_of(app), app.clock.now() + timedelta(days=9), limit=None)
-    return [one.value for one in found if one.value.kind is TaskKind.RETRY_IMPORT]
+    return [task.value for task in found if task.value.kind is TaskKind.RETRY_IMPORT]
 
 
 async def test_mail_that_arrives_meanwhile_is_no_work(begun: App) -> None:
-    """No row and no question to Entra for each of them; the sweep after the repair brings in what is of a thread."""
+    """Mail that arrives while the consent is dead costs no row and no question to Entra.
+
+    The sweep after the repair brings in what belongs to a thread.
+    """
     await die(begun)
     asked = begun.sign_in.calls.count("refresh")
     answer = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
@@ -34,8 +37,8 @@ async def test_mail_that_arrives_meanwhile_is_no_work(begun: App) -> None:
     assert begun.crm.types().count("message.received") == 1
 
 
-async def test_a_reply_to_a_parked_send_is_parked_as_well(ready: App) -> None:
-    """It waits for the same probe, and leaves behind it when the consent lives again."""
+async def test_a_reply_to_a_waiting_send_waits_as_well(ready: App) -> None:
+    """A reply to a send that waits for the consent waits with it, and leaves behind it once the consent works again."""
     opening = await ready.accepted("m-1")
     ready.clock.forward(hours=2)
     ready.sign_in.dead = True

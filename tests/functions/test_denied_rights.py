@@ -17,11 +17,11 @@ TOLD = ["connection.connected", "connection.reconnect_required"]
 
 
 def told(app: App) -> list[str]:
-    return [one for one in app.crm.types() if one.startswith("connection.")]
+    return [event_type for event_type in app.crm.types() if event_type.startswith("connection.")]
 
 
 async def denied_for_hours(app: App, right: Right) -> None:
-    """A send is accepted, the renewal falls due, sweeps come by, and Graph denies one of them."""
+    """A send is accepted, a renewal falls due and sweeps run for six hours, while Graph denies that right."""
     app.clock.forward(days=6, hours=1)
     app.mail.next[STEPS[right]] = [GrantDead(denied=right) for _ in range(10_000)]
     await app.accepted("m-2")
@@ -30,7 +30,7 @@ async def denied_for_hours(app: App, right: Right) -> None:
 
 @pytest.mark.parametrize("right", Right)
 async def test_one_denied_right_is_told_once(begun: App, right: Right) -> None:
-    """What else still works does not call the consent alive again every few minutes."""
+    """While Graph denies one right, other calls that still work do not reset the status: the CRM is told once."""
     await denied_for_hours(begun, right)
     assert await status(begun) == "reconnect_required"
     assert told(begun) == TOLD
@@ -38,7 +38,7 @@ async def test_one_denied_right_is_told_once(begun: App, right: Right) -> None:
 
 @pytest.mark.parametrize("right", Right)
 async def test_the_right_that_works_again_takes_it_back(begun: App, right: Right) -> None:
-    """Found by the daily try, without a new consent; the parked send leaves."""
+    """When a denied right works again, the daily try finds it without a new consent, and the waiting send leaves."""
     await denied_for_hours(begun, right)
     begun.mail.next[STEPS[right]] = []
     await begun.later(hours=25)
@@ -49,7 +49,7 @@ async def test_the_right_that_works_again_takes_it_back(begun: App, right: Right
 
 @pytest.mark.parametrize("right", Right)
 async def test_a_new_consent_takes_it_back(begun: App, right: Right) -> None:
-    """Whatever was denied."""
+    """A new consent clears the denial of any right, and the waiting send leaves."""
     await denied_for_hours(begun, right)
     begun.mail.next[STEPS[right]] = []
     await begun.connect()
@@ -62,7 +62,7 @@ async def test_a_new_consent_takes_it_back(begun: App, right: Right) -> None:
 async def test_a_slow_denial_of_before_says_nothing_of_the_new_consent(
     begun: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The user consents anew while a worker waits for the answer: the send is tried again soon, not tomorrow."""
+    """A denial that answers a call from before the new consent is ignored: the send is tried again within minutes."""
     right = FakeMail.create_draft
     asked: list[int] = []
 

@@ -19,7 +19,7 @@ from tests.functions.world import PEPPER
 
 
 async def dead_letters(app: App) -> list[str]:
-    """The dead dead_letters of deliveries, as written."""
+    """The tenant's dead letters of deliveries, as stored."""
     rows = await app.tables.query(keys.DEAD_LETTERS, keys.DELIVERIES, "", "~")
     return [str(row.values["data"]) for row in rows]
 
@@ -40,16 +40,16 @@ async def gone(begun: App) -> App:
 
 
 async def test_after_a_410_the_endpoint_is_not_called(gone: App) -> None:
-    """Neither for that event nor for the next, however much time goes by; all stand in the feed."""
+    """After a 410 the endpoint is not called again for that event or a later one, and both are listed in the feed."""
     tried = len(gone.crm.tried)
     await gone.later(hours=1)
     assert len(gone.crm.tried) == tried
     assert gone.crm.tried[-1] == (await feed(gone))[-2]["id"]
-    assert [one["type"] for one in (await feed(gone))[-2:]] == 2 * ["message.received"]
+    assert [event["type"] for event in (await feed(gone))[-2:]] == 2 * ["message.received"]
 
 
 async def test_what_was_due_when_it_went_off_is_not_tried(begun: App) -> None:
-    """An event that waits for its next try is not sent either."""
+    """An event that waits for its next attempt is not sent once the endpoint has been turned off."""
     begun.crm.answers.extend([FakeAnswer(500), FakeAnswer(410)])
     await begun.answered()
     begun.clock.forward(seconds=1)
@@ -59,8 +59,8 @@ async def test_what_was_due_when_it_went_off_is_not_tried(begun: App) -> None:
     assert len(begun.crm.tried) == tried
 
 
-async def test_the_owner_finds_one_letter(gone: App) -> None:
-    """However many events wait."""
+async def test_an_endpoint_that_is_gone_is_one_dead_letter(gone: App) -> None:
+    """An endpoint that says it is gone leaves one dead letter, however many events are held."""
     found = await dead_letters(gone)
     assert len(found) == 1
     assert "endpoint_gone" in found[0]
@@ -68,19 +68,22 @@ async def test_the_owner_finds_one_letter(gone: App) -> None:
 
 
 async def test_other_tenants_go_on(gone: App) -> None:
-    """The endpoint of another tenant is called as before."""
+    """While one tenant's endpoint is off, another tenant's endpoint is called as before."""
     told = len(gone.crm.told)
     await gone.connect("u_cat", "cat", gone.other.api_key)
     assert len(gone.crm.told) == told + 1
 
 
-async def test_switched_on_it_gets_what_waited(gone: App) -> None:
-    """Each event once, and those that come later; a second run of the command finds nothing to let go."""
+async def test_switched_on_it_gets_what_was_held(gone: App) -> None:
+    """An endpoint that is switched on gets each held event once and every later one.
+
+    A second run of the command releases nothing.
+    """
     told = len(gone.crm.told)
     assert await open_endpoint(gone.services, gone.tenant.tenant_id) == 2
     assert await open_endpoint(gone.services, gone.tenant.tenant_id) == 0
     await gone.later(minutes=3)
-    assert sorted(gone.crm.ids[told:]) == sorted(one["id"] for one in (await feed(gone))[-2:])
+    assert sorted(gone.crm.ids[told:]) == sorted(event["id"] for event in (await feed(gone))[-2:])
     await gone.answered()
     assert len(gone.crm.told) == told + 3
 
@@ -89,7 +92,7 @@ async def test_switched_on_it_gets_what_waited(gone: App) -> None:
 async def test_an_event_held_at_the_moment_of_switching_on_goes_out(
     gone: App, answers: list[FakeAnswer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker has read that the endpoint is off, or was told so, and parks its event behind the command's back."""
+    """An event that a worker holds while the command switches the endpoint on is delivered all the same."""
     tenants = gone.services.tenants
     told, get, off = len(gone.crm.told), tenants.get, tenants.set_endpoint_off
     if answers:
@@ -117,8 +120,8 @@ async def test_an_event_held_at_the_moment_of_switching_on_goes_out(
     assert len(gone.crm.told) == told + 3
 
 
-async def test_what_was_refused_is_not_let_go(begun: App) -> None:
-    """Only events that waited because the endpoint was off: another's fault is not mended by switching it on."""
+async def test_what_was_refused_is_not_released(begun: App) -> None:
+    """Switching the endpoint on releases only events held because it was off, not those that it had refused."""
     begun.crm.answers.extend(3 * [FakeAnswer(422)])
     await begun.answered()
     await begun.later(minutes=50)
@@ -127,7 +130,10 @@ async def test_what_was_refused_is_not_let_go(begun: App) -> None:
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_an_event_that_is_refused_three_times_is_a_dead_letter(begun: App, status: int) -> None:
-    """One, with the status; the event is parked, and the others go on."""
+    """An event that is refused three times alike is not tried again and leaves one dead letter with the status.
+
+    Later events are delivered.
+    """
     begun.crm.answers.extend(3 * [FakeAnswer(status)])
     await begun.answered()
     await begun.later(minutes=50)
@@ -143,7 +149,7 @@ async def test_an_event_that_is_refused_three_times_is_a_dead_letter(begun: App,
 
 
 async def test_an_event_without_content_is_not_tried(begun: App) -> None:
-    """Nothing can be sent of it: it is parked, not tried until it is a dead letter."""
+    """An event whose staged content is gone is not tried any more and leaves no dead letter."""
     begun.crm.answers.append(FakeAnswer(500))
     number = begun.mail.receive(
         "bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id, text="é" * 30_000
@@ -164,7 +170,7 @@ async def read(app: App, key: str) -> int:
 
 
 async def test_a_rotated_key_is_good_beside_the_former_one_for_a_while(app: App) -> None:
-    """Both until the overlap is over, then the new one alone."""
+    """After a rotation both API keys open the API until the overlap is over, then the new one alone."""
     tenant = app.tenant
     new = await rotate_key(app.services, ApiKeyring(PEPPER), tenant.tenant_id, timedelta(hours=2))
     assert [await read(app, key) for key in (tenant.api_key, new)] == [200, 200]
@@ -174,20 +180,20 @@ async def test_a_rotated_key_is_good_beside_the_former_one_for_a_while(app: App)
 
 
 async def test_at_most_two_keys_are_good(app: App) -> None:
-    """A second rotation within the overlap ends the oldest at once."""
+    """A second key rotation within the overlap ends the oldest key at once."""
     tenant, ring = app.tenant, ApiKeyring(PEPPER)
     keys_made = [await rotate_key(app.services, ring, tenant.tenant_id, timedelta(hours=2)) for _ in range(2)]
     assert [await read(app, key) for key in (tenant.api_key, *keys_made)] == [401, 200, 200]
 
 
 async def test_a_leaked_key_ends_at_once(app: App) -> None:
-    """With no overlap."""
+    """A key that is rotated with no overlap is refused at once."""
     new = await rotate_key(app.services, ApiKeyring(PEPPER), app.tenant.tenant_id, timedelta(0))
     assert [await read(app, key) for key in (app.tenant.api_key, new)] == [401, 200]
 
 
 async def test_webhooks_carry_both_signatures_during_the_overlap(ready: App) -> None:
-    """The new secret first; after the overlap it alone."""
+    """During the overlap a webhook is signed with the new secret and the old one, afterwards with the new alone."""
     await ready.sent()
     await rotate_webhook_secret(ready.services, ready.tenant.tenant_id, timedelta(hours=1))
     await ready.answered()

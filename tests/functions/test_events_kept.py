@@ -19,7 +19,7 @@ async def feed(app: App, **params: str) -> dict[str, Any]:
 
 
 async def lose_staged(app: App) -> None:
-    """As the storage's lifecycle rule does."""
+    """Delete all staged blobs, as the storage's lifecycle rule does."""
     for name in await app.staged():
         await app.blobs.delete(keys.STAGING, name)
 
@@ -37,10 +37,10 @@ async def lost(begun: App) -> tuple[App, dict[str, Any]]:
 
 
 async def test_the_feed_goes_on_behind_an_expired_event(lost: tuple[App, dict[str, Any]]) -> None:
-    """It is listed with its id, type and time, and says that it has expired; what comes after it is listed whole."""
+    """An event whose content is gone is listed as expired, and what comes after it is listed whole."""
     app, _ = lost
     listed = (await feed(app))["events"]
-    assert [one["id"] for one in listed] == app.crm.ids
+    assert [event["id"] for event in listed] == app.crm.ids
     expired = listed[-2]
     assert expired == {
         "id": app.crm.ids[-2],
@@ -53,12 +53,12 @@ async def test_the_feed_goes_on_behind_an_expired_event(lost: tuple[App, dict[st
 
 
 async def test_a_reader_page_by_page_gets_past_it(lost: tuple[App, dict[str, Any]]) -> None:
-    """A page that holds nothing else has a `next` that leads on."""
+    """A feed page that holds only an expired event has a `next` that leads past it."""
     app, _ = lost
     after, found = "", []
     for _ in range(10):
         page = await feed(app, after=after, limit="1")
-        found += [one["id"] for one in page["events"]]
+        found += [event["id"] for event in page["events"]]
         after = page["next"]
         if not page["has_more"]:
             break
@@ -66,7 +66,7 @@ async def test_a_reader_page_by_page_gets_past_it(lost: tuple[App, dict[str, Any
 
 
 async def test_a_mail_without_its_content_still_has_a_status(lost: tuple[App, dict[str, Any]]) -> None:
-    """Status and thread are told, `message` is null."""
+    """The status of a received mail whose content is gone names status and thread, with `message` null."""
     app, told = lost
     shown = (await app.v1("GET", f"messages/{told['id']}")).json()
     assert (shown["status"], shown["reason"], shown["message"]) == ("received", None, None)
@@ -74,7 +74,7 @@ async def test_a_mail_without_its_content_still_has_a_status(lost: tuple[App, di
 
 
 async def test_a_send_without_its_content_still_has_a_status(ready: App) -> None:
-    """The same for what the CRM sent."""
+    """The status of a send whose content is gone is still told, with `message` null."""
     sent = await ready.sent(body={"text": LONG})
     await lose_staged(ready)
     shown = (await ready.v1("GET", f"messages/{sent['id']}")).json()
@@ -82,7 +82,7 @@ async def test_a_send_without_its_content_still_has_a_status(ready: App) -> None
 
 
 async def test_the_reason_of_a_refused_mail_outlives_its_event(begun: App) -> None:
-    """Why a mail did not sync is known without what was told of it."""
+    """Why a mail did not sync is still told by its status when the content of its event is gone."""
     told = await begun.answered(text=LONG, files=[("a.exe", b"MZ")], subject="x" * 30_000)
     assert begun.crm.types()[-1] == "message.not_synced"
     await lose_staged(begun)
@@ -91,7 +91,7 @@ async def test_the_reason_of_a_refused_mail_outlives_its_event(begun: App) -> No
 
 
 async def test_the_cursor_waits_for_slow_writers(begun: App) -> None:
-    """It never passes what is younger than five minutes: an event may have been given its time and land only now."""
+    """The feed's cursor never passes an event younger than five minutes. One with an earlier time may still land."""
     begun.clock.forward(minutes=3)
     assert (await feed(begun))["next"] == ""
     begun.clock.forward(minutes=3)

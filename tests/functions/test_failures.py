@@ -45,7 +45,7 @@ async def status(app: App, message_id: str) -> str:
     ],
 )
 async def test_trouble_of_graph_does_not_end_a_send(ready: App, errors: list[Exception]) -> None:
-    """A send waits out what is not its own failure, and leaves once (E-28)."""
+    """A send waits out half an hour of Graph's outage, or twenty pauses, and leaves once (E-28)."""
     ready.mail.next["create_draft"] = list(errors)
     message_id = await accepted(ready)
     await ready.later(minutes=50)
@@ -55,7 +55,7 @@ async def test_trouble_of_graph_does_not_end_a_send(ready: App, errors: list[Exc
 
 
 async def test_a_send_waits_for_its_user_however_long(ready: App) -> None:
-    """Ten days of a dead grant count for nothing; after the repair the send leaves."""
+    """Ten days of a dead consent do not end a send; it leaves after the repair."""
     ready.sign_in.dead = True
     ready.mail.next["create_draft"] = [GrantDead() for _ in range(3)]
     message_id = await accepted(ready)
@@ -69,7 +69,10 @@ async def test_a_send_waits_for_its_user_however_long(ready: App) -> None:
 
 
 async def test_a_send_that_breaks_in_a_way_nobody_foresaw_is_given_up_and_kept(ready: App) -> None:
-    """Five tries over half an hour, then the CRM is told and a person finds the dead letter (E-28, E-29)."""
+    """A send that fails in a way nobody foresaw is tried five times over half an hour.
+
+    Then the CRM is told, and a dead letter is kept (E-28, E-29).
+    """
     ready.mail.next["create_draft"] = [KeyError("odd") for _ in range(50)]
     message_id = await accepted(ready)
     await ready.later(minutes=30)
@@ -77,13 +80,13 @@ async def test_a_send_that_breaks_in_a_way_nobody_foresaw_is_given_up_and_kept(r
     await ready.later(minutes=40)
     assert await status(ready, message_id) == "failed"
     assert ready.mail.calls.count("create_draft") == 5
-    assert [one["cause"] for one in await dead_letters(ready)] == ["given_up:KeyError"]
+    assert [dead_letter["cause"] for dead_letter in await dead_letters(ready)] == ["given_up:KeyError"]
     assert ready.crm.last["reason"]["code"] == "gave_up"
 
 
 @pytest.mark.parametrize("error", [UpstreamSurprise(), AccessRefused(), ZeroDivisionError()], ids=repr)
 async def test_an_unreadable_mail_is_given_up_and_holds_up_nobody(begun: App, error: Exception) -> None:
-    """It becomes one dead letter, nothing asks for it any more, and the sweep goes on past it (E-30)."""
+    """A mail that cannot be read becomes one dead letter and is not fetched again, and sweeps go on past it (E-30)."""
     mail = begun.mail.receive(BEA, begun.mail.last_sent.internet_message_id)
     begun.mail.unreadable[mail] = error
     await begun.notify(mail)
@@ -94,12 +97,12 @@ async def test_an_unreadable_mail_is_given_up_and_holds_up_nobody(begun: App, er
     await begun.later(hours=3)
     assert 5 <= looks <= 10  # each sweep of its ten minutes sees it once more
     assert begun.mail.calls.count("fetch") - looks == 1
-    assert [one["queue"] for one in await dead_letters(begun)] == [keys.MAINTENANCE]
+    assert [dead_letter["queue"] for dead_letter in await dead_letters(begun)] == [keys.MAINTENANCE]
     assert begun.crm.types().count("message.received") == 1
 
 
 async def test_one_bad_hint_leaves_the_others_alone(begun: App) -> None:
-    """Hints of one POST are judged one by one: the second mail is in the CRM although the first cannot be read."""
+    """Of two mails notified in one POST the second is brought in at once although the first cannot be read yet."""
     begun.mail.next["outline"] = [RuntimeError("odd")]
     parent = begun.mail.last_sent.internet_message_id
     first, second = begun.mail.receive(BEA, parent), begun.mail.receive(BEA, parent)
@@ -110,8 +113,8 @@ async def test_one_bad_hint_leaves_the_others_alone(begun: App) -> None:
     assert begun.crm.types().count("message.received") == 2
 
 
-async def test_a_delivery_that_breaks_is_parked_and_kept(begun: App) -> None:
-    """An error of ours in the delivery is tried five times, not for ever; the event stays in the feed."""
+async def test_a_delivery_that_breaks_is_given_up_and_kept(begun: App) -> None:
+    """A delivery that fails by an error of ours is tried five times and given up; its event stays in the feed."""
     begun.crm.answers.extend([RuntimeError("odd")] * 50)
     mail = begun.mail.receive(BEA, begun.mail.last_sent.internet_message_id)
     await begun.notify(mail)
@@ -119,13 +122,13 @@ async def test_a_delivery_that_breaks_is_parked_and_kept(begun: App) -> None:
     tried = len(begun.crm.tried)
     await begun.later(hours=2)
     assert len(begun.crm.tried) - tried <= 5
-    assert [one["cause"] for one in await dead_letters(begun)] == ["given_up:RuntimeError"]
+    assert [dead_letter["cause"] for dead_letter in await dead_letters(begun)] == ["given_up:RuntimeError"]
     feed = (await begun.v1("GET", "events")).json()["events"]
-    assert "message.received" in [one["type"] for one in feed]
+    assert "message.received" in [event["type"] for event in feed]
 
 
 async def test_a_grant_that_graph_refuses_is_told_at_once(begun: App) -> None:
-    """A 403 for the whole mailbox is a matter for its user: the status says so, and the CRM is told once."""
+    """When Graph refuses the whole mailbox with 403, the status asks for a new consent, and the CRM is told once."""
     begun.mail.next["sweep"] = [GrantDead() for _ in range(3)]
     await begun.later(minutes=20)
     shown = (await begun.v1("GET", "users/u_ann/connection")).json()
@@ -134,7 +137,10 @@ async def test_a_grant_that_graph_refuses_is_told_at_once(begun: App) -> None:
 
 
 async def test_a_mailbox_that_cannot_be_asked_ends_a_send_as_unknown(ready: App) -> None:
-    """Nobody knows whether it left, and Graph answers nonsense: the CRM is told once, and the asking ends (E-13)."""
+    """When nobody can find out whether a send left, the CRM is told once that it is unknown.
+
+    A week later the asking ends (E-13).
+    """
     ready.mail.next["send"] = [Ambiguous()]
     ready.mail.next["locate"] = [UpstreamSurprise() for _ in range(10_000)]
     message_id = await accepted(ready)
@@ -155,8 +161,11 @@ def no_message_for_sends(call: Call) -> None:
         raise RuntimeError("odd")
 
 
-async def test_waking_that_fails_does_not_ring_for_ever(begun: App) -> None:
-    """It is tried five times and given up; the parked send leaves by its own daily look."""
+async def test_enqueueing_waiting_work_that_fails_does_not_go_on_for_ever(begun: App) -> None:
+    """Enqueueing the work that waits for a consent is given up after five failures.
+
+    The waiting send then leaves by its own daily look.
+    """
     begun.sign_in.dead = True
     begun.clock.forward(hours=2)
     await begun.v1("POST", "messages", json=send_body("m-2"))
@@ -165,7 +174,7 @@ async def test_waking_that_fails_does_not_ring_for_ever(begun: App) -> None:
     begun.queues.before = no_message_for_sends
     await begun.connect()
     await begun.later(hours=2)
-    assert [one["cause"] for one in await dead_letters(begun)] == ["given_up:RuntimeError"]
+    assert [dead_letter["cause"] for dead_letter in await dead_letters(begun)] == ["given_up:RuntimeError"]
     begun.queues.before = no_hook
     await begun.later(days=1)
     assert begun.mail.calls.count("send") == 2

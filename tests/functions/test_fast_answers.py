@@ -17,7 +17,7 @@ async def left(app: App) -> None:
 
 
 async def test_an_answer_that_comes_before_the_copy_is_in_the_crm_within_two_minutes(ready: App) -> None:
-    """Its tag names a Message-ID that nobody knows yet: it is looked at again when the copy was seen (R3)."""
+    """An answer to a Message-ID that nobody knows yet is brought in once the sent copy was seen (R3)."""
     await left(ready)
     await ready.arrives(ready.mail.receive(BEA_ADDRESS, in_reply_to=REAL))
     assert ready.crm.types()[-1] != "message.received"
@@ -27,7 +27,10 @@ async def test_an_answer_that_comes_before_the_copy_is_in_the_crm_within_two_min
 
 
 async def test_a_foreign_answer_meanwhile_stays_foreign(ready: App) -> None:
-    """It is asked for its ids a few times more, never for a word, and then left alone."""
+    """A foreign answer that comes while a sent copy is awaited is never brought in.
+
+    It costs four looks at its ids at most.
+    """
     await left(ready)
     await ready.arrives(ready.mail.receive(BEA_ADDRESS, in_reply_to="<theirs@x.example>"))
     await ready.later(minutes=10)
@@ -37,7 +40,7 @@ async def test_a_foreign_answer_meanwhile_stays_foreign(ready: App) -> None:
 
 
 async def test_mail_without_tags_is_looked_at_once(ready: App) -> None:
-    """A new mail answers nothing."""
+    """A mail without threading tags is looked at once, even while a sent copy is awaited."""
     await left(ready)
     await ready.arrives(ready.mail.receive(BEA_ADDRESS))
     await ready.later(minutes=10)
@@ -45,7 +48,7 @@ async def test_mail_without_tags_is_looked_at_once(ready: App) -> None:
 
 
 async def test_old_mail_that_is_touched_meanwhile_costs_nothing(ready: App) -> None:
-    """No answer is older than what it answers: a folder marked as read makes no rows and no calls."""
+    """Old mail that is touched while a sent copy is awaited is looked at once. No answer is older than its parent."""
     await left(ready)
     old = {"received_at": ready.clock.now() - timedelta(days=300)}
     await ready.arrives(ready.mail.receive("else@x.example", in_reply_to="<theirs@x.example>", tags=old))

@@ -53,7 +53,7 @@ async def upload(app: App, name: str | None, content: bytes) -> Answer:
 
 
 async def attached(app: App, content: bytes, name: str = "offer.txt") -> str:
-    """A file that left with a send; the token of its link."""
+    """Send a file and return the token of its link."""
     uploaded = (await upload(app, name, content)).json()
     await app.sent(attachments=[{"file_id": uploaded["id"]}])
     return str(app.crm.last["attachments"][0]["url"]).rsplit("/", 1)[1]
@@ -61,7 +61,7 @@ async def attached(app: App, content: bytes, name: str = "offer.txt") -> str:
 
 @pytest.mark.parametrize(("name", "file"), GOOD.items(), ids=GOOD)
 async def test_listed_types_are_taken(app: App, name: str, file: tuple[bytes, str]) -> None:
-    """By name and content; the type that is kept is ours, never the declared one (R7, R8)."""
+    """A file whose name and content are of a listed type is taken, and stored with our content type (R7, R8)."""
     content, content_type = file
     answer = await upload(app, name, content)
     assert answer.status == 201
@@ -71,7 +71,7 @@ async def test_listed_types_are_taken(app: App, name: str, file: tuple[bytes, st
 
 @pytest.mark.parametrize(("name", "content", "reason"), REFUSED.values(), ids=REFUSED)
 async def test_others_are_refused_at_once(app: App, name: str, content: bytes, reason: str) -> None:
-    """With the file and the reason; nothing is kept."""
+    """An upload of an unlisted, empty or mislabelled file is refused with file and reason, and nothing is kept."""
     staged = len(await app.staged())
     document = problem(await upload(app, name, content), 422, "attachment-refused")
     assert document["errors"] == [{"pointer": "/attachments", "detail": f"{name}: {reason}"}]
@@ -79,7 +79,7 @@ async def test_others_are_refused_at_once(app: App, name: str, content: bytes, r
 
 
 async def test_three_mebibytes_are_the_limit(app: App) -> None:
-    """3,145,728 bytes are taken, one more is not."""
+    """An upload of 3,145,728 bytes is taken, one of a byte more is refused."""
     assert (await upload(app, "big.txt", b"a" * LIMIT)).status == 201
     problem(await upload(app, "big.txt", b"a" * (LIMIT + 1)), 413, "body-too-large")
 
@@ -102,7 +102,7 @@ NAMES = {
 
 @pytest.mark.parametrize(("header", "name"), NAMES.items())
 async def test_names_are_read_by_rfc_6266_and_made_safe(app: App, header: str, name: str) -> None:
-    """`filename*` wins; paths, controls and tricks with direction are taken out (F-4)."""
+    """An upload's name is read by RFC 6266, `filename*` first, and freed of paths and controls (F-4)."""
     answer = await app.v1("POST", "files", body=b"x", headers={"Content-Disposition": header})
     assert answer.json()["name"] == name
 
@@ -118,7 +118,7 @@ UNNAMED = [
 
 @pytest.mark.parametrize("header", UNNAMED)
 async def test_a_file_without_a_name_is_refused(app: App, header: str | None) -> None:
-    """422, and where the name belongs."""
+    """An upload without a file name is answered with 422, which points to the header where it belongs."""
     headers = {} if header is None else {"Content-Disposition": header}
     answer = await app.v1("POST", "files", body=b"x", headers=headers)
     document = problem(answer, 422, "invalid-request")
@@ -139,13 +139,13 @@ STRANGE = [
 
 @pytest.mark.parametrize("header", STRANGE)
 async def test_a_strange_name_is_no_crash(app: App, header: str) -> None:
-    """Taken with some safe name, or refused."""
+    """An upload with a malformed Content-Disposition is taken under a safe name or refused, and never crashes."""
     answer = await app.v1("POST", "files", body=b"x", headers={"Content-Disposition": header})
     assert answer.status in {201, 422}, answer.text
 
 
 async def test_an_upload_waits_for_a_day(ready: App) -> None:
-    """Then it is unknown."""
+    """An upload that is a day old is unknown to a send."""
     uploaded = (await upload(ready, "offer.txt", b"x")).json()
     ready.clock.forward(hours=24)
     answer = await ready.v1("POST", "messages", json=send_body(attachments=[{"file_id": uploaded["id"]}]))
@@ -156,7 +156,7 @@ async def test_an_upload_waits_for_a_day(ready: App) -> None:
 
 
 async def test_a_link_gives_a_download_and_nothing_to_interpret(ready: App) -> None:
-    """The name in both forms, our type, a policy under which nothing runs (F-5)."""
+    """A file link answers with the name in both forms, our type and a policy under which nothing runs (F-5)."""
     token = await attached(ready, "Grüße".encode(), 'Prüfung "1".txt')
     answer = await ready.call("GET", f"/files/{token}")
     assert (answer.status, answer.text) == (200, "Grüße")
@@ -169,7 +169,7 @@ async def test_a_link_gives_a_download_and_nothing_to_interpret(ready: App) -> N
 
 
 async def test_a_link_ends_after_a_week_and_the_message_has_a_new_one(ready: App) -> None:
-    """Each read of the message signs anew."""
+    """A file link ends after a week, and reading the message gives a freshly signed one."""
     token = await attached(ready, b"x")
     message_id = ready.crm.last["id"]
     ready.clock.forward(days=7, seconds=-1)
@@ -182,7 +182,7 @@ async def test_a_link_ends_after_a_week_and_the_message_has_a_new_one(ready: App
 
 
 async def test_a_tampered_link_is_no_link(ready: App) -> None:
-    """Another file, another end, another key, another form: the same 404 (X-5)."""
+    """A file link with another file, end, key or form is answered with the same 404 as any unknown link (X-5)."""
     token = await attached(ready, b"x")
     *parts, end, mac = token.split("~")
     stranger = LinkSigner(["a-key-of-somebody-else-altogether"])
@@ -203,7 +203,7 @@ async def test_a_tampered_link_is_no_link(ready: App) -> None:
 
 
 async def test_a_good_link_to_nothing_is_a_404(ready: App) -> None:
-    """Signed by us, for a message or a file that is not there."""
+    """A well-signed link to a message or file that is not there is answered with 404."""
     token = await attached(ready, b"x")
     tenant, message, file, *_ = token.split("~")
     until = ready.clock.now() + timedelta(days=1)
@@ -221,7 +221,7 @@ async def test_a_good_link_to_nothing_is_a_404(ready: App) -> None:
 
 
 async def test_a_file_whose_time_is_over_is_gone(ready: App) -> None:
-    """The link is good, the bytes were swept away: 410."""
+    """A valid link to a file whose bytes were erased is answered with 410."""
     token = await attached(ready, b"x")
     for name in await ready.staged():
         await ready.blobs.delete(keys.STAGING, name)

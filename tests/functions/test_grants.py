@@ -1,4 +1,4 @@
-"""A consent that dies, and lives again: the CRM is told the truth once each, and nothing parked is forgotten (R9)."""
+"""A consent that dies and works again: the CRM is told of each change once, and no waiting work is forgotten (R9)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def die(app: App) -> None:
 
 
 async def test_the_death_of_a_grant_is_one_write(ready: App) -> None:
-    """No second row can be left behind with another status."""
+    """A dead consent is recorded by one write, so no second row can keep another status when storage fails."""
     ready.tables.before = fails_at("replace", keys.CONNECTIONS)
     await die(ready)
     ready.tables.before = no_hook
@@ -37,7 +37,10 @@ async def test_the_death_of_a_grant_is_one_write(ready: App) -> None:
 
 
 async def test_a_repair_survives_a_send_accepted_at_that_moment(ready: App) -> None:
-    """The gate changed under it: it is written all the same, the parked send leaves, and the next death is told."""
+    """A repair is written although a send was accepted at the same moment.
+
+    The waiting sends leave, and the next death is told.
+    """
     await die(ready)
     ready.sign_in.dead = False
     cookie = await ready.signed_in(await ready.page_session())
@@ -61,7 +64,7 @@ async def test_a_repair_survives_a_send_accepted_at_that_moment(ready: App) -> N
 
 
 async def test_a_repair_survives_a_refresh_at_that_moment(ready: App) -> None:
-    """A worker keeps fresh tokens between the repair's reading and writing: the person need not sign in again."""
+    """A repair is written although a worker refreshes the old tokens at the same moment; nobody signs in again."""
     ready.clock.forward(minutes=1)
     cookie = await ready.signed_in(await ready.page_session())
     whose = (ready.tenant.tenant_id, "u_ann", (await mailbox_now(ready)).connection_id)
@@ -82,7 +85,7 @@ async def test_a_repair_survives_a_refresh_at_that_moment(ready: App) -> None:
 async def test_a_slow_refusal_of_the_old_tokens_kills_no_repaired_grant(
     ready: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker still asks with the old ones while the user consents anew: it goes on with the new ones (R9)."""
+    """When the old tokens are refused after the user has consented anew, the worker goes on with the new ones (R9)."""
     ready.clock.forward(hours=2)
     right = FakeSignIn.refresh
     asked: list[str] = []
@@ -101,12 +104,12 @@ async def test_a_slow_refusal_of_the_old_tokens_kills_no_repaired_grant(
 
 
 async def test_a_repair_while_the_worker_is_writing_wins(ready: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The repair came after the refusal was checked, before it was written down: the send goes on at once."""
+    """A repair between a worker's check and its write of the refusal wins, and the send leaves at once."""
     ready.clock.forward(hours=2)
     ready.sign_in.dead = True
 
     async def repair(call: Call) -> None:
-        if call.operation == "transact" and any(one.startswith("event:") for one in call.place):
+        if call.operation == "transact" and any(row_key.startswith("event:") for row_key in call.place):
             ready.tables.before = no_hook
             ready.sign_in.dead = False
             await ready.connect()
@@ -121,12 +124,12 @@ async def test_a_repair_while_the_worker_is_writing_wins(ready: App, monkeypatch
 
 
 async def test_a_grant_that_works_again_by_itself_is_not_called_dead(begun: App) -> None:
-    """An administrator had blocked the user for a while: the daily try finds out, tells the CRM, and all goes on."""
+    """When a blocked account is unblocked, the daily try notices it, the CRM is told, and the waiting send leaves."""
     await die(begun)
     begun.sign_in.dead = False
     await begun.later(hours=25)
     assert await status(begun) == "connected"
-    assert [one for one in begun.crm.types() if one.startswith("connection.")] == [
+    assert [event_type for event_type in begun.crm.types() if event_type.startswith("connection.")] == [
         "connection.connected",
         "connection.reconnect_required",
         "connection.connected",
@@ -135,7 +138,7 @@ async def test_a_grant_that_works_again_by_itself_is_not_called_dead(begun: App)
 
 
 async def test_the_first_token_that_is_refreshed_again_says_so(begun: App) -> None:
-    """Whatever work it was for; what was parked goes on with it."""
+    """The first successful token refresh, for whatever work, ends the dead state, and all waiting sends leave."""
     await die(begun)
     begun.sign_in.dead = False
     await begun.v1("POST", "messages", json=send_body("m-2"))
@@ -147,7 +150,10 @@ async def test_the_first_token_that_is_refreshed_again_says_so(begun: App) -> No
 async def test_what_graph_denies_is_not_alive_because_entra_refreshes_it(
     begun: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The status does not flap with each fresh token; when Graph lets a sweep through, it is over."""
+    """While Graph denies the mailbox a refreshed token does not reset the status.
+
+    A sweep that Graph lets through does.
+    """
     monkeypatch.setattr(FakeMail, "sweep", denied)
     await begun.later(hours=3)
     assert await status(begun) == "reconnect_required"
@@ -162,15 +168,15 @@ async def test_what_graph_denies_is_not_alive_because_entra_refreshes_it(
 
 
 async def denied(*_: Any, **__: Any) -> Any:
-    """As Graph answers ErrorAccessDenied to a token that Entra has just given."""
+    """Fails as when Graph answers ErrorAccessDenied to a token that Entra has just given."""
     raise GrantDead
 
 
-async def test_a_repair_wakes_all_that_was_parked(begun: App) -> None:
-    """However much it is; a send a person waits for is not left for the daily try."""
+async def test_a_repair_enqueues_all_work_that_waited(begun: App) -> None:
+    """After a repair all waiting sends, 120 of them here, leave within ten minutes and once each."""
     await die(begun)
     for number in range(120):
-        await begun.v1("POST", "messages", json=send_body(f"parked-{number}"))
+        await begun.v1("POST", "messages", json=send_body(f"waiting-{number}"))
     await begun.pump()
     begun.sign_in.dead = False
     await begun.connect()
@@ -180,7 +186,7 @@ async def test_a_repair_wakes_all_that_was_parked(begun: App) -> None:
 
 
 async def test_a_repair_looks_after_the_subscription(begun: App) -> None:
-    """Graph may have dropped it with the dead token: it is renewed, or made anew, at once."""
+    """A repair renews the subscription at once and sweeps. Graph may have dropped it with the dead token."""
     await die(begun)
     begun.sign_in.dead = False
     before = begun.mail.calls.count("renew")
@@ -190,8 +196,8 @@ async def test_a_repair_looks_after_the_subscription(begun: App) -> None:
     assert begun.mail.calls.count("sweep") >= 1
 
 
-async def test_a_lost_doorbell_of_a_repair_forgets_nobody(begun: App) -> None:
-    """The waking has a row of its own, and the timer rings for it again."""
+async def test_a_lost_job_message_of_a_repair_forgets_nobody(begun: App) -> None:
+    """When the job message that enqueues waiting work is lost, its task row lets the timer enqueue it again."""
     await die(begun)
     begun.sign_in.dead = False
     cookie = await begun.signed_in(await begun.page_session())
@@ -208,8 +214,8 @@ async def test_a_lost_doorbell_of_a_repair_forgets_nobody(begun: App) -> None:
     assert len(begun.mail.sent) == 2
 
 
-async def test_a_crash_while_waking_forgets_nobody(begun: App) -> None:
-    """Its row stays until all have been rung for."""
+async def test_a_crash_while_enqueueing_waiting_work_forgets_nobody(begun: App) -> None:
+    """When a worker crashes while it enqueues waiting work, the task row stays until all of it was enqueued."""
     await die(begun)
     begun.sign_in.dead = False
 
@@ -229,7 +235,7 @@ async def test_a_crash_while_waking_forgets_nobody(begun: App) -> None:
 
 
 async def test_a_repair_keeps_up_with_a_new_address(ready: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address is only a label and may have changed (O-6): status and events name the new one."""
+    """A repair takes over the mailbox's new address: event and mailbox row name it (O-6)."""
     new = "ann.archer@northwind.example"
 
     async def profile(_: FakeMail, __: Access) -> Profile:

@@ -16,7 +16,7 @@ STRANGER = "eve@evil.example"
 
 
 async def test_a_reply_is_shown_in_the_crm(begun: App) -> None:
-    """Text, people, ids of the CRM, and why it is held to be of the thread."""
+    """A contact's reply reaches the CRM with text, people, the CRM's ids and the evidence for its thread."""
     told = await begun.answered()
     assert begun.crm.types()[-1] == "message.received"
     assert (told["direction"], told["origin"], told["evidence"]) == ("inbound", "mailbox", "in_reply_to")
@@ -60,7 +60,7 @@ EVIDENCE = {
 
 @pytest.mark.parametrize(("kind", "evidence"), EVIDENCE.items())
 async def test_evidence_in_its_order(begun: App, kind: str, evidence: str) -> None:
-    """In-Reply-To, then References, then the conversation with somebody known; which it was is told."""
+    """In-Reply-To counts before References, then the conversation with a known person, and the CRM is told which."""
     number = begun.mail.receive(BEA_ADDRESS, tags=_tags(begun, kind))
     await begun.arrives(number)
     assert (begun.crm.types()[-1], begun.crm.last["evidence"]) == ("message.received", evidence)
@@ -68,7 +68,7 @@ async def test_evidence_in_its_order(begun: App, kind: str, evidence: str) -> No
 
 
 async def test_anybody_who_answers_our_mail_is_in_the_thread(begun: App) -> None:
-    """Bea gave it to a colleague, who answers: the tag is the proof, not the person (R3)."""
+    """A colleague to whom a contact forwarded our mail is in the thread: the tag proves it, not the person (R3)."""
     told = await begun.answered("cal@fabrikam.example")
     assert (begun.crm.types()[-1], told["from"]["address"]) == ("message.received", "cal@fabrikam.example")
 
@@ -77,7 +77,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "no tags at all": {},
     "a reply to somebody else's": {"in_reply_to": "<theirs@x.example>"},
     "a long foreign thread": {"references": tuple(f"<{n}@x.example>" for n in range(80))},
-    "our Message-ID in other dead_letters": {"in_reply_to": "<DRAFT-1@NORTHWIND.EXAMPLE>"},
+    "our Message-ID in another case": {"in_reply_to": "<DRAFT-1@NORTHWIND.EXAMPLE>"},
     "without ids": {"internet_message_id": None, "conversation_id": None},
 }
 
@@ -85,7 +85,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("tags", FOREIGN.values(), ids=FOREIGN)
 @pytest.mark.parametrize("sender", [BEA_ADDRESS, STRANGER, ANN_ADDRESS], ids=["contact", "stranger", "self"])
 async def test_foreign_mail_is_never_looked_into(begun: App, tags: dict[str, Any], sender: str) -> None:
-    """With the very subject of the thread: one look at ids and tags, nothing more, and no row of it (R4)."""
+    """Foreign mail with a thread's subject costs one look at its ids and tags and leaves no row (R4)."""
     before, rows = len(begun.mail.looks()), await _rows(begun)
     number = begun.mail.receive(sender, subject="Re: Your offer", tags=tags)
     await begun.arrives(number)
@@ -95,7 +95,7 @@ async def test_foreign_mail_is_never_looked_into(begun: App, tags: dict[str, Any
 
 
 async def test_a_stranger_in_a_known_conversation_is_foreign(begun: App) -> None:
-    """The people are asked for, the words are not."""
+    """A stranger's mail in a known conversation is foreign: its people are read, its body never."""
     tags = {"conversation_id": begun.mail.last_sent.conversation_id}
     number = begun.mail.receive(STRANGER, subject="Re: Your offer", tags=tags)
     before = len(begun.mail.looks())
@@ -113,7 +113,7 @@ async def test_nothing_syncs_before_the_first_send(ready: App) -> None:
 
 
 async def test_a_thread_begun_in_the_mailbox_never_syncs(begun: App) -> None:
-    """Nor does Bea's answer to it (R4)."""
+    """Neither a mail that the user begins in the mailbox nor the contact's answer to it is brought in (R4)."""
     own = begun.mail.receive(ANN_ADDRESS, to=(Address(BEA_ADDRESS),))
     answer = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.mails[own].outline.internet_message_id)
     await begun.arrives(own, answer)
@@ -122,7 +122,7 @@ async def test_a_thread_begun_in_the_mailbox_never_syncs(begun: App) -> None:
 
 
 async def test_the_users_own_reply_from_outlook_is_outbound(begun: App) -> None:
-    """It comes into the CRM as sent by the user, and Bea's answer to it is of the thread as well (R3)."""
+    """The user's own reply from Outlook is told as outbound, and the answer to it is in the same thread (R3)."""
     inbound = await begun.answered()
     told = await begun.answered(ANN_ADDRESS, to=(Address(BEA_ADDRESS),))
     assert begun.crm.types()[-1] == "message.sent"
@@ -132,11 +132,11 @@ async def test_the_users_own_reply_from_outlook_is_outbound(begun: App) -> None:
     number = begun.mail.receive(BEA_ADDRESS, in_reply_to=own)
     await begun.arrives(number)
     assert (begun.crm.last["in_reply_to"], begun.crm.last["thread_id"]) == (own, inbound["thread_id"])
-    assert [one["data"]["sequence"] for one in begun.crm.told[1:]] == [1, 2, 3, 4]
+    assert [event["data"]["sequence"] for event in begun.crm.told[1:]] == [1, 2, 3, 4]
 
 
 async def test_our_own_send_is_recognised(ready: App) -> None:
-    """Its notification may come before the worker asks: told once, with the sent copy's id."""
+    """A notification of our own send confirms it once under the copy's id, even before the worker asks."""
     accepted = (await ready.v1("POST", "messages", json=_body())).json()
     await ready.pump()
     (number,) = ready.mail.sent
@@ -160,7 +160,7 @@ def _body() -> dict[str, Any]:
 
 
 async def test_a_desktop_program_may_change_the_message_id_of_our_send(ready: App) -> None:
-    """The sent copy bears another Message-ID than the draft; replies to either are found."""
+    """When a sent copy bears another Message-ID than its draft, replies to either are brought in."""
     await ready.v1("POST", "messages", json=_body())
     await ready.pump()
     (number,) = ready.mail.sent
@@ -184,7 +184,7 @@ def _outline(of: Any) -> dict[str, Any]:
 
 
 async def test_a_doubled_notification_changes_nothing(begun: App) -> None:
-    """In one POST, in several, and found by the sweep besides: one event (E-16)."""
+    """A mail that is notified several times and swept besides is fetched once and told by one event (E-16)."""
     number = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
     await begun.notify(number, number)
     await begun.notify(number)
@@ -197,7 +197,7 @@ async def test_a_doubled_notification_changes_nothing(begun: App) -> None:
 
 
 async def test_a_dropped_notification_is_made_up_for_by_the_sweep(begun: App) -> None:
-    """Within a quarter of an hour while the thread is fresh; foreign mail beside it costs no look at all."""
+    """A mail whose notification was lost is brought in by the next sweep; foreign mail beside it is not looked at."""
     ours = begun.mail.last_sent.internet_message_id
     begun.mail.receive(BEA_ADDRESS, in_reply_to=ours)
     begun.mail.receive(STRANGER)
@@ -207,7 +207,7 @@ async def test_a_dropped_notification_is_made_up_for_by_the_sweep(begun: App) ->
 
 
 async def test_a_mail_that_is_not_there_yet_is_looked_for_again(begun: App) -> None:
-    """Graph may notify before it can show: a 404 is no answer for ten minutes."""
+    """A notified mail that Graph does not show yet is looked for again and brought in when it is there."""
     ours = begun.mail.last_sent.internet_message_id
     await begun.arrives("AAMk-1")
     assert begun.crm.types()[-1] == "message.sent"
@@ -219,14 +219,14 @@ async def test_a_mail_that_is_not_there_yet_is_looked_for_again(begun: App) -> N
 
 
 async def test_a_mail_that_vanished_is_given_up(begun: App) -> None:
-    """Four looks, and nothing is left to do."""
+    """A notified mail that never appears is looked for four times and then given up."""
     await begun.arrives("AAMk-never")
     await begun.later(minutes=60)
     assert begun.mail.calls.count("outline") == 4
 
 
 async def test_a_hint_of_an_older_generation_costs_nothing(begun: App) -> None:
-    """Graph delivers for hours what was meant for a subscription of before (R9)."""
+    """A notification for another generation or an unknown mailbox causes no call to Graph (R9)."""
     version, mailbox, _, nonce = begun.mail.client_states[-1].rsplit(".", 1)[0].split(".")
     old = begun.services.client_states.mint(mailbox, 7, nonce)
     number = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
@@ -240,7 +240,7 @@ async def test_a_hint_of_an_older_generation_costs_nothing(begun: App) -> None:
 
 
 async def test_a_draft_is_nothing_yet(begun: App) -> None:
-    """A draft of the user's in the thread is looked at as an outline, and not brought in."""
+    """A user's draft in the thread is not brought in until it is sent."""
     tags = {"is_draft": True, "in_reply_to": begun.mail.last_sent.internet_message_id}
     number = begun.mail.receive(ANN_ADDRESS, tags=tags)
     await begun.arrives(number)
@@ -254,4 +254,4 @@ async def test_a_draft_is_nothing_yet(begun: App) -> None:
 
 async def _rows(app: App) -> int:
     """How many rows all mailboxes have."""
-    return len([one async for one in app.tables.query_partitions(keys.MAILBOX, "", "\uffff")])
+    return len([row async for row in app.tables.query_partitions(keys.MAILBOX, "", "\uffff")])

@@ -13,7 +13,7 @@ from tests.functions.test_send_ends import mailbox_of
 
 
 async def busy(app: App, deliveries: int) -> None:
-    """So many events wait for a CRM that is down."""
+    """Add that many events that wait for a CRM that is down."""
     for number in range(deliveries):
         task = Task(app.clock.now(), TaskKind.DELIVER, f"20260101T000000.000000Z|evt_{number}")
         await app.services.ledger.write(mailbox_of(app), new(task))
@@ -21,7 +21,7 @@ async def busy(app: App, deliveries: int) -> None:
 
 @pytest.mark.parametrize("deliveries", [0, 120])
 async def test_a_copy_without_our_key_is_known_behind_any_amount_of_work(begun: App, deliveries: int) -> None:
-    """It has kept no more than its id: the send is confirmed by it, and nothing else is told of it."""
+    """A sent copy that kept nothing but its id confirms its send once, however much other work the mailbox has."""
     await begun.accepted("m-2")
     await begun.pump("outbox")
     number = list(begun.mail.sent)[-1]

@@ -31,26 +31,26 @@ def lines() -> Iterator[list[dict[str, Any]]]:
 
 
 def of(lines: list[dict[str, Any]], function: str) -> list[dict[str, Any]]:
-    return [one for one in lines if one.get("function") == function]
+    return [line for line in lines if line.get("function") == function]
 
 
 async def test_a_problem_is_found_in_the_log_by_its_instance(ready: App, lines: list[dict[str, Any]]) -> None:
-    """Each occurrence has its own, also at Graph's door."""
+    """Each problem answer has an `instance` of its own that its log line names, at Graph's address as well."""
     answers = [
         await ready.v1("GET", "messages/nobody"),
         await ready.v1("GET", "messages/nobody"),
         await ready.call("POST", notifications_path("wrong"), json={}),
     ]
-    shown = [one.json()["instance"] for one in answers]
-    assert [bool(URN.fullmatch(one)) for one in shown] == [True, True, True]
-    assert [one["instance"] for one in lines] == shown
+    shown = [answer.json()["instance"] for answer in answers]
+    assert [bool(URN.fullmatch(instance)) for instance in shown] == [True, True, True]
+    assert [line["instance"] for line in lines] == shown
     assert len(set(shown)) == 3
 
 
 async def test_an_unforeseen_error_is_found_by_its_instance_as_well(
     ready: App, lines: list[dict[str, Any]]
 ) -> None:
-    """In the line with its place, which no caller is told."""
+    """A 500 has an `instance`, which the line of the error and the line of the invocation both name."""
     ready.store_down(ValueError("secret"))
     answer = await ready.v1("GET", "events")
     assert answer.status == 500
@@ -60,15 +60,15 @@ async def test_an_unforeseen_error_is_found_by_its_instance_as_well(
 
 
 async def test_an_answer_without_a_problem_names_no_instance(ready: App, lines: list[dict[str, Any]]) -> None:
-    """It would only make the line longer."""
+    """The log line of an answer that is no problem has no `instance`."""
     await ready.v1("GET", "events")
-    assert [set(one) for one in lines] == [{"event", "function", "status"}]
+    assert [set(line) for line in lines] == [{"event", "function", "status"}]
 
 
 async def test_a_worker_says_whose_mails_it_looked_at_and_what_it_decided(
     begun: App, lines: list[dict[str, Any]]
 ) -> None:
-    """Counted by decision: brought in, or why not."""
+    """The log line of a worker that looks at mail names our mailbox id and counts its decisions."""
     mailbox = begun.crm.last["mailbox"]["id"]
     answer = begun.mail.receive("bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id)
     foreign = [begun.mail.receive("stranger@elsewhere.example") for _ in range(2)]
@@ -79,7 +79,7 @@ async def test_a_worker_says_whose_mails_it_looked_at_and_what_it_decided(
 
 
 async def test_a_worker_says_what_work_it_did_for_whom(ready: App, lines: list[dict[str, Any]]) -> None:
-    """The kind of work and our id of the mailbox."""
+    """The log line of a worker names the kind of work and our mailbox id."""
     await ready.accepted()
     await ready.pump(keys.OUTBOX)
     (line, *_) = of(lines, "work_outbox")

@@ -8,7 +8,7 @@ from tests.functions.app import BEA_ADDRESS, App
 
 
 async def test_failures_use_up_no_looks(begun: App) -> None:
-    """After an outage a mail that is not there yet gets as many looks as any."""
+    """Failed calls do not use up the looks at a mail that is not there yet."""
     begun.mail.next["outline"] = 2 * [ProviderUnavailable()]
     await begun.arrives("not-there-yet")
     await begun.later(minutes=20)
@@ -16,7 +16,7 @@ async def test_failures_use_up_no_looks(begun: App) -> None:
 
 
 async def test_looks_use_up_no_tries(begun: App) -> None:
-    """A mail that came late, and then cannot be read at first, is read in the end."""
+    """Looks at a mail that came late do not use up its attempts: it is read although fetching fails four times."""
     number = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
     late = begun.mail.mails.pop(number)
     await begun.arrives(number)

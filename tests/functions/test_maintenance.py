@@ -27,12 +27,12 @@ MAINTENANCE = ("renew", "subscribe", "sweep")
 
 
 def reply(app: App) -> str:
-    """Bea answers the newest send, and Graph tells nobody."""
+    """Bea answers the newest send, and Graph notifies nobody."""
     return app.mail.receive(BEA_ADDRESS, in_reply_to=app.mail.last_sent.internet_message_id)
 
 
 async def lifecycle(app: App, event: str, **changes: Any) -> list[str]:
-    """Graph says so, the workers work; returns the calls of care that came of it."""
+    """Graph sends that lifecycle event and the workers work; returns the maintenance calls that came of it."""
     item = {
         "subscriptionId": f"sub-{len(app.mail.client_states)}",
         "clientState": app.mail.client_states[-1],
@@ -44,19 +44,22 @@ async def lifecycle(app: App, event: str, **changes: Any) -> list[str]:
     path = f"/graph/lifecycle/{WEBHOOK_SECRET}"
     assert (await app.call("POST", path, json={"value": [item]})).status == 202
     await app.pump()
-    return [one for one in app.mail.calls[before:] if one in MAINTENANCE]
+    return [call for call in app.mail.calls[before:] if call in MAINTENANCE]
 
 
 # ---- lifecycle notifications
 
 
 async def test_a_demand_to_reauthorise_is_one_patch(begun: App) -> None:
-    """Which extends it as well (E-27)."""
+    """`reauthorizationRequired` is answered with one renewal, which extends the subscription as well (E-27)."""
     assert await lifecycle(begun, "reauthorizationRequired") == ["renew"]
 
 
 async def test_a_removed_subscription_is_made_anew_and_its_gap_swept(begun: App) -> None:
-    """What came meanwhile is there at once; what comes later is told by the new one."""
+    """After `subscriptionRemoved` a new subscription is made and the gap swept.
+
+    Later mail is notified by the new one.
+    """
     reply(begun)
     assert await lifecycle(begun, "subscriptionRemoved") == ["subscribe", "sweep"]
     assert begun.crm.types().count("message.received") == 1
@@ -66,7 +69,7 @@ async def test_a_removed_subscription_is_made_anew_and_its_gap_swept(begun: App)
 
 
 async def test_missed_notifications_are_swept(begun: App) -> None:
-    """At once, not after a quarter of an hour."""
+    """After a `missed` notification the mailbox is swept at once."""
     reply(begun)
     assert await lifecycle(begun, "missed") == ["sweep"]
     assert begun.crm.types().count("message.received") == 1
@@ -81,13 +84,13 @@ NOT_OURS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("event", ["reauthorizationRequired", "subscriptionRemoved", "missed"])
 @pytest.mark.parametrize("changes", NOT_OURS.values(), ids=NOT_OURS)
 async def test_what_is_not_ours_costs_nothing(begun: App, event: str, changes: dict[str, Any]) -> None:
-    """Graph sends late what was meant for a subscription that is gone."""
+    """A lifecycle notification of an earlier subscription, or an unknown one, causes no call to Graph."""
     assert await lifecycle(begun, event, **changes) == []
 
 
 @pytest.mark.parametrize("event", ["reauthorizationRequired", "subscriptionRemoved", "missed"])
 async def test_another_generation_or_mailbox_costs_nothing(begun: App, event: str) -> None:
-    """Proved right, but of a connection of before, or of nobody."""
+    """A lifecycle notification with a valid clientState of another generation or mailbox causes no call to Graph."""
     mailbox = begun.mail.client_states[-1].split(".")[1]
     for name, generation in ((mailbox, 2), ("nobody-here", 1), ("nonsense", 1)):
         state = begun.services.client_states.mint(name, generation, "nonce")
@@ -98,10 +101,12 @@ TROUBLE = [Throttled(600), ProviderUnavailable(), UpstreamSurprise(), GrantDead(
 EVENTS = [("reauthorizationRequired", "renew"), ("subscriptionRemoved", "subscribe"), ("missed", "sweep")]
 
 
-@pytest.mark.parametrize("error", TROUBLE, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("error", TROUBLE, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(("event", "step"), EVENTS)
-async def test_care_that_fails_is_done_later(begun: App, event: str, step: str, error: Exception) -> None:
-    """A failure is no poison: the work stands in rows, and a pause is kept (E-1, E-28)."""
+async def test_maintenance_that_fails_is_done_later(
+    begun: App, event: str, step: str, error: Exception
+) -> None:
+    """Maintenance that fails is done later from its task row, and a pause is kept meanwhile (E-1, E-28)."""
     number = reply(begun)
     begun.mail.next[step] = [error]
     begun.mail.gone |= {"sub-1"} if event == "subscriptionRemoved" else set()
@@ -122,7 +127,10 @@ async def test_care_that_fails_is_done_later(begun: App, event: str, step: str, 
 
 
 async def test_a_subscription_is_renewed_before_it_ends(begun: App) -> None:
-    """17 to 24 hours before, once, by the timer; the next is planned from what Graph granted."""
+    """The timer renews a subscription once, 17 to 24 hours before its end.
+
+    The next renewal follows what Graph granted.
+    """
     begun.clock.forward(days=5, hours=22)
     await begun.later(hours=10)
     assert begun.mail.calls.count("renew") == 1
@@ -133,7 +141,7 @@ async def test_a_subscription_is_renewed_before_it_ends(begun: App) -> None:
 
 
 async def test_a_subscription_that_is_gone_is_made_anew(begun: App) -> None:
-    """Found at its renewal; the gap is swept."""
+    """When a renewal finds that the subscription is gone, a new one is made and the gap is swept."""
     begun.clock.forward(days=5, hours=22)
     begun.mail.next["renew"] = [SubscriptionGone()]
     reply(begun)
@@ -143,7 +151,7 @@ async def test_a_subscription_that_is_gone_is_made_anew(begun: App) -> None:
 
 
 async def test_a_renewal_that_fails_is_tried_again(begun: App) -> None:
-    """In time before the end."""
+    """A renewal that fails three times is tried again until it succeeds, before the subscription ends."""
     begun.clock.forward(days=5, hours=22)
     begun.mail.next["renew"] = [ProviderUnavailable() for _ in range(3)]
     await begun.later(hours=9)
@@ -151,7 +159,7 @@ async def test_a_renewal_that_fails_is_tried_again(begun: App) -> None:
 
 
 async def test_an_expired_subscription_is_found_by_the_sweep(begun: App) -> None:
-    """No timer of renewals ran for ten days: renewal never rests on it alone."""
+    """An expired subscription is replaced by the sweep although no renewal timer ran for ten days."""
     begun.clock.forward(days=10)
     await begun.tick()
     await begun.pump()
@@ -159,7 +167,7 @@ async def test_an_expired_subscription_is_found_by_the_sweep(begun: App) -> None
 
 
 async def test_notifications_that_keep_failing_are_noticed(begun: App) -> None:
-    """Sweep after sweep finds what nobody told of: the subscription is made anew."""
+    """When three sweeps in a row find mail that nobody notified, the subscription is made anew."""
     for _ in range(3):
         reply(begun)
         await begun.later(minutes=16)
@@ -171,7 +179,7 @@ async def test_notifications_that_keep_failing_are_noticed(begun: App) -> None:
 
 
 async def test_sweeps_of_a_busy_and_of_a_quiet_mailbox(begun: App) -> None:
-    """Every quarter of an hour for a week after the last mail of a thread, then four a day."""
+    """A mailbox with recent mail is swept every quarter of an hour, one that was quiet for a week four times a day."""
     await begun.later(hours=6)
     busy = begun.mail.calls.count("sweep")
     begun.clock.forward(days=8)
@@ -187,7 +195,7 @@ async def test_sweeps_of_a_busy_and_of_a_quiet_mailbox(begun: App) -> None:
 
 
 async def test_missed_ticks_are_read_later(begun: App) -> None:
-    """The app stood still for three days: the first tick after it, past due, finds everything."""
+    """After three days without a timer the first tick finds all the work that fell due meanwhile."""
     reply(begun)
     begun.clock.forward(days=3)
     await begun.tick(past_due=True)
@@ -195,15 +203,15 @@ async def test_missed_ticks_are_read_later(begun: App) -> None:
     assert begun.crm.types().count("message.received") == 1
 
 
-async def test_a_tick_without_work_rings_nothing(ready: App) -> None:
-    """No mailbox has begun a thread."""
+async def test_a_tick_without_work_enqueues_nothing(ready: App) -> None:
+    """A tick of either timer enqueues nothing while no mailbox has a thread."""
     for name in ("enqueue_due_work", "renew_subscriptions"):
         await ready.tick(name)
     assert await ready.pump() == 0
 
 
-async def test_lost_doorbells_are_rung_again(begun: App) -> None:
-    """The queues lose everything for half an hour: the rows are the truth, and stay listed until done (E-1)."""
+async def test_lost_job_messages_are_enqueued_again(begun: App) -> None:
+    """When the queues lose every job message, the timer enqueues the work again from its rows (E-1)."""
     assert (await begun.v1("POST", "messages", json=send_body("m-2"))).status == 202
     for _ in range(30):
         for queue in keys.QUEUES:
@@ -217,19 +225,19 @@ async def test_lost_doorbells_are_rung_again(begun: App) -> None:
 
 @pytest.mark.parametrize("queue", keys.QUEUES)
 async def test_poison_is_kept_as_a_dead_letter(app: App, queue: str) -> None:
-    """Poison queues forget after a week; the row stays, with its queue and payload (E-29)."""
+    """Messages in a poison queue are moved to dead letters with queue and payload, each once (E-29)."""
     for payload in ("one", "two", "not base64 \u2603"):
         await app.queues.put(f"{queue}-poison", payload)
     await app.tick()
     assert await app.queues.count(f"{queue}-poison") == 0
-    kept = [one async for one in app.tables.query_partitions(keys.DEAD_LETTERS, queue, f"{queue}~")]
+    kept = [row async for row in app.tables.query_partitions(keys.DEAD_LETTERS, queue, f"{queue}~")]
     assert sorted(str(row.values["data"]).split('"payload":"')[1][:3] for row in kept) == [
         "not",
         "one",
         "two",
     ]
     await app.tick()
-    assert len([one async for one in app.tables.query_partitions(keys.DEAD_LETTERS, "", "~")]) == 3
+    assert len([row async for row in app.tables.query_partitions(keys.DEAD_LETTERS, "", "~")]) == 3
 
 
 # ---- workers and what is no job
@@ -241,14 +249,14 @@ async def test_poison_is_kept_as_a_dead_letter(app: App, queue: str) -> None:
     ["", "{}", "null", "nonsense", '{"v":1}', '{"v":1,"job":{}}', '{"v":1,"job":{"hints":7}}', "\u2603"],
 )
 async def test_what_is_no_job_is_left_to_the_poison_queue(app: App, queue: str, text: str) -> None:
-    """The worker fails by name, so that the host counts it, and nothing else happens."""
+    """A queue message that is no job fails its worker with MalformedBody, so it ends in the poison queue."""
     with pytest.raises(MalformedBody):
         await workers()[queue](msg=func.QueueMessage(id="1", body=text))
 
 
 @pytest.mark.parametrize("kind", TaskKind)
 async def test_a_job_for_nobody_does_nothing(begun: App, kind: TaskKind) -> None:
-    """A mailbox that is not there, or a row that is gone."""
+    """A job message for a mailbox or row that is not there causes no call to Graph and no event."""
     (mailbox_id,) = await begun.services.tenants.mailboxes(begun.tenant.tenant_id)
     before = len(begun.mail.calls)
     for tenant_id, name in ((MAILBOX.tenant_id, MAILBOX.mailbox_id), (begun.tenant.tenant_id, mailbox_id)):

@@ -1,4 +1,4 @@
-"""A subscription is made while another stands, while a neighbour makes one too, or while Graph makes none (E-27)."""
+"""A subscription is made while another stands, while another worker makes one, or while Graph makes none (E-27)."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def context(app: App) -> MailboxContext:
 
 @pytest.mark.parametrize("when", ["before Graph makes it", "after Graph made it"])
 @pytest.mark.parametrize("seconds", [61, 200])
-async def test_a_slow_maker_leaves_its_neighbours_alone(
+async def test_a_slow_maker_leaves_another_workers_subscription_alone(
     begun: App, monkeypatch: pytest.MonkeyPatch, when: str, seconds: int
 ) -> None:
-    """It finds that another took over, removes its own only, and goes on with the other's."""
+    """A worker that was overtaken while making a subscription removes its own and goes on with the other worker's."""
     right = FakeMail.subscribe
     slow = [True]
 
@@ -61,7 +61,7 @@ async def test_a_slow_maker_leaves_its_neighbours_alone(
 
 
 async def test_the_old_one_stands_until_the_new_one_does(begun: App) -> None:
-    """Three late sweeps ask for another; Graph makes none, and the old one goes on bringing what it can."""
+    """The old subscription stays and brings mail until Graph has made the new one."""
     begun.mail.next["subscribe"] = [ProviderUnavailable() for _ in range(1_000)]
     for _ in range(4):
         reply(begun)
@@ -77,8 +77,8 @@ async def test_the_old_one_stands_until_the_new_one_does(begun: App) -> None:
 
 
 @pytest.mark.parametrize("error", [Throttled(30), ProviderUnavailable(), UpstreamSurprise()])
-async def test_a_spare_that_cannot_be_removed_holds_up_nothing(begun: App, error: Exception) -> None:
-    """The subscription stands and the gap is swept."""
+async def test_a_duplicate_that_cannot_be_removed_holds_up_nothing(begun: App, error: Exception) -> None:
+    """When duplicates of a new subscription cannot be looked for, it is active all the same and the gap is swept."""
     reply(begun)
     begun.mail.next["subscriptions"] = [error]
     await lifecycle(begun, "subscriptionRemoved")
@@ -89,7 +89,10 @@ async def test_a_spare_that_cannot_be_removed_holds_up_nothing(begun: App, error
 
 @pytest.mark.parametrize("error", CANNOT)
 async def test_a_later_send_does_not_wait_for_the_subscription(begun: App, error: type[Exception]) -> None:
-    """Sweeps find the answers; the subscription is made as soon as Graph makes one (R2)."""
+    """A send of a mailbox that has a thread leaves although no subscription can be made.
+
+    Sweeps find the answers, and the subscription is made later (R2).
+    """
     begun.clock.forward(days=8)
     begun.mail.next["subscribe"] = [error() for _ in range(3)]
     await begun.accepted("m-2")
@@ -103,7 +106,7 @@ async def test_a_later_send_does_not_wait_for_the_subscription(begun: App, error
 
 @pytest.mark.parametrize("error", CANNOT)
 async def test_the_first_send_waits_for_the_subscription(ready: App, error: type[Exception]) -> None:
-    """Nothing would find an answer before (R2)."""
+    """The first send of a mailbox waits until its subscription is made (R2)."""
     ready.mail.next["subscribe"] = [error()]
     await ready.accepted()
     await ready.pump()
@@ -113,7 +116,7 @@ async def test_the_first_send_waits_for_the_subscription(ready: App, error: type
 
 
 async def test_a_failing_store_is_no_failing_subscription(begun: App) -> None:
-    """The queue brings the send again."""
+    """A storage failure while making a subscription ends the job, which the queue brings again, and nothing is sent."""
     begun.clock.forward(days=8)
     begun.mail.next["subscribe"] = [StoreUnavailable()]
     await begun.accepted("m-2")
@@ -122,10 +125,10 @@ async def test_a_failing_store_is_no_failing_subscription(begun: App) -> None:
     assert len(begun.mail.sent) == 1
 
 
-async def test_care_that_is_asked_for_leaves_a_sweep_under_way_its_lease(
+async def test_planned_maintenance_leaves_a_sweep_under_way_its_lease(
     begun: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or two would read the same mail at once."""
+    """Maintenance that is planned during a sweep leaves its lease as it is, so that no second sweep runs."""
     right = FakeMail.sweep
     leases = []
 

@@ -30,13 +30,13 @@ BLOCKING: dict[str, tuple[tuple[str, bytes], str]] = {
 async def test_a_file_that_does_not_sync_keeps_its_message_back(
     begun: App, file: tuple[str, bytes], reason: str, sender: str
 ) -> None:
-    """In either direction: announced with the file and the reason, without a word of the mail or a byte of any file."""
+    """A mail in either direction with a file that may not sync is told with file and reason, without words or bytes."""
     staged = len(await begun.staged())
     told = await begun.answered(sender, files=[("good.pdf", PDF), file], html="<p>canary</p>", text="canary")
     assert begun.crm.types()[-1] == "message.not_synced"
     assert told["direction"] == ("inbound" if sender == BEA_ADDRESS else "outbound")
     assert told["reason"]["code"] == reason
-    assert [(one["name"], one["problem"]) for one in told["reason"]["files"]] == [(file[0], reason)]
+    assert [(listed["name"], listed["problem"]) for listed in told["reason"]["files"]] == [(file[0], reason)]
     assert "canary" not in str(begun.crm.told)
     assert "attachments" not in told
     shown = (await begun.v1("GET", f"messages/{told['id']}")).json()
@@ -46,7 +46,7 @@ async def test_a_file_that_does_not_sync_keeps_its_message_back(
 
 
 async def test_a_file_of_exactly_the_limit_syncs(begun: App) -> None:
-    """3,145,728 bytes, inclusive; its link gives exactly them."""
+    """A received file of 3,145,728 bytes syncs, and its link gives exactly these bytes."""
     content = b"a" * LIMIT
     told = await begun.answered(files=[("big.txt", content)])
     (file,) = told["attachments"]
@@ -56,16 +56,16 @@ async def test_a_file_of_exactly_the_limit_syncs(begun: App) -> None:
 
 
 async def test_a_later_reply_still_syncs(begun: App) -> None:
-    """A message that did not sync stays a member of the thread: replies to it are found by its Message-ID."""
+    """A reply to a message that did not sync is in the thread, found by that message's Message-ID."""
     blocked = await begun.answered(files=[("tool.exe", b"MZ")])
     number = begun.mail.receive("cal@fabrikam.example", in_reply_to=blocked["internet_message_id"])
     await begun.arrives(number)
     assert (begun.crm.types()[-1], begun.crm.last["thread_id"]) == ("message.received", blocked["thread_id"])
-    assert [one["data"]["sequence"] for one in begun.crm.told[1:]] == [1, 2, 3]
+    assert [event["data"]["sequence"] for event in begun.crm.told[1:]] == [1, 2, 3]
 
 
 async def test_a_crm_reply_answers_the_newest_synced_message(begun: App) -> None:
-    """Not the one that nobody in the CRM has seen."""
+    """A CRM reply answers the newest message that synced, not a newer one that did not."""
     good = await begun.answered()
     await begun.answered(files=[("tool.exe", b"MZ")])
     await begun.sent("m-2", thread_id=good["thread_id"])
@@ -77,7 +77,7 @@ async def test_a_crm_reply_answers_the_newest_synced_message(begun: App) -> None
 
 
 async def test_an_older_mail_that_is_found_late_is_not_the_newest(begun: App) -> None:
-    """The sweep brings it in after a newer one; the CRM's reply answers the newer."""
+    """A CRM reply answers the newer of two mails although the older one was brought in after it."""
     old_time = begun.clock.now()
     begun.clock.forward(minutes=2)
     newer = await begun.answered()
@@ -87,16 +87,16 @@ async def test_an_older_mail_that_is_found_late_is_not_the_newest(begun: App) ->
 
 
 async def test_a_reply_whose_parent_is_gone_is_sent_all_the_same(begun: App) -> None:
-    """The user deleted it: a fresh mail instead of a reply."""
+    """A CRM reply to a mail that its user deleted is sent as a fresh mail."""
     told = await begun.answered()
     begun.mail.next["create_reply"] = [ItemGone()]
     await begun.sent("m-2", thread_id=told["thread_id"])
-    made = [one for one in begun.mail.calls if one in {"create_reply", "create_draft", "send"}]
+    made = [call for call in begun.mail.calls if call in {"create_reply", "create_draft", "send"}]
     assert made == ["create_draft", "send", "create_reply", "create_draft", "send"]
 
 
 def _with(app: App, number: str, **changes: Any) -> None:
-    """The first file of a mail, as Graph lists it, changed."""
+    """Changes the first file of a mail as Graph lists it."""
     (remote, content), *rest = app.mail.files_of[number]
     app.mail.files_of[number] = [(replace(remote, **changes), content), *rest]
 
@@ -117,7 +117,7 @@ HARMLESS: dict[str, tuple[dict[str, Any], str]] = {
 async def test_what_is_no_file_of_anybody_blocks_nothing(
     begun: App, changes: dict[str, Any], omitted: str
 ) -> None:
-    """It is noted and left out; its bytes are never fetched (R8)."""
+    """Links, shown pictures, report parts, invitations and signatures are noted as left out and never fetched (R8)."""
     ours = begun.mail.last_sent.internet_message_id
     html = '<p>Yes.<img src="cid:logo"></p>'
     number = begun.mail.receive(BEA_ADDRESS, in_reply_to=ours, files=[("x", b"x")], html=html)
@@ -145,7 +145,7 @@ BLOCKS_AS_WELL: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("changes", "reason"), BLOCKS_AS_WELL.values(), ids=BLOCKS_AS_WELL)
 async def test_what_counts_as_a_file_blocks(begun: App, changes: dict[str, Any], reason: str) -> None:
-    """Judged by what Graph lists, before a byte is fetched (R8)."""
+    """A file of an unlisted kind, type or size keeps its mail out before a byte of it is fetched (R8)."""
     ours = begun.mail.last_sent.internet_message_id
     html = '<p>Yes.<img src="cid:logo"></p>'
     number = begun.mail.receive(BEA_ADDRESS, in_reply_to=ours, files=[("x", PNG)], html=html)
@@ -160,14 +160,14 @@ FETCHING = [(TooLarge(), "attachment_too_large"), (ItemGone(), "attachment_unrea
 
 @pytest.mark.parametrize(("error", "reason"), FETCHING, ids=["larger than listed", "gone meanwhile"])
 async def test_what_the_bytes_say_counts(begun: App, error: Exception, reason: str) -> None:
-    """A list that was wrong is corrected by the bytes."""
+    """A file that is larger than listed, or gone when it is fetched, keeps its mail out with that reason."""
     begun.mail.next["file_content"] = [error]
     told = await begun.answered(files=[("offer.pdf", PDF)])
     assert (begun.crm.types()[-1], told["reason"]["code"]) == ("message.not_synced", reason)
 
 
 async def test_fifty_files_sync_and_fifty_one_do_not(begun: App) -> None:
-    """Ours, since nobody reads more (R8)."""
+    """A mail with fifty files syncs, one with fifty-one does not (R8)."""
     many = [(f"{number}.txt", b"x") for number in range(51)]
     told = await begun.answered(files=many[:50])
     assert (begun.crm.types()[-1], len(told["attachments"])) == ("message.received", 50)
@@ -176,7 +176,7 @@ async def test_fifty_files_sync_and_fifty_one_do_not(begun: App) -> None:
 
 
 async def test_a_file_that_stops_a_mail_leaves_nothing_of_the_others(begun: App) -> None:
-    """Neither a file that breaks the rule nor one that cannot be fetched leaves bytes of its neighbours in staging."""
+    """A file that may not sync or cannot be fetched leaves no bytes of the mail's other files in staging."""
     before = await begun.staged()
     await begun.answered(files=[("good.txt", b"fine"), ("bad.pdf", b"no pdf")])
     number = begun.mail.receive(

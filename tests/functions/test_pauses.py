@@ -12,7 +12,10 @@ from tests.functions.app import App
 async def test_a_send_that_is_throttled_for_hours_leaves_in_the_end(
     ready: App, seconds: int, times: int
 ) -> None:
-    """A 429 is a known no: the hour in which an unknown outcome is awaited does not run, and it leaves once."""
+    """A send that Graph throttles for hours leaves once.
+
+    A 429 means that nothing left, so the hour for unknown outcomes does not run.
+    """
     ready.mail.next["send"] = [Throttled(seconds) for _ in range(times)]
     message_id = await ready.accepted()
     await ready.later(hours=4)
@@ -23,7 +26,7 @@ async def test_a_send_that_is_throttled_for_hours_leaves_in_the_end(
 
 
 async def test_a_throttled_send_leaves_when_the_pause_is_over(ready: App) -> None:
-    """Not five minutes after the try, as one whose outcome is unknown."""
+    """A throttled send leaves when the pause is over, not after the five minutes of an unknown outcome."""
     ready.mail.next["send"] = [Throttled(30)]
     await ready.accepted()
     await ready.later(minutes=2)
@@ -31,7 +34,10 @@ async def test_a_throttled_send_leaves_when_the_pause_is_over(ready: App) -> Non
 
 
 async def test_a_pause_of_the_asking_does_not_run_the_hour_down(ready: App) -> None:
-    """Nobody knows whether it left, and Graph pauses each question: in the end the very same draft is sent."""
+    """While Graph throttles the question whether a send left, its hour does not run.
+
+    The same draft is sent in the end.
+    """
     ready.mail.next["send"] = [Ambiguous()]
     ready.mail.next["locate"] = [Throttled(600.0) for _ in range(9)]
     await ready.accepted()

@@ -17,7 +17,7 @@ from tests.functions.answers import problem
 from tests.functions.app import App
 from tests.functions.host import Route, routes
 
-HTTP = {one.name: one for one in routes()}
+HTTP = {route.name: route for route in routes()}
 ANY = "x" * 26
 PLACES = {
     "{user_id}": "u_ann",
@@ -36,8 +36,8 @@ def _request(route: Route) -> tuple[str, str]:
 
 
 def _with(policy: str) -> list[Any]:
-    chosen = [one for one in routes() if POLICIES.get(one.name, "").split(":")[0] == policy]
-    return [pytest.param(*_request(one), one.name, id=one.name) for one in chosen]
+    chosen = [route for route in routes() if POLICIES.get(route.name, "").split(":")[0] == policy]
+    return [pytest.param(*_request(route), route.name, id=route.name) for route in chosen]
 
 
 keyed = pytest.mark.parametrize(("method", "path", "name"), _with("tenant_key"))
@@ -45,12 +45,12 @@ paged = pytest.mark.parametrize(("method", "path", "name"), _with("session"))
 
 
 def test_every_route_has_a_policy() -> None:
-    """Graph's two are judged by path secret and clientState, all others by a decorator."""
+    """Every route has a policy by decorator but Graph's two, which judge path secret and clientState."""
     assert set(HTTP) - set(POLICIES) == {"receive_notifications", "receive_lifecycle_notifications"}
 
 
 def test_only_these_routes_are_open() -> None:
-    """A new open route is added here by somebody who thought about it."""
+    """The routes open to everybody are exactly those listed here."""
     assert {name for name, policy in POLICIES.items() if policy == "open"} == {
         "show_settings_page",
         "serve_asset",
@@ -79,7 +79,7 @@ WRONG_KEYS = {
 async def test_no_route_of_the_crm_opens_without_its_key(
     app: App, method: str, path: str, name: str, wrong: str | None
 ) -> None:
-    """401, the same whatever was wrong, and the way to ask for a credential."""
+    """A CRM route without a valid key answers 401, the same for every fault, and names the scheme to use."""
     good = app.tenant.api_key
     mixed = good[:17] + app.other.api_key[17:]
     shown = (wrong or "").replace("{key[:-1]}", good[:-1]).replace("{key}", good).replace("{other}", mixed)
@@ -91,14 +91,14 @@ async def test_no_route_of_the_crm_opens_without_its_key(
 
 @keyed
 async def test_a_key_never_works_in_a_query(app: App, method: str, path: str, name: str) -> None:
-    """Addresses end up in logs."""
+    """An API key in the query opens no route, because addresses end up in logs."""
     params = {"key": app.tenant.api_key, "authorization": f"Bearer {app.tenant.api_key}"}
     problem(await app.call(method, path, params=params), 401, "not-authenticated")
 
 
 @keyed
 async def test_an_expired_key_is_no_key(app: App, method: str, path: str, name: str) -> None:
-    """From the moment of its end."""
+    """An API key is refused from the moment of its end."""
     key = await app.make_key(app.tenant.tenant_id, expires_at=NOW + timedelta(hours=1))
     assert (await app.call(method, path, key=key)).status != 401
     app.clock.forward(hours=1)
@@ -107,7 +107,7 @@ async def test_an_expired_key_is_no_key(app: App, method: str, path: str, name: 
 
 @keyed
 async def test_a_disabled_tenant_is_locked_out(app: App, method: str, path: str, name: str) -> None:
-    """All its keys at once."""
+    """A disabled tenant's key opens no route."""
     tenant_id = app.tenant.tenant_id
     disabled = Tenant(tenant_id, "Northwind", "https://crm.example/hooks", disabled=True)
     await app.tables.upsert(keys.TENANTS, tenant_id, "tenant", encode(Stored(disabled)))
@@ -116,7 +116,7 @@ async def test_a_disabled_tenant_is_locked_out(app: App, method: str, path: str,
 
 @keyed
 async def test_a_key_opens_what_its_scope_names(app: App, method: str, path: str, name: str) -> None:
-    """All other scopes together do not; the problem names the one that is lacking."""
+    """A key without the route's scope is refused with a problem that names the scope, and that scope alone suffices."""
     scope = POLICIES[name].split(":")[1]
     lacking = await app.make_key(app.tenant.tenant_id, tuple({"send", "read", "connect"} - {scope}))
     document = problem(await app.call(method, path, key=lacking), 403, "not-allowed")
@@ -130,7 +130,7 @@ async def test_a_key_opens_what_its_scope_names(app: App, method: str, path: str
 async def test_no_route_of_the_page_opens_without_its_session(
     app: App, method: str, path: str, name: str, scheme: str
 ) -> None:
-    """A made-up token, none, or a tenant's key: nobody's session. A cookie would be no help either (W-5)."""
+    """A page route refuses a made-up token, none, and a tenant's key, whatever the session cookie says (W-5)."""
     session = await app.page_session()
     for token in (ANY, "", app.tenant.api_key):
         headers = {"Authorization": f"{scheme}{token}", "Cookie": f"session={session}"}
@@ -141,7 +141,7 @@ async def test_no_route_of_the_page_opens_without_its_session(
 
 @paged
 async def test_a_link_or_ticket_is_no_session(app: App, method: str, path: str, name: str) -> None:
-    """Each secret is good for its one step."""
+    """Neither a link's token nor a start ticket opens a page route as a session."""
     link = await app.v1("POST", "session-links", json={"user": {"id": "u_ann"}})
     ticket = await app.call("POST", "/session/start-tickets", key=await app.page_session())
     for token in (link.json()["url"].split("#")[1], ticket.json()["ticket"]):
@@ -160,12 +160,12 @@ LIMITS = {
 
 
 @pytest.mark.parametrize(
-    ("where", "limit"), LIMITS.items(), ids=lambda one: one[1] if isinstance(one, tuple) else ""
+    ("where", "limit"), LIMITS.items(), ids=lambda case: case[1] if isinstance(case, tuple) else ""
 )
 async def test_a_body_over_its_limit_is_refused_before_it_is_read(
     app: App, where: tuple[str, str], limit: int
 ) -> None:
-    """413, though it is no JSON at all (X-2)."""
+    """A body over its route's limit is answered with 413 before it is parsed (X-2)."""
     method, path = where
     key = await app.page_session() if path.startswith("/session/") else app.tenant.api_key
     answer = await app.call(method, path, key=key, body=b"{" * (limit + 1))
@@ -174,18 +174,21 @@ async def test_a_body_over_its_limit_is_refused_before_it_is_read(
 
 @keyed
 async def test_nobody_learns_of_limits_without_a_key(app: App, method: str, path: str, name: str) -> None:
-    """The credential is judged first."""
+    """A body over the limit without a key is answered with 401, so the credential is judged first."""
     problem(await app.call(method, path, body=b"x" * (5 * 2**20)), 401, "not-authenticated")
 
 
-TOUCHES_STORES = [one for one in routes() if POLICIES.get(one.name, "open") != "open"] + [
+TOUCHES_STORES = [route for route in routes() if POLICIES.get(route.name, "open") != "open"] + [
     HTTP["health_ready"]
 ]
 
 
-@pytest.mark.parametrize("route", TOUCHES_STORES, ids=lambda one: one.name)
+@pytest.mark.parametrize("route", TOUCHES_STORES, ids=lambda route: route.name)
 async def test_a_store_that_is_down_is_a_503(app: App, route: Route) -> None:
-    """A page for people, for programs a problem with a time to come back; nothing of the store's words gets out."""
+    """While storage is down people get a 503 page and programs a 503 problem with Retry-After.
+
+    Nothing of the store's words gets out.
+    """
     method, path = _request(route)
     key = await app.page_session() if POLICIES[route.name] == "session" else app.tenant.api_key
     app.store_down(StoreUnavailable("account northwindstore.table.core.windows.net"))
@@ -208,13 +211,13 @@ async def test_a_store_that_is_down_is_a_503(app: App, route: Route) -> None:
 
 
 async def test_liveness_needs_no_store(app: App) -> None:
-    """A store that is down must not restart the process."""
+    """The liveness check says `live` although every store is down."""
     app.store_down(StoreUnavailable())
     assert (await app.call("GET", "/health/live")).json() == {"status": "live"}
 
 
 async def test_readiness_is_one_ping_of_each_store(app: App) -> None:
-    """And says yes when all answer; HEAD as well as GET."""
+    """The readiness check pings each store once and answers 200 to GET and HEAD."""
     pings: list[str] = []
     for store in (app.tables, app.blobs, app.queues):
         store.observe = lambda port, _: pings.append(port)
@@ -223,11 +226,11 @@ async def test_readiness_is_one_ping_of_each_store(app: App) -> None:
     assert sorted(pings) == sorted(2 * ["table", "blob", "queue"])
 
 
-@pytest.mark.parametrize("route", TOUCHES_STORES, ids=lambda one: one.name)
+@pytest.mark.parametrize("route", TOUCHES_STORES, ids=lambda route: route.name)
 async def test_an_unforeseen_error_tells_nothing_of_the_inside(
     app: App, route: Route, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """500 with a sentence; the log has the kind and the place of the error, and not its text (X-5, L-1)."""
+    """An error nobody foresaw is a 500 whose text is neither in the answer nor in the log (X-5, L-1)."""
     method, path = _request(route)
     key = await app.page_session() if POLICIES[route.name] == "session" else app.tenant.api_key
     app.store_down(ZeroDivisionError("canary: ann@northwind.example"))
@@ -244,6 +247,6 @@ async def test_an_unforeseen_error_tells_nothing_of_the_inside(
 
 
 async def test_the_document_is_served(app: App) -> None:
-    """The very file, to anybody."""
+    """The OpenAPI document is served without a key."""
     answer = await app.call("GET", "/openapi.json")
     assert answer.json()["openapi"].startswith("3.1")

@@ -29,21 +29,21 @@ async def page(app: App, **params: str) -> dict[str, Any]:
 
 
 async def test_the_life_of_a_send(ready: App) -> None:
-    """Accepted, sending, sent; the content is shown when it was sent, as it was told."""
+    """A send is shown as accepted, sending and sent, and once sent with the content that was told."""
     message_id = (await ready.v1("POST", "messages", json=send_body())).json()["id"]
     seen = [await status(ready, message_id)]
     await ready.pump()
     seen.append(await status(ready, message_id))
     await ready.later(minutes=2)
     seen.append(await status(ready, message_id))
-    assert [one["status"] for one in seen] == ["accepted", "sending", "sent"]
-    assert [one["crm_message_id"] for one in seen] == 3 * ["m-1"]
+    assert [answer["status"] for answer in seen] == ["accepted", "sending", "sent"]
+    assert [answer["crm_message_id"] for answer in seen] == 3 * ["m-1"]
     assert "message" not in seen[1]
     assert seen[2]["message"] == ready.crm.last
 
 
 async def test_a_mail_of_the_mailbox_as_it_was_told(begun: App) -> None:
-    """Inbound and the user's own, by the id of their events."""
+    """A received mail and the user's own are shown by their ids exactly as the CRM was told."""
     for sender, direction, shown_as in (
         (BEA_ADDRESS, "inbound", "received"),
         (ANN_ADDRESS, "outbound", "sent"),
@@ -56,7 +56,10 @@ async def test_a_mail_of_the_mailbox_as_it_was_told(begun: App) -> None:
 
 
 async def test_a_very_long_mail(begun: App) -> None:
-    """Too long for a row, it lies in staging and reads the same; over a mebibyte it is cut, and says so (H-4)."""
+    """A mail too long for a row reads the same from staging.
+
+    One over a mebibyte is cut and marked as truncated (H-4).
+    """
     begun.clock.forward(seconds=1)
     long = await begun.answered(html="<p>" + "é" * 100_000 + "</p>", text="é" * 100_000)
     assert (len(long["body"]["text"]), long["body"]["truncated"]) == (100_000, False)
@@ -66,11 +69,11 @@ async def test_a_very_long_mail(begun: App) -> None:
     assert huge["body"]["truncated"]
     assert len(huge["body"]["text"]) <= 2**20
     listed = (await page(begun))["events"]
-    assert [one["data"] for one in listed[-2:]] == [long, huge]
+    assert [event["data"] for event in listed[-2:]] == [long, huge]
 
 
 async def test_a_mail_without_people_or_subject(begun: App) -> None:
-    """Calendar items and reports may lack any of them."""
+    """A mail without sender, recipients, subject and body, as calendar items may be, is brought in."""
     bare: dict[str, Any] = {"to": (), "subject": "", "html": None, "text": None, "sent_at": None}
     number = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id, **bare)
     begun.mail.mails[number] = _without_sender(begun, number)
@@ -104,11 +107,13 @@ async def filled(app: App) -> list[dict[str, Any]]:
 
 
 async def test_the_feed_is_what_was_told(app: App) -> None:
-    """The same ids, types, times and data as the webhooks, oldest first, of all mailboxes of the tenant."""
+    """The feed lists the webhooks' ids, types, times and data, oldest first, for all mailboxes of the tenant."""
     told = await filled(app)
     listed = await page(app)
-    assert sorted(listed["events"], key=lambda one: one["id"]) == sorted(told, key=lambda one: one["id"])
-    times = [one["timestamp"] for one in listed["events"]]
+    assert sorted(listed["events"], key=lambda event: event["id"]) == sorted(
+        told, key=lambda event: event["id"]
+    )
+    times = [event["timestamp"] for event in listed["events"]]
     assert times == sorted(times)
     assert listed["has_more"] is False
     assert len(told) == 7
@@ -116,26 +121,26 @@ async def test_the_feed_is_what_was_told(app: App) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 500])
 async def test_pages_join_without_gap_or_double(app: App, limit: int) -> None:
-    """Whatever their size."""
+    """Pages of any size hold each event of the feed exactly once."""
     told = await filled(app)
     found: list[str] = []
     after, more = "", True
     while more:
         shown = await page(app, limit=str(limit), **({"after": after} if after else {}))
         assert len(shown["events"]) <= limit
-        found += [one["id"] for one in shown["events"]]
+        found += [event["id"] for event in shown["events"]]
         after, more = shown["next"], shown["has_more"]
-    assert sorted(found) == sorted(one["id"] for one in told)
+    assert sorted(found) == sorted(event["id"] for event in told)
     assert (await page(app, after=after))["events"] == []
 
 
 async def test_a_cursor_waits_for_what_may_still_land(begun: App) -> None:
-    """An event younger than five minutes is shown, and shown again: the cursor does not pass it, nothing is missed."""
+    """An event younger than five minutes is listed, but the cursor does not pass it, so it is listed again."""
     begun.clock.forward(minutes=6)
     settled = await page(begun)
     told = await begun.answered()
     first = await page(begun, after=settled["next"])
-    assert [one["data"]["id"] for one in first["events"]] == [told["id"]]
+    assert [event["data"]["id"] for event in first["events"]] == [told["id"]]
     assert first["next"] == settled["next"]
     begun.clock.forward(minutes=6)
     again = await page(begun, after=first["next"])
@@ -144,7 +149,7 @@ async def test_a_cursor_waits_for_what_may_still_land(begun: App) -> None:
 
 
 async def test_a_crm_that_was_down_for_a_day_reads_what_it_missed(begun: App) -> None:
-    """Also what is still waiting for its next try."""
+    """A CRM that was down reads from its cursor every event it missed, those not yet delivered included."""
     begun.clock.forward(minutes=6)
     cursor = (await page(begun))["next"]
     begun.crm.answers.extend(CrmUnavailable() for _ in range(50))
@@ -154,7 +159,7 @@ async def test_a_crm_that_was_down_for_a_day_reads_what_it_missed(begun: App) ->
         )
         begun.clock.forward(hours=2)
     missed = (await page(begun, after=cursor))["events"]
-    assert [one["type"] for one in missed] == 3 * ["message.received"]
+    assert [event["type"] for event in missed] == 3 * ["message.received"]
 
 
 BAD_CURSORS = [
@@ -179,20 +184,20 @@ BAD_CURSORS = [
 
 @pytest.mark.parametrize("after", BAD_CURSORS)
 async def test_a_cursor_that_is_not_ours(begun: App, after: str) -> None:
-    """422, and no key is made of it: a CRM with a damaged cursor must not believe that it is up to date."""
+    """A damaged cursor is answered with 422, so that no CRM believes that it is up to date."""
     document = problem(await begun.v1("GET", "events", params={"after": after}), 422, "invalid-request")
     assert document["errors"][0]["pointer"] == "/after"
 
 
 async def test_a_cursor_of_another_time_is_a_place_in_the_feed(begun: App) -> None:
-    """Whatever was there: what sorts behind it is shown."""
+    """A well-formed cursor of no event lists what sorts behind it."""
     listed = await page(begun, after="20200101T000000.000000Z|evt_" + "a" * 26)
     assert len(listed["events"]) == 2
 
 
 @pytest.mark.parametrize("limit", ["0", "501", "-1", "1.5", "x", "", " 1", "1e2", "²", "9" * 5000])
 async def test_a_limit_that_is_none(begun: App, limit: str) -> None:
-    """1 to 500, in digits."""
+    """A page limit other than 1 to 500 in digits is answered with 422."""
     document = problem(await begun.v1("GET", "events", params={"limit": limit}), 422, "invalid-request")
     assert document["errors"][0]["pointer"] == "/limit"
 
@@ -203,7 +208,7 @@ async def test_a_limit_that_is_none(begun: App, limit: str) -> None:
 @pytest.mark.parametrize("store", ["tables", "blobs", "queues"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_not_ready_while_a_store_is_down(app: App, store: str, method: str) -> None:
-    """Each of the three by itself; it is ready again as soon as it answers."""
+    """Readiness is 503 while any one of the three stores is down, and 200 as soon as it answers again."""
 
     def down(_: Call) -> None:
         raise StoreUnavailable
@@ -217,6 +222,6 @@ async def test_not_ready_while_a_store_is_down(app: App, store: str, method: str
 
 
 async def test_health_tells_nobody_about_the_inside(app: App) -> None:
-    """It is open to everybody: a word, and no version, name or address."""
+    """The health checks answer with one word and no version, name or address."""
     for path, word in (("live", "live"), ("ready", "ready")):
         assert (await app.call("GET", f"/health/{path}")).json() == {"status": word}

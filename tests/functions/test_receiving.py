@@ -44,9 +44,9 @@ def item(state: str, **changes: Any) -> dict[str, Any]:
 
 
 async def hints(app: App) -> list[str]:
-    """What lies in the queue, in short."""
+    """The hints that lie in the queue, in short."""
     found = [decode_job(Changes, text) for text in await app.queues.peek(keys.CHANGES, 32)]
-    return [one.graph_message_id or one.lifecycle_event or "" for job in found for one in job.hints]
+    return [hint.graph_message_id or hint.lifecycle_event or "" for job in found for hint in job.hints]
 
 
 # ---- the handshake
@@ -56,7 +56,7 @@ TOKENS = {
     "encoded twice": "%56alidation%3A%20Testing",
     "a plus": "a+b=c&d",
     "markup": "<script>alert(1)</script>",
-    "other dead_letters": "Prüfung \u2713",
+    "other letters": "Prüfung \u2713",
     "the longest": "x" * 2048,
 }
 
@@ -64,7 +64,7 @@ TOKENS = {
 @both
 @pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
 async def test_the_handshake_gives_the_token_back(app: App, path: str, token: str) -> None:
-    """Exactly the text that the platform decoded once, as plain text that no browser interprets."""
+    """The handshake answers with the exact decoded token, as plain text that no browser interprets."""
     answer = await app.call("POST", path, params={"validationToken": token})
     assert (answer.status, answer.text) == (200, token)
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
@@ -77,7 +77,7 @@ NO_TOKENS = {"empty": "", "long": "x" * 2049, "bytes": "é" * 1025, "lines": "a\
 @both
 @pytest.mark.parametrize("token", NO_TOKENS.values(), ids=NO_TOKENS)
 async def test_what_is_no_token_is_not_given_back(app: App, path: str, token: str) -> None:
-    """Too long, or not printable: 400, and nothing of it."""
+    """A validation token that is empty, too long or not printable is answered with an empty 400."""
     answer = await app.call("POST", path, params={"validationToken": token})
     assert (answer.status, answer.body) == (400, b"")
 
@@ -87,7 +87,7 @@ async def test_what_is_no_token_is_not_given_back(app: App, path: str, token: st
 )
 @pytest.mark.parametrize("kind", ["notifications", "lifecycle"])
 async def test_another_path_is_not_there(app: App, state: str, kind: str, secret: str) -> None:
-    """Neither the handshake nor a good notification is answered without the secret of the path."""
+    """Without the secret of the path neither a handshake nor a good notification is answered."""
     path = f"/graph/{kind}/{secret}"
     problem(await app.call("POST", path, params={"validationToken": "x"}), 404, "not-found")
     problem(await app.call("POST", path, json={"value": [item(state)]}), 404, "not-found")
@@ -100,7 +100,7 @@ LIFECYCLE_EVENTS = ["reauthorizationRequired", "subscriptionRemoved", "missed"]
 
 
 async def test_a_change_becomes_a_hint(app: App, state: str) -> None:
-    """202 with an empty body, and one message in the queue."""
+    """A change notification is answered with an empty 202 and becomes one queue message."""
     answer = await app.call("POST", GOOD, json={"value": [item(state)]})
     assert (answer.status, answer.body) == (202, b"")
     assert await hints(app) == ["AAMk-1"]
@@ -108,7 +108,7 @@ async def test_a_change_becomes_a_hint(app: App, state: str) -> None:
 
 @pytest.mark.parametrize("event", LIFECYCLE_EVENTS)
 async def test_a_lifecycle_event_becomes_a_hint(app: App, state: str, event: str) -> None:
-    """At its own address; such an item has neither a change nor a message."""
+    """A lifecycle notification without change or message is taken at its own address and becomes one hint."""
     members = {"lifecycleEvent": event, "changeType": None, "resourceData": None}
     assert (await app.call("POST", LIFECYCLE, json={"value": [item(state, **members)]})).status == 202
     assert await hints(app) == [event]
@@ -135,14 +135,14 @@ def forged(state: str) -> dict[str, Any]:
 @both
 @pytest.mark.parametrize("kind", forged("v1.m.1.n.mac"))
 async def test_a_forged_item_is_dropped_in_silence(app: App, state: str, path: str, kind: str) -> None:
-    """202 all the same, so that nobody learns anything; nothing is kept (G-3)."""
+    """An item with a wrong clientState is dropped and answered with 202, so that nobody learns anything (G-3)."""
     answer = await app.call("POST", path, json={"value": [item(forged(state)[kind])]})
     assert (answer.status, answer.body) == (202, b"")
     assert await hints(app) == []
 
 
 async def test_the_key_of_before_the_rotation_is_good(app: App) -> None:
-    """Subscriptions live for a week: what was minted with the old key is accepted until they are renewed (G-2)."""
+    """A clientState minted with the former key is accepted, because subscriptions live for a week (G-2)."""
     old = ClientStateSigner([OLD_CLIENT_STATE_KEY]).mint(mailbox_key(MAILBOX), 1, "nonce")
     assert (await app.call("POST", GOOD, json={"value": [item(old)]})).status == 202
     assert await hints(app) == ["AAMk-1"]
@@ -164,7 +164,7 @@ BAD_ITEMS: dict[str, Any] = {
 
 @pytest.mark.parametrize("bad", BAD_ITEMS.values(), ids=BAD_ITEMS)
 async def test_every_item_is_judged_by_itself(app: App, state: str, bad: Any) -> None:
-    """A bad one between two good ones takes nobody with it."""
+    """A bad item between two good ones is dropped alone; both good ones are queued."""
     second = item(state, resourceData={"id": "AAMk-2"})
     middle = item(state, **bad) if isinstance(bad, dict) and bad else bad
     answer = await app.call("POST", GOOD, json={"value": [item(state), middle, second]})
@@ -173,7 +173,7 @@ async def test_every_item_is_judged_by_itself(app: App, state: str, bad: Any) ->
 
 
 async def test_many_items_are_one_message(app: App, state: str) -> None:
-    """One message for a POST while it fits; a POST over 64 KiB of hints becomes few, and loses none (G-7)."""
+    """The items of a POST are one queue message while they fit, and few beyond 64 KiB, with none lost (G-7)."""
     few = [item(state, resourceData={"id": f"AAMk-{n}"}) for n in range(50)]
     assert (await app.call("POST", GOOD, json={"value": few})).status == 202
     assert await app.queues.count(keys.CHANGES) == 1
@@ -201,14 +201,14 @@ MALFORMED = {
 @both
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
 async def test_what_is_no_notification_is_a_400(app: App, path: str, body: bytes) -> None:
-    """A problem document, and nothing is kept (G-4)."""
+    """A body that is no collection of items is answered with a 400 problem, and nothing is kept (G-4)."""
     problem(await app.call("POST", path, body=body), 400, "malformed-body")
     assert await hints(app) == []
 
 
 @both
 async def test_more_than_a_mebibyte_is_a_413(app: App, state: str, path: str) -> None:
-    """Judged before it is parsed; exactly one is read."""
+    """A body over a mebibyte is refused before it is parsed; one of exactly a mebibyte is read."""
     body = json.dumps({"value": [item(state)]}).encode()
     room = b" " * (2**20 - len(body))
     problem(await app.call("POST", path, body=body + room + b" "), 413, "body-too-large")
@@ -220,7 +220,7 @@ async def test_more_than_a_mebibyte_is_a_413(app: App, state: str, path: str) ->
 
 
 async def test_no_store_is_touched_on_this_path(app: App, state: str) -> None:
-    """Handshake, good and forged items and nonsense: the answer depends on nothing (G-2, G-7)."""
+    """Handshakes, forged items and nonsense touch no store; a good item only the queue (G-2, G-7)."""
     used: list[str] = []
 
     def note(call: Call) -> None:
@@ -237,7 +237,7 @@ async def test_no_store_is_touched_on_this_path(app: App, state: str) -> None:
 
 
 async def test_a_queue_that_is_down_is_the_hosts_5xx(app: App, state: str) -> None:
-    """Graph is not told 202 for what nobody keeps, and repeats; no answer of ours says 500."""
+    """When the queue is down the host answers 500, so that Graph repeats what nobody kept."""
     app.store_down(StoreUnavailable())
     answer = await app.call("POST", GOOD, json={"value": [item(state)]})
     assert (answer.status, answer.headers) == (500, {"x-answered-by": "host"})

@@ -1,4 +1,4 @@
-"""A mailbox is connected anew after its gate was closed: nothing of before rings on (O-11)."""
+"""A mailbox is connected anew after its fence was closed: no work of the former connection goes on (O-11)."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ MAILBOX_WORK = (TaskKind.SWEEP, TaskKind.RENEW)
 
 
 async def closed(app: App, paused: timedelta = timedelta()) -> None:
-    """As a disconnect leaves it: the times of care still stand in rows."""
+    """Close the fence as a disconnect does: times of maintenance still stand in rows."""
     stored = await app.services.ledger.mailbox(mailbox(app))
     assert stored
-    shut = replace(stored.value, state=FenceState.CLOSED, paused_until=app.clock.now() + paused)
-    await app.services.ledger.commit(mailbox(app), stored, shut)
+    closed_now = replace(stored.value, state=FenceState.CLOSED, paused_until=app.clock.now() + paused)
+    await app.services.ledger.commit(mailbox(app), stored, closed_now)
 
 
 async def due(app: App) -> list[str]:
-    """Care that is planned, with its time."""
+    """The maintenance that is planned, with its times."""
     tasks = await app.services.ledger.tasks(mailbox(app), app.clock.now() + timedelta(days=400), 1000)
-    return sorted(f"{one.value.kind} {one.value.due_at}" for one in tasks if one.value.kind in MAILBOX_WORK)
+    return sorted(
+        f"{task.value.kind} {task.value.due_at}" for task in tasks if task.value.kind in MAILBOX_WORK
+    )
 
 
 @pytest.mark.parametrize("gone", [None, TaskKind.SWEEP, TaskKind.RENEW])
-async def test_the_care_of_before_is_forgotten(begun: App, gone: TaskKind | None) -> None:
-    """Also where one of its rows is gone already; the new connection plans its own with its first send."""
+async def test_maintenance_of_the_former_connection_is_forgotten(begun: App, gone: TaskKind | None) -> None:
+    """Connecting anew forgets planned maintenance, even where a task row is gone; the first send plans it afresh."""
     old = await mailbox_now(begun)
     at = old.sweep_at if gone is TaskKind.SWEEP else old.renew_at
     if gone is not None and at is not None:
@@ -46,7 +48,7 @@ async def test_the_care_of_before_is_forgotten(begun: App, gone: TaskKind | None
 
 
 async def test_a_pause_outlives_the_connection(begun: App) -> None:
-    """Graph asked the mailbox to pause, whoever is connected to it."""
+    """A pause that Graph asked for is kept when the mailbox is connected anew."""
     await closed(begun, timedelta(minutes=20))
     until = (await mailbox_now(begun)).paused_until
     await begun.connect()
@@ -54,8 +56,8 @@ async def test_a_pause_outlives_the_connection(begun: App) -> None:
 
 
 @pytest.mark.parametrize("kind", MAILBOX_WORK)
-async def test_a_row_of_care_that_nothing_names_is_taken_away(begun: App, kind: TaskKind) -> None:
-    """Instead of ringing every minute for ever; what the gate names stays."""
+async def test_a_maintenance_task_that_nothing_names_is_erased(begun: App, kind: TaskKind) -> None:
+    """A maintenance task that the mailbox row does not name is erased, and those it names stay."""
     before = await due(begun)
     orphan = Task(begun.clock.now(), kind, "")
     await begun.services.ledger.write(mailbox(begun), new(orphan))
@@ -65,8 +67,8 @@ async def test_a_row_of_care_that_nothing_names_is_taken_away(begun: App, kind: 
     assert await due(begun) == before
 
 
-async def test_care_of_a_closed_gate_is_taken_away(begun: App) -> None:
-    """It falls due once, and is gone."""
+async def test_maintenance_of_a_closed_mailbox_is_erased(begun: App) -> None:
+    """Maintenance tasks of a closed mailbox fall due once and are erased."""
     await closed(begun)
     begun.clock.forward(days=8)
     for name in ("enqueue_due_work", "renew_subscriptions"):

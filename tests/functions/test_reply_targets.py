@@ -38,7 +38,7 @@ async def accepted(app: App, crm_message_id: str = "m-1", **changes: Any) -> dic
 
 
 async def test_a_late_confirmation_does_not_take_the_answers_place(ready: App) -> None:
-    """Bea answers within seconds, our copy is found a minute later: a reply still answers Bea (R7)."""
+    """When an answer arrives before our sent copy is found, a CRM reply still answers the answer (R7)."""
     thread_id = (await accepted(ready))["thread_id"]
     await ready.pump()
     ready.clock.forward(seconds=20)
@@ -56,7 +56,7 @@ async def test_a_late_confirmation_does_not_take_the_answers_place(ready: App) -
 
 
 async def test_a_mail_goes_to_the_thread_that_syncs(begun: App) -> None:
-    """A stopped thread shares its conversation and knows as many people: the mail is not lost (R9)."""
+    """A mail in a conversation shared by a stopped and a syncing thread goes to the one that syncs (R9)."""
     ours = begun.mail.last_sent
     thread_id = begun.crm.last["thread_id"]
     stored = await the_thread(begun, thread_id)
@@ -76,7 +76,7 @@ async def test_a_mail_goes_to_the_thread_that_syncs(begun: App) -> None:
 async def test_of_two_threads_that_a_mail_points_to_the_one_that_syncs_gets_it(
     begun: App, first: str
 ) -> None:
-    """Whichever of the two its tags name first (R9)."""
+    """A mail whose tags name a stopped and a syncing thread goes to the one that syncs, in whatever order (R9)."""
     ours = str(begun.mail.last_sent.internet_message_id)
     thread_id = begun.crm.last["thread_id"]
     stopped = replace(
@@ -90,7 +90,7 @@ async def test_of_two_threads_that_a_mail_points_to_the_one_that_syncs_gets_it(
 
 
 async def test_a_mail_that_points_to_a_stopped_thread_alone_is_not_brought_in(begun: App) -> None:
-    """Its tags are stronger than its conversation: no other thread gets it either (R9)."""
+    """A mail whose tags name a stopped thread alone is not brought in, whatever its conversation has (R9)."""
     thread_id = begun.crm.last["thread_id"]
     stopped = replace(
         (await the_thread(begun, thread_id)).value, thread_id=f"{thread_id[:-3]}zzz", generation=0
@@ -106,7 +106,7 @@ async def test_a_mail_that_points_to_a_stopped_thread_alone_is_not_brought_in(be
 
 
 async def test_a_thread_may_be_answered_as_soon_as_its_id_is_known(ready: App) -> None:
-    """The 202 names it; the reply waits for what it answers, then is a reply to it, and no attempt is counted."""
+    """A reply to a thread whose first mail has not left waits for it, then answers it at its first attempt."""
     thread_id = (await accepted(ready))["thread_id"]
     second = await accepted(ready, "m-2", thread_id=thread_id)
     assert second["thread_id"] == thread_id
@@ -116,7 +116,7 @@ async def test_a_thread_may_be_answered_as_soon_as_its_id_is_known(ready: App) -
     assert (ready.mail.calls.count("create_draft"), ready.mail.calls.count("create_reply")) == (1, 1)
     assert ready.mail.parents == {"draft-2": "draft-1"}
     assert ready.crm.types()[1:] == ["message.sent", "message.sent"]
-    assert {one["data"]["thread_id"] for one in ready.crm.told[1:]} == {thread_id}
+    assert {event["data"]["thread_id"] for event in ready.crm.told[1:]} == {thread_id}
     out = await ready.services.ledger.find(
         mailbox_of(ready, thread_id), OutboxItem, ids.crm_key(ready.tenant.tenant_id, "m-2")
     )
@@ -125,7 +125,7 @@ async def test_a_thread_may_be_answered_as_soon_as_its_id_is_known(ready: App) -
 
 
 async def test_a_reply_waits_for_the_confirmation(ready: App) -> None:
-    """The first mail left, its copy was not seen yet: no second conversation begins."""
+    """A reply waits until the first mail's sent copy was seen, so that no second conversation begins."""
     thread_id = (await accepted(ready))["thread_id"]
     await ready.pump()
     await accepted(ready, "m-2", thread_id=thread_id)
@@ -136,7 +136,7 @@ async def test_a_reply_waits_for_the_confirmation(ready: App) -> None:
 
 
 async def test_two_early_replies_leave_one_after_the_other(ready: App) -> None:
-    """Neither waits for the other for ever, and both answer the thread."""
+    """Two replies to a mail that has not left yet both leave as replies and do not wait for each other for ever."""
     thread_id = (await accepted(ready))["thread_id"]
     await accepted(ready, "m-2", thread_id=thread_id)
     ready.clock.forward(seconds=1)
@@ -147,7 +147,7 @@ async def test_two_early_replies_leave_one_after_the_other(ready: App) -> None:
 
 
 async def test_a_reply_to_a_mail_that_failed_opens_the_thread(ready: App) -> None:
-    """It leaves as a mail of its own, in the thread the CRM knows, and its answers come back there."""
+    """A reply to a first mail that failed leaves as a mail of its own in the same thread, and so do answers to it."""
     ready.mail.next["send"] = [MessageRefused("invalid_recipient")]
     thread_id = (await accepted(ready))["thread_id"]
     await accepted(ready, "m-2", thread_id=thread_id)
@@ -159,7 +159,7 @@ async def test_a_reply_to_a_mail_that_failed_opens_the_thread(ready: App) -> Non
 
 
 async def test_an_id_of_no_thread_is_not_found(begun: App) -> None:
-    """Neither the id of nothing, nor that of a message made to look like one."""
+    """A send into an unknown thread id, or into a message's id made to look like one, is answered with 404."""
     thread_id = begun.crm.last["thread_id"]
     reply = await accepted(begun, "m-2", thread_id=thread_id)
     for wrong in (f"{thread_id[:-3]}zzz", reply["id"].replace("msg_", "thr_")):
@@ -171,7 +171,7 @@ async def test_an_id_of_no_thread_is_not_found(begun: App) -> None:
 
 
 async def test_a_moved_original_is_found_by_its_message_id(begun: App) -> None:
-    """Its id changed with its folder; the reply stays in its conversation (E-12)."""
+    """A reply to a mail that was moved finds it by its Message-ID and stays in its conversation (E-12)."""
     told = await begun.answered(tags={"conversation_id": "conv-draft-1"})
     (old,) = begun.mail.mails
     mail = begun.mail.mails.pop(old)
@@ -183,7 +183,7 @@ async def test_a_moved_original_is_found_by_its_message_id(begun: App) -> None:
 
 
 async def test_another_mail_with_the_same_message_id_is_never_answered(begun: App) -> None:
-    """A reply quotes what it answers, and this one is of a conversation that nobody may read (R4)."""
+    """A mail of another conversation with the same Message-ID is never answered. A reply would quote it (R4)."""
     told = await begun.answered(tags={"conversation_id": "conv-draft-1"})
     (old,) = begun.mail.mails
     foreign = replace(begun.mail.mails[old].outline, graph_message_id="foreign", conversation_id="conv-x")
@@ -195,7 +195,7 @@ async def test_another_mail_with_the_same_message_id_is_never_answered(begun: Ap
 
 
 async def test_a_reply_to_what_is_gone_is_a_mail_of_its_own(begun: App) -> None:
-    """In the same thread of the CRM; nothing is lost."""
+    """A reply to a mail that is gone leaves as a mail of its own in the same thread of the CRM."""
     told = await begun.answered()
     begun.mail.mails.clear()
     begun.mail.next["create_reply"] = [ItemGone()]
@@ -209,7 +209,7 @@ async def test_a_reply_to_what_is_gone_is_a_mail_of_its_own(begun: App) -> None:
 
 @pytest.mark.parametrize("reply", [False, True], ids=["a new mail", "a reply"])
 async def test_a_draft_that_lacks_a_file_is_never_sent(begun: App, reply: bool) -> None:
-    """What was put on it by calls of their own is compared; another draft is made (6.2)."""
+    """A draft that lacks a separately attached file is not sent; another draft with all files is made (6.2)."""
     begun.mail.attaches_apart, begun.mail.drops = True, 1
     files = [{"name": "offer.pdf", "content_base64": "JVBERi0xLjc="}]
     changes = {"thread_id": begun.crm.last["thread_id"]} if reply else {}
@@ -218,11 +218,11 @@ async def test_a_draft_that_lacks_a_file_is_never_sent(begun: App, reply: bool) 
     assert (len(begun.mail.sent), len(begun.mail.drafts)) == (1, 1)
     await begun.later(minutes=5)
     assert begun.crm.types()[-1] == "message.sent"
-    assert [one.name for one, _ in begun.mail.files_of[list(begun.mail.sent)[-1]]] == ["offer.pdf"]
+    assert [file.name for file, _ in begun.mail.files_of[list(begun.mail.sent)[-1]]] == ["offer.pdf"]
 
 
 async def test_files_inside_the_draft_cost_no_look(ready: App) -> None:
-    """They come or fail with it."""
+    """Files that ride inside the draft's request cost no further call."""
     await accepted(ready, attachments=[{"name": "offer.pdf", "content_base64": "JVBERi0xLjc="}])
     await ready.pump()
     assert ready.mail.calls == ["profile", "subscribe", "create_draft", "send"]

@@ -12,7 +12,7 @@ from tests.functions.test_send_ends import mailbox_of
 
 
 async def stop(app: App) -> str:
-    """The thread is one of an earlier connection; its id."""
+    """Make the thread one of an earlier connection; returns its id."""
     mailbox = mailbox_of(app)
     rows = await app.tables.query(keys.MAILBOX, keys.mailbox_partition(mailbox), "thread:", "thread;")
     stored = decode(Thread, rows[0].values, rows[0].etag)
@@ -21,7 +21,7 @@ async def stop(app: App) -> str:
 
 
 async def test_mail_of_between_is_not_imported_by_a_later_sweep(begun: App) -> None:
-    """It came while the thread was stopped; the sweep meets it again after the thread was resumed."""
+    """Mail that came while the thread was stopped is not brought in by a sweep after it was resumed."""
     thread_id = await stop(begun)
     await begun.answered()
     begun.clock.forward(minutes=3)
@@ -32,7 +32,7 @@ async def test_mail_of_between_is_not_imported_by_a_later_sweep(begun: App) -> N
 
 
 async def test_what_comes_after_it_is_imported(begun: App) -> None:
-    """Also an answer of the very same second, and answers to what was written before the stop."""
+    """Mail that comes after a thread was resumed is brought in, even in the same second."""
     thread_id = await stop(begun)
     begun.clock.forward(minutes=3)
     before = begun.mail.last_sent.internet_message_id

@@ -32,11 +32,11 @@ async def told_file(app: App) -> bytes:
 
 
 def with_files(*file_ids: str) -> dict[str, Any]:
-    return {"attachments": [{"file_id": one} for one in file_ids]}
+    return {"attachments": [{"file_id": file_id} for file_id in file_ids]}
 
 
 async def test_an_upload_that_nobody_used_goes_with_its_time(ready: App) -> None:
-    """After a day neither its row nor its bytes are there."""
+    """An upload that no send used is erased after a day, row and bytes."""
     await uploaded(ready)
     before = len(await ready.staged())
     ready.clock.forward(hours=23)
@@ -49,7 +49,7 @@ async def test_an_upload_that_nobody_used_goes_with_its_time(ready: App) -> None
 
 
 async def test_an_upload_that_was_used_lives_on_with_its_send(ready: App) -> None:
-    """Its own day ends, the link in the event stays good."""
+    """The file of an upload that was sent stays behind its link when the upload's own day has ended."""
     await ready.sent(**with_files(await uploaded(ready)))
     ready.clock.forward(hours=25)
     await ready.tick()
@@ -59,19 +59,19 @@ async def test_an_upload_that_was_used_lives_on_with_its_send(ready: App) -> Non
 
 
 async def test_two_sends_with_one_upload_have_bytes_of_their_own(ready: App) -> None:
-    """So that those of the one may go while the other still waits; the same in one send that names it twice."""
+    """Each use of an upload has bytes of its own, even twice in one send. So one may be erased without the other."""
     file_id = await uploaded(ready)
     await ready.sent("m-1", **with_files(file_id))
     first = set(await ready.staged())
     await ready.sent("m-2", **with_files(file_id, file_id))
     assert await told_file(ready) == b"hello"
     second = set(await ready.staged()) - first
-    contents = [blob.data for one in second if (blob := await ready.blobs.get(keys.STAGING, one))]
+    contents = [blob.data for blob_name in second if (blob := await ready.blobs.get(keys.STAGING, blob_name))]
     assert contents.count(b"hello") == 2
 
 
 async def test_an_upload_that_is_used_while_it_is_erased_is_not_lost(ready: App) -> None:
-    """The eraser finds the row changed, and leaves the bytes to the send."""
+    """An upload that a send uses while it is being erased keeps its bytes."""
     file_id = await uploaded(ready)
     found = await ready.services.sessions.upload(ready.tenant.tenant_id, file_id)
     assert found is not None
@@ -110,13 +110,13 @@ async def status(app: App, message_id: str) -> dict[str, Any]:
 
 
 async def whole(app: App) -> list[bool]:
-    """Of each event of a message in the feed, whether its content is still there."""
+    """For each message event in the feed, whether its content is still there."""
     events = (await app.v1("GET", "events")).json()["events"]
-    return [one["data"] is not None for one in events if one["type"].startswith("message.")]
+    return [event["data"] is not None for event in events if event["type"].startswith("message.")]
 
 
 async def test_a_week_after_it_was_told_a_mail_is_no_longer_kept(begun: App) -> None:
-    """Neither its words, long or short, nor its files, nor those of the send; what it was stays known."""
+    """A week after the CRM was told, words and files of received and sent mail are erased; their status stays."""
     begun.clock.forward(seconds=1)
     mail = await begun.answered(text="é" * 30_000, files=[("a.txt", b"hello")])
     begun.clock.forward(seconds=1)
@@ -128,18 +128,18 @@ async def test_a_week_after_it_was_told_a_mail_is_no_longer_kept(begun: App) -> 
     await days_go_by(begun, 2)
     assert await begun.staged() == []
     assert await whole(begun) == [False, False, False]
-    shown = [await status(begun, one["id"]) for one in (mail, sent)]
-    assert [(one["status"], one["message"]) for one in shown] == [("received", None), ("sent", None)]
+    shown = [await status(begun, message["id"]) for message in (mail, sent)]
+    assert [(answer["status"], answer["message"]) for answer in shown] == [("received", None), ("sent", None)]
     assert [row for row in await mailbox_rows(begun) if "Here it is" in row or "hello" in row] == []
 
 
 async def mailbox_rows(app: App) -> list[str]:
     rows = [row async for row in app.tables.query_partitions(keys.MAILBOX)]
-    return ["".join(str(one) for one in row.values.values()) for row in rows]
+    return ["".join(str(value) for value in row.values.values()) for row in rows]
 
 
 async def test_a_link_to_a_file_that_is_no_longer_kept(begun: App) -> None:
-    """A link that was signed a day ago says 410, and why."""
+    """A fresh link to a file that was erased is answered with 410 and says why."""
     mail = await begun.answered(files=[("a.txt", b"hello")])
     await days_go_by(begun, 6)
     url = (await status(begun, mail["id"]))["message"]["attachments"][0]["url"]
@@ -149,7 +149,10 @@ async def test_a_link_to_a_file_that_is_no_longer_kept(begun: App) -> None:
 
 
 async def test_what_the_crm_has_not_taken_is_kept_five_weeks(begun: App) -> None:
-    """And does not keep younger mail from going in its time."""
+    """An event that the CRM has not taken keeps its content for five weeks.
+
+    Younger events that were taken go in their time.
+    """
     begun.clock.forward(seconds=1)
     begun.crm.answers.extend(3 * [FakeAnswer(422)])
     await begun.answered(files=[("a.txt", b"hello")])
@@ -164,7 +167,7 @@ async def test_what_the_crm_has_not_taken_is_kept_five_weeks(begun: App) -> None
 
 
 async def test_a_send_that_waits_keeps_what_it_needs(ready: App) -> None:
-    """However long its user's consent is dead."""
+    """A send that waits for the consent keeps body and files for as long as it waits."""
     ready.sign_in.dead = True
     ready.clock.forward(hours=2)
     message_id = await ready.accepted(attachments=[{"name": "b.txt", "content_base64": "aGVsbG8="}])
@@ -175,7 +178,7 @@ async def test_a_send_that_waits_keeps_what_it_needs(ready: App) -> None:
 
 
 async def test_a_send_that_failed_keeps_its_reason_alone(ready: App) -> None:
-    """Its body goes, the event that tells why stays."""
+    """The body of a failed send is erased; its event with the reason stays."""
     ready.mail.next["create_draft"] = [MessageRefused(Reason.INVALID_RECIPIENT)]
     message_id = await ready.accepted()
     await ready.pump()
@@ -187,7 +190,7 @@ async def test_a_send_that_failed_keeps_its_reason_alone(ready: App) -> None:
 
 
 async def test_a_crash_between_bytes_and_rows_is_done_again(begun: App) -> None:
-    """Nothing is left over, and the walk goes on every day."""
+    """Erasing that crashed between bytes and rows is completed by the next run, and later content is erased as well."""
     await begun.answered(text="é" * 30_000)
 
     def crash(call: Call) -> None:
@@ -209,7 +212,7 @@ async def test_a_crash_between_bytes_and_rows_is_done_again(begun: App) -> None:
 
 
 async def test_many_mails_are_erased_in_slices(begun: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each walk does some, the next goes on behind them."""
+    """When much is to be erased, each run does a slice, and the next one continues behind it."""
     monkeypatch.setattr(erase_content, "PAGE", 2)
     monkeypatch.setattr(erase_content, "MOST_A_WALK", 2)
     for _ in range(6):
@@ -224,7 +227,7 @@ async def test_many_mails_are_erased_in_slices(begun: App, monkeypatch: pytest.M
 
 
 async def test_a_walk_that_fails_is_done_later(begun: App) -> None:
-    """Five times, then a dead letter, then the next day all the same."""
+    """Erasing that keeps failing becomes a dead letter, and is done the next day when the fault is mended."""
     broken = begun.services.ledger.events
 
     async def fail(*_: Any) -> None:
@@ -234,14 +237,16 @@ async def test_a_walk_that_fails_is_done_later(begun: App) -> None:
     begun.services.ledger.events = fail  # type: ignore[method-assign,assignment]  # a fault of ours
     await begun.later(hours=2)
     dead_letters = await begun.tables.query(keys.DEAD_LETTERS, keys.MAINTENANCE, "", "~")
-    assert ["given_up:RuntimeError" in str(one.values["data"]) for one in dead_letters] == [True]
+    assert ["given_up:RuntimeError" in str(dead_letter.values["data"]) for dead_letter in dead_letters] == [
+        True
+    ]
     begun.services.ledger.events = broken  # type: ignore[method-assign]  # mended
     await days_go_by(begun, 2)
     assert await whole(begun) == [False]
 
 
 async def test_a_send_that_left_after_its_body_was_gone_is_announced(ready: App) -> None:
-    """The mail did leave: the CRM hears of it, without the words."""
+    """A send whose staged body is gone when its copy is found is told as sent, with an empty body."""
     await ready.accepted()
     await ready.pump()
     for name in await ready.staged():
@@ -252,7 +257,10 @@ async def test_a_send_that_left_after_its_body_was_gone_is_announced(ready: App)
 
 
 async def test_a_draft_that_was_left_keeps_its_body_for_the_day_it_is_sent(ready: App) -> None:
-    """Its user may still send it, weeks after the CRM was told that it failed; then the CRM gets its words."""
+    """A failed send whose draft was left keeps its body.
+
+    When the user sends the draft days later, the CRM gets the words.
+    """
     ready.mail.next["send"] = [Ambiguous()]
     message_id = await ready.accepted()
     await ready.pump()

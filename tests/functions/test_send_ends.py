@@ -28,9 +28,9 @@ def mailbox_of(app: App) -> MailboxRef:
 
 
 async def tasks(app: App) -> list[Task]:
-    """Sends that somebody will come back to."""
+    """The tasks of sends that will be looked at again."""
     found = await app.services.ledger.tasks(mailbox_of(app), app.clock.now() + timedelta(days=400))
-    return [one.value for one in found if one.value.kind is TaskKind.SEND]
+    return [task.value for task in found if task.value.kind is TaskKind.SEND]
 
 
 async def days(app: App, number: int) -> None:
@@ -45,7 +45,7 @@ async def days(app: App, number: int) -> None:
 
 
 async def test_nobody_looks_for_ever(ready: App) -> None:
-    """After a week the search ends; the send stays what it is, unknown, and was told so once."""
+    """A send whose outcome stays unknown is looked for during a week and then no more; the CRM is told once."""
     message_id = await vanished(ready)
     await days(ready, 6)
     assert await tasks(ready)
@@ -59,7 +59,7 @@ async def test_nobody_looks_for_ever(ready: App) -> None:
 
 
 async def test_a_copy_that_is_seen_after_that_still_counts(ready: App) -> None:
-    """A notification or a sweep points at it: the mail left after all."""
+    """A sent copy that is notified after the week's search has ended still confirms its send."""
     message_id = await vanished(ready)
     await days(ready, 8)
     ready.mail.sent |= ready.mail.lost
@@ -69,7 +69,7 @@ async def test_a_copy_that_is_seen_after_that_still_counts(ready: App) -> None:
 
 
 async def test_a_copy_is_found_by_its_message_id(ready: App) -> None:
-    """Sending changed its id and lost our key: nothing else is left to know it by (E-12)."""
+    """A sent copy that has another id and lost our key confirms its send by its Message-ID (E-12)."""
     message_id = await vanished(ready)
     ready.mail.receive("ann@northwind.example", tags={"internet_message_id": "<draft-1@northwind.example>"})
     await ready.later(minutes=10)
@@ -78,8 +78,8 @@ async def test_a_copy_is_found_by_its_message_id(ready: App) -> None:
     assert ready.mail.calls.count("send") == 1
 
 
-async def test_a_send_of_a_connection_that_ended_is_not_rung_for_for_ever(ready: App) -> None:
-    """It left or not, and nobody may ask any more: that is told, once (R5)."""
+async def test_a_send_of_a_connection_that_ended_is_not_enqueued_for_ever(ready: App) -> None:
+    """A send with an unknown outcome is told as unconfirmed once when its connection ends (R5)."""
     ready.mail.next["send"] = [Ambiguous()]
     message_id = await ready.accepted()
     await ready.pump()
@@ -98,7 +98,7 @@ async def test_a_send_of_a_connection_that_ended_is_not_rung_for_for_ever(ready:
 
 @pytest.mark.parametrize("dead_for_hours", [2, 100])
 async def test_a_grant_that_dies_at_the_send_only_delays_it(ready: App, dead_for_hours: int) -> None:
-    """Nothing left, and its hour does not run: after the repair the very same draft is sent."""
+    """When the consent dies at the moment of sending, the same draft is sent after the repair, however late."""
     ready.mail.next["send"] = [GrantDead()]
     message_id = await ready.accepted()
     await ready.pump()
@@ -130,7 +130,7 @@ async def left_in_drafts(app: App) -> str:
 
 
 async def test_a_draft_that_still_lies_there_means_that_it_failed(ready: App) -> None:
-    """That is known, so it is told; the draft stays for its user, and nobody asks again."""
+    """A draft that still lies in Drafts after an hour is told as failed, and stays for its user."""
     message_id = await left_in_drafts(ready)
     assert await ready.standing(message_id) == ("failed", "left_in_drafts")
     assert ready.crm.types() == ["connection.connected", "message.failed"]
@@ -140,7 +140,7 @@ async def test_a_draft_that_still_lies_there_means_that_it_failed(ready: App) ->
 
 
 async def test_its_user_may_send_it(ready: App) -> None:
-    """Then the mail left, and the CRM is told so."""
+    """When the user sends a draft that was left by a failed send, the CRM is told that it was sent."""
     message_id = await left_in_drafts(ready)
     ready.mail.send_drafts()
     await ready.arrives("draft-1")
@@ -166,7 +166,7 @@ async def second_build(app: App) -> str:
 
 
 async def test_drafts_of_other_builds_are_taken_away(ready: App) -> None:
-    """Once the send is over, and never one that is not ours (E-11)."""
+    """Once a send is over, drafts of its other builds are deleted, and never a draft that is not ours (E-11)."""
     await second_build(ready)
     assert len(ready.mail.drafts) == 2
     await ready.later(minutes=12)
@@ -177,7 +177,7 @@ async def test_drafts_of_other_builds_are_taken_away(ready: App) -> None:
 
 
 async def test_a_plain_send_costs_no_look(ready: App) -> None:
-    """It left no draft."""
+    """A send that needed one draft only costs no search for others."""
     await ready.accepted()
     await ready.later(minutes=30)
     assert "find_by_key" not in ready.mail.calls
@@ -186,10 +186,10 @@ async def test_a_plain_send_costs_no_look(ready: App) -> None:
 
 @pytest.mark.parametrize("step", ["find_by_key", "delete_draft"])
 @pytest.mark.parametrize(
-    "error", [ProviderUnavailable(), Throttled(60), Ambiguous()], ids=lambda one: type(one).__name__
+    "error", [ProviderUnavailable(), Throttled(60), Ambiguous()], ids=lambda error: type(error).__name__
 )
 async def test_trouble_while_tidying_up_is_tried_again(ready: App, step: str, error: Exception) -> None:
-    """The send stays what it is."""
+    """Deleting left drafts is tried again after a failure, and the send stays `sent`."""
     message_id = await second_build(ready)
     ready.mail.next[step] = [error]
     await ready.later(minutes=20)
@@ -199,7 +199,7 @@ async def test_trouble_while_tidying_up_is_tried_again(ready: App, step: str, er
 
 @pytest.mark.parametrize("error", [GrantDead(), MailboxUnusable(), ZeroDivisionError()], ids=repr)
 async def test_tidying_up_is_given_up(ready: App, error: Exception) -> None:
-    """A dead grant or a surprise that stays: a left draft is no reason to come back for ever."""
+    """Deleting left drafts is given up when it keeps failing, and the send stays `sent`."""
     message_id = await second_build(ready)
     ready.mail.next["find_by_key"] = [error] * 20
     await ready.later(hours=2)
@@ -208,7 +208,7 @@ async def test_tidying_up_is_given_up(ready: App, error: Exception) -> None:
 
 
 async def test_the_draft_of_a_refused_send_is_taken_away(ready: App) -> None:
-    """The CRM was told that it failed; sent by hand as well it would be a second mail."""
+    """The draft of a send that Graph refused is deleted, since the CRM was told that it failed."""
     ready.mail.next["send"] = [MessageRefused("invalid_recipient")]
     message_id = await ready.accepted()
     await ready.later(minutes=12)
@@ -218,7 +218,7 @@ async def test_the_draft_of_a_refused_send_is_taken_away(ready: App) -> None:
 
 
 async def test_a_mailbox_that_takes_no_subscription_ends_the_send(ready: App) -> None:
-    """No waiting helps a mailbox without a licence, whichever call says so first."""
+    """A send through a mailbox that cannot be used fails when already its subscription says so."""
     ready.mail.next["subscribe"] = [MailboxUnusable()]
     message_id = await ready.accepted()
     await ready.pump()
@@ -226,7 +226,7 @@ async def test_a_mailbox_that_takes_no_subscription_ends_the_send(ready: App) ->
 
 
 async def test_a_draft_that_is_gone_is_never_made_again(ready: App) -> None:
-    """From `sending` on there is one draft, whatever happens to it (E-10)."""
+    """From `sending` on no second draft is made, even when the first is gone (E-10)."""
     ready.mail.next["send"] = [ItemGone()]
     await ready.accepted()
     await ready.pump()

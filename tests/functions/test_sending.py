@@ -16,7 +16,10 @@ from tests.functions.app import App, send_body
 
 
 async def test_a_send_is_accepted_durably(ready: App) -> None:
-    """202 with the status address, a row, an alarm and a doorbell; nothing has left yet (A-7)."""
+    """A send is answered with 202 and its status address, and leaves a row, a task and a job message.
+
+    Nothing has left yet (A-7).
+    """
     answer = await ready.v1("POST", "messages", json=send_body())
     accepted = answer.json()
     assert answer.status == 202
@@ -28,7 +31,7 @@ async def test_a_send_is_accepted_durably(ready: App) -> None:
 
 
 async def test_the_same_body_again_is_the_same_send(ready: App) -> None:
-    """White space and the order of members do not matter; one mail leaves (A-5)."""
+    """A repeated request is the same send, whatever its white space and order of members; one mail leaves (A-5)."""
     body = send_body()
     first = await ready.v1("POST", "messages", json=body)
     turned = json.dumps(dict(reversed(body.items())), indent=3).encode()
@@ -49,7 +52,7 @@ async def test_the_same_body_again_is_the_same_send(ready: App) -> None:
     "changes", [{"subject": "Another"}, {"to": [{"address": "cal@contoso.example"}]}, {"crm_context": {}}]
 )
 async def test_another_body_under_the_same_id_is_refused(ready: App, changes: dict[str, Any]) -> None:
-    """409, before and after the first one left."""
+    """Another body under a used crm_message_id is answered with 409, before and after the first one left."""
     await ready.v1("POST", "messages", json=send_body())
     problem(await ready.v1("POST", "messages", json=send_body(**changes)), 409, "crm-message-id-reused")
     await ready.pump()
@@ -57,14 +60,14 @@ async def test_another_body_under_the_same_id_is_refused(ready: App, changes: di
 
 
 async def test_a_user_without_a_mailbox_cannot_send(app: App) -> None:
-    """409, and after connecting the very same request is accepted."""
+    """A send of a user without a mailbox is answered with 409, and accepted unchanged after connecting."""
     problem(await app.v1("POST", "messages", json=send_body()), 409, "no-active-connection")
     await app.connect()
     assert (await app.v1("POST", "messages", json=send_body())).status == 202
 
 
 async def test_nobody_sends_through_a_colleagues_mailbox(ready: App) -> None:
-    """A-9: the acting user's own mailbox, or none."""
+    """A user without a mailbox cannot send although a colleague has one (A-9)."""
     problem(await ready.v1("POST", "messages", json=send_body(user_id="u_bob")), 409, "no-active-connection")
 
 
@@ -113,21 +116,24 @@ BAD: list[tuple[dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("changes", "pointer"), BAD, ids=lambda one: json.dumps(one)[:60])
+@pytest.mark.parametrize(("changes", "pointer"), BAD, ids=lambda body: json.dumps(body)[:60])
 async def test_what_cannot_be_sent_is_refused_with_the_field(
     ready: App, changes: dict[str, Any], pointer: str
 ) -> None:
-    """422 with a JSON pointer for each fault; no row, no doorbell, and the id is still free (A-7, X-4)."""
+    """An invalid send is answered with 422 and a JSON pointer.
+
+    Nothing is enqueued, and its id is still free (A-7, X-4).
+    """
     answer = await ready.v1("POST", "messages", json=send_body(**changes))
     document = problem(answer, 422, "invalid-request")
-    assert pointer in [one["pointer"] for one in document["errors"]]
+    assert pointer in [error["pointer"] for error in document["errors"]]
     assert await ready.queues.count(keys.OUTBOX) == 0
     assert (await ready.v1("POST", "messages", json=send_body())).status == 202
 
 
 @pytest.mark.parametrize("member", ["crm_message_id", "user_id", "to", "subject", "body"])
 async def test_required_members_are_required(ready: App, member: str) -> None:
-    """Their absence is named."""
+    """A send without a required member is answered with 422, which names the member."""
     document = problem(
         await ready.v1("POST", "messages", json=send_body(**{member: None})), 422, "invalid-request"
     )
@@ -135,10 +141,10 @@ async def test_required_members_are_required(ready: App, member: str) -> None:
 
 
 async def test_every_bad_recipient_is_named_at_once(ready: App) -> None:
-    """So that a person corrects them in one go."""
-    people = [{"address": one} for one in ("bea", "cal@contoso.example", "@bea")]
+    """Every bad recipient of a send is named in one answer."""
+    people = [{"address": address} for address in ("bea", "cal@contoso.example", "@bea")]
     document = problem(await ready.v1("POST", "messages", json=send_body(to=people)), 422, "invalid-request")
-    assert [one["pointer"] for one in document["errors"]] == ["/to/0/address", "/to/2/address"]
+    assert [error["pointer"] for error in document["errors"]] == ["/to/0/address", "/to/2/address"]
 
 
 MALFORMED = {
@@ -159,13 +165,13 @@ MALFORMED = {
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
 async def test_what_is_not_json_as_we_read_it_is_a_400(ready: App, body: bytes) -> None:
-    """X-3, before anything is looked at."""
+    """A body that is not strict JSON is answered with 400 (X-3)."""
     problem(await ready.v1("POST", "messages", body=body), 400, "malformed-body")
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b"1", b'"m-1"'])
 async def test_json_of_another_shape_is_a_422(ready: App, body: bytes) -> None:
-    """JSON, but no send."""
+    """JSON that is not an object is answered with 422."""
     problem(await ready.v1("POST", "messages", body=body), 422, "invalid-request")
 
 
@@ -180,7 +186,7 @@ REFUSED_FILES = {
 async def test_a_file_that_does_not_sync_stops_the_send(
     ready: App, name: str, content: bytes, reason: str
 ) -> None:
-    """422 before anything leaves, naming the file and the reason; nothing is staged (R7)."""
+    """A send with a file that may not sync is answered with 422, with file and reason, and nothing is staged (R7)."""
     staged = len(await ready.staged())
     files = [{"name": name, "content_base64": base64.b64encode(content).decode()}]
     answer = await ready.v1("POST", "messages", json=send_body(attachments=files))
@@ -190,7 +196,7 @@ async def test_a_file_that_does_not_sync_stops_the_send(
 
 
 async def test_a_send_takes_files_of_all_three_kinds(ready: App) -> None:
-    """Uploaded, inline, and fetched by the worker."""
+    """A send carries files that were uploaded, given inline, and fetched by the worker from an address."""
     headers = {"Content-Disposition": "attachment; filename=one.txt"}
     uploaded = (await ready.v1("POST", "files", body=b"one", headers=headers)).json()
     ready.fetcher.served["https://files.example/3"] = b"three"
@@ -201,13 +207,13 @@ async def test_a_send_takes_files_of_all_three_kinds(ready: App) -> None:
     ]
     await ready.sent(attachments=files)
     (left,) = ready.mail.sent.values()
-    assert [(one.name, one.content) for one in left.files] == [
+    assert [(file.name, file.content) for file in left.files] == [
         ("one.txt", b"one"),
         ("two.txt", b"two"),
         ("three.txt", b"three"),
     ]
     told = ready.crm.told[-1]["data"]["attachments"]
-    assert [(one["name"], one["size_bytes"]) for one in told] == [
+    assert [(file["name"], file["size_bytes"]) for file in told] == [
         ("one.txt", 3),
         ("two.txt", 3),
         ("three.txt", 5),
@@ -215,7 +221,7 @@ async def test_a_send_takes_files_of_all_three_kinds(ready: App) -> None:
 
 
 async def test_a_reply_goes_into_its_thread(ready: App) -> None:
-    """And answers the newest message of it."""
+    """A send that names a thread leaves as a reply in that thread."""
     first = await ready.sent()
     second = await ready.sent("m-2", thread_id=first["thread_id"])
     assert second["thread_id"] == first["thread_id"]
@@ -224,14 +230,14 @@ async def test_a_reply_goes_into_its_thread(ready: App) -> None:
 
 @pytest.mark.parametrize("thread_id", ["thr_x", "nonsense", "{thread}x"])
 async def test_a_reply_in_no_thread_of_ours_is_a_404(ready: App, thread_id: str) -> None:
-    """Also when only its end is wrong."""
+    """A send into an unknown thread is answered with 404, even when only the end of the id is wrong."""
     first = await ready.sent()
     asked = thread_id.format(thread=first["thread_id"])
     problem(await ready.v1("POST", "messages", json=send_body("m-2", thread_id=asked)), 404, "not-found")
 
 
 async def test_a_crash_after_the_claim_is_mended_by_the_repeat(ready: App) -> None:
-    """The CRM got no 202 and repeats: one row, one mail."""
+    """When storage fails after a send was claimed, the CRM's repeat is accepted and one mail leaves."""
 
     def down(call: Call) -> None:
         if call.operation == "transact":
@@ -246,7 +252,7 @@ async def test_a_crash_after_the_claim_is_mended_by_the_repeat(ready: App) -> No
 
 
 async def test_a_lost_answer_of_the_store_is_concluded(ready: App) -> None:
-    """The row stands though its answer was lost: accepted, once (E-6)."""
+    """When the store's answer to the send's transaction is lost, the send is accepted and leaves once (E-6)."""
 
     def lost(call: Call) -> None:
         if call.operation == "transact":
@@ -259,8 +265,11 @@ async def test_a_lost_answer_of_the_store_is_concluded(ready: App) -> None:
     assert ready.mail.calls.count("send") == 1
 
 
-async def test_a_lost_doorbell_is_rung_again(ready: App) -> None:
-    """The queue was down after the row stood: 503, and a repeat is the same send; the timer finds the row."""
+async def test_a_lost_job_message_is_enqueued_again(ready: App) -> None:
+    """When the queue fails after a send was stored, the CRM hears 503.
+
+    A repeat is the same send, and the timer enqueues it.
+    """
 
     def down(_: Call) -> None:
         raise StoreUnavailable

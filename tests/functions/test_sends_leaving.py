@@ -21,7 +21,7 @@ FILE = "https://files.example/offer"
 
 
 async def test_the_first_send_subscribes_before_it_sends(ready: App) -> None:
-    """So that the fastest reply is noticed; the second finds the subscription there (R2)."""
+    """The first send of a mailbox makes the subscription before it sends, and the second finds it there (R2)."""
     await ready.accepted()
     await ready.pump()
     assert ready.mail.calls == ["profile", "subscribe", "create_draft", "send"]
@@ -31,13 +31,13 @@ async def test_the_first_send_subscribes_before_it_sends(ready: App) -> None:
 
 
 async def test_what_is_sent_is_what_was_asked_for(ready: App) -> None:
-    """People, subject, cleaned words, and our key on it."""
+    """A draft carries the recipients, the subject and the cleaned body of the send, and our key."""
     people = [{"address": "cal@contoso.example", "name": "Cal"}]
     body = {"html": '<p onclick="x()">Here it is.</p><script>alert(1)</script>'}
     await ready.accepted(cc=people, bcc=[{"address": "dan@contoso.example"}], body=body)
     await ready.pump()
     (sent,) = ready.mail.sent.values()
-    assert [one.address for one in (*sent.to, *sent.cc, *sent.bcc)] == [
+    assert [person.address for person in (*sent.to, *sent.cc, *sent.bcc)] == [
         "bea@fabrikam.example",
         "cal@contoso.example",
         "dan@contoso.example",
@@ -47,7 +47,7 @@ async def test_what_is_sent_is_what_was_asked_for(ready: App) -> None:
 
 
 async def test_a_send_is_told_when_its_copy_was_seen(ready: App) -> None:
-    """Not when Graph took it: a minute later the copy in Sent Items is looked for (E-12)."""
+    """A send is told as sent when its copy was seen in Sent Items, not when Graph took it (E-12)."""
     message_id = await ready.accepted()
     await ready.pump()
     assert (await ready.standing(message_id), ready.crm.types()) == (
@@ -71,7 +71,7 @@ REFUSALS = {
 @pytest.mark.parametrize("step", ["create_draft", "send"])
 @pytest.mark.parametrize(("said", "told"), REFUSALS.items())
 async def test_a_refusal_ends_the_send(ready: App, step: str, said: str, told: str) -> None:
-    """The CRM is told why, and nothing is tried again."""
+    """A send that Graph refuses fails with the reason, and is not tried again."""
     ready.mail.next[step] = [MessageRefused(said)]
     message_id = await ready.accepted()
     await ready.pump()
@@ -84,11 +84,11 @@ async def test_a_refusal_ends_the_send(ready: App, step: str, said: str, told: s
 
 
 @pytest.mark.parametrize(
-    "error", [ProviderUnavailable(), Ambiguous(), UpstreamSurprise()], ids=lambda one: type(one).__name__
+    "error", [ProviderUnavailable(), Ambiguous(), UpstreamSurprise()], ids=lambda error: type(error).__name__
 )
 @pytest.mark.parametrize("step", ["subscribe", "create_draft"])
 async def test_trouble_before_the_send_is_tried_again(ready: App, step: str, error: Exception) -> None:
-    """With a fresh draft: nothing has left (E-10)."""
+    """A failure before a send left is tried again, and one mail leaves (E-10)."""
     ready.mail.next[step] = [error]
     message_id = await ready.accepted()
     await ready.pump()
@@ -99,7 +99,7 @@ async def test_trouble_before_the_send_is_tried_again(ready: App, step: str, err
 
 
 async def test_a_send_that_cannot_be_built_is_given_up(ready: App) -> None:
-    """After a day in which nothing worked the CRM is told, instead of trying for ever."""
+    """A send whose draft cannot be made for a day is given up, and the CRM is told."""
     ready.mail.next["create_draft"] = [Ambiguous() for _ in range(1_000)]
     message_id = await ready.accepted()
     await ready.later(hours=23)
@@ -123,7 +123,7 @@ FETCHES: dict[str, tuple[bytes | Exception, str]] = {
 async def test_a_file_that_cannot_be_fetched_ends_the_send(
     ready: App, served: bytes | Exception, reason: str
 ) -> None:
-    """Nothing leaves, not even without the file, and the CRM is told (R7)."""
+    """A send fails with the reason when a file of it cannot be fetched or may not sync, and nothing leaves (R7)."""
     ready.fetcher.served[FILE] = served
     message_id = await ready.accepted(attachments=[{"name": "offer.pdf", "url": FILE}])
     await ready.pump()
@@ -133,7 +133,7 @@ async def test_a_file_that_cannot_be_fetched_ends_the_send(
 
 
 async def test_a_file_is_waited_for(ready: App) -> None:
-    """Its server was down for a moment; the send leaves whole."""
+    """A send waits while the server of its file is down, and leaves with the file."""
     ready.fetcher.served[FILE] = CrmUnavailable()
     message_id = await ready.accepted(attachments=[{"name": "offer.pdf", "url": FILE}])
     await ready.pump()
@@ -141,11 +141,11 @@ async def test_a_file_is_waited_for(ready: App) -> None:
     await ready.later(minutes=4)
     assert await ready.standing(message_id) == ("sent", None)
     (sent,) = ready.mail.sent.values()
-    assert [one.content for one in sent.files] == [b"%PDF-1.7"]
+    assert [file.content for file in sent.files] == [b"%PDF-1.7"]
 
 
 async def test_no_graph_call_before_the_end_of_a_pause(ready: App) -> None:
-    """A 429 at any step: the pause is kept where every worker reads it, and the send leaves after it."""
+    """After a 429 at any step no worker calls Graph for that mailbox before the pause ends; then the send leaves."""
     for number, step in enumerate(("create_draft", "send", "locate"), 1):
         ready.mail.next[step] = [Throttled(600)]
         message_id = await ready.accepted(f"m-{number}")
@@ -162,14 +162,14 @@ async def test_no_graph_call_before_the_end_of_a_pause(ready: App) -> None:
 
 
 async def test_a_filter_that_is_refused_is_left_out(ready: App) -> None:
-    """Some tenants' Graph takes no filter: the subscription is made without, and the send leaves."""
+    """When Graph refuses the subscription's filter it is made without one, and the send leaves."""
     ready.mail.next["subscribe"] = [MessageRefused("filter_refused")]
     await ready.sent()
     assert ready.mail.calls[1:5] == ["subscribe", "subscribe", "create_draft", "send"]
 
 
 async def test_without_a_subscription_nothing_is_sent(ready: App) -> None:
-    """Graph refuses it in every form: replies would be lost, so the send is given up and the CRM told (R2)."""
+    """When Graph refuses the subscription in every form the first send is given up (R2)."""
     ready.mail.next["subscribe"] = [MessageRefused("refused") for _ in range(100)]
     message_id = await ready.accepted()
     await ready.pump()
@@ -179,7 +179,7 @@ async def test_without_a_subscription_nothing_is_sent(ready: App) -> None:
 
 
 async def test_an_unusable_mailbox_ends_the_send(ready: App) -> None:
-    """No licence, or on-premises: no waiting helps."""
+    """A send through a mailbox without a licence, or on-premises, fails at once."""
     ready.mail.next["create_draft"] = [MailboxUnusable()]
     message_id = await ready.accepted()
     await ready.pump()

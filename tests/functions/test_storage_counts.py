@@ -17,7 +17,7 @@ from tests.functions.test_send_ends import mailbox_of
 
 
 async def cost(app: App, work: Awaitable[object]) -> Counter[str]:
-    """Calls by store, but for asking the queues whether there is work."""
+    """Calls by store, not counting the queues being asked for work."""
     calls: Counter[str] = Counter()
 
     def count(call: Call) -> None:
@@ -33,35 +33,35 @@ async def cost(app: App, work: Awaitable[object]) -> Counter[str]:
 
 
 async def test_a_foreign_mail(begun: App) -> None:
-    """The mailbox, the seen row, its Message-ID, its conversation: read, and nothing written."""
+    """A foreign mail costs four reads of tables and no write."""
     number = begun.mail.receive("else@x.example")
     assert await cost(begun, begun.arrives(number)) == {"table": 4, "queue": 2}
 
 
 async def test_an_answer(begun: App) -> None:
-    """From the notification to the CRM's yes: nothing is read twice, and what was written is delivered as it is."""
+    """An answer costs eight table calls from the notification to the delivered event."""
     assert await cost(begun, begun.answered()) == {"table": 8, "queue": 2}
 
 
 async def leave(app: App, crm_message_id: str, **more: str) -> None:
-    """From the CRM's request to Graph's yes."""
+    """A send from the CRM's request to Graph's yes."""
     await app.accepted(crm_message_id, **more)
     await app.pump(keys.OUTBOX)
 
 
 async def test_a_send(begun: App) -> None:
-    """Accepted and sent."""
+    """A send costs 15 table, 2 blob and 3 queue calls until Graph has taken it."""
     assert await cost(begun, leave(begun, "m-2")) == {"table": 15, "blob": 2, "queue": 3}
 
 
 async def test_a_reply(begun: App) -> None:
-    """Accepted and sent, in a thread that is there."""
+    """A reply in a known thread costs 18 table, 2 blob and 3 queue calls until Graph has taken it."""
     thread_id = begun.crm.last["thread_id"]
     assert await cost(begun, leave(begun, "m-2", thread_id=thread_id)) == {"table": 18, "blob": 2, "queue": 3}
 
 
 async def test_each_file(begun: App) -> None:
-    """One blob more."""
+    """Each file of a received mail costs one more blob call."""
     await begun.answered()
     plain = await cost(begun, begun.answered())
     assert await cost(begun, begun.answered(files=[("a.txt", b"hello")])) - plain == {"blob": 1}
@@ -69,7 +69,10 @@ async def test_each_file(begun: App) -> None:
 
 @pytest.mark.parametrize("kind", [MessageIndex, Thread, Seen])
 async def test_what_was_read_on_the_way_may_have_changed(begun: App, kind: type) -> None:
-    """A row that changes at the last moment is read anew: the mail is brought in once, unless it was dealt with."""
+    """When a row changes before the import's transaction it is read anew.
+
+    The mail is brought in once, or not when it was dealt with already.
+    """
     ledger, mailbox = begun.services.ledger, mailbox_of(begun)
     number = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
     rows = await begun.tables.query(keys.MAILBOX, keys.mailbox_partition(mailbox), "thread:", "thread;")

@@ -23,7 +23,7 @@ class Killed(BaseException):
 
 
 def reply(app: App) -> str:
-    """Bea answers the newest send, and Graph tells nobody."""
+    """Bea answers the newest send, and Graph notifies nobody."""
     return app.mail.receive(BEA_ADDRESS, in_reply_to=app.mail.last_sent.internet_message_id)
 
 
@@ -39,7 +39,7 @@ def received(app: App) -> int:
 
 
 async def swept(app: App, minutes: float = 16) -> int:
-    """The next sweep is due and done; how many pages it read."""
+    """The next sweep is due and done; returns how many pages it read."""
     before = app.mail.calls.count("sweep")
     await app.later(minutes=minutes)
     return app.mail.calls.count("sweep") - before
@@ -47,7 +47,7 @@ async def swept(app: App, minutes: float = 16) -> int:
 
 @pytest.mark.parametrize("seconds", [60, 0], ids=["within a minute", "all in one second"])
 async def test_a_crowd_does_not_hide_the_mail_behind_it(begun: App, seconds: float) -> None:
-    """More mails than a slice holds, touched closer together than the overlap: the sweep goes on past them (E-25)."""
+    """A sweep gets past more mails than a slice holds, even when all changed in the same second (E-25)."""
     begun.mail.page_size = 5
     crowd = 3 * PAGES_A_SLICE * begun.mail.page_size
     touch(begun, crowd, seconds)
@@ -60,7 +60,7 @@ async def test_a_crowd_does_not_hide_the_mail_behind_it(begun: App, seconds: flo
 
 
 async def test_a_pause_in_the_middle_puts_off_the_sweep_and_nothing_else(begun: App) -> None:
-    """No work of its own for each mail behind the pause (E-24); after it everything is found."""
+    """A pause during a sweep makes no task for each mail behind it; everything is found after the pause (E-24)."""
     replies = [reply(begun) for _ in range(5)]
     begun.mail.next["fetch"] = [Throttled(120)]
     begun.clock.forward(minutes=16)
@@ -72,7 +72,7 @@ async def test_a_pause_in_the_middle_puts_off_the_sweep_and_nothing_else(begun: 
 
 
 async def test_two_workers_do_not_sweep_the_same_mailbox(begun: App) -> None:
-    """A ring for a sweep that somebody is at costs a read, and not a second sweep (E-4)."""
+    """Of four workers with the same job message one sweeps the mailbox (E-4)."""
     begun.clock.forward(minutes=16)
     await begun.tick()
     (message,) = await begun.queues.receive(keys.MAINTENANCE, 32)
@@ -83,7 +83,7 @@ async def test_two_workers_do_not_sweep_the_same_mailbox(begun: App) -> None:
 
 
 async def test_a_sweep_whose_worker_died_is_done_by_another(begun: App) -> None:
-    """The lease of the dead runs out."""
+    """When a worker dies during a sweep its lease runs out, and another worker sweeps."""
     reply(begun)
     begun.mail.next["sweep"] = [Killed()]  # type: ignore[list-item]
     with pytest.raises(Killed):
@@ -93,15 +93,18 @@ async def test_a_sweep_whose_worker_died_is_done_by_another(begun: App) -> None:
 
 
 async def test_late_sweep_after_late_sweep_is_told_and_mended(begun: App) -> None:
-    """Notifications fail: the CRM hears it once, the subscription is replaced, and its return is told as well."""
+    """When sweeps keep finding late mail the subscription is replaced.
+
+    The CRM hears of it once, and of the recovery.
+    """
     await swept(begun)
     for _ in range(3):
         reply(begun)
         await swept(begun, 15)
     assert begun.crm.types().count("connection.degraded") == 1
     assert (await begun.v1("GET", "users/u_ann/connection")).json()["status"] == "degraded"
-    care = [one for one in begun.mail.calls if one in {"subscribe", "unsubscribe"}]
-    assert care == ["subscribe", "subscribe", "unsubscribe"]
+    made = [call for call in begun.mail.calls if call in {"subscribe", "unsubscribe"}]
+    assert made == ["subscribe", "subscribe", "unsubscribe"]
     await swept(begun, 60)
     assert begun.crm.types()[-1] == "connection.recovered"
     assert (await begun.v1("GET", "users/u_ann/connection")).json()["status"] == "connected"
@@ -109,27 +112,28 @@ async def test_late_sweep_after_late_sweep_is_told_and_mended(begun: App) -> Non
 
 
 async def test_a_single_late_sweep_is_no_news(begun: App) -> None:
-    """One lost notification happens."""
+    """One sweep that finds late mail does not make a connection degraded."""
     reply(begun)
     await swept(begun, 31)
     assert begun.crm.types() == ["connection.connected", "message.sent", "message.received"]
 
 
 async def test_first_sends_at_once_make_one_subscription(ready: App) -> None:
-    """The neighbour's is waited for (E-27)."""
+    """Of several first sends at once one makes the subscription and the others wait for it (E-27)."""
     for number in range(3):
         await ready.v1("POST", "messages", json=send_body(f"m-{number}"))
     jobs = [
-        func.QueueMessage(id=one.id, body=one.text) for one in await ready.queues.receive(keys.OUTBOX, 32)
+        func.QueueMessage(id=message.id, body=message.text)
+        for message in await ready.queues.receive(keys.OUTBOX, 32)
     ]
-    await asyncio.gather(*(workers()[keys.OUTBOX](msg=one) for one in jobs))
+    await asyncio.gather(*(workers()[keys.OUTBOX](msg=job) for job in jobs))
     await ready.later(minutes=3)
     assert ready.mail.calls.count("subscribe") == 1
     assert ready.crm.types().count("message.sent") == 3
 
 
 async def test_a_subscription_whose_maker_died_is_made_by_another(ready: App) -> None:
-    """And the spare that may have been left behind is looked for."""
+    """When a worker dies while making a subscription another one makes it, and looks for duplicates once."""
     ready.mail.next["subscribe"] = [Killed()]  # type: ignore[list-item]
     await ready.v1("POST", "messages", json=send_body())
     with pytest.raises(Killed):
@@ -140,8 +144,8 @@ async def test_a_subscription_whose_maker_died_is_made_by_another(ready: App) ->
     assert ready.mail.calls.count("subscriptions") == 1
 
 
-async def test_renewals_are_rung_behind_a_crowd_of_other_work(begun: App) -> None:
-    """A mailbox with hundreds of other things to do keeps its subscription."""
+async def test_renewals_are_enqueued_behind_a_crowd_of_other_work(begun: App) -> None:
+    """A subscription is renewed in time although the mailbox has hundreds of other tasks due."""
     mailbox = mailbox_of_key(begun.mail.client_states[-1].split(".")[1])
     assert mailbox is not None
     for number in range(200):
@@ -154,7 +158,7 @@ async def test_renewals_are_rung_behind_a_crowd_of_other_work(begun: App) -> Non
 
 
 async def test_mail_is_read_although_the_subscription_cannot_be_made(begun: App) -> None:
-    """Our address cannot be reached: sweeps carry everything, as long as it takes (E-25)."""
+    """While no subscription can be made sweeps bring in every mail (E-25)."""
     begun.mail.next["subscribe"] = [ProviderUnavailable() for _ in range(1_000)]
     begun.clock.forward(days=8)
     for number in range(1, 5):
@@ -168,7 +172,7 @@ async def test_mail_is_read_although_the_subscription_cannot_be_made(begun: App)
 
 
 async def test_one_mail_that_always_ends_in_a_5xx_hides_nobody(begun: App) -> None:
-    """It stops a sweep once; the next one passes it over, and after a day it is given up (E-30)."""
+    """A mail that always ends in a 5xx holds up no other mail, and after a day it is given up (E-30)."""
     bad = reply(begun)
     begun.mail.unreadable[bad] = ProviderUnavailable()
     begun.clock.forward(seconds=5)
@@ -183,7 +187,7 @@ async def test_one_mail_that_always_ends_in_a_5xx_hides_nobody(begun: App) -> No
 
 
 async def test_a_store_that_failed_in_a_sweep_does_not_hold_it_up(begun: App) -> None:
-    """The lease goes with the failure: the repeat sweeps at once."""
+    """When storage fails during a sweep its lease is released, and the repeat sweeps at once."""
     reply(begun)
     begun.mail.next["sweep"] = [StoreUnavailable()]
     begun.clock.forward(minutes=16)
@@ -196,7 +200,7 @@ async def test_a_store_that_failed_in_a_sweep_does_not_hold_it_up(begun: App) ->
 
 
 async def test_an_answer_that_is_listed_before_what_it_answers(begun: App) -> None:
-    """The user's own copy is filed after its answer came: both are found by the same sweep, or none ever would be."""
+    """A sweep that lists an answer before the user's own mail it answers brings in both."""
     begun.clock.forward(minutes=1)
     soon = {"last_modified_at": begun.clock.now() + timedelta(minutes=2)}
     own = {

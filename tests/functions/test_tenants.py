@@ -46,29 +46,29 @@ async def two(app: App) -> Two:
 
 
 def test_the_walk_below_meets_every_route_that_takes_an_id() -> None:
-    """A new route with an id in its path or body needs a case here."""
+    """Every tenant-key route with an id in its path has a case in this file."""
     takes_ids = {
-        one.name
-        for one in routes()
-        if POLICIES.get(one.name, "").startswith("tenant_key") and "{" in one.template
+        route.name
+        for route in routes()
+        if POLICIES.get(route.name, "").startswith("tenant_key") and "{" in route.template
     }
     assert takes_ids == {"show_connection", "show_message"}
 
 
 @pytest.mark.parametrize("which", ["message_id", "inbound_id"])
 async def test_messages_of_another_tenant_are_not_there(two: Two, which: str) -> None:
-    """The answer is the very same as for an id that nobody has (X-5), but for the name of the occurrence."""
+    """Another tenant's message is answered like an id that nobody has, the `instance` apart (X-5)."""
     foreign = getattr(two, which)
     assert (await two.app.v1("GET", f"messages/{foreign}")).status == 200
     nobodys = foreign[:-4] + "aaaa"
-    answers = [await two.as_other("GET", f"messages/{one}") for one in (foreign, nobodys)]
-    theirs, nobodys_own = (problem(one, 404, "not-found") for one in answers)
+    answers = [await two.as_other("GET", f"messages/{message_id}") for message_id in (foreign, nobodys)]
+    theirs, nobodys_own = (problem(answer, 404, "not-found") for answer in answers)
     assert theirs.pop("instance") != nobodys_own.pop("instance")
     assert theirs == nobodys_own
 
 
 async def test_users_of_another_tenant_are_users_of_ones_own(two: Two) -> None:
-    """The same user id is another user, who is not connected."""
+    """A user id that another tenant uses as well names one's own user, who is not connected."""
     shown = await two.as_other("GET", "users/u_ann/connection")
     assert shown.json() == {
         "user_id": "u_ann",
@@ -79,7 +79,7 @@ async def test_users_of_another_tenant_are_users_of_ones_own(two: Two) -> None:
 
 
 async def test_nobody_sends_through_another_tenants_mailbox(two: Two) -> None:
-    """Neither in a new thread nor in the other's."""
+    """A tenant cannot send through another tenant's mailbox, neither in a new thread nor in that tenant's."""
     for changes in ({}, {"thread_id": two.thread_id}):
         answer = await two.as_other("POST", "messages", json=send_body("m-9", **changes))
         problem(answer, 409, "no-active-connection")
@@ -87,14 +87,14 @@ async def test_nobody_sends_through_another_tenants_mailbox(two: Two) -> None:
 
 
 async def test_nobody_answers_in_another_tenants_thread(two: Two) -> None:
-    """Also with a mailbox of one's own: the thread is not there."""
+    """A tenant that has a mailbox of its own is told 404 for another tenant's thread."""
     await two.app.connect("u_cat", "cat", two.app.other.api_key)
     body = send_body("m-9", user_id="u_cat", thread_id=two.thread_id)
     problem(await two.as_other("POST", "messages", json=body), 404, "not-found")
 
 
 async def test_nobody_attaches_another_tenants_file(two: Two) -> None:
-    """The file is unknown, as if it never was."""
+    """A send that names another tenant's upload is refused as if the file had never been."""
     await two.app.connect("u_cat", "cat", two.app.other.api_key)
     body = send_body("m-9", user_id="u_cat", attachments=[{"file_id": two.file_id}])
     document = problem(await two.as_other("POST", "messages", json=body), 422, "invalid-request")
@@ -102,7 +102,7 @@ async def test_nobody_attaches_another_tenants_file(two: Two) -> None:
 
 
 async def test_the_same_crm_message_id_is_free_for_every_tenant(two: Two) -> None:
-    """No conflict, and no answer, of another tenant's send."""
+    """Two tenants may use the same crm_message_id for two sends."""
     await two.app.connect("u_cat", "cat", two.app.other.api_key)
     accepted = await two.as_other("POST", "messages", json=send_body("m-1", user_id="u_cat"))
     assert accepted.status == 202
@@ -110,9 +110,9 @@ async def test_the_same_crm_message_id_is_free_for_every_tenant(two: Two) -> Non
 
 
 async def test_events_of_another_tenant_are_not_listed(two: Two) -> None:
-    """Nor are they reached with a cursor that was given to another."""
+    """Another tenant's events are not listed, not even with that tenant's cursor."""
     ours = (await two.app.v1("GET", "events")).json()
-    assert {one["type"] for one in ours["events"]} == {
+    assert {event["type"] for event in ours["events"]} == {
         "connection.connected",
         "message.sent",
         "message.received",
@@ -123,18 +123,18 @@ async def test_events_of_another_tenant_are_not_listed(two: Two) -> None:
 
 
 async def test_a_page_shows_its_own_tenant_only(two: Two) -> None:
-    """A link of Contoso's for a user of the same id opens Contoso's user."""
+    """A settings link shows its own tenant's user, although another tenant has a user of the same id."""
     session = await two.app.page_session("u_ann", two.app.other.api_key)
     shown = (await two.app.call("GET", "/session/connection", key=session)).json()
     assert (shown["status"], shown["tenant"]) == ("not_connected", {"name": "Contoso"})
 
 
 async def test_a_link_to_a_file_is_for_one_file(two: Two) -> None:
-    """Whoever changes a part of it has no link."""
+    """A file link that is changed in any part, or a week old, is answered with 404."""
     content = base64.b64encode(b"hello").decode()
     files = [{"name": "a.txt", "content_base64": content}]
     await two.app.sent("m-2", attachments=files)
-    url = next(one for one in two.app.crm.told if one["data"].get("crm_message_id") == "m-2")["data"][
+    url = next(event for event in two.app.crm.told if event["data"].get("crm_message_id") == "m-2")["data"][
         "attachments"
     ][0]["url"]
     token = url.rsplit("/", 1)[1]
@@ -166,7 +166,7 @@ async def test_a_link_to_a_file_is_for_one_file(two: Two) -> None:
     ],
 )
 async def test_any_text_for_an_id_is_at_worst_unknown(app: App, path: str, text: str) -> None:
-    """No character of it reaches a key as it is, and nothing crashes."""
+    """Any text in place of an id is answered as unknown or invalid, and crashes nothing."""
     answer = await app.v1("GET", path.format(text))
     if path.startswith("messages"):
         problem(answer, 404, "not-found")

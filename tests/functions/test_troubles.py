@@ -25,7 +25,7 @@ from tests.functions.fakes import FakeAnswer
 
 
 async def mailbox_now(app: App) -> Mailbox:
-    """The one mailbox there is, as its rows say."""
+    """The only mailbox of the tenant, as its rows say."""
     (mailbox_id,) = await app.services.tenants.mailboxes(app.tenant.tenant_id)
     stored = await app.services.ledger.mailbox(MailboxRef(app.tenant.tenant_id, mailbox_id))
     assert stored
@@ -52,7 +52,7 @@ DOWN: dict[str, FakeAnswer | Exception] = {
 
 @pytest.mark.parametrize("down", DOWN.values(), ids=DOWN)
 async def test_an_event_waits_for_a_crm_that_is_down(begun: App, down: FakeAnswer | Exception) -> None:
-    """It arrives later, once, with the very same webhook-id; the mail is not read again for it (C-7, C-8)."""
+    """An event whose delivery failed arrives later, once, under the same webhook-id (C-7, C-8)."""
     begun.crm.answers.append(down)
     number = reply(begun)
     await begun.arrives(number)
@@ -66,7 +66,7 @@ async def test_an_event_waits_for_a_crm_that_is_down(begun: App, down: FakeAnswe
 
 
 async def test_the_schedule_of_the_tries(begun: App) -> None:
-    """Seconds, minutes, hours: about as Standard Webhooks asks, not one more for all the ticks between (C-8)."""
+    """A failing event is tried by the schedule: four times in the first hour, then hours apart (C-8)."""
     begun.crm.answers.extend(FakeAnswer(500) for _ in range(20))
     await begun.arrives(reply(begun))
     tries = []
@@ -77,7 +77,7 @@ async def test_the_schedule_of_the_tries(begun: App) -> None:
 
 
 async def test_an_endpoint_that_asks_for_time_gets_it(begun: App) -> None:
-    """Retry-After is kept."""
+    """An endpoint's Retry-After is kept before its event is tried again."""
     begun.crm.answers.append(FakeAnswer(503, 1800))
     await begun.arrives(reply(begun))
     await begun.later(minutes=29)
@@ -87,7 +87,7 @@ async def test_an_endpoint_that_asks_for_time_gets_it(begun: App) -> None:
 
 
 async def test_a_refused_event_does_not_stop_the_others(begun: App) -> None:
-    """Three equal refusals, and it waits for somebody; the feed still has it."""
+    """An event refused three times alike is not tried again, later events are delivered, and the feed has both."""
     begun.crm.answers.extend(FakeAnswer(422) for _ in range(3))
     await begun.arrives(reply(begun))
     await begun.later(hours=3)
@@ -95,11 +95,11 @@ async def test_a_refused_event_does_not_stop_the_others(begun: App) -> None:
     assert begun.crm.types().count("message.received") == 1
     assert len(begun.crm.tried) == 6
     listed = (await begun.v1("GET", "events")).json()["events"]
-    assert [one["type"] for one in listed].count("message.received") == 2
+    assert [event["type"] for event in listed].count("message.received") == 2
 
 
 async def test_a_crm_that_is_down_does_not_keep_mail_from_leaving(ready: App) -> None:
-    """Sends go on; what became of them is told later."""
+    """While the CRM is down sends leave, and what became of them is told later."""
     ready.crm.answers.extend(CrmUnavailable() for _ in range(2))
     await ready.sent()
     assert (len(ready.mail.sent), ready.crm.types()) == (1, ["connection.connected"])
@@ -111,7 +111,7 @@ async def test_a_crm_that_is_down_does_not_keep_mail_from_leaving(ready: App) ->
 
 
 async def test_mail_that_came_while_the_storage_was_down(begun: App) -> None:
-    """Graph hears 5xx and repeats; what it gave up is found by the sweep."""
+    """A mail notified while storage was down is answered with 5xx, and found by a sweep when storage is back."""
     number = reply(begun)
     begun.store_down(StoreUnavailable())
     assert (await begun.notify(number)).status == 500
@@ -123,12 +123,14 @@ async def test_mail_that_came_while_the_storage_was_down(begun: App) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("error", [StoreUnavailable(), OutcomeUnknown()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable(), OutcomeUnknown()], ids=lambda error: type(error).__name__
+)
 @pytest.mark.parametrize("nth", [1, 2, 3])
 async def test_a_worker_whose_store_fails_is_tried_again_whole(
     begun: App, nth: int, error: Exception, when: str
 ) -> None:
-    """Whichever write of an import fails, or only its answer: one event comes of it, under one webhook-id."""
+    """Whichever write of an import fails or loses its answer, one event comes of it under one webhook-id."""
     await begun.notify(reply(begun))
     failing = NthWrite(nth, error)
     setattr(begun.tables, when, failing)
@@ -141,14 +143,16 @@ async def test_a_worker_whose_store_fails_is_tried_again_whole(
     await begun.pump()
     await begun.later(minutes=21)
     told = {
-        name for name, one in zip(begun.crm.ids, begun.crm.types(), strict=True) if one == "message.received"
+        name
+        for name, event_type in zip(begun.crm.ids, begun.crm.types(), strict=True)
+        if event_type == "message.received"
     }
     assert len(told) == 1
     assert len((await begun.v1("GET", "events")).json()["events"]) == 3
 
 
 class NthWrite:
-    """The nth write of the tables is not done, or its answer is lost."""
+    """A hook under which the nth write of the tables is not done, or its answer is lost."""
 
     def __init__(self, nth: int, error: Exception) -> None:
         self.left, self.error, self.done = nth, error, False
@@ -161,7 +165,10 @@ class NthWrite:
 
 
 async def test_the_crm_hears_503_while_the_storage_is_down(ready: App) -> None:
-    """With a time to come back; afterwards the very same request is accepted, and one mail leaves."""
+    """While storage is down a send is answered with 503 and Retry-After.
+
+    Repeated later it is accepted, and one mail leaves.
+    """
     ready.store_down(StoreUnavailable(retry_after_seconds=7))
     answer = await ready.v1("POST", "messages", json=send_body())
     problem(answer, 503, "unavailable")
@@ -181,7 +188,10 @@ async def die(app: App) -> None:
 
 
 async def test_a_dead_grant_makes_work_wait(begun: App) -> None:
-    """Sends and mail: nothing fails, the status says so, and the CRM is told once (R9)."""
+    """While the consent is dead sends and mail wait.
+
+    The status asks for a new consent, and the CRM is told once (R9).
+    """
     await die(begun)
     message_id = (await begun.v1("POST", "messages", json=send_body("m-2"))).json()["id"]
     await begun.notify(reply(begun))
@@ -195,7 +205,7 @@ async def test_a_dead_grant_makes_work_wait(begun: App) -> None:
 
 
 async def test_sends_are_still_accepted_while_the_grant_is_dead(begun: App) -> None:
-    """They wait like the others."""
+    """While the consent is dead sends are still accepted."""
     await die(begun)
     await begun.notify(reply(begun))
     await begun.pump()
@@ -203,7 +213,7 @@ async def test_sends_are_still_accepted_while_the_grant_is_dead(begun: App) -> N
 
 
 async def test_a_repaired_grant_lets_all_of_it_go_on(begun: App) -> None:
-    """The same generation and threads; the send leaves, the mail of the gap comes in, each once (R9)."""
+    """After a repair the waiting send leaves and the mail that came meanwhile is brought in, each once (R9)."""
     await die(begun)
     await begun.v1("POST", "messages", json=send_body("m-2"))
     await begun.notify(reply(begun))
@@ -225,7 +235,7 @@ async def test_a_repaired_grant_lets_all_of_it_go_on(begun: App) -> None:
 
 
 async def test_tries_against_a_dead_grant_are_not_many(begun: App) -> None:
-    """A day of it costs a few calls, not one a minute."""
+    """A day with a dead consent costs fewer than 60 token refreshes."""
     await die(begun)
     await begun.v1("POST", "messages", json=send_body("m-2"))
     await begun.notify(reply(begun))
@@ -238,7 +248,7 @@ async def test_tries_against_a_dead_grant_are_not_many(begun: App) -> None:
 
 @pytest.mark.parametrize("step", ["outline", "fetch", "files", "file_content"])
 async def test_a_throttled_mailbox_is_left_alone_until_the_end_of_the_pause(begun: App, step: str) -> None:
-    """The pause is kept in the gate; no call before its end, by nobody; then the mail comes in once."""
+    """A pause is kept in the mailbox row: no worker calls Graph before its end, then the mail is brought in once."""
     begun.mail.next[step] = [Throttled(1200)]
     ours = begun.mail.last_sent.internet_message_id
     number = begun.mail.receive(BEA_ADDRESS, in_reply_to=ours, files=[("a.txt", b"x")])
@@ -256,11 +266,11 @@ async def test_a_throttled_mailbox_is_left_alone_until_the_end_of_the_pause(begu
 
 
 @pytest.mark.parametrize(
-    "error", [ProviderUnavailable(), UpstreamSurprise()], ids=lambda one: type(one).__name__
+    "error", [ProviderUnavailable(), UpstreamSurprise()], ids=lambda error: type(error).__name__
 )
 @pytest.mark.parametrize("step", ["outline", "fetch", "sweep"])
 async def test_graph_down_for_a_while(begun: App, step: str, error: Exception) -> None:
-    """Looked at again until it works; told once."""
+    """A mail that Graph cannot show for a while is looked at again until it works, and told once."""
     begun.mail.next[step] = [error for _ in range(4)]
     await begun.arrives(reply(begun))
     await begun.later(minutes=45)
@@ -268,7 +278,7 @@ async def test_graph_down_for_a_while(begun: App, step: str, error: Exception) -
 
 
 async def test_a_grant_that_dies_in_the_middle_of_an_import(begun: App) -> None:
-    """Found by Graph's 401 instead of by Entra: the work waits all the same."""
+    """When Graph refuses the token during an import the CRM is told, and the mail is brought in when it works again."""
     begun.mail.next["fetch"] = [GrantDead()]
     await begun.arrives(reply(begun))
     assert begun.crm.types()[-2:] == ["message.sent", "connection.reconnect_required"]

@@ -11,9 +11,9 @@ from tests.functions.app import App
 UNKNOWN = [Ambiguous(), ProviderUnavailable(), ItemGone()]
 
 
-@pytest.mark.parametrize("error", UNKNOWN, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("error", UNKNOWN, ids=lambda error: type(error).__name__)
 async def test_an_unknown_outcome_that_was_a_yes(ready: App, error: Exception) -> None:
-    """The answer was lost, the mail left: it is found by asking, told once, and never sent again."""
+    """A send whose answer was lost but that left is found by asking, told once and never sent again."""
     ready.mail.next["send"] = [error]
     message_id = await ready.accepted()
     await ready.pump()
@@ -24,9 +24,12 @@ async def test_an_unknown_outcome_that_was_a_yes(ready: App, error: Exception) -
     assert ready.crm.types() == ["connection.connected", "message.sent"]
 
 
-@pytest.mark.parametrize("error", UNKNOWN[:2], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("error", UNKNOWN[:2], ids=lambda error: type(error).__name__)
 async def test_an_unknown_outcome_that_was_a_no(ready: App, error: Exception) -> None:
-    """The very same draft still lies in Drafts: that one is sent, after five minutes, and no second is made."""
+    """A send whose answer was lost and that still lies in Drafts is sent from that draft after five minutes.
+
+    No second draft is made.
+    """
     ready.mail.next["send"] = [error]
     message_id = await ready.accepted()
     await ready.pump()
@@ -38,7 +41,7 @@ async def test_an_unknown_outcome_that_was_a_no(ready: App, error: Exception) ->
 
 
 async def vanished(app: App) -> str:
-    """Sent, without an answer and without a trace."""
+    """A send without an answer and without a trace."""
     app.mail.next["send"] = [Ambiguous()]
     message_id = await app.accepted()
     await app.pump()
@@ -48,7 +51,10 @@ async def vanished(app: App) -> str:
 
 
 async def test_an_outcome_that_stays_unknown_is_told_after_an_hour(ready: App) -> None:
-    """Never sent twice; one message.unconfirmed, and the looking goes on (E-14)."""
+    """A send that cannot be found for an hour is told as unconfirmed once.
+
+    It is looked for further and never sent again (E-14).
+    """
     message_id = await vanished(ready)
     await ready.later(minutes=58)
     assert ready.crm.types() == ["connection.connected"]
@@ -63,18 +69,18 @@ async def test_an_outcome_that_stays_unknown_is_told_after_an_hour(ready: App) -
 
 
 async def test_a_mail_that_turns_up_late_is_told_as_sent(ready: App) -> None:
-    """After message.unconfirmed comes message.sent, of the same message."""
+    """A send that was told as unconfirmed and turns up later is told as sent, under the same id."""
     message_id = await vanished(ready)
     await ready.later(minutes=70)
     ready.mail.sent |= ready.mail.lost
     await ready.later(minutes=16)
     assert ready.crm.types()[1:] == ["message.unconfirmed", "message.sent"]
-    assert {one["data"]["id"] for one in ready.crm.told[1:]} == {message_id}
+    assert {event["data"]["id"] for event in ready.crm.told[1:]} == {message_id}
     assert await ready.standing(message_id) == ("sent", None)
 
 
 async def test_a_draft_is_not_sent_when_an_hour_has_passed(ready: App) -> None:
-    """Graph was down for long: what people do not expect any more is not sent to them by surprise."""
+    """A draft whose outcome could not be asked for an hour is not sent any more, and the CRM is told that it failed."""
     ready.mail.next["send"] = [Ambiguous()]
     await ready.accepted()
     await ready.pump()
@@ -87,7 +93,7 @@ async def test_a_draft_is_not_sent_when_an_hour_has_passed(ready: App) -> None:
 
 
 async def test_a_draft_that_the_user_deleted_is_not_sent(ready: App) -> None:
-    """The user's will counts: the send ends as cancelled."""
+    """A draft that its user deleted ends the send as cancelled in the mailbox."""
     ready.mail.next["send"] = [Ambiguous()]
     message_id = await ready.accepted()
     await ready.pump()
@@ -101,8 +107,8 @@ async def test_a_draft_that_the_user_deleted_is_not_sent(ready: App) -> None:
     assert ready.mail.calls.count("send") == 1
 
 
-async def test_a_doorbell_rung_twice_sends_once(ready: App) -> None:
-    """Azure delivers at least once."""
+async def test_a_job_message_delivered_twice_sends_once(ready: App) -> None:
+    """A job message that is delivered several times sends one mail."""
     await ready.accepted()
     (text,) = await ready.queues.peek(keys.OUTBOX)
     for _ in range(3):

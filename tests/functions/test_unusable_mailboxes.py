@@ -9,7 +9,7 @@ from tests.functions.test_maintenance import reply
 
 
 async def test_a_mailbox_that_graph_does_not_know_is_told_once(begun: App) -> None:
-    """Not connected as if nothing were wrong, and no new consent asked for, which would not help."""
+    """A mailbox that Graph does not know for a while is told as degraded once, without asking for a new consent."""
     begun.mail.next["sweep"] = [MailboxUnusable() for _ in range(3)]
     reply(begun)
     await begun.later(hours=50)
@@ -18,7 +18,7 @@ async def test_a_mailbox_that_graph_does_not_know_is_told_once(begun: App) -> No
 
 
 async def test_it_recovers_by_itself(begun: App) -> None:
-    """When sweeps go well again, mail comes and the CRM hears it."""
+    """A degraded connection recovers when sweeps go well again, and the CRM is told."""
     begun.mail.next["sweep"] = [MailboxUnusable()]
     await begun.later(hours=1)
     assert await status(begun) == "degraded"

@@ -77,9 +77,11 @@ async def open_app(folder: Path) -> AsyncIterator[App]:
         await tables.insert(keys.TENANTS, KEYS_PARTITION, record.key_id, kept)
         return key
 
-    one = await create_tenant(
+    northwind = await create_tenant(
         services, keyring, "Northwind", "https://crm.example/hooks", ["https://crm.example"]
     )
-    other = await create_tenant(services, keyring, "Contoso", "https://other.example/hooks", [])
+    contoso = await create_tenant(services, keyring, "Contoso", "https://other.example/hooks", [])
     with bootstrap.replaced(services):
-        yield App(services, clock, tables, blobs, queues, mail, sign_in, crm, fetcher, one, other, make_key)
+        yield App(
+            services, clock, tables, blobs, queues, mail, sign_in, crm, fetcher, northwind, contoso, make_key
+        )
