@@ -52,14 +52,14 @@ def process(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def test_building_asks_nobody(environ: dict[str, str]) -> None:
-    """No connection, no file, no look-up: the key file is not even there (a cold start pays for what it uses)."""
+    """Building the services opens no connection and reads no file."""
     built = build(Settings.load(environ))
     assert not Path(environ["SEALING_KEY_FILE"]).exists()
     assert built.addresses.public_base_url == "http://localhost:7071"
 
 
 def test_what_is_handed_in_is_used(environ: dict[str, str], parts: Parts) -> None:
-    """Clock, random and stores of a test, or of the development host's world."""
+    """The clock, randomness and stores that are handed in are used."""
     built = build(Settings.load(environ), parts)
     assert (built.clock, built.random) == (parts.clock, parts.random)
     assert parts.stores is not None
@@ -71,7 +71,7 @@ def test_what_is_handed_in_is_used(environ: dict[str, str], parts: Parts) -> Non
 
 
 def test_services_may_be_wrapped_as_a_whole(environ: dict[str, str], parts: Parts) -> None:
-    """For faults and for sabotage."""
+    """The built services may be wrapped as a whole, for faults and sabotage."""
     other = StillClock()
     parts.wrap = lambda built: replace(built, clock=other)
     assert build(Settings.load(environ), parts).clock is other
@@ -80,7 +80,7 @@ def test_services_may_be_wrapped_as_a_whole(environ: dict[str, str], parts: Part
 async def test_every_call_goes_through_the_one_counted_transport(
     environ: dict[str, str], parts: Parts
 ) -> None:
-    """Files and deliveries as well as storage are counted by their site (T-1)."""
+    """Webhook deliveries and file fetches go through the one counted transport (T-1)."""
     parts.counters = Counters()
     parts.http = httpx.MockTransport(lambda _: httpx.Response(200, stream=Pieces(b"x", 1)))
     built = build(Settings.load(environ), parts)
@@ -93,14 +93,14 @@ async def test_every_call_goes_through_the_one_counted_transport(
     "url", ["http://localhost:7071/api/v1/messages", "http://localhost:5003/", "http://10.0.0.1:5001/"]
 )
 async def test_our_own_addresses_are_never_called(environ: dict[str, str], parts: Parts, url: str) -> None:
-    """Loopback is permitted for the configured origins alone, and we are not one of them."""
+    """Of this machine's addresses only the configured origins may be called, and never our own."""
     built = build(Settings.load(environ), parts)
     with pytest.raises(InvalidRequest):
         await built.fetcher.fetch(url, 10)
 
 
 def test_a_deployments_own_hosts_are_those_of_its_settings() -> None:
-    """The app itself and its storage: whoever names one of them as his webhook is refused by name (C-3)."""
+    """A deployment's own hosts, which no webhook may name, are the app and its storage (C-3)."""
     assert bootstrap._own_hosts(Settings.load(CLOUD)) == [
         "postbraid.example",
         "northwindstore.table.core.windows.net",
@@ -110,7 +110,7 @@ def test_a_deployments_own_hosts_are_those_of_its_settings() -> None:
 
 
 def test_what_was_signed_with_an_older_key_is_still_accepted(environ: dict[str, str], parts: Parts) -> None:
-    """The second of two configured keys."""
+    """A clientState signed with the second configured key is accepted."""
     built = build(Settings.load(environ), parts)
     older = build(Settings.load({**environ, "CLIENT_STATE_KEYS": LONG["old-state"]}), parts)
     assert built.client_states.verify(older.client_states.mint("mbx_1", 3, "nonce")) == ("mbx_1", 3)
@@ -118,7 +118,7 @@ def test_what_was_signed_with_an_older_key_is_still_accepted(environ: dict[str, 
 
 
 def test_addresses_that_graph_calls_carry_the_secret() -> None:
-    """In the path (G-2)."""
+    """The addresses that Graph calls carry the secret in their path (G-2)."""
     addresses = Addresses("https://postbraid.example", "s3cret")
     assert addresses.api == "https://postbraid.example/api"
     assert addresses.notifications == "https://postbraid.example/api/graph/notifications/s3cret"
@@ -127,7 +127,7 @@ def test_addresses_that_graph_calls_carry_the_secret() -> None:
 
 @pytest.mark.usefixtures("process")
 def test_services_are_built_once() -> None:
-    """By the first call, from the environment of that moment."""
+    """The services are built by the first call and then the same."""
     first = services()
     assert isinstance(first, Services)
     assert services() is first
@@ -135,7 +135,7 @@ def test_services_are_built_once() -> None:
 
 @pytest.mark.usefixtures("process")
 def test_wrong_settings_stop_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a mended environment is read anew."""
+    """Wrong settings stop every call, and a mended environment is read anew."""
     monkeypatch.setenv("PUBLIC_BASE_URL", "")
     for _ in range(2):
         with pytest.raises(SettingsError, match="PUBLIC_BASE_URL: missing"):
@@ -146,7 +146,7 @@ def test_wrong_settings_stop_every_call(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.usefixtures("process")
 def test_parts_are_replaced_before_the_first_call_only() -> None:
-    """Later nobody would use them; and a misspelled part is told."""
+    """Parts can be replaced before the first call only, and by their right names."""
     clock = StillClock()
     replace_parts(clock=clock)
     with pytest.raises(TypeError, match="klock"):
@@ -158,7 +158,7 @@ def test_parts_are_replaced_before_the_first_call_only() -> None:
 
 @pytest.mark.usefixtures("process")
 def test_a_test_gives_back_what_it_replaced(environ: dict[str, str], parts: Parts) -> None:
-    """Also when it fails."""
+    """Replaced services are put back afterwards, also when the block fails."""
     before = services()
     instead = build(Settings.load(environ), parts)
     with replaced(instead) as inside:
@@ -175,14 +175,14 @@ def test_a_test_gives_back_what_it_replaced(environ: dict[str, str], parts: Part
 
 
 def test_the_real_clock_is_aware() -> None:
-    """In UTC, and it goes on."""
-    one, other = SystemClock().now(), SystemClock().now()
-    assert one.tzinfo is UTC
-    assert timedelta(0) <= other - one < timedelta(minutes=1)
+    """The real clock tells UTC and goes on."""
+    first, second = SystemClock().now(), SystemClock().now()
+    assert first.tzinfo is UTC
+    assert timedelta(0) <= second - first < timedelta(minutes=1)
 
 
-def test_real_chance_is_as_long_as_asked_and_never_the_same() -> None:
-    """From the operating system."""
+def test_real_randomness_is_as_long_as_asked_and_never_the_same() -> None:
+    """The real randomness gives values of the asked length that never repeat."""
     random = SystemRandom()
     assert len(random.token()) == 43
     assert len(random.token(12)) == 16
@@ -193,6 +193,6 @@ def test_real_chance_is_as_long_as_asked_and_never_the_same() -> None:
 
 
 def test_a_deployment_that_could_not_seal_does_not_start() -> None:
-    """Rather no app than tokens in clear; its storage is reached by identity."""
+    """A deployment that has no way to seal tokens does not start."""
     with pytest.raises(SettingsError, match="SEALING_KEY_FILE"):
         build(Settings.load(CLOUD))

@@ -92,7 +92,7 @@ CLEANED = {
 
 @pytest.mark.parametrize(("raw", "clean"), CLEANED.values(), ids=CLEANED)
 def test_html_is_made_harmless(raw: str, clean: str) -> None:
-    """By a list of what may stay; and a second pass changes nothing (H-1)."""
+    """HTML is reduced to listed tags, attributes and schemes, and cleaning it again changes nothing (H-1)."""
     found = clean_html(raw)
     assert found.replace("&lt;", "<").replace("&gt;", ">") == clean.replace("&lt;", "<").replace("&gt;", ">")
     assert clean_html(found) == found
@@ -121,7 +121,7 @@ PIECES = st.sampled_from([
 
 @given(st.text(max_size=60) | st.lists(PIECES, max_size=15).map("".join))
 def test_any_html_comes_out_harmless(raw: str) -> None:
-    """However broken: only listed tags, attributes and schemes, and the same again after a second pass."""
+    """Any HTML, however broken, comes out with listed tags, attributes and schemes only."""
     found = clean_html(raw)
     Allowed().feed(found)
     assert clean_html(found) == found
@@ -129,12 +129,12 @@ def test_any_html_comes_out_harmless(raw: str) -> None:
 
 
 def test_nothing_that_runs_is_on_the_lists() -> None:
-    """Whoever adds a tag or an attribute sees this."""
+    """The lists of allowed tags and attributes hold nothing that can run or load."""
     forbidden = {"script", "style", "iframe", "object", "embed", "svg", "math", "link", "meta", "base"}
     forbidden |= {"form", "input", "button", "select", "textarea"}
     assert not TAGS & forbidden
     named = {name for names in ATTRIBUTES.values() for name in names}
-    assert not {one for one in named if one.startswith("on")} | named & {
+    assert not {attribute for attribute in named if attribute.startswith("on")} | named & {
         "style",
         "class",
         "id",
@@ -156,7 +156,7 @@ SLOW = {
 
 @pytest.mark.parametrize("raw", SLOW.values(), ids=SLOW)
 def test_no_mail_holds_a_worker(raw: str) -> None:
-    """What would take minutes to clean becomes its words, harmless as well and still the same after a second pass."""
+    """HTML that is slow to clean is reduced to its words within two seconds."""
     before = time.process_time()
     found = clean_html(raw)
     assert time.process_time() - before < 2
@@ -165,7 +165,7 @@ def test_no_mail_holds_a_worker(raw: str) -> None:
 
 
 def test_a_mail_of_an_ordinary_kind_keeps_its_tags() -> None:
-    """However long: a newsletter of tables within tables, and a report with a thousand rows."""
+    """A long newsletter of nested tables and a long report keep their tags."""
     cell = "<td>a &amp; b&nbsp;<a href='https://x.example/?a=1&b=2'>x</a></td>"
     letter = (
         "<table><tr><td>" * 30
@@ -195,7 +195,7 @@ TEXTS = {
 
 @pytest.mark.parametrize(("raw", "text"), TEXTS.values(), ids=TEXTS)
 def test_html_as_words(raw: str, text: str) -> None:
-    """For CRMs that show no HTML, and for the snippet."""
+    """HTML becomes plain text with its paragraphs, breaks and alternative texts."""
     assert html_to_text(raw) == text
 
 
@@ -212,18 +212,18 @@ def test_html_as_words(raw: str, text: str) -> None:
     ],
 )  # fmt: skip
 def test_words_as_html(raw: str, html: str) -> None:
-    """A text is never taken for HTML."""
+    """Plain text becomes HTML in which nothing of the text is markup."""
     assert text_to_html(raw) == html
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=40))
 def test_words_survive_the_way_there_and_back(word: str) -> None:
-    """Any dead_letters, also those that mean something in HTML."""
+    """Any word survives being turned into HTML and back."""
     assert html_to_text(text_to_html(word)) == word
 
 
 def test_a_snippet_is_one_short_line() -> None:
-    """Of the first words."""
+    """A snippet is the first 255 characters on one line."""
     assert snippet(" a \n\n b\tc ") == "a b c"
     assert snippet("") == ""
     assert snippet("x" * 1000) == "x" * SNIPPET_CHARACTERS == "x" * 255
@@ -244,7 +244,7 @@ def test_a_snippet_is_one_short_line() -> None:
     ],
 )
 def test_pictures_that_the_html_shows(raw: str, cids: set[str]) -> None:
-    """By their Content-IDs, as written and as RFC 2392 would have them written; case counts."""
+    """Content-IDs that HTML shows are found as written and as RFC 2392 decodes them, by case."""
     assert find_cids(raw) == cids
 
 
@@ -259,12 +259,12 @@ def test_pictures_that_the_html_shows(raw: str, cids: set[str]) -> None:
     ],
 )
 def test_a_reply_stands_before_what_it_quotes(quoted: str, whole: str) -> None:
-    """Inside the body of the original, where it has one."""
+    """A reply's text is put at the beginning of the quoted document's body."""
     assert prepend_html("<p>new</p>", quoted) == whole
 
 
 def test_one_mebibyte_passes_uncut() -> None:
-    """Counted in bytes of UTF-8, inclusive (H-4)."""
+    """A text of a mebibyte in UTF-8 passes, and a longer one is cut to it (H-4)."""
     assert MAX_BODY_BYTES == 1_048_576
     assert truncate_text("x" * MAX_BODY_BYTES) == ("x" * MAX_BODY_BYTES, False)
     assert truncate_text("x" * MAX_BODY_BYTES + "y") == ("x" * MAX_BODY_BYTES, True)
@@ -273,7 +273,7 @@ def test_one_mebibyte_passes_uncut() -> None:
 
 @given(st.text(max_size=40), st.integers(0, 60))
 def test_a_text_is_cut_between_characters(text: str, limit: int) -> None:
-    """What is left is its beginning, and says whether it is all of it."""
+    """A text that is cut is a beginning of the original, cut between characters, and says so."""
     cut, was_cut = truncate_text(text, limit)
     assert text.startswith(cut)
     assert len(cut.encode()) <= limit or not text
@@ -286,7 +286,7 @@ LONG = '<div><p>words</p><img src="https://x.example/?secret" alt="a"></div>'
 
 @pytest.mark.parametrize("limit", range(len(LONG) + 2))
 def test_html_is_whole_after_a_cut(limit: int) -> None:
-    """An attribute that was cut open would swallow whatever the CRM's page has behind it."""
+    """HTML that is cut at any place stays well-formed, with no open tag or attribute."""
     cut, was_cut = truncate_html(LONG, limit)
     assert was_cut == (limit < len(LONG))
     assert clean_html(cut) == cut

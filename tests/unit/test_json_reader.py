@@ -53,7 +53,7 @@ def read(body: bytes, kind: Any = Any) -> Any:
     ],
 )  # fmt: skip
 def test_json_is_read(body: bytes, value: Any) -> None:
-    """Everything that RFC 8259 allows and that has bounds, brackets in strings included."""
+    """JSON within the reader's bounds is read, brackets in strings included."""
     found = read(body)
     assert value is None or found == value
 
@@ -100,14 +100,14 @@ REFUSED = {
 
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
 def test_anything_else_is_malformed(body: bytes) -> None:
-    """Python's own reader takes some of these and dies of others (X-3)."""
+    """Anything that is not strict JSON within bounds is malformed (X-3)."""
     with pytest.raises(MalformedBody):
         read(body)
 
 
 @pytest.mark.parametrize("body", [b'"' + b'\\"' * 500_000, b'\\"' * 500_000, b'"' + b"\\" * 500_001])
 def test_no_body_takes_long_to_refuse(body: bytes) -> None:
-    """Time grows with length alone: a string that never ends is looked at once, not once for each quote in it."""
+    """A body with an endless string is refused in time linear to its length."""
     before = time.process_time()
     with pytest.raises(MalformedBody):
         read(body)
@@ -115,7 +115,7 @@ def test_no_body_takes_long_to_refuse(body: bytes) -> None:
 
 
 def test_the_length_is_judged_first() -> None:
-    """Over the limit nothing is parsed; the limit itself is within."""
+    """A body over the limit is refused before it is parsed, and one of the limit is read."""
     assert read_json(b'"abc"', 5, str) == "abc"
     with pytest.raises(BodyTooLarge, match="at most 5 bytes"):
         read_json(b'"abcd"', 5, str)
@@ -137,7 +137,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("body", "pointer"), SHAPES)
 def test_another_shape_is_told_by_a_pointer(body: bytes, pointer: str) -> None:
-    """RFC 6901 names the member; what is not asked for is refused as well (X-4)."""
+    """JSON of another shape is refused with a pointer to the member, and unknown members as well (X-4)."""
     with pytest.raises(InvalidRequest) as caught:
         read(body, Letter)
     assert not isinstance(caught.value, MalformedBody)
@@ -148,7 +148,7 @@ def test_another_shape_is_told_by_a_pointer(body: bytes, pointer: str) -> None:
 
 
 def test_the_shape_that_was_asked_for_is_given() -> None:
-    """With its defaults."""
+    """JSON of the asked shape is given as that type, with defaults."""
     assert read(b'{"to": [{"address": "a@b.example"}]}', Letter) == Letter([Person("a@b.example")])
 
 
@@ -163,13 +163,13 @@ VALUES = st.recursive(
 
 @given(VALUES, st.booleans())
 def test_what_a_program_writes_is_read_as_it_was_meant(value: Any, escaped: bool) -> None:
-    """Any value, with its dead_letters escaped or not."""
+    """Any JSON value that a program writes, escaped or not, is read back the same."""
     assert read(json.dumps(value, ensure_ascii=escaped).encode()) == value
 
 
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]":,\\ u0d8eE-+.1\ufeff', max_size=40).map(str.encode))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
-    """And nothing else: no other error, and what was read can be written again as UTF-8."""
+    """Any bytes are read or refused as malformed, and what was read can be written as UTF-8."""
     try:
         found = read(body)
     except MalformedBody:

@@ -77,20 +77,20 @@ async def made(bench: Bench, name: str = "Northwind") -> CreatedTenant:
 
 
 async def test_storage_is_made_and_making_it_again_is_fine(bench: Bench) -> None:
-    """Every table, container and queue that the code names, the poison queues as well."""
+    """create-storage makes every table, container, queue and poison queue, and may be repeated."""
     for _ in range(2):
         await create_storage(bench.services)
     for table in keys.TABLES:
         assert await bench.services.tables.get(table, "p", "r") is None
     for queue in keys.QUEUES:
-        for one in (queue, f"{queue}-poison"):
-            await bench.services.queues.put(one, "x")
+        for queue_name in (queue, f"{queue}-poison"):
+            await bench.services.queues.put(queue_name, "x")
     for container in keys.CONTAINERS:
         await bench.services.blobs.put(container, "x", b"x", "text/plain")
 
 
 async def test_a_tenant_is_made_with_its_key(bench: Bench) -> None:
-    """The shown key opens it, with all scopes; what is kept of the key is a hash."""
+    """A new tenant's shown key opens it with all scopes, and is kept as a hash."""
     shown = await made(bench)
     tenant = (await bench.services.tenants.get(shown.tenant_id)).value
     assert (tenant.name, tenant.webhook_url) == ("Northwind", "https://crm.example/hooks")
@@ -105,7 +105,7 @@ async def test_a_tenant_is_made_with_its_key(bench: Bench) -> None:
 
 
 async def test_a_tenants_webhook_secret_is_kept_sealed(bench: Bench) -> None:
-    """It opens in its own place alone, and is what was shown."""
+    """A new tenant's webhook secret is kept sealed and opens to what was shown."""
     shown = await made(bench)
     kept = await bench.services.tenants.webhook_secret(shown.tenant_id)
     secret = await bench.services.sealer.unseal(
@@ -118,17 +118,17 @@ async def test_a_tenants_webhook_secret_is_kept_sealed(bench: Bench) -> None:
 
 
 async def test_two_tenants_share_nothing(bench: Bench) -> None:
-    """Also when they have the same name."""
-    one, other = await made(bench), await made(bench)
-    assert one.tenant_id != other.tenant_id
-    assert one.api_key != other.api_key
-    assert one.webhook_secret != other.webhook_secret
+    """Two tenants of the same name have different ids, keys and secrets."""
+    first, second = await made(bench), await made(bench)
+    assert first.tenant_id != second.tenant_id
+    assert first.api_key != second.api_key
+    assert first.webhook_secret != second.webhook_secret
 
 
 def test_a_tenant_is_printed_once(
     command: Callable[..., int], capsys: pytest.CaptureFixture[str], bench: Bench
 ) -> None:
-    """For people line by line, for programs as JSON; the stores are closed either way."""
+    """create-tenant prints lines or JSON with the same members, and closes the stores either way."""
     assert command("create-storage") == 0
     assert "queues are there" in capsys.readouterr().out
     assert command(*TENANT) == 0
@@ -147,7 +147,7 @@ def test_a_tenant_is_printed_once(
 def test_what_a_command_prints_is_what_was_made(
     command: Callable[..., int], capsys: pytest.CaptureFixture[str], bench: Bench
 ) -> None:
-    """The origins that may frame our page included."""
+    """The tenant that create-tenant prints is stored, with the origins that may frame the page."""
     command("create-storage")
     capsys.readouterr()
     command(*TENANT, "--json", "--frame-origin", ORIGINS[0])
@@ -158,14 +158,14 @@ def test_what_a_command_prints_is_what_was_made(
 
 
 def test_the_services_do_not_show_their_secrets(bench: Bench) -> None:
-    """Neither in a traceback nor in a log."""
+    """The repr of the services shows no secret."""
     assert "canary" not in repr(bench.services)
 
 
 def test_wrong_settings_are_told_and_nothing_is_done(
     command: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All at once, on stderr, without any secret; the exit status says that it did not work."""
+    """A command with wrong settings tells all of them on stderr without secrets, and exits with 2."""
     monkeypatch.setenv("PROFILE", "azure")
     monkeypatch.setenv("API_KEY_PEPPER", "canary")
     assert command(*TENANT) == 2
@@ -189,7 +189,7 @@ def test_wrong_settings_are_told_and_nothing_is_done(
 def test_a_half_command_is_explained(
     command: Callable[..., int], capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
-    """By its usage, before any setting is read."""
+    """An incomplete or unknown command is explained by the usage and exits with 2."""
     with pytest.raises(SystemExit) as caught:
         command(*arguments)
     assert caught.value.code == 2
@@ -197,7 +197,7 @@ def test_a_half_command_is_explained(
 
 
 def test_stores_are_closed_after_a_failure_too(command: Callable[..., int], bench: Bench) -> None:
-    """A command that cannot go on leaves no connection open."""
+    """A command that fails closes the stores."""
     with pytest.raises(UpstreamSurprise):
         command(*TENANT)  # there is no storage yet
     assert bench.closed == ["tables", "blobs", "queues"]
@@ -222,7 +222,7 @@ def test_stores_are_closed_after_a_failure_too(command: Callable[..., int], benc
 def test_a_tenant_that_could_never_work_is_not_made(
     command: Callable[..., int], bench: Bench, option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing of it can be changed later: a slip is said at once, and nothing is kept or shown."""
+    """create-tenant refuses an address, origin or name that could never work, and shows nothing."""
     try:
         code = command(*TENANT, option, value)
     except SystemExit as refused:  # argparse's own
@@ -233,7 +233,7 @@ def test_a_tenant_that_could_never_work_is_not_made(
 
 
 def test_a_tenant_may_lie_at_an_origin_of_this_machine(command: Callable[..., int], bench: Bench) -> None:
-    """With PROFILE=local, exactly at those of LOCAL_ORIGINS."""
+    """With PROFILE=local a tenant may lie at an origin of LOCAL_ORIGINS."""
     asyncio.run(create_storage(bench.services))
     assert (
         command(

@@ -33,7 +33,7 @@ def test_a_fresh_secret_is_printed_once(
     member: str,
     prefix: str,
 ) -> None:
-    """For people and for programs; another one each time."""
+    """Rotating a key or webhook secret prints a fresh one each time, as a line or as JSON."""
     assert command(name, tenant["tenant_id"]) == 0
     line = capsys.readouterr().out.strip()
     assert command(name, tenant["tenant_id"], "--overlap-hours", "0.5", "--json") == 0
@@ -46,7 +46,7 @@ def test_a_fresh_secret_is_printed_once(
 def test_a_new_webhook_secret_is_kept_sealed_beside_the_former(
     command: Callable[..., int], tenant: dict[str, str], bench: Bench
 ) -> None:
-    """With the time until which the former one signs."""
+    """A rotated webhook secret is kept beside the former one and the time until which that signs."""
     before = asyncio.run(bench.services.tenants.webhook_secret(tenant["tenant_id"]))
     command("rotate-webhook-secret", tenant["tenant_id"], "--overlap-hours", "3")
     after = asyncio.run(bench.services.tenants.webhook_secret(tenant["tenant_id"]))
@@ -58,7 +58,7 @@ def test_a_new_webhook_secret_is_kept_sealed_beside_the_former(
 def test_an_endpoint_is_opened(
     command: Callable[..., int], capsys: pytest.CaptureFixture[str], tenant: dict[str, str], bench: Bench
 ) -> None:
-    """It was off; now it is on, and nothing had waited."""
+    """open-endpoint turns an endpoint on and prints how many held events it released."""
     s = bench.services
     asyncio.run(s.tenants.set_endpoint_off(tenant["tenant_id"], s.clock.now()))
     assert command("open-endpoint", tenant["tenant_id"]) == 0
@@ -73,7 +73,7 @@ def test_a_tenant_that_is_not_there(
     tenant: dict[str, str],
     name: str,
 ) -> None:
-    """Exit status 1 and one line; nothing was made."""
+    """A command for an unknown tenant prints one line on stderr and exits with 1."""
     assert tenant
     assert command(name, "ten_nobody") == 1
     shown = capsys.readouterr()
@@ -84,7 +84,7 @@ def test_a_tenant_that_is_not_there(
 def test_an_overlap_is_up_to_ninety_days(
     command: Callable[..., int], tenant: dict[str, str], hours: str
 ) -> None:
-    """Anything else is explained by the usage."""
+    """An overlap that is negative, no number or over ninety days is refused by the usage."""
     with pytest.raises(SystemExit) as caught:
         command("rotate-key", tenant["tenant_id"], "--overlap-hours", hours)
     assert caught.value.code == 2

@@ -39,25 +39,25 @@ def shown(error: Exception, instance: str | None = "inv-1") -> tuple[int, dict[s
     assert 400 <= status <= 599
     assert document["detail"]
     assert document.get("instance") == instance
-    assert all(set(one) == {"pointer", "detail"} for one in document.get("errors", []))
+    assert all(set(fault) == {"pointer", "detail"} for fault in document.get("errors", []))
     return status, headers, document
 
 
 def test_every_error_has_its_place() -> None:
-    """In the table, or among those that no caller ever sees: whoever adds a class decides which."""
+    """Exactly the errors listed here as never answered become a 500."""
     unexpected = {kind for kind in ALL if shown(made(kind))[0] == 500}
     assert unexpected == NEVER_ANSWERED
 
 
 def test_a_narrow_class_is_never_hidden_by_a_wide_one() -> None:
-    """The first fit wins, so each row of the table must be reachable."""
+    """Each row of the problem table is reached by its own error class."""
     for kind, slug, title, status in TABLE:
         found, _, document = shown(made(kind))
         assert (found, document["type"], document["title"]) == (status, TYPE_BASE + slug, title)
 
 
 def test_a_type_has_one_title_and_one_status() -> None:
-    """Callers may hold on to any of the three (RFC 9457, 3.1)."""
+    """A problem type has one title and one status (RFC 9457, 3.1)."""
     seen: dict[str, tuple[str, int]] = {}
     for _, slug, title, status in TABLE:
         assert seen.setdefault(slug, (title, status)) == (title, status)
@@ -94,13 +94,13 @@ def test_a_type_has_one_title_and_one_status() -> None:
     ],
 )
 def test_what_callers_are_told(error: Exception, status: int, slug: str) -> None:
-    """The table once more in words of HTTP, since callers depend on it."""
+    """Each error is answered with the status and problem type that callers depend on."""
     found, _, document = shown(error)
     assert (found, document["type"]) == (status, TYPE_BASE + slug)
 
 
 def test_a_detail_is_of_the_case() -> None:
-    """The error's own words, or its class's."""
+    """A problem's detail is the error's own text, or its class's sentence."""
     assert (
         shown(errors.NotAllowed("The key lacks the scope send."))[2]["detail"]
         == "The key lacks the scope send."
@@ -109,10 +109,10 @@ def test_a_detail_is_of_the_case() -> None:
 
 
 def test_bad_fields_are_named() -> None:
-    """Each by a pointer, dead_letters of all scripts as they are."""
+    """Bad fields are named by pointer and detail, with letters of any script as they are."""
     fields = (FieldError("/to/0/address", "not an email address"), FieldError("/b\u00fc~1r", "\u00fcber"))
     document = shown(errors.InvalidRequest("Not so.", fields))[2]
-    assert document["errors"] == [{"pointer": one.pointer, "detail": one.detail} for one in fields]
+    assert document["errors"] == [{"pointer": field.pointer, "detail": field.detail} for field in fields]
     assert "errors" not in shown(errors.InvalidRequest("Not so."))[2]
 
 
@@ -127,7 +127,7 @@ def test_bad_fields_are_named() -> None:
     ],
 )
 def test_an_unforeseen_error_tells_nothing(error: Exception) -> None:
-    """No text, no class, no place: only that it was noted (X-5)."""
+    """A problem for an error nobody foresaw shows neither its text nor its class (X-5)."""
     status, headers, document = shown(error)
     assert status == 500
     assert "canary" not in json.dumps(document)
@@ -136,7 +136,7 @@ def test_an_unforeseen_error_tells_nothing(error: Exception) -> None:
 
 
 def test_a_caller_without_a_credential_is_told_the_scheme() -> None:
-    """RFC 9110, 15.5.2; somebody who has one but lacks a scope is not asked for another."""
+    """A 401 names the scheme, and a 403 does not (RFC 9110, 15.5.2)."""
     assert shown(errors.NotAuthenticated())[1]["WWW-Authenticate"] == "Bearer"
     assert "WWW-Authenticate" not in shown(errors.NotAllowed())[1]
 
@@ -157,10 +157,10 @@ def test_a_caller_without_a_credential_is_told_the_scheme() -> None:
     ],
 )
 def test_who_shall_come_back_is_told_when(error: Exception, header: str | None) -> None:
-    """Whole seconds, rounded up, on 429 and 503 alone."""
+    """429 and 503 have a Retry-After in whole seconds, rounded up, and other answers have none."""
     assert shown(error)[1].get("Retry-After") == header
 
 
 def test_without_an_invocation_there_is_no_instance() -> None:
-    """Rather none than an empty one."""
+    """A problem outside an invocation has no instance."""
     assert "instance" not in shown(errors.NotFound(), None)[2]

@@ -52,19 +52,19 @@ def faults(environ: dict[str, str]) -> list[str]:
 
 
 def test_a_deployments_settings() -> None:
-    """By identity, without a key of storage; nothing of the local profile."""
+    """A deployment's settings reach storage by identity and hold nothing of the local profile."""
     settings = Settings.load(CLOUD)
     assert not settings.local
     assert settings.data_storage is None
     assert settings.data_blob_uri == "https://northwindstore.blob.core.windows.net"
-    assert [one.reveal() for one in settings.client_state_keys] == [LONG["state"], LONG["old-state"]]
-    assert [one.reveal() for one in settings.link_signing_keys] == [LONG["link"]]
+    assert [key.reveal() for key in settings.client_state_keys] == [LONG["state"], LONG["old-state"]]
+    assert [key.reveal() for key in settings.link_signing_keys] == [LONG["link"]]
     assert settings.graph_webhook_secret.reveal() == LONG["webhook"]
     assert (settings.azure_client_id, settings.local_origins, settings.sealing_key_file) == (None, (), None)
 
 
 def test_the_settings_of_somebodys_own_machine() -> None:
-    """Plain http on loopback; no address has a slash behind."""
+    """The local profile's settings may use plain http on loopback, and addresses lose a trailing slash."""
     settings = Settings.load(HOME)
     assert settings.local
     assert settings.public_base_url == "http://localhost:7071"
@@ -76,7 +76,7 @@ def test_the_settings_of_somebodys_own_machine() -> None:
 
 
 def test_settings_do_not_change() -> None:
-    """What the environment says later is of no consequence."""
+    """Settings do not follow a later change of the environment."""
     environ = dict(CLOUD)
     settings = Settings.load(environ)
     environ["ENTRA_CLIENT_ID"] = "other"
@@ -85,16 +85,16 @@ def test_settings_do_not_change() -> None:
 
 
 def test_everything_that_is_missing_is_told_at_once() -> None:
-    """Nobody starts an app ten times to learn of ten settings."""
-    named = {one.partition(":")[0] for one in faults({})}
+    """All missing settings are named in one error."""
+    named = {fault.partition(":")[0] for fault in faults({})}
     assert named == {*EVERYWHERE, "PROFILE", "DataStorage"}
-    assert {one.partition(": ")[2].partition(" (")[0] for one in faults({})} == {"missing"}
+    assert {fault.partition(": ")[2].partition(" (")[0] for fault in faults({})} == {"missing"}
 
 
 @pytest.mark.parametrize("name", sorted({*EVERYWHERE, "PROFILE"}))
 @pytest.mark.parametrize("base", [CLOUD, HOME], ids=["azure", "local"])
 def test_each_needed_setting_is_missed(name: str, base: dict[str, str]) -> None:
-    """Absent or empty."""
+    """A needed setting that is absent or empty is named as missing."""
     assert f"{name}: missing" in faults({key: value for key, value in base.items() if key != name})
     assert f"{name}: missing" in faults({**base, name: ""})
 
@@ -126,21 +126,21 @@ WRONG = {
 
 @pytest.mark.parametrize(("change", "fault"), WRONG.values(), ids=WRONG)
 def test_a_deployment_with_a_wrong_setting_does_not_start(change: dict[str, str], fault: str) -> None:
-    """Each is told in a sentence of its own, and only what is wrong is told."""
+    """A wrong setting stops a deployment and is the only one named."""
     (told,) = faults({**CLOUD, **change})
     assert told.startswith(fault)
 
 
 def test_secrets_of_32_characters_are_long_enough() -> None:
-    """Inclusive, one key or two."""
+    """Secrets of 32 characters are accepted, as one key or two."""
     short = dict.fromkeys(("GRAPH_WEBHOOK_SECRET", "API_KEY_PEPPER", "LINK_SIGNING_KEYS"), "x" * 32)
     settings = Settings.load({**CLOUD, **short, "CLIENT_STATE_KEYS": f" {'x' * 32} , {'y' * 32} "})
-    assert [one.reveal()[0] for one in settings.client_state_keys] == ["x", "y"]
+    assert [key.reveal()[0] for key in settings.client_state_keys] == ["x", "y"]
 
 
 @pytest.mark.parametrize("name", ["WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"])
 def test_the_local_profile_is_refused_on_azure(name: str) -> None:
-    """Its freedoms are for a laptop; the platform's own variables tell where we are (K-5)."""
+    """The local profile is refused where the platform's own variables are set (K-5)."""
     assert faults({**HOME, name: "x"}) == [f"PROFILE: local is refused on Azure ({name} is set)"]
 
 
@@ -160,7 +160,7 @@ def test_the_local_profile_is_refused_on_azure(name: str) -> None:
     ],
 )
 def test_the_local_profile_permits_loopback_and_nothing_else(origin: str) -> None:
-    """Neither as an origin to call nor as an address in plain http."""
+    """The local profile refuses any origin or plain http address that is no loopback address."""
     assert faults({**HOME, "LOCAL_ORIGINS": origin}) == [f"LOCAL_ORIGINS: {origin} is no loopback address"]
     assert faults({**HOME, "GRAPH_BASE_URL": origin}) == ["GRAPH_BASE_URL: https is needed"]
 
@@ -169,20 +169,20 @@ def test_the_local_profile_permits_loopback_and_nothing_else(origin: str) -> Non
     "origin", ["http://localhost:5001", "http://127.0.0.1:5001", "http://127.9.9.9", "http://[::1]:5001"]
 )
 def test_every_loopback_address_is_one(origin: str) -> None:
-    """By name and in both families."""
+    """Loopback addresses are known by name and in both IP families."""
     assert Settings.load({**HOME, "LOCAL_ORIGINS": origin, "GRAPH_BASE_URL": origin}).local_origins == (
         origin,
     )
 
 
 def test_the_local_profile_needs_its_key_file() -> None:
-    """Without one nothing could be sealed."""
+    """The local profile needs a key file to seal with."""
     assert faults({**HOME, "SEALING_KEY_FILE": ""}) == ["SEALING_KEY_FILE: missing"]
 
 
 @pytest.mark.parametrize("base", [CLOUD, HOME], ids=["azure", "local"])
 def test_no_secret_shows_itself(base: dict[str, str]) -> None:
-    """Neither in the settings' own text nor in one of their faults (L-1)."""
+    """Neither the settings' text nor their faults show a secret (L-1)."""
     settings = Settings.load(base)
     for text in (repr(settings), str(settings), f"{settings}", repr(settings.client_state_keys)):
         assert "canary" not in text
@@ -193,7 +193,7 @@ def test_no_secret_shows_itself(base: dict[str, str]) -> None:
 
 
 def test_a_secret_is_shown_only_when_it_is_asked_for() -> None:
-    """By name, so that the places can be found."""
+    """A secret is shown only by reveal(), never by formatting."""
     secret = Secret("canary")
     assert secret.reveal() == "canary"
     assert "canary" not in f"{secret} {secret!r} {[secret]}"

@@ -69,7 +69,7 @@ def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     logger = logging.getLogger("postbraid")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    yield lambda: [json.loads(one) for one in stream.getvalue().splitlines()]
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     logger.removeHandler(handler)
 
 
@@ -77,7 +77,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 def test_a_line_is_an_event_with_fields(lines: Lines) -> None:
-    """In JSON, with its time in UTC."""
+    """A log line is JSON with its event, level, fields and UTC time."""
     log.info("message.decided", decision="skip", reason="foreign_thread", attempts=2)
     (line,) = lines()
     assert line.pop("timestamp").endswith("Z")
@@ -91,7 +91,7 @@ def test_a_line_is_an_event_with_fields(lines: Lines) -> None:
 
 
 def test_only_listed_fields_get_into_a_line(lines: Lines) -> None:
-    """Whatever somebody hands to the logger by mistake is dropped, also when it was bound before."""
+    """Fields that are not listed are dropped from every line, those bound earlier included."""
     structlog.contextvars.bind_contextvars(mailbox="mbx_1", bound_subject="canary")
     log.info("message.decided", decision="import", **CANARIES)
     log.error("message.decided", decision="import", **CANARIES)
@@ -100,12 +100,12 @@ def test_only_listed_fields_get_into_a_line(lines: Lines) -> None:
     written = lines()
     assert len(written) == 3
     assert "canary" not in json.dumps(written).lower()
-    assert all(set(one) <= ALLOWED for one in written)
-    assert all(one["mailbox"] == "mbx_1" for one in written)
+    assert all(set(entry) <= ALLOWED for entry in written)
+    assert all(entry["mailbox"] == "mbx_1" for entry in written)
 
 
 def test_no_name_of_private_content_is_on_the_list() -> None:
-    """Whoever adds a field sees this."""
+    """No field on the list is named after private content."""
     assert not ALLOWED & set(CANARIES)
     private = (
         "address",
@@ -125,14 +125,14 @@ def test_no_name_of_private_content_is_on_the_list() -> None:
 
 
 def test_a_line_cannot_be_forged(lines: Lines) -> None:
-    """Line breaks and controls are escaped (L-2)."""
+    """Line breaks and controls in a field are escaped, so that nobody can forge a line (L-2)."""
     log.info("message.decided", reason='x"}\n{"event": "forged"}\r\x1b[31m\x00')
     (line,) = lines()
     assert line["event"] == "message.decided"
 
 
 def test_an_unforeseen_error_is_told_without_its_words(lines: Lines) -> None:
-    """Its kind and its place, and never its text, which may quote anything."""
+    """An error nobody foresaw is logged with kind and place, never with its text."""
 
     def deep() -> None:
         raise ValueError("canary.ann@northwind.example: your offer")
@@ -149,7 +149,7 @@ def test_an_unforeseen_error_is_told_without_its_words(lines: Lines) -> None:
 
 
 def test_a_long_way_down_is_told_shortly(lines: Lines) -> None:
-    """The six innermost frames are enough to find it."""
+    """The place of a deep error is its six innermost frames."""
 
     def down(levels: int) -> None:
         if levels:
@@ -168,7 +168,7 @@ def test_a_long_way_down_is_told_shortly(lines: Lines) -> None:
 
 
 def test_every_invocation_writes_one_line(lines: Lines) -> None:
-    """With what it found out on its way."""
+    """Each invocation writes one line with the fields it gathered."""
     with canonical_line("receive_notifications") as line:
         line["hints"], line["status"] = 3, 202
     (written,) = lines()
@@ -178,7 +178,7 @@ def test_every_invocation_writes_one_line(lines: Lines) -> None:
 
 
 def test_a_failed_invocation_writes_its_line_as_well(lines: Lines) -> None:
-    """With the kind of error, which goes on its way."""
+    """A failed invocation writes its line with the kind of error, which is raised on."""
 
     def invocation() -> None:
         with canonical_line("work_changes") as line:
@@ -193,14 +193,14 @@ def test_a_failed_invocation_writes_its_line_as_well(lines: Lines) -> None:
 
 
 def test_chatty_libraries_are_quiet(lines: Lines) -> None:
-    """Their informative lines hold whole addresses, with tokens in them."""
+    """Libraries whose informative lines hold addresses log from warnings up only."""
     for name in ("httpx", "azure.core.pipeline", "msal.application", "urllib3.connectionpool", "asyncio"):
         assert not logging.getLogger(name).isEnabledFor(logging.INFO)
         assert logging.getLogger(name).isEnabledFor(logging.WARNING)
 
 
 def test_a_person_at_a_terminal_reads_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without colours, on stderr, with the same list of fields."""
+    """At a terminal the same fields are logged on stderr without colours."""
     set_up_logging(Settings.load(HOME))
     log.info("message.decided", decision="skip", **CANARIES)
     shown = capsys.readouterr()
@@ -211,7 +211,7 @@ def test_a_person_at_a_terminal_reads_the_same(capsys: pytest.CaptureFixture[str
 
 
 def test_the_list_is_applied_last() -> None:
-    """The step itself: it keeps what is listed and nothing more."""
+    """The step that applies the list keeps listed fields and nothing more."""
     assert only_allowed(None, "info", {"event": "x", "tenant": "t", "subject": "canary"}) == {
         "event": "x",
         "tenant": "t",
@@ -219,7 +219,7 @@ def test_the_list_is_applied_last() -> None:
 
 
 def test_calls_are_counted_by_their_site() -> None:
-    """So that a test can say which were never crossed (T-1)."""
+    """Calls are counted by their site (T-1)."""
     counters = Counters()
     for _ in range(2):
         counters("graph", "send")

@@ -30,7 +30,7 @@ async def deliver(
 
 
 async def test_an_event_is_posted_to_the_judged_address() -> None:
-    """As JSON, byte for byte what was recorded, under the endpoint's name (C-2, C-7)."""
+    """An event is posted byte for byte to the judged IP address under the endpoint's name (C-2, C-7)."""
     outside = Outside(httpx.Response(204))
     assert await deliver(outside) == (204, None)
     (request,) = outside.requests
@@ -47,7 +47,7 @@ async def test_an_event_is_posted_to_the_judged_address() -> None:
 
 
 async def test_the_local_profile_may_deliver_to_this_machine() -> None:
-    """On its own port, in plain http."""
+    """With the local profile an event may be delivered to a configured port of this machine in plain http."""
     outside = Outside(httpx.Response(200))
     await deliver(outside, "http://127.0.0.1:5001/hooks")
     assert str(outside.requests[0].url) == "http://127.0.0.1:5001/hooks"
@@ -55,7 +55,7 @@ async def test_the_local_profile_may_deliver_to_this_machine() -> None:
 
 
 async def test_the_receiver_can_check_what_came() -> None:
-    """The very request, by somebody else's library; during rotation with the new secret and with the old one."""
+    """A delivered request passes the public library's check with either secret of a rotation."""
     outside = Outside(httpx.Response(200))
     await deliver(outside, secrets=(NEW, OLD))
     (request,) = outside.requests
@@ -65,7 +65,7 @@ async def test_the_receiver_can_check_what_came() -> None:
 
 @pytest.mark.parametrize("status", [200, 204, 301, 302, 307, 400, 404, 410, 413, 422, 429, 500, 503])
 async def test_every_answer_is_an_answer(status: int) -> None:
-    """What it means is decided elsewhere; a redirect is one, and is not followed."""
+    """Any status is returned to the caller as it came, and a redirect is not followed."""
     outside = Outside(httpx.Response(status, headers={"location": "https://other.example/"}))
     assert await deliver(outside) == (status, None)
     assert len(outside.requests) == 1
@@ -86,12 +86,12 @@ async def test_every_answer_is_an_answer(status: int) -> None:
     ],
 )
 async def test_retry_after_is_read_in_seconds(header: str, seconds: float | None) -> None:
-    """A date is left to the schedule, and nothing an endpoint writes there is an error."""
+    """Retry-After is read in seconds; a date or nonsense counts as none and is no error."""
     assert await deliver(Outside(httpx.Response(503, headers={"retry-after": header}))) == (503, seconds)
 
 
 async def test_an_answers_body_is_not_read() -> None:
-    """However long it is; the connection is let go of."""
+    """The body of an endpoint's answer is not read, however long it is, and its stream is closed."""
     endless = Pieces(b"x" * 1000, 1_000_000)
     assert await deliver(Outside(httpx.Response(200, stream=endless))) == (200, None)
     assert endless.taken == 0
@@ -102,7 +102,7 @@ async def test_an_answers_body_is_not_read() -> None:
     "error", [httpx.ConnectError(""), httpx.ReadTimeout(""), httpx.RemoteProtocolError("")]
 )
 async def test_no_answer_is_a_crm_that_is_away(error: Exception) -> None:
-    """Whether the event arrived or not: it goes out again under the same id."""
+    """A delivery without an answer fails as CrmUnavailable, whether or not the event arrived."""
     with pytest.raises(CrmUnavailable):
         await deliver(Outside(error))
 
@@ -111,7 +111,7 @@ async def test_no_answer_is_a_crm_that_is_away(error: Exception) -> None:
     "url", ["http://crm.example/", "https://10.0.0.1/", "https://postbraid.example/", ""]
 )
 async def test_a_forbidden_endpoint_gets_nothing(url: str) -> None:
-    """Not even a connection."""
+    """An endpoint at a forbidden address gets no request."""
     outside = Outside(httpx.Response(200))
     with pytest.raises(InvalidRequest):
         await deliver(outside, url)
@@ -119,7 +119,7 @@ async def test_a_forbidden_endpoint_gets_nothing(url: str) -> None:
 
 
 async def test_an_endpoint_that_turned_inside_gets_nothing() -> None:
-    """Its name is judged at every delivery."""
+    """An endpoint whose name has come to lead to an internal address gets no request."""
     outside = Outside(httpx.Response(200), address="169.254.169.254")
     with pytest.raises(InvalidRequest):
         await deliver(outside)

@@ -9,10 +9,10 @@ from shared.domain.errors import PostbraidError
 
 
 def below(kind: type[PostbraidError]) -> Iterator[type[PostbraidError]]:
-    for one in kind.__subclasses__():
-        if one.__module__ == errors.__name__:
-            yield one
-            yield from below(one)
+    for subclass in kind.__subclasses__():
+        if subclass.__module__ == errors.__name__:
+            yield subclass
+            yield from below(subclass)
 
 
 ALL = [PostbraidError, *below(PostbraidError)]

@@ -40,7 +40,7 @@ LONG_DOMAIN = ".".join(["a" * 63] * 3 + ["example"])
     ],
 )
 def test_plain_addresses_may_be_recipients(text: str) -> None:
-    """Also with dead_letters beyond ASCII on either side of the @ (RFC 6531)."""
+    """A plain address may be a recipient, with letters beyond ASCII on either side of the @ as well (RFC 6531)."""
     assert is_address(text)
 
 
@@ -93,20 +93,20 @@ NO_ADDRESSES = {
 
 @pytest.mark.parametrize("text", NO_ADDRESSES.values(), ids=NO_ADDRESSES)
 def test_anything_else_may_not(text: str) -> None:
-    """Whatever could smuggle in a header or a second recipient is refused before it reaches a mail (H-3)."""
+    """A text that could smuggle a header or a second recipient into a mail is no address (H-3)."""
     assert not is_address(text)
 
 
 @given(st.text(max_size=30) | st.text(alphabet="ab.-@,;<>\r\n\u00fc\u3002", max_size=20))
 def test_every_text_is_an_address_or_not(text: str) -> None:
-    """And one that is holds exactly one @, nothing that ends a line, and nothing that parts a list."""
+    """Any text that counts as an address has exactly one @, no line break and nothing that separates a list."""
     if is_address(text):
         assert text.count("@") == 1
         assert not set(text) & set(',;:<>()[]"\\ \r\n\t\x00')
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         (ANN, "ANN@Northwind.Example"),
         (ANN, f" {ANN}\t"),
@@ -116,13 +116,13 @@ def test_every_text_is_an_address_or_not(text: str) -> None:
         ("ann@b\u00fccher\u3002example", "ann@b\u00fccher.example"),
     ],
 )
-def test_the_same_address_in_two_spellings(one: str, other: str) -> None:
-    """Case does not count, and a domain is compared by its A-labels (RFC 5890)."""
-    assert comparable_address(one) == comparable_address(other)
+def test_the_same_address_in_two_spellings(first: str, second: str) -> None:
+    """Two spellings of an address compare equal, whatever their case and however the domain is written (RFC 5890)."""
+    assert comparable_address(first) == comparable_address(second)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         (ANN, BEA),
         (ANN, "ann@northwind.example.evil.example"),
@@ -133,14 +133,14 @@ def test_the_same_address_in_two_spellings(one: str, other: str) -> None:
         ("ann", "ann@"),
     ],
 )
-def test_two_addresses_stay_two(one: str, other: str) -> None:
-    """Tags and dots count, and dead_letters that only look alike are others."""
-    assert comparable_address(one) != comparable_address(other)
+def test_two_addresses_stay_two(first: str, second: str) -> None:
+    """Addresses that differ by a tag, a dot or a look-alike letter do not compare equal."""
+    assert comparable_address(first) != comparable_address(second)
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_has_a_form_to_compare(local: str, domain: str) -> None:
-    """Mail from outside carries anything for an address, and none of it stops a mail."""
+    """Any text that stands for an address in a mail has a form to compare, which is stable for real addresses."""
     for text in (local, f"{local}@{domain}"):
         assert isinstance(comparable_address(text), str)
     if is_address(ascii_address := f"{local}@contoso.example"):
@@ -148,26 +148,26 @@ def test_any_text_has_a_form_to_compare(local: str, domain: str) -> None:
 
 
 def people(*addresses: str) -> list[Address]:
-    return [Address(one) for one in addresses]
+    return [Address(address) for address in addresses]
 
 
 def test_recipients_are_judged_one_by_one() -> None:
-    """Each bad one is named by its place."""
+    """Each bad recipient of a send is named by its place."""
     errors = validate_recipients(people(ANN, "ann"), people("x@y"), people(BEA, CAL, "a,b@contoso.example"))
-    assert [one.pointer for one in errors] == ["/to/1/address", "/cc/0/address", "/bcc/2/address"]
-    assert {one.detail for one in errors} == {"not an email address"}
+    assert [error.pointer for error in errors] == ["/to/1/address", "/cc/0/address", "/bcc/2/address"]
+    assert {error.detail for error in errors} == {"not an email address"}
 
 
 @pytest.mark.parametrize("at", ["to", "cc", "bcc"])
 def test_one_recipient_is_enough(at: str) -> None:
-    """Wherever it stands; without any the mail is refused."""
+    """One recipient in to, cc or bcc is enough, and a mail without any is refused."""
     nobody: dict[str, list[Address]] = {"to": [], "cc": [], "bcc": []}
     assert validate_recipients(**{**nobody, at: people(BEA)}) == []
     assert validate_recipients(**nobody) == [FieldError("/to", "at least one recipient is needed")]
 
 
 def test_recipients_are_counted_together() -> None:
-    """500 pass, one more does not (A-7)."""
+    """The recipients of to, cc and bcc together may be 500 and no more (A-7)."""
     many = people(*(f"p{number}@contoso.example" for number in range(MAX_RECIPIENTS - 2)))
     assert validate_recipients(many, people(BEA), people(CAL)) == []
     assert validate_recipients(many, people(BEA, ANN), people(CAL)) == [
@@ -189,7 +189,7 @@ def test_recipients_are_counted_together() -> None:
     ],
 )
 def test_people_write_their_names_as_they_like(name: str) -> None:
-    """With commas and quotes, which Graph carries as values, and with the spaces and joiners of their scripts."""
+    """A display name may hold commas, quotes, and the spaces and joiners of any script."""
     assert validate_recipients([Address(BEA, name)], (), ()) == []
 
 
@@ -210,13 +210,13 @@ def test_people_write_their_names_as_they_like(name: str) -> None:
     ],
 )
 def test_no_control_stands_in_a_name(name: str) -> None:
-    """Nothing that ends a line, and nothing that turns the reading direction around (H-3)."""
+    """A display name with a line break, another control or a direction mark is refused (H-3)."""
     assert validate_recipients([Address(BEA, name)], (), ()) == [
         FieldError("/to/0/name", "no line breaks or other controls")
     ]
 
 
 def test_what_is_no_address_is_compared_as_it_is() -> None:
-    """A bare name, as some senders have it, is not the domain of that name."""
+    """A bare name in place of an address is not compared as the domain of that name."""
     assert comparable_address(" Bea ") == "bea"
     assert comparable_address("bea") != comparable_address("@bea")

@@ -25,40 +25,40 @@ ALIAS = "a.archer@northwind.example"
 
 
 def test_a_mail_without_tags_has_no_ancestors() -> None:
-    """Nothing to look up: foreign mail costs nothing."""
+    """A mail without threading tags names no ancestor, so nothing is looked up for it."""
     assert ancestors(outline()) == ()
 
 
 def test_in_reply_to_counts_before_references() -> None:
-    """The parent is looked up first, by the stronger tag, and not twice."""
+    """The parent named by In-Reply-To is looked up before References, and not twice."""
     mail = outline(in_reply_to=PARENT, references=(ROOT, PARENT))
     assert ancestors(mail) == (Ancestor(PARENT, Evidence.IN_REPLY_TO), Ancestor(ROOT, Evidence.REFERENCES))
 
 
 def test_references_are_looked_up_from_the_newest_back() -> None:
-    """RFC 5322, 3.6.4: the parent stands last."""
+    """References are looked up from the last one back, since the parent stands last (RFC 5322, 3.6.4)."""
     mail = outline(references=("<1@x>", "<2@x>", "<3@x>"))
-    assert [one.internet_message_id for one in ancestors(mail)] == ["<3@x>", "<2@x>", "<1@x>"]
+    assert [ancestor.internet_message_id for ancestor in ancestors(mail)] == ["<3@x>", "<2@x>", "<1@x>"]
 
 
 def test_a_reference_named_twice_counts_once_at_its_newest_place() -> None:
-    """Programs repeat references; each costs one look-up at most."""
+    """A reference that a header repeats is looked up once, at its newest place."""
     mail = outline(references=("<1@x>", "<2@x>", "<1@x>"))
-    assert [one.internet_message_id for one in ancestors(mail)] == ["<1@x>", "<2@x>"]
+    assert [ancestor.internet_message_id for ancestor in ancestors(mail)] == ["<1@x>", "<2@x>"]
 
 
 def test_case_of_message_ids_is_kept() -> None:
-    """Two Message-IDs that differ by case are two."""
+    """Two Message-IDs that differ by case are two ancestors."""
     mail = outline(in_reply_to="<A@x>", references=("<a@x>",))
-    assert [one.internet_message_id for one in ancestors(mail)] == ["<A@x>", "<a@x>"]
+    assert [ancestor.internet_message_id for ancestor in ancestors(mail)] == ["<A@x>", "<a@x>"]
 
 
 @given(st.none() | message_ids, st.lists(message_ids, max_size=200))
 def test_ancestors_are_bounded_and_each_is_looked_up_once(parent: str | None, references: list[str]) -> None:
-    """However long the header, the look-ups are few, all of them from the header, the parent's first."""
+    """However long a header is, its ancestors are few and distinct, stand in it, and begin with the parent."""
     found = [
-        one.internet_message_id
-        for one in ancestors(outline(in_reply_to=parent, references=tuple(references)))
+        ancestor.internet_message_id
+        for ancestor in ancestors(outline(in_reply_to=parent, references=tuple(references)))
     ]
     assert len(found) == len(set(found)) <= MAX_ANCESTORS
     assert set(found) <= {*references, *([parent] if parent else [])}
@@ -67,7 +67,7 @@ def test_ancestors_are_bounded_and_each_is_looked_up_once(parent: str | None, re
 
 @pytest.mark.parametrize("evidence", [Evidence.IN_REPLY_TO, Evidence.REFERENCES])
 def test_a_known_ancestor_is_proof(evidence: Evidence) -> None:
-    """The tag that led there is recorded; the row of an ancestor that did not sync looks the same (R7)."""
+    """A mail belongs to the thread of a known ancestor, with the tag that led there as evidence (R7)."""
     ancestor = Ancestor(PARENT, evidence)
     assert by_ancestor(ancestor, index()) == Belongs(THREAD, evidence)
     assert by_ancestor(ancestor, None) is None
@@ -90,31 +90,31 @@ CONVERSATION_CASES = [
 @pytest.mark.parametrize(
     ("_case", "participants", "mail", "belongs"),
     CONVERSATION_CASES,
-    ids=lambda one: one if isinstance(one, str) else "",
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_conversation_counts_only_with_a_known_participant(
     _case: str, participants: tuple[str, ...], mail: People, *, belongs: bool
 ) -> None:
-    """A conversation_id alone is no evidence, and the mailbox's own user proves nothing (R4)."""
+    """A mail belongs to a conversation's thread only with a participant on it other than the mailbox's user (R4)."""
     own = a_mailbox(aliases=(ALIAS,))
     found = by_conversation(own, mail, (thread(participants=participants),))
     assert found == (Belongs(THREAD, Evidence.CONVERSATION) if belongs else None)
 
 
 def test_of_two_threads_the_one_with_more_known_people_wins() -> None:
-    """Threads may share a conversation_id."""
-    one, other = (
+    """Of two threads that share a conversation the mail belongs to the one with more of its people."""
+    first, second = (
         thread(thread_id="thr_1", participants=(BEA,)),
         thread(thread_id="thr_2", participants=(BEA, CAL)),
     )
-    for order in ((one, other), (other, one)):
+    for order in ((first, second), (second, first)):
         assert by_conversation(a_mailbox(), people(BEA, (ANN,), (CAL,)), order) == Belongs(
             "thr_2", Evidence.CONVERSATION
         )
 
 
 def test_a_stopped_thread_takes_nothing_from_one_that_syncs() -> None:
-    """However many known people it has, and however new it is: the mail would be lost (R9)."""
+    """A thread that syncs gets the mail before a stopped one, however many people or how new that is (R9)."""
     stopped = thread(thread_id="thr_9", generation=2, participants=(BEA, CAL), active_from=later(hours=1))
     syncing = thread(thread_id="thr_1", participants=(BEA,))
     mail = people(BEA, (ANN,), (CAL,))
@@ -127,14 +127,14 @@ def test_a_stopped_thread_takes_nothing_from_one_that_syncs() -> None:
 
 
 def test_of_two_equal_threads_the_newer_wins() -> None:
-    """The one that became active last is the likelier."""
-    one, other = thread(thread_id="thr_9"), thread(thread_id="thr_2", active_from=later(hours=1))
-    for order in ((one, other), (other, one)):
+    """Of two threads with equally many known people the one that became active last gets the mail."""
+    older, newer = thread(thread_id="thr_9"), thread(thread_id="thr_2", active_from=later(hours=1))
+    for order in ((older, newer), (newer, older)):
         assert by_conversation(a_mailbox(), people(), order) == Belongs("thr_2", Evidence.CONVERSATION)
 
 
 def test_without_candidates_there_is_no_thread() -> None:
-    """A conversation that leads nowhere is foreign."""
+    """A conversation that leads to no thread leaves the mail foreign."""
     assert by_conversation(a_mailbox(), people(), ()) is None
 
 
@@ -145,7 +145,7 @@ def test_without_candidates_there_is_no_thread() -> None:
 def test_a_thread_syncs_under_its_own_connection_and_generation(
     changes: dict[str, str | int], *, active: bool
 ) -> None:
-    """Disconnect, another mailbox and a new connect stop it; a repaired grant changes neither (R5, R6, R9)."""
+    """A thread syncs only under its own connection and generation (R5, R6, R9)."""
     assert thread_is_active(thread(), a_mailbox(**changes)) is active
 
 
@@ -153,14 +153,14 @@ def test_a_thread_syncs_under_its_own_connection_and_generation(
 def test_every_conversation_gets_a_decision(
     own: Mailbox, mail: People, candidates: tuple[Thread, ...]
 ) -> None:
-    """Whatever stands in addresses, the answer is one of the candidates or none, never an error."""
+    """Whatever the addresses are, the thread by conversation is one of the candidates or none."""
     found = by_conversation(own, mail, candidates)
-    assert found is None or found.thread_id in {one.thread_id for one in candidates}
+    assert found is None or found.thread_id in {candidate.thread_id for candidate in candidates}
 
 
 @given(records(Outline), records(MessageIndex), texts)
 def test_the_subject_is_no_evidence(mail: Outline, known: MessageIndex, subject: str) -> None:
-    """An outline has no subject at all; what is found comes from the index alone (R4)."""
+    """A mail's thread follows from the index alone, and an outline has no subject at all (R4)."""
     assert not hasattr(mail, "subject")
     assert by_ancestor(Ancestor(subject, Evidence.REFERENCES), known) == Belongs(
         known.thread_id, Evidence.REFERENCES
@@ -182,11 +182,14 @@ def test_the_subject_is_no_evidence(mail: Outline, known: MessageIndex, subject:
 def test_a_mail_of_before_the_thread_syncs_does_not(
     received: dict[str, float] | None, *, resumed: bool, takes: bool
 ) -> None:
-    """R9: mail received while the thread was stopped; the room for clocks is small where there may be such mail."""
+    """A mail received before the thread was active does not sync.
+
+    For a resumed thread the clocks may differ by seconds only (R9).
+    """
     at = later(**received) if received is not None else None
     assert thread_takes(thread(active_from=NOW, resumed=resumed), a_mailbox(), at) is takes
 
 
 def test_a_stopped_thread_takes_nothing() -> None:
-    """Whenever it was received."""
+    """A stopped thread takes no mail, whenever it was received."""
     assert not thread_takes(thread(generation=2), a_mailbox(), later(days=1))

@@ -107,27 +107,27 @@ ALL_DISHONEST = [(kind, content) for kind, contents in DISHONEST.items() for con
 
 
 def test_the_types_are_those_of_the_article() -> None:
-    """Each with a way to know it by its bytes; each has cases here."""
+    """The listed types are those of the article, and each has a signature and cases in this file."""
     assert set(TYPES) == set(SIGNATURES) == set(HONEST) == set(DISHONEST) == LISTED
     assert MAX_FILE_BYTES == THREE_MB
 
 
 @pytest.mark.parametrize(("kind", "content"), ALL_HONEST)
 def test_a_file_that_is_what_its_name_says_passes(kind: str, content: bytes) -> None:
-    """By its first bytes, whatever the case of its extension (F-2)."""
+    """A file whose first bytes fit its extension passes, whatever the extension's case (F-2)."""
     assert judge_content(f"offer.{kind}", content) is None
     assert judge_content(f"offer.exe.{kind.upper()}", content) is None
 
 
 @pytest.mark.parametrize(("kind", "content"), ALL_DISHONEST)
 def test_a_file_that_is_something_else_does_not(kind: str, content: bytes) -> None:
-    """Harmless by name and something else by content counts as unsupported (R8)."""
+    """A file whose bytes do not fit its listed extension is a mismatch (R8)."""
     assert judge_content(f"offer.{kind}", content) is Reason.ATTACHMENT_MISMATCH
 
 
 @pytest.mark.parametrize("kind", UNLISTED)
 def test_a_type_off_the_list_does_not_pass(kind: str) -> None:
-    """Whatever its content, and however many good extensions stand before."""
+    """A file with an unlisted last extension does not pass, whatever its content and earlier extensions."""
     for content in (files.PDF, b"", files.TEXT):
         assert (
             judge_content(f"offer.pdf.{kind}".rstrip(".") if kind else "offer", content)
@@ -139,21 +139,21 @@ def test_a_type_off_the_list_does_not_pass(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(LISTED - {"txt"}))
 def test_only_a_text_may_be_empty(kind: str) -> None:
-    """Anything else without bytes is broken."""
+    """An empty file passes only as a text."""
     assert judge_content(f"a.{kind}", b"") is Reason.ATTACHMENT_EMPTY
     assert judge_content("a.txt", b"") is None
 
 
 @pytest.mark.parametrize(("size", "reason"), [(THREE_MB, None), (THREE_MB + 1, Reason.ATTACHMENT_TOO_LARGE)])
 def test_three_megabytes_pass_and_not_one_byte_more(size: int, reason: Reason | None) -> None:
-    """Inclusive, counted on the real bytes (R7, F-1)."""
+    """A file of 3,145,728 real bytes passes, and not one byte more (R7, F-1)."""
     assert judge_content("a.pdf", files.PDF.ljust(size)) is reason
     assert judge_content("a.txt", b"x" * size) is reason
-    assert [one.reason for one in judge_outbound([("a.pdf", size)])] == ([reason] if reason else [])
+    assert [verdict.reason for verdict in judge_outbound([("a.pdf", size)])] == ([reason] if reason else [])
 
 
 def test_every_offending_file_of_a_send_is_named() -> None:
-    """The CRM can show them all at once; the type is told before the size."""
+    """Every bad file of a send is named at once, by its type before its size."""
     problems = judge_outbound([("a.pdf", 1), ("b.exe", THREE_MB + 1), ("c.png", THREE_MB + 1)])
     assert problems == [
         FileProblem("b.exe", TYPE),
@@ -162,7 +162,7 @@ def test_every_offending_file_of_a_send_is_named() -> None:
 
 
 def test_a_send_has_at_most_twenty_files() -> None:
-    """Twenty pass (R8)."""
+    """A send may have twenty files and no more (R8)."""
     assert judge_outbound([("a.pdf", 1)] * MAX_OUTBOUND_FILES) == []
     (problem,) = judge_outbound([("a.pdf", 1)] * (MAX_OUTBOUND_FILES + 1))
     assert problem.reason is Reason.TOO_MANY_ATTACHMENTS
@@ -170,7 +170,7 @@ def test_a_send_has_at_most_twenty_files() -> None:
 
 
 def test_a_send_has_at_most_25_megabytes_of_files() -> None:
-    """All together, inclusive (R8)."""
+    """The files of a send may have 25 MB together and not one byte more (R8)."""
     full = [("a.pdf", THREE_MB)] * 8
     rest = MAX_OUTBOUND_BYTES - 8 * THREE_MB
     assert judge_outbound([*full, ("b.pdf", rest)]) == []
@@ -245,7 +245,7 @@ METADATA = {
 def test_a_file_of_a_mail_by_its_metadata(
     file: RemoteFile, cids: frozenset[str], verdict: Reason | str | None
 ) -> None:
-    """Fetched, left out with a note, or the message does not sync: before a byte of it is fetched (R7, R8)."""
+    """By its metadata a mail's file is fetched, left out with a note, or keeps the mail out (R7, R8)."""
     found = judge_inbound([file], cids)
     assert found.stage == ((file,) if verdict is None else ())
     assert found.blocking == (((file, verdict),) if isinstance(verdict, Reason) else ())
@@ -255,7 +255,7 @@ def test_a_file_of_a_mail_by_its_metadata(
 
 
 def test_a_mail_has_at_most_fifty_files_that_count() -> None:
-    """Links and report parts do not count; the fifty-first file keeps the message out (R8)."""
+    """A mail may have fifty files, not counting links and report parts, and no more (R8)."""
     extra = [remote("x.exe", kind="reference"), remote("a.ics")] * 30
     assert judge_inbound([*[remote()] * MAX_INBOUND_FILES, *extra], frozenset()).blocking == ()
     found = judge_inbound([*extra, *[remote()] * (MAX_INBOUND_FILES + 1)], frozenset())
@@ -265,20 +265,20 @@ def test_a_mail_has_at_most_fifty_files_that_count() -> None:
 
 @given(st.lists(records(RemoteFile), max_size=5), st.frozensets(st.text(max_size=5), max_size=3))
 def test_every_file_of_a_mail_gets_one_verdict(listed: list[RemoteFile], cids: frozenset[str]) -> None:
-    """Whatever Graph lists, each file is in exactly one of the three heaps, in its order."""
+    """Each file that Graph lists is either fetched, omitted or blocking."""
     found = judge_inbound(listed, cids)
-    heaps = [*found.stage, *(one for one, _ in found.omitted), *(one for one, _ in found.blocking)]
+    heaps = [*found.stage, *(file for file, _ in found.omitted), *(file for file, _ in found.blocking)]
     assert sorted(map(repr, heaps)) == sorted(map(repr, listed))
-    assert all(extension_of(clean_name(one.name)) in TYPES for one in found.stage)
+    assert all(extension_of(clean_name(file.name)) in TYPES for file in found.stage)
 
 
-NAMES = st.text(max_size=10) | st.sampled_from([f"a.{one}" for one in sorted(LISTED)])
+NAMES = st.text(max_size=10) | st.sampled_from([f"a.{extension}" for extension in sorted(LISTED)])
 CONTENTS = st.binary(max_size=30) | st.sampled_from([content for _, content in ALL_HONEST + ALL_DISHONEST])
 
 
 @given(NAMES, CONTENTS)
 def test_every_content_gets_a_verdict(name: str, content: bytes) -> None:
-    """Any bytes under any name: a reason or none, and never two types at once except a ZIP's."""
+    """Any bytes under any name get a reason or none, and fit one type only, ZIP's relatives apart."""
     assert judge_content(name, content) is None or isinstance(judge_content(name, content), Reason)
     fits = {kind for kind, check in SIGNATURES.items() if content and check(content)}
     assert len(fits - {"jpeg", "zip"}) <= 1
@@ -286,6 +286,6 @@ def test_every_content_gets_a_verdict(name: str, content: bytes) -> None:
 
 @given(st.sampled_from(sorted(LISTED)), st.booleans(), st.integers(0, 2 * OVER))
 def test_what_metadata_lets_pass_is_of_a_listed_type(kind: str, shown: bool, size: int) -> None:
-    """A listed name is refused for its size alone."""
+    """By metadata a file with a listed name is refused for its size alone."""
     verdict = judge_metadata(remote(f"a.{kind}", size), shown_inline=shown)
     assert verdict is (Reason.ATTACHMENT_TOO_LARGE if size > THREE_MB * OVERHEAD_FACTOR else None)

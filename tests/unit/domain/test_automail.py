@@ -36,11 +36,11 @@ CASES = [
 def test_a_machines_mail_is_known_by_its_headers(
     headers: tuple[tuple[str, str], ...], *, automatic: bool
 ) -> None:
-    """RFC 3834, 5 and the older marks of the field; the subject says nothing."""
+    """Automatic mail is known by the headers of RFC 3834, 5 and older marks, and never by its subject."""
     assert is_automatic(headers) is automatic
 
 
 @given(st.lists(st.tuples(texts, texts), max_size=5))
 def test_any_headers_are_judged(headers: list[tuple[str, str]]) -> None:
-    """Whatever stands there, there is an answer."""
+    """Any headers are judged as automatic or not."""
     assert is_automatic(headers) in {True, False}

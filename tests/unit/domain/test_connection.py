@@ -1,4 +1,4 @@
-"""What a connection is worth, by its row and its mailbox's mailbox."""
+"""What a connection is worth, by its row and its mailbox's fence."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ STATUSES: list[tuple[str, Connection | None, Mailbox | None, ConnectionStatus]] 
     ("a row of before that says dead", connection(status=Status.RECONNECT_REQUIRED), a_mailbox(), Status.CONNECTED),
 ]  # fmt: skip
 statuses = pytest.mark.parametrize(
-    ("row", "its_mailbox", "status"), [one[1:] for one in STATUSES], ids=[one[0] for one in STATUSES]
+    ("row", "its_mailbox", "status"), [case[1:] for case in STATUSES], ids=[case[0] for case in STATUSES]
 )
 
 
 @statuses
-def test_the_status_is_what_the_gate_lets_through(
+def test_the_status_is_what_the_fence_lets_through(
     row: Connection | None, its_mailbox: Mailbox | None, status: ConnectionStatus
 ) -> None:
-    """Never connected without an open mailbox of that very connection."""
+    """A connection is shown as connected only with an open fence of its own."""
     assert current_status(row, its_mailbox) is status
 
 
@@ -49,14 +49,17 @@ def test_the_status_is_what_the_gate_lets_through(
 def test_sends_are_taken_while_something_lets_them_out_sooner_or_later(
     row: Connection | None, its_mailbox: Mailbox | None, status: ConnectionStatus
 ) -> None:
-    """Whatever status may send has an open mailbox of its own, the ended connection of a crash apart."""
+    """Every status under which sends are taken has an open fence of that very connection."""
     if status in MAY_SEND:
         assert row is not None
         assert is_open_for(its_mailbox, row)
 
 
 def test_a_fresh_consent_completes_or_repairs_and_else_begins_anew() -> None:
-    """R9: a connection goes on while its mailbox is open or was never opened; after its end there is another one."""
+    """A fresh consent continues a connection whose mailbox is open or was never opened.
+
+    After its end it begins another one (R9).
+    """
     row = connection(generation=2)
     assert goes_on(row, None)
     assert goes_on(row, a_mailbox(generation=1, connection_id="con_0"))
@@ -73,18 +76,20 @@ PROOFS: list[tuple[str, Mailbox, set[Right | None]]] = [
     ("nothing was dead", a_mailbox(), set()),
     ("Entra refused", a_mailbox(grant_dead=True), {None, *Right}),
     ("a row of before", a_mailbox(**DENIED), {Right.READ}),
-    *[(f"{one} denied", a_mailbox(**DENIED, denied_right=one), {one}) for one in Right],
+    *[(f"{right} denied", a_mailbox(**DENIED, denied_right=right), {right}) for right in Right],
 ]
 
 
-@pytest.mark.parametrize(("its_mailbox", "used"), [one[1:] for one in PROOFS], ids=[one[0] for one in PROOFS])
+@pytest.mark.parametrize(
+    ("its_mailbox", "used"), [case[1:] for case in PROOFS], ids=[case[0] for case in PROOFS]
+)
 def test_what_was_denied_is_proved_by_itself(its_mailbox: Mailbox, used: set[Right | None]) -> None:
-    """A refresh takes back what Entra refused; what Graph denied, only the same right."""
-    assert {one for one in (None, *Right) if proves_alive(its_mailbox, one)} == used
+    """A token refresh clears what Entra refused; what Graph denied is cleared by the same right alone."""
+    assert {right for right in (None, *Right) if proves_alive(its_mailbox, right)} == used
 
 
 @pytest.mark.parametrize(("seconds", "holds"), [(None, True), (-1, True), (0, True), (1, False)])
 def test_a_denial_of_before_a_revival_is_over(seconds: int | None, holds: bool) -> None:
-    """Asked before, answered after."""
+    """A denial of a call that was made before the consent was revived does not count."""
     revived_at = None if seconds is None else NOW + timedelta(seconds=seconds)
     assert is_denied_anew(a_mailbox(revived_at=revived_at), NOW) is holds

@@ -26,20 +26,24 @@ def drawn() -> dict[str, str]:
 
 
 def test_the_drawing_is_the_tree() -> None:
-    """Whoever adds a class draws it, and whoever moves one moves it in the drawing."""
-    assert drawn() == {one.__name__: one.__mro__[1].__name__ for one in ALL[1:]}
+    """The drawing in the module's docstring shows every error class under its parent."""
+    assert drawn() == {kind.__name__: kind.__mro__[1].__name__ for kind in ALL[1:]}
     assert len(ALL) > 30
 
 
 def test_all_errors_stand_in_the_tree() -> None:
-    """Nothing in the file is raised that `except PostbraidError` would miss."""
-    here = {one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, Exception)}
+    """Every exception of the module is in the tree below PostbraidError."""
+    here = {
+        member
+        for member in vars(errors).values()
+        if isinstance(member, type) and issubclass(member, Exception)
+    }
     assert here == set(ALL)
 
 
 @pytest.mark.parametrize("kind", ALL)
 def test_an_error_speaks_for_itself(kind: type[PostbraidError]) -> None:
-    """Without a detail it says its class's sentence; with one, that."""
+    """An error without a detail says its class's sentence, and one with a detail says that."""
     sentence = kind.__doc__ or ""
     assert sentence.endswith(".")
     assert "\n" not in sentence
@@ -48,7 +52,7 @@ def test_an_error_speaks_for_itself(kind: type[PostbraidError]) -> None:
 
 
 def test_errors_carry_what_their_handlers_need() -> None:
-    """Reasons, rows, waiting times and the fields to mend."""
+    """Errors carry the reason, row, waiting time or fields that their handlers read."""
     field = FieldError("/to/0", "not an email address")
     assert errors.InvalidRequest(errors=(field,)).errors == (field,)
     assert errors.AttachmentRefused().errors == ()

@@ -21,7 +21,7 @@ from shared.domain.attachments import (
 # Endings that no attacker chooses come out as they are; cleaned names are judged again.
 CLEANED = [
     ("an ordinary name", "Offer 12.pdf", "Offer 12.pdf"),
-    ("dead_letters of all scripts", "\u5951\u7d04\u66f8 \u00dcbersicht.pdf", "\u5951\u7d04\u66f8 \u00dcbersicht.pdf"),
+    ("letters of all scripts", "\u5951\u7d04\u66f8 \u00dcbersicht.pdf", "\u5951\u7d04\u66f8 \u00dcbersicht.pdf"),
     ("case is kept", "Photo.JPG", "Photo.JPG"),
     ("without an extension", "README", "README"),
     ("two extensions", "offer.pdf.exe", "offer.pdf.exe"),
@@ -47,7 +47,7 @@ CLEANED = [
     ("isolated", "\u2066offer\u2069.pdf", "offer.pdf"),
     ("hidden characters", "of\u200bfer.p\u200ddf\ufeff", "offer.pdf"),
     ("half a character", "of\ud800fer.pdf", "offer.pdf"),
-    ("dead_letters and accents apart", "re\u0301sume\u0301.pdf", "r\u00e9sum\u00e9.pdf"),
+    ("letters and accents apart", "re\u0301sume\u0301.pdf", "r\u00e9sum\u00e9.pdf"),
     ("apart, and something hidden between", "re\u200d\u0301sume\u0301.pdf", "r\u00e9sum\u00e9.pdf"),
     ("a device", "CON", "_CON"),
     ("a device with an extension", "nul.txt", "_nul.txt"),
@@ -60,9 +60,9 @@ CLEANED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("_case", "raw", "cleaned"), CLEANED, ids=[one[0] for one in CLEANED])
+@pytest.mark.parametrize(("_case", "raw", "cleaned"), CLEANED, ids=[case[0] for case in CLEANED])
 def test_names_are_cleaned(_case: str, raw: str, cleaned: str) -> None:
-    """F-4: no controls, no paths, no tricks with direction, no devices."""
+    """A cleaned file name has no controls, paths, direction marks or device names (F-4)."""
     assert clean_name(raw) == cleaned
 
 
@@ -76,13 +76,13 @@ def test_names_are_cleaned(_case: str, raw: str, cleaned: str) -> None:
     ],
 )
 def test_a_long_name_keeps_its_extension(raw: str) -> None:
-    """150 characters at most; the stem is what is cut."""
+    """A long name is cut to 150 characters in its stem, and keeps its extension."""
     assert len(clean_name(raw)) <= MAX_NAME_CHARACTERS
     assert clean_name(raw).endswith(".pdf")
 
 
 def test_a_long_extension_is_cut_as_well() -> None:
-    """Whatever stands behind the dot, the limit holds."""
+    """A name with an endless extension is cut to the limit as well."""
     assert len(clean_name("a" * 1000 + "." + "b" * 1000)) <= MAX_NAME_CHARACTERS
 
 
@@ -92,12 +92,12 @@ def test_a_long_extension_is_cut_as_well() -> None:
     | st.text(st.characters(), max_size=200).map(lambda stem: f"{stem}.txt")
 )
 def test_any_name_comes_out_clean(raw: str) -> None:
-    """However it was made; and a second pass changes nothing, so that judging it again means the same name."""
+    """Any name comes out clean and within its limit, and cleaning it again changes nothing."""
     name = clean_name(raw)
     assert clean_name(name) == name
     assert 1 <= len(name) <= MAX_NAME_CHARACTERS
     assert not set(name) & ({"/", "\\"} | BIDI_AND_ZERO_WIDTH)
-    assert not any(unicodedata.category(one).startswith("C") for one in name)
+    assert not any(unicodedata.category(sign).startswith("C") for sign in name)
     assert name == name.strip(". ")
     assert unicodedata.is_normalized("NFC", name)
     assert name.partition(".")[0].strip().lower() not in DEVICE_NAMES
@@ -116,12 +116,12 @@ def test_any_name_comes_out_clean(raw: str) -> None:
     ],
 )
 def test_the_last_extension_counts(name: str, extension: str) -> None:
-    """In lower case; whatever stands before the last dot is just a name."""
+    """A name's extension is what stands behind its last dot, in lower case."""
     assert extension_of(name) == extension
 
 
 def test_a_file_is_served_as_what_its_name_says() -> None:
-    """By our table; a name outside of it is only bytes, and nothing we serve is a page."""
+    """A file's content type comes from our table by its name, and is never one that a browser would run."""
     assert canonical_type("a.JPEG") == "image/jpeg"
     assert canonical_type("a.txt") == "text/plain; charset=utf-8"
     assert (
@@ -130,4 +130,7 @@ def test_a_file_is_served_as_what_its_name_says() -> None:
         == canonical_type("a")
         == "application/octet-stream"
     )
-    assert not any("html" in one or "svg" in one or "script" in one for one in TYPES.values())
+    assert not any(
+        "html" in content_type or "svg" in content_type or "script" in content_type
+        for content_type in TYPES.values()
+    )

@@ -60,12 +60,12 @@ BEFORE_CASES: list[tuple[str, Mailbox | None, int | None, Seen | None, Any]] = [
 
 
 @pytest.mark.parametrize(
-    ("_case", "own", "generation", "known", "decision"), BEFORE_CASES, ids=[one[0] for one in BEFORE_CASES]
+    ("_case", "own", "generation", "known", "decision"), BEFORE_CASES, ids=[case[0] for case in BEFORE_CASES]
 )
 def test_before_looking(
     _case: str, own: Mailbox | None, generation: int | None, known: Seen | None, decision: Any
 ) -> None:
-    """A shut mailbox, an old generation and a seen mail cost no call to Graph; a pause is waited for."""
+    """A closed mailbox, an old generation and a seen mail cost no call to Graph, and a pause is waited for."""
     assert before_looking(own, generation, known, NOW) == decision
 
 
@@ -93,7 +93,10 @@ def test_before_looking(
 def test_a_hint_is_no_work_while_the_grant_is_dead(
     changes: dict[str, Any], decision: Any, *, hinted: bool
 ) -> None:
-    """The sweep after the repair finds it; only where none would come, the mail is looked at all the same."""
+    """While the consent is dead a hint is skipped, since a sweep will find the mail.
+
+    Where none will come, it is looked at.
+    """
     own = a_mailbox(**{"grant_dead": True, "sweep_at": later(days=1), **changes})
     assert before_looking(own, 1, None, NOW, hinted=hinted) == decision
 
@@ -102,7 +105,7 @@ def test_a_hint_is_no_work_while_the_grant_is_dead(
 def test_every_hint_gets_a_decision(
     own: Mailbox | None, generation: int | None, known: Seen | None, now: datetime
 ) -> None:
-    """Whatever the rows say, there is one answer, and only an open mailbox of that generation is looked through."""
+    """Every hint gets a decision, and only an unseen mail of an open mailbox of that generation is looked at."""
     decision = before_looking(own, generation, known, now)
     match decision:
         case Look():
@@ -136,13 +139,13 @@ def test_every_hint_gets_a_decision(
     ],
 )
 def test_an_outline_is_enough_to_tell_drafts_echoes_and_the_rest(mail: Outline, decision: Any) -> None:
-    """Our key is the strongest evidence; a draft is nothing until it is sent."""
+    """A mail's outline tells drafts, our own sends by their key, and all other mail apart."""
     assert by_outline(mail) == decision
 
 
 @given(records(Outline))
 def test_every_outline_gets_a_decision(mail: Outline) -> None:
-    """Whatever is read of a mail, there is one answer."""
+    """Every outline is skipped, taken for our own send, or traced to a thread."""
     assert isinstance(by_outline(mail), Skip | Echo | Trace)
 
 
@@ -155,23 +158,23 @@ COPY_CASES = [
 ]
 
 
-@pytest.mark.parametrize(("_case", "after", "copy"), COPY_CASES, ids=[one[0] for one in COPY_CASES])
+@pytest.mark.parametrize(("_case", "after", "copy"), COPY_CASES, ids=[case[0] for case in COPY_CASES])
 def test_a_copy_has_the_same_message_id_at_nearly_the_same_time(
     _case: str, after: timedelta, *, copy: bool
 ) -> None:
-    """Ten minutes tell a copy from a reuse (E-15)."""
+    """A mail with a known Message-ID is a copy within ten minutes, and another mail beyond (E-15)."""
     assert is_copy(outline(received_at=NOW + after), index(at=NOW)) is copy
 
 
 def test_without_an_index_or_a_time_nothing_is_a_copy() -> None:
-    """In doubt a mail is another mail."""
+    """A mail without a known Message-ID or a time is no copy."""
     assert not is_copy(outline(), None)
     assert not is_copy(outline(received_at=None), index())
 
 
 @given(records(Outline), st.none() | records(MessageIndex))
 def test_every_mail_is_a_copy_or_not(mail: Outline, known: MessageIndex | None) -> None:
-    """The question has an answer for any times."""
+    """Any mail and any index row get an answer whether the mail is a copy."""
     assert is_copy(mail, known) in {True, False}
 
 
@@ -188,14 +191,14 @@ def test_every_mail_is_a_copy_or_not(mail: Outline, known: MessageIndex | None) 
     ],
 )
 def test_direction_is_seen_from_the_crm(sender: Address | None, direction: Direction) -> None:
-    """The user's own mail, by any address of the mailbox, is outbound; everybody else's is inbound."""
+    """Mail from any address of the mailbox is outbound, and everybody else's is inbound."""
     assert direction_of(sender, a_mailbox(aliases=("a.archer@northwind.example",))) is direction
 
 
 def test_a_missing_mail_is_looked_for_three_times_over_ten_minutes() -> None:
-    """Then it has vanished, with that reason."""
+    """A missing mail is looked for three times over ten minutes and then counts as vanished."""
     waits = [when_missing(attempt, NOW) for attempt in range(len(VANISHED_TRIES_SECONDS))]
-    assert [one.until - NOW for one in waits if isinstance(one, Wait)] == [
+    assert [decision.until - NOW for decision in waits if isinstance(decision, Wait)] == [
         timedelta(seconds=seconds) for seconds in VANISHED_TRIES_SECONDS
     ]
     assert sum(VANISHED_TRIES_SECONDS) == timedelta(minutes=10).total_seconds()
@@ -204,7 +207,7 @@ def test_a_missing_mail_is_looked_for_three_times_over_ten_minutes() -> None:
 
 @given(st.integers(0, 1000), times)
 def test_a_missing_mail_is_not_waited_for_for_ever(attempts: int, now: datetime) -> None:
-    """Every number of attempts gets an answer, and from the third on it is final."""
+    """A missing mail is given up from the third attempt on, whatever the number."""
     decision = when_missing(attempts, now)
     assert isinstance(decision, Skip) == (attempts >= len(VANISHED_TRIES_SECONDS))
 
@@ -223,12 +226,12 @@ def test_a_missing_mail_is_not_waited_for_for_ever(attempts: int, now: datetime)
 def test_only_answers_in_a_busy_mailbox_may_answer_an_unseen_copy(
     tags: dict[str, Any], changes: dict[str, Any], attempts: int, *, asked: bool
 ) -> None:
-    """A new mail answers nothing, a mailbox at rest has sent nothing, and three more looks are enough."""
+    """Only an answer in a mailbox with recent thread activity may answer an unseen copy, for three more looks."""
     assert may_answer_an_unseen_copy(outline(**tags), a_mailbox(**changes), attempts, NOW) is asked
 
 
 def test_unknown_mail_is_foreign_unless_a_copy_may_be_coming() -> None:
-    """Three more looks within two minutes, then it is foreign for good."""
+    """Unknown mail is looked at three more times within two minutes while a copy may be coming, and else is foreign."""
     waits = [when_unknown(outline(), number, NOW, NOW) for number in range(4)]
     assert waits == [
         Wait(later(seconds=20), counts=1),
@@ -245,6 +248,6 @@ def test_unknown_mail_is_foreign_unless_a_copy_may_be_coming() -> None:
      (None, True)],
 )  # fmt: skip
 def test_no_answer_is_older_than_what_it_answers(received_at: datetime | None, *, waits: bool) -> None:
-    """Old mail is foreign at once; two minutes for the difference of two clocks; what has no time may be anything."""
+    """Mail received more than two minutes before the send is foreign at once. Mail without a time is waited for."""
     decision = when_unknown(outline(received_at=received_at), 0, NOW, NOW)
     assert isinstance(decision, Wait) is waits

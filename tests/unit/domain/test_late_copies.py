@@ -27,7 +27,7 @@ CASES: list[tuple[str, str | None, datetime | None, datetime | None]] = [
 def test_answers_cannot_be_older_than_what_they_answer(
     name: str | None, left_at: datetime | None, since: datetime | None
 ) -> None:
-    """So that two months of mail are not swept again for a draft that was sent an hour ago."""
+    """When a sent copy is seen late, answers to it are looked for since it left, and not since the send began."""
     item = outbox_item(send_started_at=LONG_AGO, draft_internet_message_id="<draft@x>")
     copy = Outline("id", name, "conv", is_draft=False, received_at=left_at)
     assert answers_unknown_since(item, copy, NOW) == since

@@ -48,15 +48,15 @@ SHUT: dict[str, Mailbox | None] = {
 
 
 def test_the_phases_of_this_file_are_all_there_are() -> None:
-    """A new phase needs its row in these tables."""
+    """The tables of this file name every phase of a send."""
     assert set(BEFORE + ASKED + FINAL) == set(Phase)
-    assert {one for one in Phase if one.final} == set(FINAL)
+    assert {phase for phase in Phase if phase.final} == set(FINAL)
 
 
 @pytest.mark.parametrize("phase", FINAL)
 @pytest.mark.parametrize("own", [*SHUT.values(), a_mailbox(), a_mailbox(generation=2)])
 def test_a_finished_send_is_left_alone(phase: Phase, own: Mailbox | None) -> None:
-    """Whatever the mailbox says; unless drafts of it may be left over."""
+    """A finished send needs no step but to tidy its drafts when that is due."""
     assert next_step(outbox_item(phase=phase, due_at=None), own, NOW) == Nothing()
     assert next_step(outbox_item(phase=phase, due_at=NOW), own, NOW) == Tidy()
 
@@ -64,33 +64,35 @@ def test_a_finished_send_is_left_alone(phase: Phase, own: Mailbox | None) -> Non
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("own", [*SHUT.values(), a_mailbox(), a_mailbox(generation=2)])
 def test_a_send_that_another_worker_holds_is_left_alone(phase: Phase, own: Mailbox | None) -> None:
-    """As long as its lease lasts."""
+    """A send under another worker's lease needs no step."""
     assert next_step(outbox_item(phase=phase, lease_until=later(seconds=1)), own, NOW) == Nothing()
 
 
 @pytest.mark.parametrize("phase", BEFORE)
 def test_a_lease_that_ended_is_taken_over(phase: Phase) -> None:
-    """By a fresh build with the next number, which fences the worker that may still be at it."""
+    """When a lease has ended the send is built afresh under the next number, which fences the slow worker."""
     assert next_step(outbox_item(phase=phase, lease_until=NOW, build=2), a_mailbox(), NOW) == Build(3)
 
 
 @pytest.mark.parametrize("phase", BEFORE)
 @pytest.mark.parametrize("own", SHUT.values(), ids=SHUT)
 def test_what_has_not_left_before_a_disconnect_fails(phase: Phase, own: Mailbox | None) -> None:
-    """R5: it ends, and the CRM is told why."""
+    """A send that was not being sent when its user disconnected fails with that reason (R5)."""
     assert next_step(outbox_item(phase=phase), own, NOW) == Fail(Reason.DISCONNECTED)
 
 
 @pytest.mark.parametrize("phase", BEFORE)
 def test_what_has_not_left_before_a_change_of_mailbox_fails(phase: Phase) -> None:
-    """R6: with that reason."""
+    """A send that was not being sent when the mailbox was changed fails with that reason (R6)."""
     assert next_step(outbox_item(phase=phase), a_mailbox(generation=2), NOW) == Fail(Reason.MAILBOX_CHANGED)
 
 
 @pytest.mark.parametrize("phase", ASKED)
 @pytest.mark.parametrize("own", [*SHUT.values(), a_mailbox(generation=2)])
-def test_what_was_being_sent_is_not_touched_through_a_shut_gate(phase: Phase, own: Mailbox | None) -> None:
-    """It may have left, so it is no failure; nobody may ask, so the CRM is told once that nobody knows."""
+def test_what_was_being_sent_is_not_touched_through_a_closed_mailbox(
+    phase: Phase, own: Mailbox | None
+) -> None:
+    """A send that was under way when its mailbox closed is told once as unknown, and not looked for any more."""
     told = outbox_item(phase=phase, unconfirmed_told=True)
     assert next_step(outbox_item(phase=phase), own, NOW) == (TellUnknown() if own else Nothing())
     assert next_step(told, own, NOW) == (StopLooking() if own else Nothing())
@@ -98,7 +100,7 @@ def test_what_was_being_sent_is_not_touched_through_a_shut_gate(phase: Phase, ow
 
 @pytest.mark.parametrize("phase", BEFORE)
 def test_a_send_is_built_with_the_next_number(phase: Phase) -> None:
-    """Every build is a fresh draft."""
+    """Every build of a send has the next number."""
     assert [next_step(outbox_item(phase=phase, build=n), a_mailbox(), NOW) for n in (0, 1, 5)] == [
         Build(1),
         Build(2),
@@ -108,13 +110,13 @@ def test_a_send_is_built_with_the_next_number(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", ASKED)
 def test_an_unknown_outcome_is_asked_about_first(phase: Phase) -> None:
-    """Never sent again without asking (E-11)."""
+    """A send that may have left is asked about before anything else is done (E-11)."""
     tried = outbox_item(phase=phase, send_tried_at=NOW - ASK_AGAIN_AFTER)
     assert next_step(tried, a_mailbox(), NOW) == Ask()
 
 
 def test_a_send_under_way_gets_its_time_before_anybody_asks() -> None:
-    """Graph needs a while to show the sent copy: five minutes from the try."""
+    """A send under way is asked about five minutes after its try, since Graph needs a while to show the copy."""
     tried = outbox_item(phase=Phase.SENDING, send_tried_at=NOW)
     assert next_step(tried, a_mailbox(), NOW) == Later(NOW + ASK_AGAIN_AFTER)
     assert next_step(tried, a_mailbox(), NOW + ASK_AGAIN_AFTER) == Ask()
@@ -122,7 +124,7 @@ def test_a_send_under_way_gets_its_time_before_anybody_asks() -> None:
 
 @pytest.mark.parametrize("phase", BEFORE + ASKED)
 def test_a_paused_mailbox_is_waited_for(phase: Phase) -> None:
-    """No call is made before the pause ends, and no attempt is counted."""
+    """A send of a paused mailbox waits until the pause ends."""
     paused = a_mailbox(paused_until=later(seconds=30))
     assert next_step(outbox_item(phase=phase), paused, NOW) == Later(later(seconds=30))
 
@@ -139,14 +141,14 @@ def test_a_paused_mailbox_is_waited_for(phase: Phase) -> None:
     ],
 )
 def test_building_ends_after_a_day_of_failures(phase: Phase, changes: dict[str, Any], *, ends: bool) -> None:
-    """Neither drafts nor tries end a send, but a day in which nothing worked; waiting for a person is no failure."""
+    """Building a send ends after a day of failures or the last possible build, not after many attempts."""
     step = next_step(outbox_item(phase=phase, **changes), a_mailbox(), NOW)
     assert (step == Fail(Reason.GAVE_UP)) is ends
 
 
 @given(records(OutboxItem), st.none() | records(Mailbox), times)
 def test_every_send_has_a_next_step(item: OutboxItem, own: Mailbox | None, now: datetime) -> None:
-    """And it is never a build once the mail may have left, nor anything through another mailbox than its own."""
+    """Every send has a next step, which never builds what may have left and acts only through its own open mailbox."""
     step = next_step(item, own, now)
     match step:
         case Build(build):
@@ -204,13 +206,13 @@ BY_ID: dict[tuple[Phase, Whereabouts | None], Any] = {
 
 
 def test_the_table_is_whole() -> None:
-    """Every phase that asks, with every place a draft can lie in."""
+    """The table of answers has every phase that asks with every place of the recorded draft."""
     assert set(BY_ID) == set(product(ASKED, (*Whereabouts, None)))
 
 
 @pytest.mark.parametrize(("phase", "place"), BY_ID, ids=str)
 def test_where_the_recorded_draft_lies_decides(phase: Phase, place: Whereabouts | None) -> None:
-    """Found as sent it is confirmed; in Drafts it is sent again only while nobody said yes to the first try."""
+    """A recorded draft that was sent confirms its send. One in Drafts is sent again only if Graph never took it."""
     item = outbox_item(phase=phase, **STARTED)
     answer = by_whereabouts(item, located(place) if place else None, (), SOON)
     assert answer == BY_ID[phase, place]
@@ -230,16 +232,19 @@ BY_KEY = [
 
 
 @pytest.mark.parametrize("phase", ASKED)
-@pytest.mark.parametrize(("_case", "by_key", "kind"), BY_KEY, ids=[one[0] for one in BY_KEY])
+@pytest.mark.parametrize(("_case", "by_key", "kind"), BY_KEY, ids=[case[0] for case in BY_KEY])
 def test_what_carries_our_key_decides_when_the_id_is_gone(
     phase: Phase, _case: str, by_key: tuple[Located, ...], kind: type[Any]
 ) -> None:
-    """Drafts of older builds prove nothing; only the recorded one, deleted, was cancelled by a person."""
+    """When the recorded id is gone a sent copy with our key confirms the send.
+
+    Only the recorded draft, deleted, cancels it.
+    """
     assert type(by_whereabouts(outbox_item(phase=phase, **STARTED), None, by_key, SOON)) is kind
 
 
 def test_without_a_recorded_message_id_a_deleted_draft_proves_nothing() -> None:
-    """Which of the drafts was deleted is then unknown."""
+    """Without a recorded Message-ID a deleted draft does not cancel the send."""
     item = outbox_item(phase=Phase.SENDING, **{**STARTED, "draft_internet_message_id": None})
     answer = by_whereabouts(item, None, (located(DELETED, internet_message_id=None),), SOON)
     assert isinstance(answer, Later)
@@ -247,7 +252,7 @@ def test_without_a_recorded_message_id_a_deleted_draft_proves_nothing() -> None:
 
 @pytest.mark.parametrize("place", [OUTBOX, None])
 def test_after_an_hour_the_crm_is_told_once_that_nobody_knows(place: Whereabouts | None) -> None:
-    """And the looking goes on, less often (E-14)."""
+    """After an hour without a trace the CRM is told once that nobody knows. The looking goes on less often (E-14)."""
     item, by_id = outbox_item(phase=Phase.SUBMITTED, **STARTED), located(place) if place else None
     assert by_whereabouts(item, by_id, (), LATE) == TellUnknown()
     told = outbox_item(phase=Phase.NEEDS_ATTENTION, unconfirmed_told=True, **STARTED)
@@ -255,7 +260,7 @@ def test_after_an_hour_the_crm_is_told_once_that_nobody_knows(place: Whereabouts
 
 
 def test_a_copy_that_turns_up_late_is_still_confirmed() -> None:
-    """Days after the CRM was told that nobody knows."""
+    """A sent copy that turns up days after the CRM was told of doubt still confirms its send."""
     told = outbox_item(phase=Phase.NEEDS_ATTENTION, unconfirmed_told=True, **STARTED)
     assert by_whereabouts(told, None, (located(SENT),), later(days=3)) == Confirm(located(SENT))
 
@@ -263,7 +268,7 @@ def test_a_copy_that_turns_up_late_is_still_confirmed() -> None:
 @pytest.mark.parametrize("phase", ASKED)
 @pytest.mark.parametrize("place", [OUTBOX, None])
 def test_after_a_week_nobody_looks_any_more(phase: Phase, place: Whereabouts | None) -> None:
-    """It stays unknown, and the CRM was told so before; nothing is asked for ever (A sweep may still see a copy)."""
+    """After a week without a trace a send that was told as unknown is not looked for any more."""
     by_id, end = located(place) if place else None, NOW + GIVE_UP_LOOKING_AFTER
     told = outbox_item(phase=phase, unconfirmed_told=True, **STARTED)
     assert by_whereabouts(told, by_id, (), end - timedelta(seconds=1)) == Later(
@@ -289,12 +294,15 @@ IN_DRAFTS = [
 
 
 @pytest.mark.parametrize(
-    ("_case", "phase", "changes", "now", "answer"), IN_DRAFTS, ids=[one[0] for one in IN_DRAFTS]
+    ("_case", "phase", "changes", "now", "answer"), IN_DRAFTS, ids=[case[0] for case in IN_DRAFTS]
 )
 def test_a_draft_that_still_lies_in_drafts(
     _case: str, phase: Phase, changes: dict[str, Any], now: datetime, answer: object
 ) -> None:
-    """Sent again within an hour only: later people do not expect it any more. Then it failed, unless Graph took it."""
+    """A draft that still lies in Drafts is sent again within the hour.
+
+    Later the send failed, unless Graph had taken it.
+    """
     item = outbox_item(phase=phase, **{**STARTED, **changes})
     assert by_whereabouts(item, located(DRAFT), (), now) == answer
 
@@ -309,12 +317,14 @@ COPIES = [
 ]
 
 
-@pytest.mark.parametrize(("_case", "graph_id", "message_id", "copy"), COPIES, ids=[one[0] for one in COPIES])
+@pytest.mark.parametrize(
+    ("_case", "graph_id", "message_id", "copy"), COPIES, ids=[case[0] for case in COPIES]
+)
 @pytest.mark.parametrize("phase", Phase)
 def test_a_sent_copy_is_known_by_the_drafts_ids(
     _case: str, graph_id: str, message_id: str | None, phase: Phase, *, copy: bool
 ) -> None:
-    """Either may change when the draft is sent; and what was not sent, or is known, has no copy to look for (E-12)."""
+    """A send under way is confirmed by a copy with the draft's id or Message-ID, whichever was kept (E-12)."""
     item = outbox_item(phase=phase, **STARTED)
     assert is_its_copy(item, graph_id, message_id) is (copy and phase in ASKED)
     assert not is_its_copy(outbox_item(phase=phase), "AAMk-other", None)
@@ -329,9 +339,12 @@ def test_a_sent_copy_is_known_by_the_drafts_ids(
 def test_every_answer_of_the_mailbox_gets_a_decision(
     item: OutboxItem, by_id: Located | None, by_key: tuple[Located, ...], now: datetime
 ) -> None:
-    """Nothing is sent again unless the recorded draft itself lies in Drafts and no try was ever said yes to."""
+    """Any answer of the mailbox gets a decision.
+
+    A send is repeated only from its recorded draft in Drafts that Graph never took.
+    """
     answer = by_whereabouts(item, by_id, by_key, now)
-    sent = [one for one in (by_id, *by_key) if one and one.whereabouts is SENT]
+    sent = [copy for copy in (by_id, *by_key) if copy and copy.whereabouts is SENT]
     if sent:
         assert answer == Confirm(sent[0])
     match answer:

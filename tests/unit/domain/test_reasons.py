@@ -22,14 +22,14 @@ KEPT_TO_OURSELVES = {
 
 
 def test_a_new_reason_is_either_told_or_kept() -> None:
-    """Whoever adds a reason decides which, and writes the sentence."""
+    """Every reason either has a text for people or is listed here as kept to ourselves."""
     assert set(REASON_TEXTS) | KEPT_TO_OURSELVES == set(Reason)
     assert not set(REASON_TEXTS) & KEPT_TO_OURSELVES
 
 
 @pytest.mark.parametrize("reason", REASON_TEXTS)
 def test_what_people_read_is_a_sentence(reason: Reason) -> None:
-    """It begins with a capital, ends with a full stop, and says no code."""
+    """A reason's text begins with a capital, ends with a full stop, and says no code."""
     text = reason_text(reason)
     assert text[0].isupper()
     assert text.endswith(".")
@@ -37,11 +37,11 @@ def test_what_people_read_is_a_sentence(reason: Reason) -> None:
 
 
 def test_sentences_are_told_apart() -> None:
-    """Two reasons never read the same."""
+    """No two reasons have the same text."""
     assert len(set(REASON_TEXTS.values())) == len(REASON_TEXTS)
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_has_some_text(reason: Reason) -> None:
-    """Also one that was never meant for people."""
+    """Every reason has some text, those never meant for people included."""
     assert reason_text(reason)

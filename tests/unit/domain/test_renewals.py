@@ -33,7 +33,7 @@ GRAPHS_MAXIMUM = timedelta(minutes=10_080)
 
 
 def test_what_is_asked_for_is_within_graphs_maximum() -> None:
-    """10,080 minutes for basic Outlook subscriptions, with a margin for clocks."""
+    """The expiry asked for is just within Graph's maximum of 10,080 minutes."""
     asked = wanted_expiry(NOW) - NOW
     assert timedelta(days=6, hours=23) < asked < GRAPHS_MAXIMUM
 
@@ -52,7 +52,7 @@ def test_what_is_asked_for_is_within_graphs_maximum() -> None:
 def test_a_subscription_is_renewed_well_before_its_end(
     granted: timedelta, fraction: float, expected: timedelta
 ) -> None:
-    """17 to 24 hours before, at half of what is left when less was granted, at once when it is over."""
+    """A subscription is renewed 17 to 24 hours before its end. Of a shorter life it is half of what is left."""
     assert renew_at(NOW + granted, NOW, fraction) == NOW + expected
 
 
@@ -60,7 +60,7 @@ def test_a_subscription_is_renewed_well_before_its_end(
 def test_renewal_is_planned_between_now_and_the_end(
     now: datetime, granted: timedelta, fraction: float
 ) -> None:
-    """Whatever Graph grants."""
+    """Whatever life Graph grants, the renewal is planned between now and its end."""
     assert now < renew_at(now + granted, now, fraction) < now + granted
 
 
@@ -76,7 +76,7 @@ RENEWAL_CASES = [
 
 @pytest.mark.parametrize(("changes", "due"), RENEWAL_CASES)
 def test_a_renewal_is_due_at_its_time(changes: dict[str, Any], *, due: bool) -> None:
-    """Only of a subscription that stands; a missed time is still due."""
+    """A renewal is due from its time on, and only of an active subscription."""
     assert renewal_is_due(a_mailbox(**{"subscription": SubscriptionState.ACTIVE, **changes}), NOW) is due
 
 
@@ -91,32 +91,32 @@ def test_a_renewal_is_due_at_its_time(changes: dict[str, Any], *, due: bool) -> 
     ids=["active now", "active a week ago", "idle", "no thread ever"],
 )
 def test_active_mailboxes_are_swept_more_often(last: datetime | None, wait: timedelta) -> None:
-    """Every 15 minutes while a thread was active in the last 7 days, else every 6 hours."""
+    """A mailbox is swept every 15 minutes while a thread was active in the last 7 days, else every 6 hours."""
     assert next_sweep_at(a_mailbox(last_thread_activity_at=last), NOW) == NOW + wait
 
 
 def test_a_sweep_overlaps_the_one_before() -> None:
-    """From the cursor back by ten minutes: mail is not listed in the order in which it arrived."""
+    """A sweep begins ten minutes before the cursor, since mail is not listed in the order in which it arrived."""
     assert sweep_since(a_mailbox(sweep_cursor=later(hours=-2)), NOW) == later(hours=-2) - SWEEP_OVERLAP
 
 
 def test_a_first_sweep_reads_nothing_old() -> None:
-    """No thread is older than the first send, so the mail before it is nobody's business (R2)."""
+    """A first sweep reads only the overlap, since no thread is older than the first send (R2)."""
     assert sweep_since(a_mailbox(sweep_cursor=None), NOW) == NOW - SWEEP_OVERLAP
 
 
 def judged(*sweeps: str) -> list[tuple[int, bool]]:
-    """What is held of notifications after each sweep: `l` found late mail, `g` none."""
+    """How notifications are judged after each sweep: `l` found late mail, `g` none."""
     state, said = a_mailbox(), []
-    for one in sweeps:
-        found = after_sweep(state, found_late=one == "l")
+    for sweep in sweeps:
+        found = after_sweep(state, found_late=sweep == "l")
         state = replace(state, late_sweeps=found.sweeps, degraded=found.degraded)
         said.append((found.sweeps, found.degraded))
     return said
 
 
 def test_three_late_sweeps_in_a_row_make_a_mailbox_degraded() -> None:
-    """One lost notification happens; a good sweep between begins the count anew."""
+    """Three late sweeps in a row make a mailbox degraded, and a good sweep between begins the count anew."""
     assert judged("l", "l", "g", "l", "l") == [(1, False), (2, False), (0, False), (1, False), (2, False)]
     assert judged("l", "l", "l", "l")[2:] == [(3, True), (4, True)]
     assert not notifications_fail(a_mailbox(late_sweeps=2))
@@ -124,7 +124,7 @@ def test_three_late_sweeps_in_a_row_make_a_mailbox_degraded() -> None:
 
 
 def test_three_good_sweeps_in_a_row_make_it_well_again() -> None:
-    """A single one proves nothing: right after a new subscription there is nothing to find."""
+    """Three good sweeps in a row end the degraded state, and a late one between begins the count anew."""
     assert judged("l", "l", "l", "g", "g", "g")[3:] == [(-1, True), (-2, True), (0, False)]
     assert judged("l", "l", "l", "g", "g", "l", "g", "g", "g")[5:] == [
         (1, True),
@@ -135,7 +135,7 @@ def test_three_good_sweeps_in_a_row_make_it_well_again() -> None:
 
 
 def test_a_sweep_that_goes_on_needs_no_overlap() -> None:
-    """With one, a crowd within ten minutes would be read for ever."""
+    """A sweep that continues in slices begins at its cursor without the overlap."""
     assert sweep_since(a_mailbox(sweep_cursor=NOW), NOW) == NOW - SWEEP_OVERLAP
     assert sweep_since(a_mailbox(sweep_cursor=NOW, sweep_goes_on=True), NOW) == NOW
 
@@ -145,7 +145,7 @@ def test_a_sweep_that_goes_on_needs_no_overlap() -> None:
     [(None, None, False), (1, None, False), (0, None, True), (-5, None, True), (-5, 1, False), (-5, 0, True)],
 )
 def test_one_worker_sweeps_at_a_time(sweep_at: int | None, leased_until: int | None, *, free: bool) -> None:
-    """A due sweep is taken under a lease; the lease of a dead worker runs out (E-4)."""
+    """A due sweep is free only without a lease, or when the lease of a dead worker has run out (E-4)."""
     own = a_mailbox(
         sweep_at=None if sweep_at is None else later(minutes=sweep_at),
         sweep_leased_until=None if leased_until is None else later(minutes=leased_until),
@@ -154,7 +154,7 @@ def test_one_worker_sweeps_at_a_time(sweep_at: int | None, leased_until: int | N
 
 
 def test_a_subscription_is_lost_when_it_expired_or_its_maker_died() -> None:
-    """Who is making one has a minute for it (E-27)."""
+    """A subscription is lost when it has expired, or was not made within a minute (E-27)."""
     pending = a_mailbox(subscription=SubscriptionState.PENDING, pending_since=NOW)
     assert is_being_subscribed(pending, later(seconds=59))
     assert not subscription_is_lost(pending, later(seconds=59))
@@ -166,7 +166,7 @@ def test_a_subscription_is_lost_when_it_expired_or_its_maker_died() -> None:
 
 
 @given(records(Mailbox), times)
-def test_every_gate_has_a_next_sweep(own: Mailbox, now: datetime) -> None:
-    """And it lies ahead; the question whether to renew has an answer."""
+def test_every_mailbox_has_a_next_sweep(own: Mailbox, now: datetime) -> None:
+    """Every mailbox has a next sweep ahead, and an answer whether its renewal is due."""
     assert next_sweep_at(own, now) > now
     assert renewal_is_due(own, now) in {True, False}

@@ -22,12 +22,12 @@ def must_wait(reply: OutboxItem, known: Thread | None, others: list[OutboxItem])
     return wait_until(reply, known, others, NOW, grant_dead=False) is not None
 
 
-def told(one: Thread) -> tuple[str | None, str | None, datetime | None]:
-    return one.newest_graph_message_id, one.newest_internet_message_id, one.newest_at
+def told(known: Thread) -> tuple[str | None, str | None, datetime | None]:
+    return known.newest_graph_message_id, known.newest_internet_message_id, known.newest_at
 
 
 def test_the_newest_message_is_the_one_to_answer_in_whatever_order_they_are_seen() -> None:
-    """A send is often confirmed after its answer came."""
+    """A thread's newest message is that with the latest time, in whatever order messages are seen."""
     seen = [
         ("ours", "<1@x>", NOW),
         ("theirs", "<2@x>", later(seconds=20)),
@@ -35,13 +35,13 @@ def test_the_newest_message_is_the_one_to_answer_in_whatever_order_they_are_seen
     ]
     for order in permutations(seen):
         known = thread()
-        for one in order:
-            known = with_newest(known, *one)
+        for message in order:
+            known = with_newest(known, *message)
         assert told(known) == ("later", None, later(seconds=40))
 
 
 def test_of_two_messages_of_one_moment_the_one_seen_last_is_answered() -> None:
-    """Graph's times are whole seconds."""
+    """Of two messages of the same second the one seen last is the newest."""
     assert told(with_newest(with_newest(thread(), "1", "<1@x>", NOW), "2", "<2@x>", NOW))[0] == "2"
 
 
@@ -51,12 +51,12 @@ WAITS = {Phase.NEW, Phase.BUILDING, Phase.SENDING, Phase.SUBMITTED}
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("known", [None, thread()], ids=["no thread yet", "nothing synced yet"])
 def test_a_reply_waits_for_what_it_answers(phase: Phase, known: Thread | None) -> None:
-    """While the opening send is on its way; failed, or lost from sight, it is waited for no longer."""
+    """A reply waits while the thread's first send is on its way, and no longer when it failed or is unknown."""
     assert must_wait(REPLY, known, [replace(OPENING, phase=phase)]) is (phase in WAITS)
 
 
 def test_a_reply_to_something_known_never_waits() -> None:
-    """Whatever else is on its way."""
+    """A reply in a thread with a known newest message never waits."""
     assert not must_wait(REPLY, thread(newest_graph_message_id="AAMk-1"), [OPENING])
 
 
@@ -71,14 +71,14 @@ def test_a_reply_to_something_known_never_waits() -> None:
     ids=["another thread", "another connection", "later", "the reply itself"],
 )
 def test_nothing_else_is_waited_for(changes: dict[str, Any]) -> None:
-    """What belongs to a connection that ended may never move again, and two replies must not wait for each other."""
+    """A reply does not wait for itself, nor for sends of other threads, other generations or later times."""
     assert not must_wait(REPLY, None, [replace(OPENING, **changes)])
 
 
 def test_two_replies_of_one_moment_do_not_wait_for_each_other() -> None:
-    """One of them goes first."""
-    one, other = (outbox_item(key=key * 64, created_at=NOW, reply=True) for key in "ab")
-    pairs: list[tuple[OutboxItem, OutboxItem]] = [(one, other), (other, one)]
+    """Of two replies of the same moment exactly one waits for the other."""
+    first, second = (outbox_item(key=key * 64, created_at=NOW, reply=True) for key in "ab")
+    pairs: list[tuple[OutboxItem, OutboxItem]] = [(first, second), (second, first)]
     assert sorted(must_wait(mine, None, [theirs]) for mine, theirs in pairs) == [False, True]
 
 
@@ -94,7 +94,7 @@ def test_two_replies_of_one_moment_do_not_wait_for_each_other() -> None:
 def test_a_reply_looks_again_soon_unless_nothing_can_move(
     due_at: datetime | None, until: datetime, *, grant_dead: bool
 ) -> None:
-    """While the grant is dead what it waits for is asked once a day, and so is the reply."""
+    """A waiting reply looks again after 30 seconds. While the consent is dead it waits as long as what it answers."""
     opening = replace(OPENING, due_at=due_at)
     assert wait_until(REPLY, None, [opening], NOW, grant_dead=grant_dead) == until
 
@@ -110,9 +110,9 @@ MOVED = [
 ]
 
 
-@pytest.mark.parametrize(("_case", "changes", "where", "found"), MOVED, ids=[one[0] for one in MOVED])
+@pytest.mark.parametrize(("_case", "changes", "where", "found"), MOVED, ids=[case[0] for case in MOVED])
 def test_what_moved_is_found_by_message_id_within_its_conversation(
     _case: str, changes: dict[str, Any], where: Whereabouts, found: str | None
 ) -> None:
-    """A reply quotes what it answers: a foreign mail must never be it (R4)."""
+    """A moved original is found by its Message-ID only as sent mail of a known conversation (R4)."""
     assert moved_original(KNOWN, [located(where, **changes)]) == found

@@ -21,14 +21,14 @@ SPANS = st.timedeltas(timedelta(0), timedelta(days=60))
     [(timedelta(0), 7), (timedelta(days=3), 10), (timedelta(days=30), 35), (None, 35)],
 )
 def test_content_is_kept_a_week_once_told(delivered_after: timedelta | None, days: int) -> None:
-    """A week behind the delivery, five weeks at most, and five weeks where it was never taken."""
+    """Content is kept a week after its delivery, and five weeks at most or when it was never delivered."""
     delivered_at = NOW + delivered_after if delivered_after is not None else None
     assert content_until(event(delivered_at=delivered_at)) == later(days=days)
 
 
 @given(SPANS)
 def test_links_never_outlive_what_they_lead_to(delay: timedelta) -> None:
-    """A link in an event is good for seven days from its recording."""
+    """Content is kept at least as long as the links in its event are good."""
     assert content_until(event(delivered_at=NOW + delay)) >= NOW + LINK_FOR
 
 
@@ -48,12 +48,12 @@ def test_links_never_outlive_what_they_lead_to(delay: timedelta) -> None:
 def test_a_send_needs_its_body_while_it_may_leave(
     phase: Phase, reason: Reason | None, *, needed: bool
 ) -> None:
-    """Also one whose draft was left for its user, who may still send it."""
+    """A send needs its body while it may leave, also when its draft was left for its user."""
     assert is_needed(outbox_item(phase=phase, reason=reason)) is needed
 
 
 def test_the_next_look_is_when_something_ends() -> None:
-    """The first end of what is kept or too young; a week away where there is nothing; never sooner than tomorrow."""
+    """The next look for expired content is when the first of it ends, between a day and a week from now."""
     assert next_look(NOW, None, None) == later(days=7)
     assert next_look(NOW, later(days=3), None) == later(days=3)
     assert next_look(NOW, later(days=3), later(days=-5)) == later(days=2)

@@ -47,7 +47,7 @@ fractions = st.floats(0, 1, exclude_max=True)
 
 
 def test_the_numbers_are_those_of_the_rules() -> None:
-    """The schedule of deliveries stands in one place, and this is it."""
+    """The delivery schedule, its spread and the longest Retry-After have the documented values."""
     assert list(CRM_SCHEDULE_SECONDS) == AFTER_THE_FIRST
     assert CRM_JITTER == 0.2
     assert LONGEST_RETRY_AFTER_SECONDS == 24 * HOUR
@@ -58,7 +58,7 @@ def test_the_numbers_are_those_of_the_rules() -> None:
     "status", [None, 500, 502, 504, 301, 302, 307, 308, 401, 403, 404, 429, 503, 100, 600, 0]
 )
 def test_every_failure_is_repeated_by_the_schedule(status: int | None, attempts: int, seconds: float) -> None:
-    """No answer, an error, a redirect and a no without reason: ten attempts over three days and a half."""
+    """A delivery without a clear answer is repeated by the schedule, each wait spread by 20 %."""
     assert judge_answer(status, None, attempts, 1, MIDDLE) == RetryAt(seconds)
     for fraction, share in ((0.0, 0.8), (0.25, 0.9), (0.75, 1.1)):
         spread = judge_answer(status, None, attempts, 1, fraction)
@@ -67,8 +67,8 @@ def test_every_failure_is_repeated_by_the_schedule(status: int | None, attempts:
 
 
 @pytest.mark.parametrize("status", [None, 500, 302, 404, 429, 503, 400])
-def test_after_the_tenth_attempt_an_event_is_parked(status: int | None) -> None:
-    """It waits for somebody, whatever the answer asks for."""
+def test_after_the_tenth_attempt_an_event_is_undelivered(status: int | None) -> None:
+    """After the tenth failed attempt an event is not tried any more, whatever the answer asks for."""
     last = len(AFTER_THE_FIRST)
     assert isinstance(judge_answer(status, 1.0, last, 1, MIDDLE), RetryAt)
     assert judge_answer(status, 1.0, last + 1, 1, MIDDLE) == StopTelling()
@@ -76,20 +76,20 @@ def test_after_the_tenth_attempt_an_event_is_parked(status: int | None) -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_any_2xx_is_a_yes(status: int) -> None:
-    """Also at the last moment."""
+    """Any 2xx ends a delivery, at whatever attempt."""
     for attempts in (1, 10, 11, 1000):
         assert judge_answer(status, 60.0, attempts, 9, MIDDLE) == Delivered()
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 11])
 def test_410_switches_the_endpoint_off(attempts: int) -> None:
-    """At once, at any attempt."""
+    """A 410 turns the endpoint off at any attempt."""
     assert judge_answer(410, None, attempts, 1, MIDDLE) == EndpointOff()
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_the_third_equal_refusal_parks_an_event(status: int) -> None:
-    """An endpoint that keeps saying no to this event will not say yes later; the others go on."""
+def test_after_the_third_equal_refusal_an_event_is_undelivered(status: int) -> None:
+    """After three equal refusals (400, 413, 422) an event is not tried any more."""
     assert [judge_answer(status, None, number, number, MIDDLE) for number in (1, 2, 3)] == [
         RetryAt(5.0), RetryAt(300.0), StopTelling()
     ]  # fmt: skip
@@ -97,7 +97,7 @@ def test_the_third_equal_refusal_parks_an_event(status: int) -> None:
 
 @pytest.mark.parametrize("status", [None, 401, 404, 429, 500, 503])
 def test_other_failures_may_be_equal_for_long(status: int | None) -> None:
-    """A CRM that is down is no refusal."""
+    """Failures other than refusals are retried although they stay equal."""
     assert isinstance(judge_answer(status, None, 9, 9, MIDDLE), RetryAt)
 
 
@@ -121,7 +121,7 @@ def test_other_failures_may_be_equal_for_long(status: int | None) -> None:
 def test_retry_after_makes_the_wait_longer(
     status: int | None, asked: float, attempts: int, seconds: float
 ) -> None:
-    """Of 429 and 503 alone, a day at most; and never shorter, or zeros would use up the schedule within a second."""
+    """Retry-After of 429 and 503 makes a wait longer, up to a day, and never shorter."""
     assert judge_answer(status, asked, attempts, 1, MIDDLE) == RetryAt(seconds)
 
 
@@ -129,7 +129,7 @@ def test_retry_after_makes_the_wait_longer(
 def test_every_answer_has_a_consequence(
     status: int | None, asked: float | None, attempts: int, equal: int, fraction: float
 ) -> None:
-    """Whatever comes, the event is delivered, parked, or tried again after at least 4 s and within 29 hours."""
+    """After any answer an event is delivered, undelivered, held, or tried again after 4 s to 29 hours."""
     verdict: Any = judge_answer(status, asked, attempts, equal, fraction)
     assert isinstance(verdict, Delivered | RetryAt | StopTelling | EndpointOff)
     if isinstance(verdict, RetryAt):
@@ -148,7 +148,7 @@ def test_every_answer_has_a_consequence(
     ],
 )
 def test_waiting_for_somebody_is_no_failure(error: Exception, seconds: float, attempts: int) -> None:
-    """A pause and a dead grant put work off without counting anything against it (E-28)."""
+    """A pause, a dead consent and an unusable mailbox put work off without counting an attempt (E-28)."""
     assert after_failure(error, attempts, 0.9) == PutOff(seconds, attempts)
 
 
@@ -156,7 +156,7 @@ def test_waiting_for_somebody_is_no_failure(error: Exception, seconds: float, at
     "error", [ProviderUnavailable(), StoreUnavailable(), Ambiguous(), RowChanged("mailbox")]
 )
 def test_an_outage_is_waited_out(error: Exception) -> None:
-    """A quarter of a minute, a minute, then every four; it never leads to giving up, and leaves room for surprises."""
+    """An outage is retried after 15 s, a minute and then every four minutes, without ever being given up."""
     attempts, waits = 0, []
     for _ in range(20):
         verdict = after_failure(error, attempts, 0.0)
@@ -169,7 +169,7 @@ def test_an_outage_is_waited_out(error: Exception) -> None:
 
 
 def test_an_outage_that_names_its_end_is_waited_for() -> None:
-    """A longer Retry-After wins over our own schedule."""
+    """A Retry-After longer than our own wait is kept."""
     asked = ProviderUnavailable(retry_after_seconds=500.0)
     assert after_failure(asked, 0, 0.0) == PutOff(500.0, 1)
 
@@ -179,7 +179,7 @@ def test_an_outage_that_names_its_end_is_waited_for() -> None:
     [UpstreamSurprise(), SealBroken(), AccessRefused(), MessageRefused("x"), KeyError("x"), ItemGone()],
 )
 def test_what_nobody_foresaw_is_tried_five_times_over_half_an_hour(error: Exception) -> None:
-    """And then given up, so that a person sees it (E-28)."""
+    """A failure that nobody foresaw is tried five times over half an hour and then given up (E-28)."""
     attempts, waited, tries = 0, 0.0, 1
     while isinstance(verdict := after_failure(error, attempts, 0.0), PutOff):
         attempts, waited, tries = verdict.attempts, waited + verdict.seconds, tries + 1
@@ -195,7 +195,7 @@ def test_what_nobody_foresaw_is_tried_five_times_over_half_an_hour(error: Except
     fractions,
 )
 def test_every_failure_has_a_consequence(error: Exception, attempts: int, fraction: float) -> None:
-    """Work is put off for at least a second, or given up; failures are never forgotten."""
+    """After any failure work is put off for at least a second, or given up after the fifth attempt at the earliest."""
     verdict = after_failure(error, attempts, fraction)
     if isinstance(verdict, PutOff):
         assert verdict.seconds >= 1

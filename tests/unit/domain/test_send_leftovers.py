@@ -27,11 +27,11 @@ TIDIED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("_case", "changes", "tidies"), TIDIED, ids=[one[0] for one in TIDIED])
+@pytest.mark.parametrize(("_case", "changes", "tidies"), TIDIED, ids=[case[0] for case in TIDIED])
 def test_a_send_is_tidied_up_after_where_drafts_may_be_left(
     _case: str, changes: dict[str, Any], *, tidies: bool
 ) -> None:
-    """A plain send costs no call more (E-11)."""
+    """A finished send is tidied up after only when it may have left drafts (E-11)."""
     assert tidy_at(outbox_item(**changes), NOW) == (NOW + TIDY_AFTER if tidies else None)
 
 
@@ -52,21 +52,23 @@ LEFT_OVERS = [
 
 
 @pytest.mark.parametrize(
-    ("_case", "where", "seen", "after_sent", "after_refusal"), LEFT_OVERS, ids=[one[0] for one in LEFT_OVERS]
+    ("_case", "where", "seen", "after_sent", "after_refusal"),
+    LEFT_OVERS,
+    ids=[case[0] for case in LEFT_OVERS],
 )
 def test_only_drafts_of_ours_that_nobody_needs_are_left_over(
     _case: str, where: Whereabouts, seen: dict[str, Any], *, after_sent: bool, after_refusal: bool
 ) -> None:
-    """Never one without our key, never the one that was to be sent, unless Microsoft refused it."""
-    one = located(where, **seen)
-    assert is_left_over(outbox_item(phase=Phase.SENT, **RECORDED), one) is after_sent
-    assert is_left_over(outbox_item(phase=FAILED, reason=LEFT, **RECORDED), one) is after_sent
+    """Only a draft with our key is deleted, and the recorded one only when Microsoft refused the send."""
+    draft = located(where, **seen)
+    assert is_left_over(outbox_item(phase=Phase.SENT, **RECORDED), draft) is after_sent
+    assert is_left_over(outbox_item(phase=FAILED, reason=LEFT, **RECORDED), draft) is after_sent
     refused = outbox_item(phase=FAILED, reason=Reason.INVALID_RECIPIENT, **RECORDED)
-    assert is_left_over(refused, one) is after_refusal
+    assert is_left_over(refused, draft) is after_refusal
 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_what_is_over_stays_as_it_is_told(phase: Phase) -> None:
-    """But for the draft that was left: its user may send it."""
+    """A finished send keeps its outcome, but one that failed with its draft left may turn out sent."""
     assert may_turn_out_sent(outbox_item(phase=phase, reason=Reason.GAVE_UP)) is (phase not in FINAL)
     assert may_turn_out_sent(outbox_item(phase=phase, reason=LEFT)) is (phase is not Phase.SENT)

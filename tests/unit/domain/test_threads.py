@@ -10,13 +10,13 @@ from tests.builders import thread
 
 
 def test_people_are_kept_in_the_order_in_which_they_came() -> None:
-    """Each once, as written."""
+    """A thread keeps each participant once, as written, in the order in which they came."""
     grown = with_people(thread(participants=("a@x.example",)), ["B@x.example", "a@x.example", "c@x.example"])
     assert grown.participants == ("a@x.example", "B@x.example", "c@x.example")
 
 
 def test_the_first_participants_stay_when_there_are_too_many() -> None:
-    """The CRM's contacts came first, and theirs is the mail that must be recognised."""
+    """When a thread has too many participants the first ones, the CRM's contacts, stay."""
     crowd = [f"p{number}@x.example" for number in range(2 * MOST_PARTICIPANTS)]
     grown = with_people(thread(participants=("carla@x.example",)), crowd)
     assert len(grown.participants) == MOST_PARTICIPANTS
@@ -24,7 +24,7 @@ def test_the_first_participants_stay_when_there_are_too_many() -> None:
 
 
 def test_the_newest_conversations_stay_when_there_are_too_many() -> None:
-    """A known one, or none, changes nothing."""
+    """When a thread has too many conversations the newest stay; a known one, or none, changes nothing."""
     grown = thread(conversation_ids=())
     for number in range(2 * MOST_CONVERSATIONS):
         grown = with_conversation(grown, f"conv-{number}")
@@ -36,6 +36,6 @@ def test_the_newest_conversations_stay_when_there_are_too_many() -> None:
 
 @given(st.lists(st.emails(), max_size=30), st.lists(st.emails(), max_size=30))
 def test_nobody_is_forgotten_below_the_bound(known: list[str], fresh: list[str]) -> None:
-    """Everybody who was ever on the thread counts as a participant."""
+    """Below the bound everybody who was ever on a thread is a participant."""
     grown = with_people(with_people(thread(participants=()), known), fresh)
     assert set(grown.participants) == {*known, *fresh}

@@ -54,7 +54,7 @@ class Wire:
         return msgspec.json.decode(self.requests[number].content)
 
     def calls(self) -> list[str]:
-        return [f"{one.method} {one.url.path.removeprefix('/v1.0')}" for one in self.requests]
+        return [f"{request.method} {request.url.path.removeprefix('/v1.0')}" for request in self.requests]
 
 
 @dataclass(slots=True)

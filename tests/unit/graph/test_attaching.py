@@ -41,18 +41,20 @@ def graph(wire: Wire, *, refused: dict[str, tuple[int, str]] | None = None, url:
 
 
 def ways(wire: Wire) -> list[str]:
-    return ["put" if one.method == "PUT" else one.url.path.rpartition("/")[2] for one in wire.requests]
+    return [
+        "put" if request.method == "PUT" else request.url.path.rpartition("/")[2] for request in wire.requests
+    ]
 
 
 async def test_small_files_are_posted(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Below 3 MB one POST is enough."""
+    """A file below 3 MB is attached by one POST."""
     graph(wire)
     await mail.attach(ann, "d", file(2_000_000))
     assert ways(wire) == ["attachments"]
 
 
 async def test_large_files_go_by_session(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """A file that would not fit a request in base64 is uploaded in order, without our token, to where Graph says."""
+    """A large file is uploaded in order by a session, without our token, to the address that Graph gave."""
     graph(wire)
     content = bytes(range(256)) * (FULL // 256) + b"end"
     await mail.attach(ann, "d", file(0, content=content))
@@ -61,11 +63,11 @@ async def test_large_files_go_by_session(wire: Wire, mail: GraphMail, ann: Token
     await mail.attach(ann, "d", file(0, content=content * 3))
     assert ways(wire) == ["createUploadSession", "put", "put", "put"]
     puts = wire.requests[1:]
-    assert b"".join(one.content for one in puts) == content * 3
-    assert {str(one.url) for one in puts} == {str(httpx.URL(SESSION))}
-    assert not any("authorization" in one.headers for one in puts)
+    assert b"".join(put.content for put in puts) == content * 3
+    assert {str(put.url) for put in puts} == {str(httpx.URL(SESSION))}
+    assert not any("authorization" in put.headers for put in puts)
     total = 3 * len(content)
-    assert [one.headers["content-range"] for one in puts] == [
+    assert [put.headers["content-range"] for put in puts] == [
         f"bytes 0-{CHUNK_BYTES - 1}/{total}",
         f"bytes {CHUNK_BYTES}-{2 * CHUNK_BYTES - 1}/{total}",
         f"bytes {2 * CHUNK_BYTES}-{total - 1}/{total}",
@@ -73,7 +75,7 @@ async def test_large_files_go_by_session(wire: Wire, mail: GraphMail, ann: Token
 
 
 async def test_each_way_falls_back_to_the_other(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Limits lie between the two ways and move; the typed size error says to take the other one (F-9)."""
+    """When Graph refuses a file for its size by one way, it is attached by the other (F-9)."""
     graph(wire, refused={"attachments": (413, "ErrorAttachmentSizeLimitExceeded")})
     await mail.attach(ann, "d", file(2_800_000))
     assert ways(wire) == ["attachments", "createUploadSession", "put"]
@@ -85,7 +87,7 @@ async def test_each_way_falls_back_to_the_other(wire: Wire, mail: GraphMail, ann
 
 
 async def test_a_file_that_fits_no_way_is_refused(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """When both ways say that the size is wrong the message can never be sent."""
+    """A file that both ways refuse for its size ends the send as too large."""
     graph(
         wire,
         refused={"attachments": (413, ""), "createUploadSession": (413, "ErrorAttachmentSizeLimitExceeded")},
@@ -97,7 +99,7 @@ async def test_a_file_that_fits_no_way_is_refused(wire: Wire, mail: GraphMail, a
 
 
 async def test_other_refusals_are_no_reason_to_try_again(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """A full mailbox, or an unknown outcome, is not answered by attaching in another way: the file may be there."""
+    """A full mailbox or an unknown outcome does not lead to attaching the file by the other way."""
     for answer, kind in (((403, "ErrorQuotaExceeded"), errors.MessageRefused), ((504, ""), errors.Ambiguous)):
         wire.answers.clear()
         wire.requests.clear()
@@ -108,14 +110,14 @@ async def test_other_refusals_are_no_reason_to_try_again(wire: Wire, mail: Graph
 
 
 async def test_a_broken_upload_leaves_it_open(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Nobody knows what an upload that broke off has left."""
+    """An upload that breaks off has an unknown outcome."""
     graph(wire, refused={"put": (500, "")})
     with pytest.raises(errors.Ambiguous):
         await mail.attach(ann, "d", file(FULL))
 
 
 async def test_files_go_to_outlook_only(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """An upload address elsewhere gets nothing."""
+    """An upload address that is not Outlook's gets nothing of the file."""
     graph(wire, url="https://outlook.office.com.evil.test/upload")
     with pytest.raises(errors.UpstreamSurprise):
         await mail.attach(ann, "d", file(FULL))
@@ -142,13 +144,13 @@ async def test_files_go_to_outlook_only(wire: Wire, mail: GraphMail, ann: Tokens
     ],
 )
 def test_upload_addresses(url: str, may: bool) -> None:
-    """Outlook's hosts over https, or Graph's own, exactly."""
+    """A file may be uploaded to Outlook's hosts over https and to Graph's own origin, and nowhere else."""
     assert may_upload_to(url, BASE) is may
 
 
 @given(st.integers(0, 3 * CHUNK_BYTES + 2))
 def test_pieces_are_the_whole(size: int) -> None:
-    """Pieces join to the file, each below 4 MB, all but the last a multiple of 320 KiB."""
+    """Upload pieces join to the file, each below 4 MB and all but the last a multiple of 320 KiB."""
     content = bytes(size)
     found = list(pieces(content))
     assert sum(len(piece) for _, piece in found) == size
@@ -182,12 +184,12 @@ CONTENTS = st.builds(
 
 @given(CONTENTS, st.integers(0, 10_000))
 def test_what_fits_inside_really_does(content: DraftContent, limit: int) -> None:
-    """The estimate never lets a request pass its limit, whatever dead_letters are in it."""
+    """A draft that is estimated to fit a request really does, whatever its letters."""
     if fit_inside(content, limit):
         assert len(msgspec.json.encode(mapping.draft_to_graph(content, with_files=True))) <= limit
 
 
 def test_the_estimate_is_not_timid() -> None:
-    """A file of 2.9 MB still goes inside."""
+    """A draft with a file of 2.9 MB is estimated to fit one request."""
     content = DraftContent(KEY, (Address("bea@x"),), (), (), "Offer", "<p>Hi</p>", (file(2_900_000),))
     assert fit_inside(content, MAX_REQUEST_BYTES)

@@ -87,7 +87,7 @@ class Entra:
         return {name: values[0] for name, values in parse_qs(self.requests[-1].content.decode()).items()}
 
     def calls(self) -> list[str]:
-        return [one.method for one in self.requests]
+        return [request.method for request in self.requests]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ GOOD = {"code": "code-1", "state": "state-1"}
 
 
 async def test_the_sign_in_asks_as_it_should(sign_in: EntraSignIn) -> None:
-    """PKCE by S256, form_post, an account to pick, our own state, exactly the scopes (O-1, O-5, O-8)."""
+    """A sign-in asks by PKCE S256 and form_post, with an account to pick and our state and scopes (O-1, O-5, O-8)."""
     url, flow = await sign_in.begin(state="state-1", login_hint="ann@x")
     query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     assert query["code_challenge_method"] == "S256"
@@ -137,7 +137,7 @@ async def test_the_sign_in_asks_as_it_should(sign_in: EntraSignIn) -> None:
 
 
 async def test_a_code_becomes_a_grant(sign_in: EntraSignIn, entra: Entra) -> None:
-    """Who it is, until when, with what, and the cache that holds the refresh token; nothing of it shows in a repr."""
+    """A code becomes a grant with identity, expiry, scopes and token cache, and its repr shows no token."""
     grant = await sign_in.redeem(await begun(sign_in, entra), GOOD)
     assert (grant.tid, grant.oid, grant.username, grant.access_token) == (TID, OID, "ann@x", "access-1")
     assert grant.expires_at == NOW + timedelta(seconds=3599)
@@ -149,7 +149,7 @@ async def test_a_code_becomes_a_grant(sign_in: EntraSignIn, entra: Entra) -> Non
 
 
 async def test_discovery_is_read_once(sign_in: EntraSignIn, entra: Entra) -> None:
-    """A fresh MSAL application per call does not mean a fresh look at a document that never changes."""
+    """The OpenID configuration is read once, however many calls follow."""
     grant = await sign_in.redeem(await begun(sign_in, entra), GOOD)
     await sign_in.refresh(grant.cache)
     await sign_in.begin(state="another")
@@ -160,7 +160,7 @@ async def test_discovery_is_read_once(sign_in: EntraSignIn, entra: Entra) -> Non
 async def test_another_state_is_believed_nothing(
     sign_in: EntraSignIn, entra: Entra, state: str | None
 ) -> None:
-    """Neither a code nor an error counts before the state is right."""
+    """An answer with another state fails the sign-in, whether it brings a code or an error."""
     flow = await begun(sign_in, entra)
     for answer in ({"code": "c"}, {"error": "access_denied"}):
         with pytest.raises(errors.SignInFailed) as caught:
@@ -170,7 +170,7 @@ async def test_another_state_is_believed_nothing(
 
 
 async def test_an_answer_without_a_code_fails(sign_in: EntraSignIn, entra: Entra) -> None:
-    """The right state alone is nothing."""
+    """An answer with the right state but without a code fails the sign-in."""
     with pytest.raises(errors.SignInFailed) as caught:
         await sign_in.redeem(await begun(sign_in, entra), {"state": "state-1"})
     assert caught.value.reason == "failed"
@@ -200,7 +200,7 @@ async def test_an_answer_without_a_code_fails(sign_in: EntraSignIn, entra: Entra
 async def test_an_unproven_identity_is_none(
     sign_in: EntraSignIn, entra: Entra, claims: dict[str, Any]
 ) -> None:
-    """Audience, issuer of that very tenant, nonce and time must be right, and both ids be there (O-6)."""
+    """An identity counts only with audience, the tenant's issuer, nonce, time and both ids right (O-6)."""
     entra.claims = claims
     with pytest.raises(errors.SignInFailed) as caught:
         await sign_in.redeem(await begun(sign_in, entra), GOOD)
@@ -208,7 +208,7 @@ async def test_an_unproven_identity_is_none(
 
 
 async def test_the_issuer_beside_the_code_must_agree(sign_in: EntraSignIn, entra: Entra) -> None:
-    """A mixed-up authorisation server is noticed (RFC 9207)."""
+    """The issuer that comes with the code must be the tenant's (RFC 9207)."""
     flow = await begun(sign_in, entra)
     with pytest.raises(errors.SignInFailed):
         await sign_in.redeem(flow, {**GOOD, "iss": f"https://login.example/{OID}/v2.0"})
@@ -216,7 +216,7 @@ async def test_the_issuer_beside_the_code_must_agree(sign_in: EntraSignIn, entra
 
 
 async def test_no_issuer_no_identity(sign_in: EntraSignIn, entra: Entra) -> None:
-    """Where the configuration names no issuer nobody is believed."""
+    """Where the OpenID configuration names no issuer no identity is believed."""
     entra.issuer = None
     with pytest.raises(errors.SignInFailed):
         await sign_in.redeem(await begun(sign_in, entra), GOOD)
@@ -224,9 +224,9 @@ async def test_no_issuer_no_identity(sign_in: EntraSignIn, entra: Entra) -> None
 
 @pytest.mark.parametrize("left_out", SCOPES)
 async def test_every_scope_must_be_granted(sign_in: EntraSignIn, entra: Entra, left_out: str) -> None:
-    """A mailbox that cannot be read or sent from is not connected (O-8)."""
+    """A sign-in that lacks one of our scopes fails (O-8)."""
     entra.answer = {
-        "scope": " ".join(f"https://graph.microsoft.com/{one}" for one in SCOPES if one != left_out)
+        "scope": " ".join(f"https://graph.microsoft.com/{scope}" for scope in SCOPES if scope != left_out)
     }
     with pytest.raises(errors.SignInFailed) as caught:
         await sign_in.redeem(await begun(sign_in, entra), GOOD)
@@ -234,8 +234,8 @@ async def test_every_scope_must_be_granted(sign_in: EntraSignIn, entra: Entra, l
 
 
 async def test_scopes_come_in_either_form(sign_in: EntraSignIn, entra: Entra) -> None:
-    """Granted scopes may carry Graph's address and another case."""
-    entra.answer = {"scope": " ".join(f"https://graph.microsoft.com/{one.lower()}" for one in SCOPES)}
+    """Granted scopes count with Graph's address before them and in another case."""
+    entra.answer = {"scope": " ".join(f"https://graph.microsoft.com/{scope.lower()}" for scope in SCOPES)}
     assert await sign_in.redeem(await begun(sign_in, entra), GOOD)
 
 
@@ -261,7 +261,7 @@ REASONS = [
 async def test_refusals_on_the_way(
     sign_in: EntraSignIn, entra: Entra, error: str, description: str, reason: str
 ) -> None:
-    """What the browser brings back becomes a reason of ours; the description is repeated nowhere (O-9)."""
+    """An error that the browser brings back becomes a reason of ours, and its description is kept nowhere (O-9)."""
     answer = {"state": "state-1", "error": error, "error_description": description}
     with pytest.raises(errors.SignInFailed) as caught:
         await sign_in.redeem(await begun(sign_in, entra), answer)
@@ -281,7 +281,7 @@ async def test_refusals_on_the_way(
     ],
 )
 def test_transient_errors_are_nobodys_fault(error: str, number: int) -> None:
-    """Their bad moment is told as one."""
+    """Entra's transient errors are told as an outage and not as a failed sign-in."""
     assert isinstance(failed({"error": error, "error_codes": [number]}), errors.ProviderUnavailable)
 
 
@@ -292,7 +292,7 @@ def test_transient_errors_are_nobodys_fault(error: str, number: int) -> None:
     )
 )
 def test_every_refusal_has_a_reason(result: dict[str, Any]) -> None:
-    """Whatever the token endpoint says is one of our errors."""
+    """Whatever the token endpoint says is an outage or a failure with a reason."""
     found = failed(result)
     assert isinstance(found, errors.ProviderUnavailable) or found.reason
 
@@ -307,7 +307,7 @@ def refusal(error: str, status: int = 400, *codes: int) -> httpx.Response:
 
 
 async def test_a_refresh_asks_every_time(sign_in: EntraSignIn, entra: Entra) -> None:
-    """The token in the cache may be the one that Graph refused, so it is not taken from there."""
+    """A refresh always asks Entra, because Graph may have refused the token in the cache."""
     cache = await kept_cache(sign_in, entra)
     entra.answer = {"access_token": "access-2", "refresh_token": "refresh-2", "id_token": None}
     fresh = await sign_in.refresh(cache)
@@ -319,7 +319,7 @@ async def test_a_refresh_asks_every_time(sign_in: EntraSignIn, entra: Entra) -> 
 
 
 async def test_claims_are_passed_on(sign_in: EntraSignIn, entra: Entra) -> None:
-    """What a claims challenge of Graph asks for reaches the token endpoint as it is."""
+    """The claims that Graph's challenge asks for reach the token endpoint unchanged."""
     cache = await kept_cache(sign_in, entra)
     claims = '{"access_token":{"nbf":{"essential":true}}}'
     await sign_in.refresh(cache, claims=claims)
@@ -330,7 +330,7 @@ async def test_claims_are_passed_on(sign_in: EntraSignIn, entra: Entra) -> None:
     "error", ["invalid_grant", "interaction_required", "consent_required", "login_required"]
 )
 async def test_a_dead_grant(sign_in: EntraSignIn, entra: Entra, error: str) -> None:
-    """Only these say that the user must come back."""
+    """Only Entra's four errors that ask for the user mean that a consent is dead."""
     cache = await kept_cache(sign_in, entra)
     entra.raw = refusal(error, 400, 700082)
     with pytest.raises(errors.GrantDead):
@@ -361,7 +361,7 @@ async def test_a_dead_grant(sign_in: EntraSignIn, entra: Entra, error: str) -> N
 async def test_others_faults_kill_no_grant(
     sign_in: EntraSignIn, entra: Entra, answer: httpx.Response | Exception
 ) -> None:
-    """An expired secret, an outage, a gateway's page: nobody is asked to reconnect for it."""
+    """An expired secret, an outage or a gateway's page is an outage, and no dead consent."""
     cache = await kept_cache(sign_in, entra)
     entra.raw = answer
     with pytest.raises(errors.ProviderUnavailable) as caught:
@@ -375,7 +375,7 @@ async def test_others_faults_kill_no_grant(
 async def test_throttling(
     sign_in: EntraSignIn, entra: Entra, status: int, header: str | None, seconds: float
 ) -> None:
-    """Entra's own pause is kept."""
+    """Entra's Retry-After becomes a pause."""
     cache = await kept_cache(sign_in, entra)
     entra.raw = httpx.Response(status, headers={"Retry-After": header} if header else {})
     with pytest.raises(errors.Throttled) as caught:
@@ -384,7 +384,7 @@ async def test_throttling(
 
 
 async def test_a_refusal_is_not_remembered(sign_in: EntraSignIn, entra: Entra) -> None:
-    """MSAL answers a repeated bad request from memory for a minute; after a repair that must not happen."""
+    """A refresh after a refused one asks Entra again, although MSAL remembers refusals for a minute."""
     cache = await kept_cache(sign_in, entra)
     entra.raw = refusal("invalid_grant")
     with pytest.raises(errors.GrantDead):
@@ -395,13 +395,13 @@ async def test_a_refusal_is_not_remembered(sign_in: EntraSignIn, entra: Entra) -
 
 @pytest.mark.parametrize("cache", ["", "{}", "not json", "[]", '{"Account": {}}'])
 async def test_a_cache_without_a_refresh_token_is_dead(sign_in: EntraSignIn, cache: str) -> None:
-    """Without it nobody but the user can help."""
+    """A token cache without a refresh token is a dead consent."""
     with pytest.raises(errors.GrantDead):
         await sign_in.refresh(cache)
 
 
 async def test_a_grant_may_lack_offline_access(sign_in: EntraSignIn, entra: Entra) -> None:
-    """Without a refresh token the grant ends with its first hour, and is dead then, not broken."""
+    """A consent without offline access is dead when its first token must be refreshed."""
     entra.answer = {"refresh_token": None}
     cache = await kept_cache(sign_in, entra)
     with pytest.raises(errors.GrantDead):
@@ -422,7 +422,7 @@ def other(transport: Transport, **changes: Any) -> EntraSignIn:
 
 @pytest.mark.parametrize("status", [400, 404])
 async def test_a_wrong_authority_is_the_operators(status: int) -> None:
-    """A tenant that does not exist is a setting to mend; no user is blamed for it."""
+    """An authority that Entra does not know is an error of the operator."""
     broken = other(
         Transport(
             inner=httpx.MockTransport(lambda _: httpx.Response(status, json={"error": "invalid_tenant"}))
@@ -434,7 +434,7 @@ async def test_a_wrong_authority_is_the_operators(status: int) -> None:
 
 
 async def test_a_plain_authority_is_the_operators(entra: Entra) -> None:
-    """MSAL refuses an authority without TLS."""
+    """An authority without TLS is an error of the operator."""
     plain = other(Transport(inner=httpx.MockTransport(entra.serve)), authority="http://login.example/common")
     with pytest.raises(errors.SignInFailed) as caught:
         await plain.begin(state="s")
@@ -442,7 +442,7 @@ async def test_a_plain_authority_is_the_operators(entra: Entra) -> None:
 
 
 async def test_entra_may_be_away() -> None:
-    """Without an answer to discovery the person may try again."""
+    """A sign-in that gets no answer to discovery fails as an outage."""
 
     def away(_: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("")
@@ -473,7 +473,7 @@ async def test_an_assertion_instead_of_a_secret(entra: Entra) -> None:
 
 
 async def test_both_calls_are_counted(entra: Entra) -> None:
-    """MSAL's requests pass the one transport like all others (T-1)."""
+    """MSAL's requests go through the one counted transport (T-1)."""
     seen: list[tuple[str, str]] = []
     counted = other(
         Transport(inner=httpx.MockTransport(entra.serve), observe=lambda *call: seen.append(call)),

@@ -27,16 +27,19 @@ def challenge(claims: str) -> str:
 
 
 async def test_a_401_is_answered_by_another_token_once(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """The rejected token is named, another is fetched, the same request is repeated once."""
+    """After a 401 another token is fetched and the same request is repeated once."""
     wire.then(401, {"error": {"code": "InvalidAuthenticationToken"}}).then(200, {"id": "AA="})
     await mail.outline(ann, "AA=")
     assert ann.asked == [(None, None), ("token-1", None)]
-    assert [one.headers["authorization"] for one in wire.requests] == ["Bearer token-1", "Bearer token-2"]
+    assert [request.headers["authorization"] for request in wire.requests] == [
+        "Bearer token-1",
+        "Bearer token-2",
+    ]
     assert wire.requests[0].url == wire.requests[1].url
 
 
 async def test_a_second_401_ends_it(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """There is no third try."""
+    """A second 401 ends the call without a third try."""
     wire.then(401)
     with pytest.raises(errors.ProviderUnavailable):
         await mail.outline(ann, "AA=")
@@ -44,14 +47,14 @@ async def test_a_second_401_ends_it(wire: Wire, mail: GraphMail, ann: Tokens) ->
 
 
 async def test_a_body_is_repeated_whole(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """The second try after a 401 carries the same body."""
+    """The repeat after a 401 carries the same body."""
     wire.then(401).then(200, {"id": "sub", "expirationDateTime": "2026-03-09T00:00:00Z"})
     await mail.renew(ann, "sub", NOW)
     assert wire.requests[0].content == wire.requests[1].content != b""
 
 
 async def test_a_challenge_is_passed_on(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """What a claims challenge asks for reaches the token request as JSON, not as base64."""
+    """A claims challenge reaches the token request as JSON, not as base64."""
     encoded = base64.b64encode(CLAIMS.encode()).decode()
     wire.then(401, None, WWW_Authenticate=challenge(encoded)).then(200, {"id": "AA="})
     await mail.outline(ann, "AA=")
@@ -79,7 +82,7 @@ def test_challenges(header: str, claims: str | None) -> None:
 
 @given(st.text())
 def test_any_challenge_can_be_read(header: str) -> None:
-    """No header breaks the reading."""
+    """Any header can be read for a claims challenge without an error."""
     assert isinstance(challenged_claims(challenge(header)), str | None)
 
 
@@ -87,7 +90,7 @@ def test_any_challenge_can_be_read(header: str) -> None:
 async def test_a_lost_answer_leaves_a_send_open(
     wire: Wire, mail: GraphMail, ann: Tokens, lost: Exception
 ) -> None:
-    """A send without an answer may have happened; a look may simply be repeated."""
+    """A send without an answer has an unknown outcome; a read without one may be repeated."""
     wire.fails(lost)
     with pytest.raises(errors.Ambiguous):
         await mail.send(ann, "AA=")
@@ -97,7 +100,7 @@ async def test_a_lost_answer_leaves_a_send_open(
 
 
 async def test_without_a_connection_nothing_was_sent(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """No connection: not even a send can have happened."""
+    """A send that could not connect is an outage, since nothing was sent."""
     wire.fails(httpx.ConnectError(""))
     with pytest.raises(errors.ProviderUnavailable):
         await mail.send(ann, "AA=")
@@ -105,7 +108,7 @@ async def test_without_a_connection_nothing_was_sent(wire: Wire, mail: GraphMail
 
 @pytest.mark.parametrize("status", [429, 500, 503, 504])
 async def test_nothing_is_retried(wire: Wire, mail: GraphMail, ann: Tokens, status: int) -> None:
-    """The SDK's own retries would send a mail twice; every call leaves once."""
+    """A call that fails is sent once and never retried by the SDK."""
     wire.then(status, {"error": {"code": "UnknownError"}})
     with pytest.raises(errors.PostbraidError):
         await mail.send(ann, "AA=")
@@ -113,7 +116,7 @@ async def test_nothing_is_retried(wire: Wire, mail: GraphMail, ann: Tokens, stat
 
 
 async def test_two_calls_a_mailbox_at_a_time() -> None:
-    """A third call of one mailbox waits, those of another do not (E-24)."""
+    """At most two calls of a mailbox run at a time, and another mailbox's do not wait for them (E-24)."""
     running: dict[str, int] = {"mbx_ann": 0, "mbx_bob": 0}
     most = dict(running)
     go = asyncio.Event()
@@ -138,7 +141,7 @@ async def test_two_calls_a_mailbox_at_a_time() -> None:
 
 
 async def test_limits_of_quiet_mailboxes_are_forgotten(wire: Wire, client: GraphClient) -> None:
-    """A worker that sees a million mailboxes keeps no limit for each."""
+    """The client keeps no limit for mailboxes that have no call under way."""
     wire.then(200, {"value": []})
     for number in range(50):
         await client.follow(Tokens(f"mbx_{number}"), "sweep", f"{BASE}/me/messages?$skip=10")
@@ -157,7 +160,7 @@ async def test_limits_of_quiet_mailboxes_are_forgotten(wire: Wire, client: Graph
 async def test_links_elsewhere_are_not_followed(
     wire: Wire, client: GraphClient, ann: Tokens, link: str
 ) -> None:
-    """Our token goes to the configured Graph host and to nobody else (E-26)."""
+    """A next link to any other origin than Graph's is not followed (E-26)."""
     wire.then(200, {"value": []})
     with pytest.raises(errors.UpstreamSurprise):
         await client.follow(ann, "sweep", link)
@@ -165,7 +168,7 @@ async def test_links_elsewhere_are_not_followed(
 
 
 async def test_links_are_followed_whole(wire: Wire, client: GraphClient, ann: Tokens) -> None:
-    """A next link is opaque: every character of it goes out as it came."""
+    """A next link is followed character by character as it came."""
     wire.then(200, {"value": []})
     link = "https://GRAPH.example:443/v1.0/users('a%2Fb')/messages?%24skip=10&$skiptoken=a%2Bb=%3D&x=y%20z"
     await client.follow(ann, "sweep", link)
@@ -175,7 +178,7 @@ async def test_links_are_followed_whole(wire: Wire, client: GraphClient, ann: To
 
 
 def test_origins() -> None:
-    """Scheme, host without case, and port with its default decide."""
+    """Two addresses are of one origin by scheme, host without case, and port with its default."""
     assert same_origin("https://Graph.example/a", "https://graph.EXAMPLE:443/b")
     assert not same_origin("http://graph.example:443/a", "https://graph.example/b")
     assert not same_origin("", "")
@@ -185,6 +188,6 @@ def test_origins() -> None:
     "content", [b"", b"{", b"[]", b'{"id":7}', b'{"id":"\xff"}', b"[" * 100_000, b"<html>"]
 )
 def test_an_answer_that_cannot_be_read_is_a_surprise(content: bytes) -> None:
-    """A 200 with something else in it is named, not passed on as a crash."""
+    """A 200 whose body is not what was asked for is an UpstreamSurprise."""
     with pytest.raises(errors.UpstreamSurprise):
         decoded(content, Message)

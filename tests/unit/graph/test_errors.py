@@ -52,7 +52,7 @@ def error(operation: str, status: int, *codes: str, message: str = "", **headers
 def test_every_answer_means_something(
     operation: str, status: int, codes: list[str], message: str, headers: dict[str, str]
 ) -> None:
-    """Whatever Graph answers becomes an error of ours, with a pause that is sane and a reason that people can read."""
+    """Whatever Graph answers becomes an error of ours, with a sane pause and a known reason."""
     found = graph_error(operation, status, tuple(codes), message, headers)
     assert isinstance(found, PostbraidError)
     if isinstance(found, errors.Throttled):
@@ -68,7 +68,7 @@ def test_every_answer_means_something(
     st.text(),
 )
 def test_nothing_of_the_text_is_kept(operation: str, status: int, text: str) -> None:
-    """The message may quote addresses and subjects, so it goes nowhere; status, code and request id are kept."""
+    """An error keeps status, code and request id of Graph's answer, and nothing of its text."""
     secret = f"secret {text} secret"
     found = error(operation, status, "SomeCode", message=secret, request_id="r-1")
     assert secret not in f"{found} {found.args} {vars(found)} {found.__notes__}"
@@ -77,7 +77,7 @@ def test_nothing_of_the_text_is_kept(operation: str, status: int, text: str) -> 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 408])
 def test_a_broken_answer_to_a_write_leaves_it_open(status: int) -> None:
-    """After a 5xx a draft, a file or a send may exist; a read may simply be repeated."""
+    """After a 5xx a draft, file, send or subscription has an unknown outcome, and a read may be repeated."""
     for operation in ("create_draft", "create_reply", "attach", "send", "subscribe"):
         assert type(error(operation, status)) is errors.Ambiguous
     for operation in (*READS, "renew", "unsubscribe", "fill_reply"):
@@ -87,7 +87,7 @@ def test_a_broken_answer_to_a_write_leaves_it_open(status: int) -> None:
 @pytest.mark.parametrize(("code", "reason"), REFUSALS.items())
 @pytest.mark.parametrize("status", [400, 403, 413, 422, 507])
 def test_typed_refusals_end_a_send(code: str, reason: Reason, status: int) -> None:
-    """The code decides why, whatever status comes with it (their statuses are not documented)."""
+    """A typed refusal ends a send with the reason of its code, whatever the status."""
     for operation in SENDING:
         found = error(operation, status, code)
         assert isinstance(found, errors.MessageRefused)
@@ -95,7 +95,7 @@ def test_typed_refusals_end_a_send(code: str, reason: Reason, status: int) -> No
 
 
 def test_finer_codes_decide() -> None:
-    """A nested code says more than the one around it, an unknown nested one does not."""
+    """A known nested code decides before the one around it, and an unknown one does not."""
     assert _reason(error("send", 400, "BadRequest", "ErrorInvalidRecipients")) == "invalid_recipient"
     assert _reason(error("create_draft", 400, "ErrorQuotaExceeded", "Whatever")) == "mailbox_full"
 
@@ -114,14 +114,14 @@ def _reason(found: PostbraidError) -> str:
     ],
 )  # fmt: skip
 def test_a_second_send_of_a_sent_draft_is_no_refusal(status: int, code: str) -> None:
-    """What Graph may say of a draft that has left already never becomes `message.failed` (E-14)."""
+    """What Graph may say of a draft that has left already is never a refusal (E-14)."""
     assert isinstance(
         error("send", status, code), errors.Ambiguous | errors.ItemGone | errors.ProviderUnavailable
     )
 
 
 def test_bad_requests_of_drafts_are_final() -> None:
-    """What Graph will never take is refused, not repeated; of anything but a send it is a surprise."""
+    """A bad request for a draft is refused for good, and for a read it is an UpstreamSurprise."""
     for operation in SENDING - {"send"}:
         assert _reason(error(operation, 400, "RequestBodyRead")) == "refused_by_provider"
     for operation in READS:
@@ -130,7 +130,7 @@ def test_bad_requests_of_drafts_are_final() -> None:
 
 @pytest.mark.parametrize("code", ["ErrorItemNotFound", "ErrorInvalidIdMalformed", ""])
 def test_gone(code: str) -> None:
-    """A message that is not there, or that no mailbox could hold, is gone; a subscription is gone in its own way."""
+    """A message that is not there, or has an impossible id, is gone, and so is a subscription in its own way."""
     status = 400 if code == "ErrorInvalidIdMalformed" else 404
     for operation in (
         "outline",
@@ -148,13 +148,13 @@ def test_gone(code: str) -> None:
 
 
 def test_a_fresh_draft_that_is_not_there_is_made_anew() -> None:
-    """A 404 of our own draft while it is filled is an unknown outcome, not a vanished original."""
+    """A 404 of our own fresh draft is an unknown outcome, not a vanished original."""
     for operation in ("attach", "fill_reply"):
         assert type(error(operation, 404, "ErrorItemNotFound")) is errors.Ambiguous
 
 
 def test_a_new_mailbox_may_take_a_while() -> None:
-    """A 404 of the mailbox as a whole is waited out (Known issues: up to 15 minutes after licensing)."""
+    """A 404 of the mailbox as a whole is an outage, since a new one may take a while."""
     for operation in ("profile", "sweep", "find_by_key", "subscriptions", "subscribe", "create_draft"):
         assert type(error(operation, 404)) is errors.ProviderUnavailable
 
@@ -168,7 +168,7 @@ def test_a_new_mailbox_may_take_a_while() -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_mailbox_without_rest_is_unusable(code: str, status: int) -> None:
-    """No operation will ever work on it, so the person is told."""
+    """A mailbox that programs may not use is unusable for every operation."""
     for operation in OPERATIONS:
         assert type(error(operation, status, code)) is errors.MailboxUnusable
 
@@ -185,7 +185,7 @@ def test_a_mailbox_without_rest_is_unusable(code: str, status: int) -> None:
     ],
 )
 def test_throttling(status: int, code: str, headers: dict[str, str], seconds: float | None) -> None:
-    """429, and 503 with a time, ask for a pause on every operation."""
+    """A 429, and a 503 with a time, ask for a pause on every operation."""
     for operation in OPERATIONS:
         found = graph_error(operation, status, (code,), "", headers)
         assert (found.retry_after_seconds if isinstance(found, errors.Throttled) else None) == seconds
@@ -193,13 +193,16 @@ def test_throttling(status: int, code: str, headers: dict[str, str], seconds: fl
 
 @pytest.mark.parametrize("code", ["InvalidAuthenticationToken", "ExtensionError", ""])
 def test_a_second_401_kills_no_grant(code: str) -> None:
-    """Only Entra's own answer says that a consent is dead; a fresh token that Graph refuses is waited out."""
+    """A 401 by Graph on a fresh token is an outage, not a dead consent."""
     for operation in OPERATIONS:
         assert type(error(operation, 401, code)) is errors.ProviderUnavailable
 
 
 def test_denied() -> None:
-    """A missing scope or a policy needs the user; one protected mail, a full quota and send-as do not."""
+    """A 403 for a missing scope or a policy means a dead consent.
+
+    One for a protected mail, a quota or send-as does not.
+    """
     assert type(error("sweep", 403, "ErrorAccessDenied")) is errors.GrantDead
     assert type(error("create_draft", 403, "ErrorAccessDenied")) is errors.GrantDead
     assert type(error("fetch", 403, "ErrorAccessDenied")) is errors.AccessRefused
@@ -212,7 +215,7 @@ def test_denied() -> None:
 
 
 def test_the_wrong_size_is_known_as_such() -> None:
-    """Too large and too small can be told apart from other refusals, so that the other way is tried (F-9)."""
+    """A refusal for a file's size is told apart from others, so that the other way is tried (F-9)."""
     for status, code in (
         (413, ""), (413, "RequestEntityTooLarge"), (413, "ErrorAttachmentSizeLimitExceeded"),
         (400, "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"),
@@ -226,7 +229,7 @@ def test_the_wrong_size_is_known_as_such() -> None:
 
 @pytest.mark.parametrize("code", ["InvalidRequest", "ValidationError"])
 def test_a_failed_handshake_is_no_bad_request(code: str) -> None:
-    """When Graph could not reach us the subscription is asked for again, on create and on renew."""
+    """A failed handshake on create or renew is no bad request, and may be repeated."""
     text = "Subscription validation request timed out."
     assert type(error("subscribe", 400, code, message=text)) is errors.Ambiguous
     assert type(error("renew", 400, code, message=text)) is errors.ProviderUnavailable
@@ -235,7 +238,7 @@ def test_a_failed_handshake_is_no_bad_request(code: str) -> None:
 
 
 def test_redirects_are_surprises() -> None:
-    """Graph does not redirect; what does is not Graph."""
+    """A redirect or another status that Graph does not use is an UpstreamSurprise."""
     for status in (100, 204, 301, 302, 307, 399):
         assert type(error("outline", status)) is errors.UpstreamSurprise
     assert status_of(error("outline", 302)) == 302
@@ -254,13 +257,13 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
     ],
 )  # fmt: skip
 def test_retry_after(value: str | None, seconds: float) -> None:
-    """Integer, decimal or date, measured by their own clock; 10 s when it says nothing, at most an hour."""
+    """Retry-After is read as number or date, with 10 s when it says nothing and an hour at most."""
     assert pause_seconds(value, "Mon, 02 Mar 2026 12:00:00 GMT") == seconds
 
 
 @given(st.text() | st.floats().map(str) | st.datetimes().map(str), st.none() | st.text())
 def test_any_retry_after_is_a_pause(value: str, date: str | None) -> None:
-    """No header makes a pause shorter than a second or longer than an hour."""
+    """Any Retry-After becomes a pause between a second and an hour."""
     assert 1.0 <= pause_seconds(value, date) <= LONGEST_PAUSE_SECONDS
 
 
@@ -288,13 +291,13 @@ def body(**inner: object) -> bytes:
     ],
 )
 def test_error_bodies(raw: bytes, codes: tuple[str, ...]) -> None:
-    """Codes are read in both spellings and at any depth; what is no error body says nothing and breaks nothing."""
+    """Error codes are read in both spellings and at any depth, and other bodies have none."""
     assert read_error(raw)[0] == codes
 
 
 @given(st.binary())
 def test_any_body_can_be_read(raw: bytes) -> None:
-    """A gateway may answer anything at all."""
+    """Any bytes can be read as an error body without an error."""
     codes, message = read_error(raw)
     assert isinstance(codes, tuple)
     assert isinstance(message, str)
@@ -306,7 +309,7 @@ RIGHTS = [("sweep", "read"), ("profile", "read"), ("create_draft", "write"), ("a
 
 @pytest.mark.parametrize(("operation", "right"), RIGHTS)
 def test_a_denial_names_the_right(operation: str, right: str) -> None:
-    """So that another right that works does not take it back."""
+    """A denial by Graph names the right that it was about."""
     denied = error(operation, 403, "ErrorAccessDenied")
     assert isinstance(denied, errors.GrantDead)
     assert denied.denied == right

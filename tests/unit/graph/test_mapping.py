@@ -30,7 +30,7 @@ def person(address: str | None, name: str | None = None) -> dict[str, object]:
 
 
 def test_an_outline_is_ids_and_tags() -> None:
-    """Everything admission needs, and times as aware UTC."""
+    """An outline has the ids, tags and UTC times of a message."""
     found = mapping.graph_to_outline(
         message(
             internetMessageId="<m@x>", conversationId="c", isDraft=False, lastModifiedDateTime="2026-03-02T09:30:00Z",
@@ -45,7 +45,7 @@ def test_an_outline_is_ids_and_tags() -> None:
 
 @pytest.mark.parametrize("change", [str.upper, str.lower, str])
 def test_tags_are_known_in_any_case(change: type[str]) -> None:
-    """Graph may spell a property's id in its own way."""
+    """An extended property is known by its id in any case."""
     found = mapping.graph_to_outline(
         message(singleValueExtendedProperties=[{"id": change(wire.CRM_KEY), "value": KEY}])
     )
@@ -53,7 +53,7 @@ def test_tags_are_known_in_any_case(change: type[str]) -> None:
 
 
 def test_everything_may_be_missing() -> None:
-    """A bare id is an outline, and null is as good as absent."""
+    """A message of a bare id, or with nulls, maps to an outline without tags."""
     names = (
         "internetMessageId",
         "conversationId",
@@ -74,7 +74,7 @@ def test_everything_may_be_missing() -> None:
 
 
 def test_people_without_an_address_are_nobody() -> None:
-    """A draft's `from` is null or empty, and undisclosed recipients have no address."""
+    """People without an address are left out."""
     found = message(
         **{"from": person(None)}, toRecipients=[person(""), person("bea@x", "Bea"), {}], ccRecipients=None
     )
@@ -85,13 +85,13 @@ def test_people_without_an_address_are_nobody() -> None:
     ("kind", "html", "text"), [("html", "b", None), ("HTML", "b", None), ("text", None, "b")]
 )
 def test_bodies(kind: str, html: str | None, text: str | None) -> None:
-    """A body is HTML or text, as its type says in whatever case."""
+    """A body is HTML or text by its type, in whatever case."""
     found = mapping.graph_to_message(message(body={"contentType": kind, "content": "b"}))
     assert (found.html, found.text) == (html, text)
 
 
 def test_a_whole_message() -> None:
-    """Repeated headers stay, in order; a meeting's type stays; the subject may be null."""
+    """A whole message keeps repeated headers in order, its type, people and time, and may lack a subject."""
     found = mapping.graph_to_message(
         message(
             **{"@odata.type": "#microsoft.graph.eventMessageRequest", "from": person("cal@x")},
@@ -120,14 +120,14 @@ def test_a_whole_message() -> None:
     ],
 )  # fmt: skip
 def test_kinds_of_files(type_name: str | None, kind: str) -> None:
-    """With or without `#`, in any case; a kind to come is unknown, not a crash."""
+    """A file's kind is read with or without `#` in any case, and an unheard-of kind is unknown."""
     given = wire.Attachment(id="f", odata_type=type_name, name=None, size=3)
     found = mapping.graph_to_file(given)
     assert (found.kind, found.name, found.inline, found.size_bytes) == (kind, "", False, 3)
 
 
 def test_profiles() -> None:
-    """The address is `mail`; the sign-in name stands in for it, or beside it where it differs."""
+    """A profile's address is `mail`, or the sign-in name, which is an alias where it differs."""
     assert mapping.graph_to_profile(wire.User("ann@x", "ann.archer@y", "Ann")) == Profile(
         "ann@x", "Ann", ("ann.archer@y",)
     )
@@ -138,7 +138,7 @@ def test_profiles() -> None:
 
 
 def test_a_subscription_is_as_granted() -> None:
-    """Seven digits after the second are read; one without an expiry is none."""
+    """A subscription's expiry is read with seven digits, and without one it is an UpstreamSurprise."""
     granted = {
         "id": "s",
         "resource": "me/messages",
@@ -157,7 +157,7 @@ PAPER = OutgoingFile("a.pdf", "application/pdf", b"%PDF-")
 
 
 def test_a_draft_carries_everything() -> None:
-    """Recipients of all kinds, the key, the body, and files by base64 with their Content-ID."""
+    """A draft carries recipients, key, body, and files in base64 with their Content-ID."""
     body = mapping.draft_to_graph(replace(CONTENT, files=(PAPER, PICTURE)), with_files=True)
     assert body["toRecipients"] == [{"emailAddress": {"address": "bea@x", "name": "Bea"}}]
     assert body["ccRecipients"] == []
@@ -174,13 +174,13 @@ def test_a_draft_carries_everything() -> None:
 
 
 def test_a_reply_sets_no_body() -> None:
-    """What createReply is given holds neither body nor comment nor subject (Known issues)."""
+    """What createReply is given has recipients and key alone, without body, comment or subject."""
     given = mapping.recipients_and_key_to_graph(CONTENT)
     assert set(given) == {"toRecipients", "ccRecipients", "bccRecipients", "singleValueExtendedProperties"}
 
 
 def test_upload_items() -> None:
-    """A session is opened with name, type and real size; an inline file keeps its Content-ID."""
+    """An upload session is opened with name, type, real size and an inline file's Content-ID."""
     assert mapping.file_to_upload(PAPER) == {
         "attachmentType": "file",
         "name": "a.pdf",
@@ -192,14 +192,14 @@ def test_upload_items() -> None:
 
 @given(st.datetimes().filter(lambda at: 1_970 <= at.year < 9_998), st.integers(-14 * 60, 14 * 60))
 def test_filter_times_are_utc_seconds(at: datetime, minutes: int) -> None:
-    """Any aware time becomes the same instant in UTC, cut to seconds, never later than it is."""
+    """A time in a filter is the same instant in UTC, cut to seconds."""
     aware = at.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     back = datetime.strptime(mapping.graph_time(aware), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     assert timedelta(0) <= aware - back < timedelta(seconds=1)
 
 
 def test_quotes_in_a_filter_are_doubled() -> None:
-    """A key cannot break out of its filter."""
+    """Quotes in a filter's value are doubled, so that it cannot break out."""
     assert mapping.key_filter("a' or 'b").endswith("ep/value eq 'a'' or ''b')")
 
 
@@ -210,7 +210,7 @@ def test_quotes_in_a_filter_are_doubled() -> None:
     )
 )
 def test_any_json_is_a_message_or_a_surprise(value: object) -> None:
-    """Decoding and mapping never fail in another way than by the decoder's own error."""
+    """Any JSON in a message is mapped or refused by the decoder."""
     try:
         found = msgspec.json.decode(
             msgspec.json.encode({"id": "x", "body": value, "from": value}), type=wire.Message

@@ -17,7 +17,7 @@ GUID = "7f105c7d-2dc5-4530-97cd-4e7ae6534c07"
 
 
 def verify(text: str) -> tuple[str, int] | None:
-    """Ours are written `ours.<generation>`."""
+    """Accepts the states that are written `ours.<generation>`."""
     name, _, generation = text.partition(".")
     return ("key", int(generation)) if name == "ours" and generation.isdigit() else None
 
@@ -73,13 +73,13 @@ HINT = ChangeHint("key", 3, GUID, "AAMkAD-_=", "created")
     ],
 )
 def test_changes(members: dict[str, Any]) -> None:
-    """Only the ids and the kind are read, in every spelling of the samples (G-5, G-6)."""
+    """A change notification in any spelling of the samples gives the same hint of ids and kind (G-5, G-6)."""
     assert read_notifications(body(change(**members), validationTokens=["x"]), verify).hints == (HINT,)
 
 
 @pytest.mark.parametrize("event", ["reauthorizationRequired", "subscriptionRemoved", "missed"])
 def test_lifecycle_events(event: str) -> None:
-    """The three events are known in any case, and carry no message."""
+    """The three lifecycle events are known in any case and carry no message."""
     for written in (event, event.upper()):
         found = read_notifications(body(lifecycle(written)), verify).hints
         assert found == (ChangeHint("key", 3, GUID, lifecycle_event=event),)
@@ -114,7 +114,7 @@ def test_lifecycle_events(event: str) -> None:
     ],
 )
 def test_bad_items_are_dropped_alone(item: Any, reason: str) -> None:
-    """Each item is judged by itself; the ones around a bad one pass (G-3)."""
+    """A bad item is dropped with its reason, and the items around it pass (G-3)."""
     found = read_notifications(body(change(), item, lifecycle("missed")), verify)
     assert len(found.hints) == 2
     assert found.dropped == (reason,)
@@ -140,18 +140,18 @@ def test_bad_items_are_dropped_alone(item: Any, reason: str) -> None:
     ],
 )
 def test_malformed_bodies(raw: bytes) -> None:
-    """What is no collection of items is one error, whatever it is (G-4)."""
+    """A body that is no collection of items is malformed (G-4)."""
     with pytest.raises(MalformedBody):
         read_notifications(raw, verify)
 
 
 def test_nothing_is_fine() -> None:
-    """An empty collection is no error."""
+    """An empty collection of notifications is no error."""
     assert read_notifications(b'{"value":[]}', verify).hints == ()
 
 
 def test_an_unproven_item_is_not_looked_at_further() -> None:
-    """Without a good clientState an item is dropped for that reason, whatever else is wrong with it."""
+    """An item without a good clientState is dropped for that, whatever else is wrong with it."""
     found = read_notifications(
         body(change(clientState="theirs", subscriptionId="../", changeType="deleted")), verify
     )
@@ -175,14 +175,14 @@ JSON = st.recursive(
     )
 )
 def test_every_item_gets_a_verdict(items: list[Any]) -> None:
-    """Each item becomes one hint or one reason, in whatever shape it comes."""
+    """Every item becomes one hint or one reason, in whatever shape it comes."""
     found = read_notifications(body(*items), verify)
     assert len(found.hints) + len(found.dropped) == len(items)
 
 
 @given(st.binary())
 def test_any_body_is_read_or_refused(raw: bytes) -> None:
-    """There is no third outcome."""
+    """Any bytes are read as notifications or refused as malformed."""
     try:
         read_notifications(raw, verify)
     except MalformedBody:
@@ -206,5 +206,5 @@ def test_any_body_is_read_or_refused(raw: bytes) -> None:
     ],
 )
 def test_handshakes(token: str, answer: bool) -> None:
-    """The decoded token comes back as it is, when it is at most 2 KiB and printable (G-1)."""
+    """A validation token comes back as it is when it is printable and has at most 2 KiB (G-1)."""
     assert validation_answer(token) == (token if answer else None)

@@ -46,7 +46,7 @@ def select(request: httpx.Request) -> set[str]:
 
 
 async def test_every_call_asks_for_immutable_ids(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Ids of both forms would meet in our rows if one call forgot."""
+    """Every call to Graph asks for immutable ids."""
     wire.then(200, {**MESSAGE, "value": [], "expirationDateTime": "2026-03-09T09:00:00Z", "mail": "ann@x"})
     await mail.profile(ann)
     await mail.outline(ann, ID)
@@ -65,8 +65,8 @@ async def test_every_call_asks_for_immutable_ids(wire: Wire, mail: GraphMail, an
     await mail.renew(ann, "sub", NOW)
     await mail.unsubscribe(ann, "sub")
     await mail.subscriptions(ann)
-    assert {one.headers["prefer"] for one in wire.requests} == {'IdType="ImmutableId"'}
-    assert {str(one.url).startswith(f"{BASE}/") for one in wire.requests} == {True}
+    assert {request.headers["prefer"] for request in wire.requests} == {'IdType="ImmutableId"'}
+    assert {str(request.url).startswith(f"{BASE}/") for request in wire.requests} == {True}
     assert len(wire.requests) == 18
 
 
@@ -78,7 +78,7 @@ async def subscribed(mail: GraphMail, ann: Tokens, *, filtered: bool = True) -> 
 
 
 async def test_an_outline_asks_for_ids_and_tags_alone(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Never a word of a mail that is not known to belong to a thread (R4)."""
+    """An outline asks for ids and tags alone and for no word of the mail (R4)."""
     wire.then(200, MESSAGE)
     await mail.outline(ann, ID)
     assert wire.last.url.raw_path.startswith(b"/v1.0/me/messages/AAkALgAAA-_b%3D%3D?")
@@ -87,7 +87,7 @@ async def test_an_outline_asks_for_ids_and_tags_alone(wire: Wire, mail: GraphMai
 
 
 async def test_people_are_asked_for_alone(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """The look at who is on a mail reads no subject, body or headers."""
+    """The look at who is on a mail asks for no subject, body or headers."""
     wire.then(200, MESSAGE)
     await mail.people(ann, ID)
     assert select(wire.last) == {"id", "from", "toRecipients", "ccRecipients"}
@@ -95,7 +95,7 @@ async def test_people_are_asked_for_alone(wire: Wire, mail: GraphMail, ann: Toke
 
 
 async def test_a_mail_is_fetched_without_what_is_not_used(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Body, people, headers and tags, but no second body and no files."""
+    """Fetching a mail asks for body, people, headers and tags, but for no second body and no files."""
     wire.then(200, MESSAGE)
     await mail.fetch(ann, ID)
     assert select(wire.last) == {*SELECT_OUTLINE, *FORBIDDEN - {"uniqueBody", "bodyPreview", "sender"}, "bccRecipients",
@@ -104,7 +104,7 @@ async def test_a_mail_is_fetched_without_what_is_not_used(wire: Wire, mail: Grap
 
 
 async def test_a_sweep_lists_outlines_by_modification(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Filter and order name the same property first, the page is large, and no word of any mail is read."""
+    """A sweep lists outlines by modification time, page by page, without a word of any mail."""
     link = f"{BASE}/me/messages?$skiptoken=x"
     wire.then(200, {"value": [MESSAGE], "@odata.nextLink": link}).then(200, {"value": []})
     page = await mail.sweep(ann, NOW)
@@ -121,13 +121,13 @@ async def test_a_sweep_lists_outlines_by_modification(wire: Wire, mail: GraphMai
 
 
 async def test_an_empty_page_may_go_on(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """A page without mails is not the end while it has a next link."""
+    """An empty page of a sweep with a next link is not its end."""
     wire.then(200, {"value": [], "@odata.nextLink": f"{BASE}/me/messages?$skip=50"})
     assert (await mail.sweep(ann, NOW)).next_link == f"{BASE}/me/messages?$skip=50"
 
 
 async def test_a_send_says_that_it_has_no_body(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """POST send, with Content-Length 0 ("message: send")."""
+    """A send is a POST with Content-Length 0."""
     wire.then(202, b"")
     await mail.send(ann, ID)
     assert wire.calls() == [f"POST /me/messages/{ID}/send"]
@@ -136,7 +136,7 @@ async def test_a_send_says_that_it_has_no_body(wire: Wire, mail: GraphMail, ann:
 
 
 async def test_a_draft_with_small_files_is_one_call(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Everything goes into one request while it fits."""
+    """A draft with small files is made by one request."""
     wire.then(201, MESSAGE)
     files = (
         OutgoingFile("a.pdf", "application/pdf", b"x" * 1_000_000),
@@ -144,14 +144,14 @@ async def test_a_draft_with_small_files_is_one_call(wire: Wire, mail: GraphMail,
     )
     await mail.create_draft(ann, replace(CONTENT, files=files))
     assert wire.calls() == ["POST /me/messages"]
-    assert [one["name"] for one in wire.sent()["attachments"]] == ["a.pdf", "b.pdf"]
+    assert [file["name"] for file in wire.sent()["attachments"]] == ["a.pdf", "b.pdf"]
     assert len(wire.last.content) < 4_000_000
 
 
 async def test_a_draft_with_large_files_is_filled_afterwards(
     wire: Wire, mail: GraphMail, ann: Tokens
 ) -> None:
-    """No request passes 4 MB: the draft is made first, then each file attached."""
+    """A draft with large files is made first and each file attached after it, no request over 4 MB."""
     wire.then(201, MESSAGE)
     files = (
         OutgoingFile("a.pdf", "application/pdf", b"x" * 2_000_000),
@@ -160,12 +160,12 @@ async def test_a_draft_with_large_files_is_filled_afterwards(
     await mail.create_draft(ann, replace(CONTENT, files=files))
     assert wire.calls() == ["POST /me/messages", *[f"POST /me/messages/{ID}/attachments"] * 2]
     assert "attachments" not in wire.sent(0)
-    assert max(len(one.content) for one in wire.requests) < 4_000_000
+    assert max(len(request.content) for request in wire.requests) < 4_000_000
 
 
 @pytest.mark.parametrize("status", [200, 201])
 async def test_a_reply_is_created_without_text(wire: Wire, mail: GraphMail, ann: Tokens, status: int) -> None:
-    """CreateReply gets recipients and key inside `message`; what it quoted comes back."""
+    """CreateReply gets recipients and key inside `message`, and the quoted text comes back."""
     wire.then(status, {**MESSAGE, "body": {"contentType": "html", "content": "<html>quoted</html>"}})
     draft = await mail.create_reply(ann, "parent", CONTENT)
     assert wire.calls() == ["POST /me/messages/parent/createReply"]
@@ -180,7 +180,7 @@ async def test_a_reply_is_created_without_text(wire: Wire, mail: GraphMail, ann:
 
 
 async def test_a_reply_is_filled_in_one_patch(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Body and every kind of recipient, so that nobody whom createReply added stays on it."""
+    """A reply is filled by one PATCH with its body and every kind of recipient."""
     wire.then(200, MESSAGE)
     await mail.fill_reply(ann, ID, CONTENT, "<p>Hi</p>quoted")
     assert wire.calls() == [f"PATCH /me/messages/{ID}"]
@@ -191,7 +191,7 @@ async def test_a_reply_is_filled_in_one_patch(wire: Wire, mail: GraphMail, ann: 
 
 
 async def test_files_are_read_to_their_bound(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """The raw bytes of a file, and TooLarge for one byte more than wanted."""
+    """A file's raw bytes are read up to the limit, and one byte more is TooLarge."""
     wire.then(200, b"12345")
     assert await mail.file_content(ann, ID, "f=", 5) == b"12345"
     assert wire.calls() == [f"GET /me/messages/{ID}/attachments/f=/$value"]
@@ -200,7 +200,7 @@ async def test_files_are_read_to_their_bound(wire: Wire, mail: GraphMail, ann: T
 
 
 async def test_an_endless_answer_is_a_surprise(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """JSON beyond all measure is not kept in memory, and is nothing that a file's limit explains."""
+    """JSON of more than 32 MB is an UpstreamSurprise."""
     wire.then(200, b'{"id":"' + b"x" * (33 * 1024 * 1024) + b'"}')
     with pytest.raises(errors.UpstreamSurprise):
         await mail.outline(ann, ID)
@@ -218,10 +218,10 @@ def listed(**members: object) -> dict[str, object]:
 
 
 async def test_content_ids_come_with_the_list(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Where Graph takes the cast, one call tells everything but the bytes."""
+    """Where Graph takes the cast, one call lists the files with their Content-IDs."""
     wire.then(200, {"value": [listed(contentId="logo"), listed(isInline=False)]})
     found = await mail.files(ann, ID)
-    assert [one.content_id for one in found] == ["logo", None]
+    assert [file.content_id for file in found] == ["logo", None]
     assert len(wire.requests) == 1
     assert select(wire.last) == {
         "id",
@@ -234,11 +234,11 @@ async def test_content_ids_come_with_the_list(wire: Wire, mail: GraphMail, ann: 
 
 
 async def test_a_refused_cast_is_not_tried_again(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Where Graph does not take the cast, inline files are looked at one by one, and nobody asks again."""
+    """Where Graph refuses the cast, inline files are looked at singly, and the cast is not tried again."""
     wire.then(400, {"error": {"code": "RequestBroker--ParseUri"}})
     wire.then(200, {"value": [listed()]}).then(200, listed(contentId="logo", contentBytes="AAAA"))
     wire.then(200, {"value": []})
-    assert [one.content_id for one in await mail.files(ann, ID)] == ["logo"]
+    assert [file.content_id for file in await mail.files(ann, ID)] == ["logo"]
     await mail.files(ann, ID)
     list_path = f"GET /me/messages/{ID}/attachments"
     assert wire.calls() == [list_path, list_path, f"{list_path}/f", list_path]
@@ -246,14 +246,14 @@ async def test_a_refused_cast_is_not_tried_again(wire: Wire, mail: GraphMail, an
 
 
 async def test_large_pictures_are_not_read_for_a_name(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """A huge inline file is listed without its Content-ID rather than read twice."""
+    """A huge inline file is listed without its Content-ID instead of being read for it."""
     wire.then(200, {"value": [listed(size=50_000_000)]})
     assert (await mail.files(ann, ID))[0].content_id is None
     assert len(wire.requests) == 1
 
 
 async def test_lists_of_files_go_on(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Every page of a list is read; a list that goes in circles is not."""
+    """Every page of a list of files is read, and a list that goes in circles is an UpstreamSurprise."""
     link = f"{BASE}/me/messages/{ID}/attachments?$skip=10"
     wire.then(200, {"value": [listed(isInline=False)], "@odata.nextLink": link}).then(
         200, {"value": [listed(isInline=False)]}
@@ -292,54 +292,54 @@ def mailbox(wire: Wire, *, is_draft: bool, folder: str | None) -> None:
 async def test_whereabouts(
     wire: Wire, mail: GraphMail, ann: Tokens, *, is_draft: bool, folder: str | None, whereabouts: Whereabouts
 ) -> None:
-    """Draft or not, and the folder's id, tell where a message stands; sent mail that was deleted was sent."""
+    """Where a message stands is told by its draft flag and folder; sent mail that was deleted counts as sent."""
     mailbox(wire, is_draft=is_draft, folder=folder)
     assert (await mail.locate(ann, ID)).whereabouts is whereabouts
 
 
 async def test_folders_are_asked_for_once(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """A folder's id never changes, so it is remembered per mailbox."""
+    """A mailbox's folder id is asked for once and then remembered."""
     mailbox(wire, is_draft=True, folder="drafts-id")
     for _ in range(3):
         await mail.locate(ann, ID)
     await mail.locate(Tokens("mbx_bob"), ID)
-    assert sum("/mailFolders/" in one.url.path for one in wire.requests) == 2
+    assert sum("/mailFolders/" in request.url.path for request in wire.requests) == 2
 
 
 async def test_a_mailbox_without_an_outbox_has_nothing_in_it(
     wire: Wire, mail: GraphMail, ann: Tokens
 ) -> None:
-    """A missing well-known folder holds no message, not even one whose folder is unknown."""
+    """A message is not taken to lie in a well-known folder that does not exist."""
     wire.then(200, {"id": ID, "isDraft": False}).then(404, {"error": {"code": "ErrorItemNotFound"}})
     assert (await mail.locate(ann, ID)).whereabouts is Whereabouts.SENT
 
 
 async def test_the_key_finds_every_copy(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Look-up by extended property, as its page shows it, over all pages."""
+    """Messages with our key are found over all pages by the documented filter."""
     link = f"{BASE}/me/messages?$skip=10"
     sent = {"id": "sent", "isDraft": False, "parentFolderId": "x"}
     wire.then(200, {"value": [sent], "@odata.nextLink": link}).then(
         200, {"value": [{**sent, "id": "copy"}]}
     ).then(200, {"id": "outbox-id"})
     found = await mail.find_by_key(ann, KEY)
-    assert [one.outline.graph_message_id for one in found] == ["sent", "copy"]
+    assert [copy.outline.graph_message_id for copy in found] == ["sent", "copy"]
     expected = f"singleValueExtendedProperties/Any(ep: ep/id eq '{CRM_KEY}' and ep/value eq '{KEY}')"
     assert query(wire.requests[0])["$filter"] == expected
     assert "$orderby" not in query(wire.requests[0])
 
 
 async def test_a_message_id_finds_every_copy(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """With a quote in it doubled: from a stranger it may be anything (X-4)."""
+    """Messages with a Message-ID are found by a filter in which its quotes are doubled (X-4)."""
     copy = {"id": "copy", "isDraft": True, "parentFolderId": "x"}
     wire.then(200, {"value": [copy]}).then(200, {"id": "deleted-items-id"})
     found = await mail.find_by_message_id(ann, "<o'brien@x>")
-    assert [(one.outline.graph_message_id, one.whereabouts) for one in found] == [("copy", Whereabouts.DRAFT)]
+    assert [(hit.outline.graph_message_id, hit.whereabouts) for hit in found] == [("copy", Whereabouts.DRAFT)]
     assert query(wire.requests[0])["$filter"] == "internetMessageId eq '<o''brien@x>'"
     assert "$orderby" not in query(wire.requests[0])
 
 
 async def test_a_draft_is_deleted_once(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """One DELETE; that it is gone already is what was wanted."""
+    """Deleting a draft is one DELETE, and a draft that is gone already is no error."""
     wire.then(204, {}).then(404, {"error": {"code": "ErrorItemNotFound"}})
     await mail.delete_draft(ann, ID)
     await mail.delete_draft(ann, ID)
@@ -352,7 +352,7 @@ async def test_a_draft_is_deleted_once(wire: Wire, mail: GraphMail, ann: Tokens)
 async def test_a_subscription_is_asked_for(
     wire: Wire, mail: GraphMail, ann: Tokens, *, filtered: bool, resource: str
 ) -> None:
-    """The body is the documented one; the time has seven digits."""
+    """A subscription is asked for with the documented body and a time of seven digits."""
     wire.then(201, {"id": "sub", "expirationDateTime": "2026-03-09T09:00:00.0000000Z"})
     await subscribed(mail, ann, filtered=filtered)
     assert wire.calls() == ["POST /subscriptions"]
@@ -365,7 +365,7 @@ async def test_a_subscription_is_asked_for(
 
 
 async def test_granted_counts(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """What Graph returns is kept, not what was asked for."""
+    """A renewal returns the expiry that Graph granted, not the one asked for."""
     wire.then(
         200,
         {"id": "sub", "expirationDateTime": "2026-03-05T10:00:00.0000000Z", "resource": "Users/u/messages"},

@@ -35,7 +35,7 @@ def older(**members: Any) -> dict[str, Any]:
 
 def conflict(wire: Wire, *existing: dict[str, Any]) -> None:
     """409 until every existing one is removed, as Graph's rule on duplicates says."""
-    there = {one["id"]: one for one in existing}
+    there = {subscription["id"]: subscription for subscription in existing}
 
     def answer(request: httpx.Request) -> httpx.Response:
         last = request.url.path.rpartition("/")[2]
@@ -53,7 +53,7 @@ def conflict(wire: Wire, *existing: dict[str, Any]) -> None:
 
 
 async def test_the_very_one_is_adopted(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """A create whose answer was lost is found again instead of made twice."""
+    """A subscription whose creation was not answered is found and adopted, not made twice."""
     conflict(wire, older(clientState=STATE))
     assert (await subscribe(mail, ann)).subscription_id == "old"
     assert wire.calls() == ["POST /subscriptions", "GET /subscriptions"]
@@ -61,7 +61,7 @@ async def test_the_very_one_is_adopted(wire: Wire, mail: GraphMail, ann: Tokens)
 
 @pytest.mark.parametrize("state", ["v1.key.1.nonce.mac", None])
 async def test_an_older_one_gives_way(wire: Wire, mail: GraphMail, ann: Tokens, state: str | None) -> None:
-    """One that speaks for another generation would have all its notifications dropped, so it is replaced."""
+    """Subscriptions of another generation are removed, and a new one is made."""
     elsewhere = "https://app.example/api/graph/notifications/the-secret-before"
     conflict(wire, older(clientState=state), older(id="older", clientState=state, notificationUrl=elsewhere))
     assert (await subscribe(mail, ann)).subscription_id == "new"
@@ -71,23 +71,23 @@ async def test_an_older_one_gives_way(wire: Wire, mail: GraphMail, ann: Tokens, 
 
 @pytest.mark.parametrize("ends", ["2026-03-02T09:30:00.5Z", "2026-03-02T10:31:01+01:00"])
 async def test_a_younger_one_is_left_alone(wire: Wire, mail: GraphMail, ann: Tokens, ends: str) -> None:
-    """Somebody made it after this slow worker had begun: the conflict waits, or nobody would have one."""
+    """A subscription that was made after this worker began is left alone, and the conflict waits."""
     conflict(wire, older(clientState="v1.key.1.nonce.mac", expirationDateTime=ends))
     with pytest.raises(errors.ProviderUnavailable):
         await subscribe(mail, ann)
-    assert "DELETE" not in {one.method for one in wire.requests}
+    assert "DELETE" not in {request.method for request in wire.requests}
 
 
 async def test_somebody_elses_is_left_alone(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """A subscription that notifies another host is not ours to remove; the conflict waits."""
+    """A subscription that notifies another host is left alone, and the conflict waits."""
     conflict(wire, older(notificationUrl="https://staging.example/n"))
     with pytest.raises(errors.ProviderUnavailable):
         await subscribe(mail, ann)
-    assert "DELETE" not in {one.method for one in wire.requests}
+    assert "DELETE" not in {request.method for request in wire.requests}
 
 
 async def test_a_refused_filter_is_told(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Where the workload does not take the filter the caller hears exactly that."""
+    """A refused filter is told as such, and only when a filter was asked for."""
     text = "Operation: Create; Exception: [Status Code: BadRequest; Reason: The filter is not supported.]"
     wire.then(400, {"error": {"code": "ExtensionError", "message": text}})
     with pytest.raises(errors.MessageRefused) as caught:
@@ -115,14 +115,14 @@ async def test_a_refused_filter_is_told(wire: Wire, mail: GraphMail, ann: Tokens
 async def test_other_refusals_keep_the_filter(
     wire: Wire, mail: GraphMail, ann: Tokens, status: int, code: str, message: str
 ) -> None:
-    """A failed handshake or an outage says nothing about the filter, and is no refusal of anything."""
+    """A failed handshake, a quota or an outage is no refusal of the filter."""
     wire.then(status, {"error": {"code": code, "message": message}})
     with pytest.raises((errors.Ambiguous, errors.ProviderUnavailable)):
         await subscribe(mail, ann)
 
 
 async def test_gone_is_removed(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Removing what is not there is fine; renewing it says so."""
+    """Removing a subscription that is not there is no error, and renewing it says that it is gone."""
     wire.then(404, {"error": {"code": "ResourceNotFound"}})
     await mail.unsubscribe(ann, "sub")
     with pytest.raises(errors.SubscriptionGone):
@@ -130,7 +130,7 @@ async def test_gone_is_removed(wire: Wire, mail: GraphMail, ann: Tokens) -> None
 
 
 async def test_all_pages_of_the_list(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Spares on a second page are found too."""
+    """Existing subscriptions are listed over all pages."""
     link = "https://graph.example/v1.0/subscriptions?$skiptoken=x"
     wire.then(200, {"value": [older()], "@odata.nextLink": link}).then(200, {"value": [GRANTED]})
-    assert [one.subscription_id for one in await mail.subscriptions(ann)] == ["old", "new"]
+    assert [subscription.subscription_id for subscription in await mail.subscriptions(ann)] == ["old", "new"]

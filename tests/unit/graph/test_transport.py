@@ -34,7 +34,7 @@ def failing(error: Exception) -> Transport:
     [httpx.ConnectError(""), httpx.ConnectTimeout(""), httpx.PoolTimeout(""), httpx.UnsupportedProtocol("")],
 )
 async def test_without_a_connection_nothing_was_sent(error: httpx.TransportError) -> None:
-    """An error before the connection stands proves that the other side saw nothing."""
+    """An error before a connection stands means that the request was never sent."""
     with pytest.raises(NeverSent):
         await failing(error).send("graph", "send", request())
 
@@ -47,13 +47,13 @@ async def test_without_a_connection_nothing_was_sent(error: httpx.TransportError
     ],
 )  # fmt: skip
 async def test_any_later_error_leaves_it_open(error: httpx.RequestError) -> None:
-    """Once a connection stands, an error says nothing about what the other side did."""
+    """An error after a connection stands leaves open what the other side did."""
     with pytest.raises(NoAnswer):
         await failing(error).send("graph", "send", request())
 
 
 async def test_the_budget_is_of_the_whole_call() -> None:
-    """An answer that keeps trickling in does not outlive the call's budget."""
+    """An answer that keeps trickling in does not outlive the call's timeout."""
 
     class Trickle(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -66,7 +66,7 @@ async def test_the_budget_is_of_the_whole_call() -> None:
 
 
 async def test_reading_is_bounded() -> None:
-    """A body is refused as soon as it is longer than asked for, measured as decoded."""
+    """A decoded body longer than asked for is refused."""
     packed = gzip.compress(b"0" * 100_000)
     transport = over(lambda _: httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=packed))
     with pytest.raises(TooMuch):
@@ -74,7 +74,7 @@ async def test_reading_is_bounded() -> None:
 
 
 async def test_a_body_within_its_bound_is_whole() -> None:
-    """A bounded answer reads like any other: status, headers, decoded body."""
+    """A body within its bound comes decoded, with status and headers."""
     packed = gzip.compress(b"0" * 100_000)
     headers = {"Content-Encoding": "gzip", "ETag": "one"}
     transport = over(lambda _: httpx.Response(206, headers=headers, content=packed))
@@ -83,7 +83,7 @@ async def test_a_body_within_its_bound_is_whole() -> None:
 
 
 async def test_an_error_may_explain_itself() -> None:
-    """However little was to be read, an error's own body is read, up to a bound of its own."""
+    """An error's body is read up to a bound of its own, however little was asked for."""
     long = httpx.Response(404, content=b"e" * 65_536)
     assert len((await over(lambda _: long).send("graph", "x", request(), limit_bytes=1)).content) == 65_536
     longer = httpx.Response(404, content=b"e" * 65_537)
@@ -92,7 +92,7 @@ async def test_an_error_may_explain_itself() -> None:
 
 
 async def test_redirects_are_answers() -> None:
-    """No redirect is followed: the token of the first address would go to the second."""
+    """A redirect is returned and not followed."""
     seen: list[str] = []
 
     def redirect(got: httpx.Request) -> httpx.Response:
@@ -104,7 +104,7 @@ async def test_redirects_are_answers() -> None:
 
 
 async def test_cookies_are_neither_kept_nor_sent() -> None:
-    """One mailbox's cookies never reach another's request."""
+    """Cookies of an answer are neither kept nor sent with the next request."""
     seen: list[str | None] = []
 
     def bake(got: httpx.Request) -> httpx.Response:
@@ -120,7 +120,7 @@ async def test_cookies_are_neither_kept_nor_sent() -> None:
 
 
 async def test_every_call_is_counted_with_its_outcome() -> None:
-    """The call site is observed before the call, its outcome after, whichever it is (T-1)."""
+    """Each call is observed by its site before it, and with its outcome after it (T-1)."""
     seen: list[tuple[str, ...]] = []
     answers: list[httpx.Response | Exception] = [
         httpx.Response(404),
@@ -129,10 +129,10 @@ async def test_every_call_is_counted_with_its_outcome() -> None:
     ]
 
     def answer(_: httpx.Request) -> httpx.Response:
-        one = answers.pop(0)
-        if isinstance(one, Exception):
-            raise one
-        return one
+        coming = answers.pop(0)
+        if isinstance(coming, Exception):
+            raise coming
+        return coming
 
     transport = Transport(
         inner=httpx.MockTransport(answer),
@@ -151,7 +151,7 @@ async def test_every_call_is_counted_with_its_outcome() -> None:
 
 
 async def test_faults_strike_before_and_after() -> None:
-    """A fault hook may keep a call from leaving, or lose the answer of one that was carried out (T-2)."""
+    """A fault hook can stop a call before it leaves, or lose the answer of one that was carried out (T-2)."""
 
     class Died(BaseException):
         """The process is gone."""

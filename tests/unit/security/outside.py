@@ -43,7 +43,7 @@ class Outside:
 
 
 class Pieces(httpx.AsyncByteStream):
-    """A body in pieces: `taken` counts how many were asked for, `closed` says that it was let go of."""
+    """A body in pieces: `taken` counts how many were asked for, `closed` says that it was released."""
 
     def __init__(
         self, piece: bytes, count: int, then: Exception | None = None, *, hangs: bool = False

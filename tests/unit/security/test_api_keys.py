@@ -36,7 +36,7 @@ class TestApiKeys(TokenCases):
 
 
 def test_a_key_is_shown_once_and_kept_as_a_hash() -> None:
-    """256 random bits, of which no part is stored; the tenant and the scopes are (A-1)."""
+    """A new key has 256 random bits and is kept as a hash with tenant and scopes (A-1)."""
     random = SeededRandom()
     key, record = ApiKeyring(NEW).mint(TENANT, random)
     assert FORM.fullmatch(key)
@@ -48,12 +48,12 @@ def test_a_key_is_shown_once_and_kept_as_a_hash() -> None:
 
 
 def test_scopes_are_as_few_as_asked_for() -> None:
-    """A key for reading is one for reading."""
+    """A key that is made for reading has that scope alone."""
     assert ApiKeyring(NEW).mint(TENANT, SeededRandom(), ("read",))[1].scopes == ("read",)
 
 
 def test_no_two_keys_are_alike() -> None:
-    """Neither their ids nor their secrets nor what is kept of them."""
+    """No two keys share an id, a secret or a hash."""
     random = SeededRandom()
     made = [ApiKeyring(NEW).mint(TENANT, random) for _ in range(50)]
     assert len({key for key, _ in made}) == 50
@@ -62,21 +62,21 @@ def test_no_two_keys_are_alike() -> None:
 
 
 def test_one_keys_secret_does_not_open_another() -> None:
-    """What is kept of a key fits that key alone."""
+    """A key's hash matches that key's secret alone."""
     ring, random = ApiKeyring(NEW), SeededRandom()
-    (one, one_kept), (other, other_kept) = ring.mint(TENANT, random), ring.mint(TENANT, random)
-    assert ring.matches(one[-43:], one_kept.secret_hash)
-    assert not ring.matches(one[-43:], other_kept.secret_hash)
-    assert not ring.matches(other[-43:], one_kept.secret_hash)
+    (first, first_kept), (second, second_kept) = ring.mint(TENANT, random), ring.mint(TENANT, random)
+    assert ring.matches(first[-43:], first_kept.secret_hash)
+    assert not ring.matches(first[-43:], second_kept.secret_hash)
+    assert not ring.matches(second[-43:], first_kept.secret_hash)
 
 
 def test_without_the_pepper_a_stolen_table_is_worth_nothing() -> None:
-    """The same secret has another hash in another deployment; the hash itself is no key."""
-    one, other = (
+    """The same secret has another hash under another pepper, and a hash is no key."""
+    first, second = (
         ApiKeyring(pepper).mint(TENANT, SeededRandom())[1].secret_hash for pepper in (NEW, NEW + "x")
     )
-    assert one != other
-    assert not ApiKeyring(NEW).matches(one, one)
+    assert first != second
+    assert not ApiKeyring(NEW).matches(first, first)
 
 
 GOOD = f"psk_{'a' * 12}_{'A-_z' * 10}bcd"
@@ -84,7 +84,7 @@ GOOD = f"psk_{'a' * 12}_{'A-_z' * 10}bcd"
 
 @pytest.mark.parametrize("header", [f"Bearer {GOOD}", f"bearer {GOOD}", f"BEARER {GOOD}"])
 def test_a_key_comes_in_the_authorization_header(header: str) -> None:
-    """RFC 9110, 11.1: the scheme's case does not count."""
+    """A key is read from the Authorization header, whatever the scheme's case (RFC 9110, 11.1)."""
     assert ApiKeyring(NEW).parse(header) == ("a" * 12, GOOD[-43:])
 
 
@@ -112,12 +112,12 @@ def test_a_key_comes_in_the_authorization_header(header: str) -> None:
     ],
 )
 def test_anything_else_is_no_key(header: str | None) -> None:
-    """And is told apart without any look-up."""
+    """A header of any other form is no key."""
     assert ApiKeyring(NEW).parse(header) is None
 
 
 @given(st.text(st.characters(), max_size=80))
 def test_any_header_is_read(header: str) -> None:
-    """What is taken from one is safe in a table's key."""
+    """A key id that is read from any header is safe as a table's key."""
     parsed = ApiKeyring(NEW).parse(f"Bearer psk_{header}") or ApiKeyring(NEW).parse(header)
     assert parsed is None or re.fullmatch(r"[a-z0-9]{12}", parsed[0])

@@ -30,7 +30,7 @@ class TestClientState(RotatedTokenCases):
 
 
 def test_it_says_whose_mailbox_and_which_generation() -> None:
-    """Opaque to whoever reads it: no address, no tenant."""
+    """A clientState names mailbox id and generation, and no address or tenant."""
     signer = ClientStateSigner([NEW])
     minted = signer.mint(MBX, 7, NONCE)
     assert re.fullmatch(rf"v1\.{MBX}\.7\.{NONCE}\.[A-Za-z0-9_-]{{43}}", minted)
@@ -39,7 +39,7 @@ def test_it_says_whose_mailbox_and_which_generation() -> None:
 
 @given(st.integers(0, 999_999_999), st.from_regex(r"[A-Za-z0-9_-]{16}", fullmatch=True))
 def test_it_fits_graphs_field(generation: int, nonce: str) -> None:
-    """128 characters, for any generation of any mailbox of ours."""
+    """A clientState fits Graph's 128 characters for any mailbox and generation."""
     signer = ClientStateSigner([NEW])
     minted = signer.mint(MBX, generation, nonce)
     assert len(minted) <= MAX_CHARACTERS == 128
@@ -47,18 +47,18 @@ def test_it_fits_graphs_field(generation: int, nonce: str) -> None:
 
 
 def test_one_that_would_not_fit_is_not_made() -> None:
-    """Graph would refuse the subscription."""
+    """A clientState over 128 characters is not made."""
     with pytest.raises(ValueError, match="128"):
         ClientStateSigner([NEW]).mint("m" * 64, 999_999_999, "n" * 16)
 
 
 @pytest.mark.parametrize("part", range(4))
 def test_no_part_can_be_taken_from_another(part: int) -> None:
-    """Mailbox, generation and nonce are signed together."""
+    """No part of a clientState can be exchanged for that of another (G-2)."""
     signer = ClientStateSigner([NEW])
-    one = signer.mint(MBX, 3, NONCE).split(".")
-    other = signer.mint("mbx_" + "a" * 26, 4, "another").split(".")
-    mixed = [*one[: part + 1], other[part + 1], *one[part + 2 :]]
+    first = signer.mint(MBX, 3, NONCE).split(".")
+    second = signer.mint("mbx_" + "a" * 26, 4, "another").split(".")
+    mixed = [*first[: part + 1], second[part + 1], *first[part + 2 :]]
     assert signer.verify(".".join(mixed)) is None
 
 
@@ -76,6 +76,6 @@ def test_no_part_can_be_taken_from_another(part: int) -> None:
     ],
 )
 def test_another_form_is_refused_even_when_it_is_signed(form: str) -> None:
-    """What we would not write ourselves is not read, whoever signed it."""
+    """A signed text of another form is no clientState."""
     signed = form.format(MBX)
     assert ClientStateSigner([NEW]).verify(f"{signed}.{client_state._mac(NEW.encode(), signed)}") is None

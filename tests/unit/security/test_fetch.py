@@ -24,7 +24,7 @@ def fetcher(outside: Outside, timeout_seconds: float = 20.0) -> GuardedFetcher:
 
 
 async def test_a_file_is_fetched_from_the_judged_address() -> None:
-    """The connection goes to the IP that was judged; Host and TLS speak of the name, so nothing is resolved twice."""
+    """A file is fetched from the judged IP address, while Host and TLS name the host."""
     outside = Outside(file(b"%PDF-"))
     assert await fetcher(outside).fetch(URL, 5) == b"%PDF-"
     (request,) = outside.requests
@@ -37,7 +37,7 @@ async def test_a_file_is_fetched_from_the_judged_address() -> None:
 
 
 async def test_a_name_beyond_ascii_is_spoken_to_in_ascii() -> None:
-    """In the header as well as in TLS."""
+    """A host name beyond ASCII is sent in its ASCII form in the Host header and in TLS."""
     outside = Outside(file(b"x"))
     assert await fetcher(outside).fetch("https://b\u00fccher.example/\u00fc.txt", 5) == b"x"
     (request,) = outside.requests
@@ -46,11 +46,11 @@ async def test_a_name_beyond_ascii_is_spoken_to_in_ascii() -> None:
 
 
 async def test_nothing_of_ours_goes_along() -> None:
-    """No credential, no cookie, no body; what comes is to come as it is (C-4)."""
+    """A fetch carries no credential, cookie, referer or body, and asks for no compression (C-4)."""
     outside = Outside(file(b"x", **{"set-cookie": "a=b"}))
-    one = fetcher(outside)
-    await one.fetch(URL, 5)
-    await one.fetch(URL, 5)
+    guarded = fetcher(outside)
+    await guarded.fetch(URL, 5)
+    await guarded.fetch(URL, 5)
     for request in outside.requests:
         assert not {"authorization", "cookie", "referer"} & set(request.headers)
         assert request.headers["accept-encoding"] == "identity"
@@ -59,7 +59,7 @@ async def test_nothing_of_ours_goes_along() -> None:
 
 @pytest.mark.parametrize("url", ["http://files.example/", "https://postbraid.example/", "https://[::1]/", ""])
 async def test_a_forbidden_address_is_never_called(url: str) -> None:
-    """Refused for good: the CRM chose it."""
+    """A file at a forbidden address is refused without a request."""
     outside = Outside(httpx.Response(200))
     with pytest.raises(InvalidRequest):
         await fetcher(outside).fetch(url, 5)
@@ -68,7 +68,7 @@ async def test_a_forbidden_address_is_never_called(url: str) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects_are_not_followed(status: int) -> None:
-    """Where they lead was not judged (C-4)."""
+    """A redirect of a file is not followed (C-4)."""
     outside = Outside(file(b"x", status, location="https://other.example/"))
     with pytest.raises(CrmUnavailable):
         await fetcher(outside).fetch(URL, 5)
@@ -77,7 +77,7 @@ async def test_redirects_are_not_followed(status: int) -> None:
 
 @pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 401, 403, 404, 410, 429, 500, 503])
 async def test_only_200_is_a_file(status: int) -> None:
-    """A part of a file or an error's page is none."""
+    """An answer other than 200 is no file, and its body is not read."""
     stream = Pieces(b"x", 3)
     with pytest.raises(CrmUnavailable, match=str(status)):
         await fetcher(Outside(httpx.Response(status, stream=stream))).fetch(URL, 100)
@@ -86,7 +86,7 @@ async def test_only_200_is_a_file(status: int) -> None:
 
 
 async def test_reading_stops_at_the_limit() -> None:
-    """The limit passes, one byte more does not, and an endless file is not read to its end."""
+    """A file of the limit is read, and reading of a longer one stops at once."""
     assert len(await fetcher(Outside(httpx.Response(200, stream=Pieces(b"1234", 3)))).fetch(URL, 12)) == 12
     endless = Pieces(b"1234", 1_000_000)
     with pytest.raises(TooLarge):
@@ -96,21 +96,21 @@ async def test_reading_stops_at_the_limit() -> None:
 
 
 async def test_a_declared_length_is_not_believed() -> None:
-    """What comes is counted (F-1)."""
+    """The bytes of a file are counted, whatever length was declared (F-1)."""
     lying = httpx.Response(200, headers={"content-length": "3"}, stream=Pieces(b"1234", 3))
     with pytest.raises(TooLarge):
         await fetcher(Outside(lying)).fetch(URL, 5)
 
 
 async def test_nothing_is_unpacked() -> None:
-    """A small answer that would grow without bound stays what it is (C-4)."""
+    """A compressed file is not unpacked (C-4)."""
     packed = gzip.compress(bytes(1_000_000))
     outside = Outside(httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Pieces(packed, 1)))
     assert await fetcher(outside).fetch(URL, len(packed)) == packed
 
 
 async def test_a_file_that_trickles_in_does_not_hold_the_worker() -> None:
-    """The time is that of the whole call, not of each piece (C-4)."""
+    """A file that keeps trickling in ends with the whole call's timeout (C-4)."""
     stream = Pieces(b"x", 3, hangs=True)
     with pytest.raises(CrmUnavailable):
         await fetcher(Outside(httpx.Response(200, stream=stream)), 0.02).fetch(URL, 100)
@@ -121,7 +121,7 @@ async def test_a_file_that_trickles_in_does_not_hold_the_worker() -> None:
     "error", [httpx.ConnectError(""), httpx.ConnectTimeout(""), httpx.ReadError(""), httpx.ReadTimeout("")]
 )
 async def test_an_address_that_does_not_answer_may_do_so_later(error: Exception) -> None:
-    """Before the answer or in the middle of it."""
+    """A fetch that fails before or during the answer may be repeated later."""
     with pytest.raises(CrmUnavailable):
         await fetcher(Outside(error)).fetch(URL, 5)
     broken = Pieces(b"x", 1, error)

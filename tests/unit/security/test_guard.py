@@ -31,7 +31,7 @@ def guard(*addresses: str, local: Sequence[str] = ()) -> Guard:
 
 
 async def test_a_public_address_may_be_called() -> None:
-    """What is called is the judged IP, under the name."""
+    """A public address may be called: the judged IP under the host's name."""
     target = await guard().judge("https://CRM.Example/hooks?tenant=7&x=%20")
     assert target == Target("https", "crm.example", 443, PUBLIC, "/hooks?tenant=7&x=%20")
     assert target.url == f"https://{PUBLIC}:443/hooks?tenant=7&x=%20"
@@ -51,14 +51,14 @@ async def test_a_public_address_may_be_called() -> None:
     ],
 )
 async def test_a_name_is_called_in_its_ascii_form(url: str, host: str, path: str) -> None:
-    """It is parsed once; the same form is resolved, judged and sent."""
+    """A host name is resolved, judged and sent in the same ASCII form."""
     target = await guard().judge(url)
     assert (target.host, target.path, target.port) == (host, path, 443)
     assert target.host_header.isascii()
 
 
 async def test_an_ipv6_address_is_called_in_brackets() -> None:
-    """As RFC 3986 writes them."""
+    """A judged IPv6 address stands in brackets in the called URL."""
     assert (await guard(PUBLIC_6).judge("https://crm.example/a")).url == f"https://[{PUBLIC_6}]:443/a"
 
 
@@ -107,7 +107,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("url", REFUSED.values(), ids=REFUSED)
 async def test_a_forbidden_form_is_refused_before_any_name_is_looked_up(url: str) -> None:
-    """All with the same sentence, which tells nothing of our network (C-1, C-3)."""
+    """A URL of a forbidden form is refused with one sentence before its name is looked up (C-1, C-3)."""
     asked: list[str] = []
 
     async def resolve(host: str, port: int) -> Sequence[str]:
@@ -120,7 +120,7 @@ async def test_a_forbidden_form_is_refused_before_any_name_is_looked_up(url: str
 
 
 async def test_the_longest_url_passes() -> None:
-    """2,048 characters, inclusive."""
+    """A URL of 2,048 characters passes."""
     url = "https://crm.example/".ljust(MAX_URL_CHARACTERS, "a")
     assert (await guard().judge(url)).host == "crm.example"
     assert MAX_URL_CHARACTERS == 2048
@@ -175,7 +175,7 @@ INSIDE = {
 
 @pytest.mark.parametrize("address", INSIDE.values(), ids=INSIDE)
 async def test_a_name_may_not_lead_inside(address: str) -> None:
-    """Not alone, and not beside a public address: every address of a name is judged (C-2, C-3)."""
+    """A name is refused when any of its addresses is not public (C-2, C-3)."""
     assert not is_public(address)
     for found in ((address,), (PUBLIC, address), (address, PUBLIC), (PUBLIC, PUBLIC_6, address)):
         with pytest.raises(InvalidRequest):
@@ -199,7 +199,7 @@ async def test_a_name_may_not_lead_inside(address: str) -> None:
     ],
 )
 def test_the_open_internet_is_open(address: str) -> None:
-    """The neighbours of the refused networks as well."""
+    """Public addresses next to the refused networks may be called."""
     assert is_public(address)
 
 
@@ -211,13 +211,13 @@ def test_wrapping_an_address_opens_nothing(address: object, form: str) -> None:
 
 @pytest.mark.parametrize("trick", ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "localtest.example"])
 async def test_other_spellings_of_an_address_are_judged_by_what_they_lead_to(trick: str) -> None:
-    """The system's resolver reads more forms than Python's own parser."""
+    """Another spelling of an IP address is judged by the address that it resolves to."""
     with pytest.raises(InvalidRequest):
         await guard("127.0.0.1").judge(f"https://{trick}/")
 
 
 async def test_a_name_is_judged_anew_at_every_call() -> None:
-    """A name that turned to the inside since it was registered is refused, and what was judged is what is called."""
+    """A name that has come to lead inside is refused at its next call."""
     answers = [[PUBLIC], ["127.0.0.1"]]
 
     async def resolve(host: str, port: int) -> Sequence[str]:
@@ -231,7 +231,7 @@ async def test_a_name_is_judged_anew_at_every_call() -> None:
 
 
 async def test_a_name_without_an_address_may_have_one_later() -> None:
-    """That is no refusal, but a CRM that does not answer now."""
+    """A name without an address is a CRM that is away, and no refusal."""
 
     async def fail(host: str, port: int) -> Sequence[str]:
         raise OSError("Name or service not known")
@@ -257,7 +257,7 @@ LOCAL = ["http://localhost:5001", "http://127.0.0.1:5002"]
 async def test_the_local_profile_permits_its_loopback_origins(
     url: str, called: str, host_header: str
 ) -> None:
-    """Exactly those that are configured."""
+    """The local profile permits exactly its configured loopback origins."""
     target = await guard(local=LOCAL).judge(url)
     assert (target.url, target.host_header) == (called, host_header)
 
@@ -278,7 +278,7 @@ async def test_the_local_profile_permits_its_loopback_origins(
     ],
 )
 async def test_the_local_profile_permits_nothing_else(url: str) -> None:
-    """Neither another port nor another spelling."""
+    """The local profile permits no other port, scheme or spelling of loopback."""
     with pytest.raises(InvalidRequest):
         await guard(local=LOCAL).judge(url)
     with pytest.raises(InvalidRequest):
@@ -290,7 +290,7 @@ async def test_the_local_profile_permits_nothing_else(url: str) -> None:
     | st.text(alphabet="htps:/[]@#?%.aA\u3002\u2100\\0", max_size=30).map("https://{}".format)
 )
 async def test_any_text_is_judged(url: str) -> None:
-    """It may be called, or it is refused; nothing else happens."""
+    """Any text in place of a URL is refused or leads to an ASCII host that is not our own."""
     try:
         target = await guard().judge(url)
     except InvalidRequest:
@@ -301,7 +301,7 @@ async def test_any_text_is_judged(url: str) -> None:
 
 
 async def test_the_system_gives_every_address_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of both families, as text: the ones it would connect to."""
+    """The system's resolver returns a name's addresses of both families as text."""
 
     async def getaddrinfo(host: str, port: int, **more: object) -> list[tuple[object, ...]]:
         assert (host, port, more) == ("crm.example", 443, {"type": socket.SOCK_STREAM})

@@ -32,14 +32,14 @@ class TestLinks(RotatedTokenCases):
 
 @given(st.lists(ids, min_size=1, max_size=4))
 def test_a_link_leads_to_what_it_was_made_for(parts: list[str]) -> None:
-    """In dead_letters that need no escaping in a path."""
+    """A link's token leads to the ids it was made for, in letters that need no escaping in a path."""
     token = LinkSigner([NEW]).mint(parts, later(hours=1))
     assert re.fullmatch(r"[A-Za-z0-9_~-]+", token)
     assert LinkSigner([NEW]).verify(token, NOW) == tuple(parts)
 
 
 def test_a_link_ends() -> None:
-    """At its very second, and for ever."""
+    """A link ends at its very second, for ever."""
     signer = LinkSigner([NEW])
     token = signer.mint(PARTS, later(minutes=15))
     assert signer.verify(token, later(minutes=15) - timedelta(microseconds=1)) == PARTS
@@ -48,7 +48,7 @@ def test_a_link_ends() -> None:
 
 
 def test_nobody_makes_a_link_last_longer() -> None:
-    """The end is signed with the rest."""
+    """A link whose end was changed is refused."""
     signer = LinkSigner([NEW])
     *rest, ends, mac = signer.mint(PARTS, later(minutes=15)).split("~")
     for forged in (str(int(ends) + 1), ends + "0", "9" * 300, "", "x", "-1", "\u0669\u0669", "1e9"):
@@ -57,7 +57,7 @@ def test_nobody_makes_a_link_last_longer() -> None:
 
 
 def test_a_link_to_one_file_is_none_to_another() -> None:
-    """Nor does a name made of two parts stand for them."""
+    """A link to one file is refused for other, joined or exchanged ids."""
     signer = LinkSigner([NEW])
     *_, ends, mac = signer.mint(("a", "b", "c"), later(hours=1)).split("~")
     for parts in (("a", "b", "d"), ("a", "b"), ("a", "c", "b"), ("ab", "c"), ("a", "b", "c", "d"), ()):
@@ -66,13 +66,13 @@ def test_a_link_to_one_file_is_none_to_another() -> None:
 
 @pytest.mark.parametrize("part", ["", "a~b", "a/b", "..", "a b", "\u00fc", "a\n", "x" * 129, "%41"])
 def test_only_ids_of_ours_stand_in_links(part: str) -> None:
-    """Anything else is a mistake of ours, and told at once."""
+    """A link is made only of ids of ours."""
     with pytest.raises(ValueError, match="id of ours"):
         LinkSigner([NEW]).mint((TENANT, part), NOW)
 
 
 def test_an_endless_token_is_refused_unread() -> None:
-    """Before anything is computed over it; 400 characters pass."""
+    """A token of 400 characters is read, and a longer one is refused."""
     signer = LinkSigner([NEW, OLD])
     last = MAX_CHARACTERS - len(signer.mint(["a" * 128, "b" * 128, "c"], later(hours=1))) + 1
     for longer, good in ((0, True), (1, False)):
@@ -85,5 +85,5 @@ def test_an_endless_token_is_refused_unread() -> None:
     "token", ["a~\ud800~1~x", "a~1~\ud800", "\u00fc~1~x", "a~\u0661~x", "~1~", "~~", "a~1"]
 )
 def test_a_token_in_strange_letters_is_refused(token: str) -> None:
-    """Paths come from outside, and half a character is no reason to fail."""
+    """A token with letters that we do not use is refused."""
     assert LinkSigner([NEW]).verify(token, NOW) is None

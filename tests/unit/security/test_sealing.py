@@ -33,7 +33,7 @@ class Keys:
         of_tenant = [
             (number, wrapped) for (owner, number), wrapped in self.kept.items() if owner == tenant_id
         ]
-        found = [one for one in of_tenant if key_id in {None, one[0]}]
+        found = [kept for kept in of_tenant if key_id in {None, kept[0]}]
         return found[-1] if found else None
 
     async def create_data_key(self, tenant_id: str, key_id: str, wrapped: str) -> None:
@@ -82,7 +82,7 @@ def bench(key_file: Path) -> Bench:
 
 
 async def test_what_was_sealed_opens(bench: Bench) -> None:
-    """In this worker and in another one; nothing of it is readable."""
+    """A sealed value opens in this worker and in another one, and is not readable."""
     sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
     assert await bench.opened(sealed) == SECRET
     assert await bench.again().unseal(TENANT, PLACE, sealed) == SECRET
@@ -94,7 +94,7 @@ async def test_what_was_sealed_opens(bench: Bench) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # more keys in the bench do no harm
 @given(st.binary(max_size=100), st.lists(st.text(max_size=8), min_size=1, max_size=5))
 async def test_any_value_opens_in_any_place(bench: Bench, plain: bytes, place: list[str]) -> None:
-    """Empty ones too, and whatever stands in keys."""
+    """Any value opens in the place where it was sealed, whatever the place is called."""
     assert await bench.opened(await bench.sealer.seal(TENANT, place, plain), place) == plain
 
 
@@ -114,14 +114,14 @@ async def test_any_value_opens_in_any_place(bench: Bench, plain: bytes, place: l
     ],
 )
 async def test_a_value_moved_elsewhere_does_not_open(bench: Bench, moved: tuple[str, ...]) -> None:
-    """Another table, partition, row or field: whoever can write rows cannot hand one user another's tokens (K-3)."""
+    """A value that was moved to another table, partition, row or field does not open (K-3)."""
     sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
     with pytest.raises(SealBroken):
         await bench.opened(sealed, moved)
 
 
 async def test_another_tenants_value_does_not_open(bench: Bench) -> None:
-    """Each tenant has a key of its own, so even the same place is another."""
+    """A value does not open for another tenant (K-3)."""
     sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
     await bench.sealer.seal("ten_other", PLACE, SECRET)
     with pytest.raises(SealBroken):
@@ -131,7 +131,7 @@ async def test_another_tenants_value_does_not_open(bench: Bench) -> None:
 
 
 async def test_a_changed_value_does_not_open(bench: Bench) -> None:
-    """Nonce, ciphertext and tag hold together, wherever a letter is changed."""
+    """A sealed value that was changed in any letter does not open."""
     sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
     body = sealed.rindex(".") + 1
     for at in range(body, len(sealed) - 1):  # the last letter has bits that stand for nothing
@@ -141,7 +141,7 @@ async def test_a_changed_value_does_not_open(bench: Bench) -> None:
 
 
 async def test_a_cut_value_does_not_open(bench: Bench) -> None:
-    """Wherever it was cut."""
+    """A sealed value that was cut anywhere does not open."""
     sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
     for length in range(len(sealed)):
         with pytest.raises(SealBroken):
@@ -165,7 +165,7 @@ async def test_a_cut_value_does_not_open(bench: Bench) -> None:
     ],
 )
 async def test_an_unknown_version_or_key_never_falls_back(bench: Bench, form: str) -> None:
-    """A typed error, and no try with another key (K-2)."""
+    """A value of an unknown version or key is an error, and no other key is tried (K-2)."""
     body = (await bench.sealer.seal(TENANT, PLACE, SECRET)).rpartition(".")[2]
     with pytest.raises(SealBroken):
         await bench.opened(form.format(body))
@@ -177,22 +177,22 @@ async def test_an_unknown_version_or_key_never_falls_back(bench: Bench, form: st
     | st.text("Aa_-=.\u00fc\ud800", max_size=60).map("v1.local.k1.{}".format)
 )
 async def test_any_text_is_opened_or_refused(bench: Bench, text: str) -> None:
-    """A row that somebody else wrote breaks nothing but itself."""
+    """Any text that was not sealed is refused."""
     await bench.sealer.seal(TENANT, PLACE, SECRET)
     with pytest.raises(SealBroken):
         await bench.opened(text)
 
 
 async def test_the_same_value_is_never_sealed_alike(bench: Bench) -> None:
-    """A fresh nonce of 96 bits per write, and the whole tag of 128 (K-1)."""
+    """The same value is sealed under a fresh 96-bit nonce each time, with a 128-bit tag (K-1)."""
     bodies = [(await bench.sealer.seal(TENANT, PLACE, SECRET)).rpartition(".")[2] for _ in range(20)]
-    raw = [base64.urlsafe_b64decode(one + "=" * (-len(one) % 4)) for one in bodies]
-    assert {len(one) for one in raw} == {12 + len(SECRET) + 16}
-    assert len({one[:12] for one in raw}) == len({one[12:] for one in raw}) == 20
+    raw = [base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)) for body in bodies]
+    assert {len(sealed) for sealed in raw} == {12 + len(SECRET) + 16}
+    assert len({sealed[:12] for sealed in raw}) == len({sealed[12:] for sealed in raw}) == 20
 
 
 async def test_the_key_encryption_key_is_asked_once_in_ten_minutes(bench: Bench) -> None:
-    """The vault has limits; and a key that was taken away is not used much longer (K-1)."""
+    """A data key is unwrapped once in ten minutes (K-1)."""
     first = await bench.sealer.seal(TENANT, PLACE, SECRET)
     for _ in range(10):
         await bench.opened(await bench.sealer.seal(TENANT, PLACE, SECRET))
@@ -205,7 +205,7 @@ async def test_the_key_encryption_key_is_asked_once_in_ten_minutes(bench: Bench)
 
 
 async def test_a_new_data_key_takes_over_and_the_old_one_still_opens(bench: Bench) -> None:
-    """Rotation needs no pause: within ten minutes every worker seals with the new one (K-4)."""
+    """A new data key seals within ten minutes, and the old one still opens its values (K-4)."""
     old = await bench.sealer.seal(TENANT, PLACE, SECRET)
     await bench.keys.create_data_key(TENANT, "k2", await bench.wrapper.wrap(b"2" * 32))
     assert (await bench.sealer.seal(TENANT, PLACE, SECRET)).startswith("v1.local.k1.")
@@ -220,7 +220,7 @@ async def test_a_new_data_key_takes_over_and_the_old_one_still_opens(bench: Benc
 
 
 async def test_a_destroyed_data_key_takes_its_values_along(bench: Bench) -> None:
-    """That is how a tenant is erased (D-2)."""
+    """Values under a destroyed data key do not open any more (D-2)."""
     sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
     bench.keys.kept.clear()
     with pytest.raises(SealBroken):
@@ -228,7 +228,7 @@ async def test_a_destroyed_data_key_takes_its_values_along(bench: Bench) -> None
 
 
 async def test_of_two_first_data_keys_the_first_stays(bench: Bench) -> None:
-    """Two workers seal a tenant's first value at once: both use the key that was kept."""
+    """When two workers make a tenant's first data key at once, both use the one that was kept."""
 
     class Late(Keys):
         async def load_data_key(self, tenant_id: str, key_id: str | None) -> tuple[str, str] | None:
@@ -247,7 +247,7 @@ async def test_of_two_first_data_keys_the_first_stays(bench: Bench) -> None:
 
 
 async def test_a_data_key_that_is_neither_there_nor_new_is_an_error(bench: Bench) -> None:
-    """A store that contradicts itself seals nothing."""
+    """A data key that can be neither loaded nor made is an error, and nothing is sealed."""
 
     class Torn(Keys):
         async def create_data_key(self, tenant_id: str, key_id: str, wrapped: str) -> None:
@@ -258,7 +258,7 @@ async def test_a_data_key_that_is_neither_there_nor_new_is_an_error(bench: Bench
 
 
 async def test_another_key_encryption_key_opens_nothing(bench: Bench, tmp_path: Path) -> None:
-    """A stolen table is worth nothing without the key file."""
+    """Another key file opens nothing."""
     sealed = await bench.sealer.seal(TENANT, PLACE, SECRET)
     theirs = tmp_path / "theirs"
     theirs.write_bytes(b"x" * 32)
@@ -270,13 +270,13 @@ async def test_another_key_encryption_key_opens_nothing(bench: Bench, tmp_path: 
 
 @pytest.mark.parametrize("wrapped", ["", "AAAA", "A" * 54, "!", "\u00fc", "A" * 53])
 async def test_a_broken_wrapped_key_is_no_key(bench: Bench, wrapped: str) -> None:
-    """RFC 3394 checks what it unwraps."""
+    """A wrapped key that was damaged is refused (RFC 3394)."""
     with pytest.raises(SealBroken):
         await bench.wrapper.unwrap(wrapped)
 
 
 async def test_wrapping_does_not_show_the_key(bench: Bench) -> None:
-    """And unwraps to the very same."""
+    """A wrapped key does not show the key and unwraps to the very same."""
     wrapped = await bench.wrapper.wrap(SECRET.ljust(32))
     assert "canary" not in wrapped
     assert await bench.wrapper.unwrap(wrapped) == SECRET.ljust(32)
@@ -284,7 +284,7 @@ async def test_wrapping_does_not_show_the_key(bench: Bench) -> None:
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o666, 0o601])
 def test_a_key_file_that_others_may_touch_is_not_used(key_file: Path, mode: int) -> None:
-    """Only its owner (K-5)."""
+    """A key file that others than its owner may touch is not used (K-5)."""
     key_file.chmod(mode)
     with pytest.raises(SealBroken, match="600"):
         asyncio.run(LocalKeyWrapper(key_file).wrap(b"x" * 32))
@@ -292,7 +292,7 @@ def test_a_key_file_that_others_may_touch_is_not_used(key_file: Path, mode: int)
 
 @pytest.mark.parametrize("content", [b"", b"x" * 31, b"x" * 33, b"x" * 16])
 def test_a_key_file_of_another_length_is_not_used(key_file: Path, content: bytes) -> None:
-    """A weaker key is not taken silently."""
+    """A key file of another length than 32 bytes is not used (K-5)."""
     key_file.write_bytes(content)
     with pytest.raises(SealBroken, match="32"):
         asyncio.run(LocalKeyWrapper(key_file).wrap(b"x" * 32))

@@ -39,7 +39,7 @@ def signed(*secrets: bytes, at: datetime | None = None, body: bytes = BODY) -> d
 
 @given(st.text(max_size=40), st.binary(min_size=24, max_size=64))
 def test_a_receiver_can_check_every_body(text: str, secret: bytes) -> None:
-    """In all dead_letters, with any secret of a usable length; and not one byte more than what was signed."""
+    """A signature fits its body in letters of any script, and no body longer by a byte."""
     body = json.dumps({"subject": text}, ensure_ascii=False).encode()
     headers = signed_headers("evt_1", now(), body, [secret])
     assert verified(secret, headers, body)
@@ -47,14 +47,14 @@ def test_a_receiver_can_check_every_body(text: str, secret: bytes) -> None:
 
 
 def test_a_signature_is_of_one_secret() -> None:
-    """Somebody else's fits nothing."""
+    """A signature fits its own secret alone."""
     assert verified(NEW, signed(NEW))
     assert not verified(NEW, signed(THEIRS))
     assert not verified(NEW, signed())
 
 
 def test_while_a_secret_is_replaced_both_receivers_are_content() -> None:
-    """The one that has the new secret already and the one that still has the old (C-7)."""
+    """While a secret is replaced, receivers with the new and with the old one both accept (C-7)."""
     headers = signed(NEW, OLD)
     assert verified(NEW, headers)
     assert verified(OLD, headers)
@@ -64,7 +64,7 @@ def test_while_a_secret_is_replaced_both_receivers_are_content() -> None:
 
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
 def test_nothing_signed_can_be_changed(name: str) -> None:
-    """Id, time, body and signature hold together, and none of them can be missing."""
+    """A delivery with a changed or missing id, time, body or signature is refused."""
     headers = signed(NEW)
     for changed in ("", "x", headers[name][:-1], "7" + headers[name], headers[name][1:]):
         assert not verified(NEW, {**headers, name: changed})
@@ -74,13 +74,13 @@ def test_nothing_signed_can_be_changed(name: str) -> None:
 
 @pytest.mark.parametrize("minutes", [-6, 6])
 def test_an_old_one_is_refused(minutes: int) -> None:
-    """Receivers take five minutes either way, so each attempt is signed at its own time."""
+    """A delivery signed more than five minutes off is refused."""
     assert not verified(NEW, signed(NEW, at=now() + timedelta(minutes=minutes)))
     assert verified(NEW, signed(NEW, at=now() + timedelta(minutes=minutes / 2)))
 
 
 def test_an_attempt_keeps_its_id_and_has_its_own_time() -> None:
-    """A replay is known by the id, a late retry is not taken for one (C-7)."""
+    """Each attempt of a delivery keeps its id and is signed at its own time (C-7)."""
     first, second = signed(NEW, at=NOW), signed(NEW, at=later(minutes=5))
     assert first["webhook-id"] == second["webhook-id"] == "evt_1"
     assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) == 300
@@ -89,7 +89,7 @@ def test_an_attempt_keeps_its_id_and_has_its_own_time() -> None:
 
 
 def test_the_sample_of_the_standard() -> None:
-    """The vector that Standard Webhooks' own implementations are tested with."""
+    """Our signature is that of the standard's own sample."""
     secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     at = datetime.fromtimestamp(1614265330, UTC)
     headers = signed_headers("msg_p5jXN8AQM9LWM0D4loKWxJek", at, b'{"test": 2432232314}', [secret])
@@ -98,12 +98,12 @@ def test_the_sample_of_the_standard() -> None:
 
 @given(st.binary(min_size=1, max_size=64))
 def test_a_secret_is_written_for_others_to_read(secret: bytes) -> None:
-    """`whsec_` and base64, as the standard writes it and other libraries read it."""
+    """A secret is written as `whsec_` and base64."""
     written = written_secret(secret)
     assert re.fullmatch(r"whsec_[A-Za-z0-9+/]+=*", written)
     assert base64.b64decode(written.removeprefix("whsec_"), validate=True) == secret
 
 
 def test_secrets_are_long_enough() -> None:
-    """The standard asks for 24 to 64 bytes."""
+    """New secrets have 24 to 64 bytes, as the standard asks."""
     assert 24 <= SECRET_BYTES <= 64

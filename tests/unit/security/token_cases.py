@@ -32,30 +32,30 @@ class TokenCases(ABC):
         """Whether this token is taken for one of ours."""
 
     def test_ours_is_accepted(self) -> None:
-        """And again: whoever shows it twice is the same."""
+        """A token of ours is accepted, each time it is shown."""
         token = self.minted([NEW])
         assert self.accepted([NEW], token)
         assert self.accepted([NEW], token)
 
     def test_another_deployments_is_refused(self) -> None:
-        """The same token under another key is somebody else's."""
+        """A token made with another key is refused."""
         assert not self.accepted([NEW], self.minted([THEIRS]))
         assert not self.accepted([NEW, OLD], self.minted([THEIRS]))
 
     @pytest.mark.parametrize("missing", ["", " ", ".", "~", "null", "None", "v1", "psk_"])
     def test_a_missing_one_is_refused(self, missing: str) -> None:
-        """Nothing, or as good as nothing."""
+        """A missing token, or as good as none, is refused."""
         assert not self.accepted([NEW], missing)
 
     def test_a_cut_one_is_refused(self) -> None:
-        """At either end, wherever it was cut."""
+        """A token that was cut at either end is refused."""
         token = self.minted([NEW])
         for at in range(len(token)):
             assert not self.accepted([NEW], token[:at])
             assert not self.accepted([NEW], token[at + 1 :])
 
     def test_a_changed_one_is_refused(self) -> None:
-        """Each single character counts, its case included."""
+        """A token with any one character changed, or its case, is refused."""
         token = self.minted([NEW])
         for at, old in enumerate(token):
             for new in {"A", "B", "0", "_", "~", ".", "\u0661", "\x00", old.swapcase()} - {old}:
@@ -63,19 +63,19 @@ class TokenCases(ABC):
 
     @pytest.mark.parametrize("more", ["A", "=", " ", "\n", "\x00", "~", "."])
     def test_a_lengthened_one_is_refused(self, more: str) -> None:
-        """In front, behind, and in the middle."""
+        """A token with a character added in front, behind or in the middle is refused."""
         token = self.minted([NEW])
         for at in (0, len(token) // 2, len(token)):
             assert not self.accepted([NEW], token[:at] + more + token[at:])
 
     def test_the_secret_is_compared_in_constant_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """By the one function that is made for it, on bytes (X-8)."""
+        """A token is compared by hmac.compare_digest on bytes (X-8)."""
         compared: list[tuple[object, object]] = []
         real = hmac.compare_digest
 
-        def spy(one: bytes, other: bytes) -> bool:
-            compared.append((one, other))
-            return real(one, other)
+        def spy(left: bytes, right: bytes) -> bool:
+            compared.append((left, right))
+            return real(left, right)
 
         monkeypatch.setattr(hmac, "compare_digest", spy)
         assert self.accepted([NEW], self.minted([NEW]))
@@ -87,7 +87,7 @@ class TokenCases(ABC):
     )  # every kind of token inherits this test
     @given(ANY_TEXT)
     def test_any_text_is_judged(self, text: str) -> None:
-        """Whatever somebody sends, it is refused and nothing breaks."""
+        """Any text that is no token of ours is refused without an error."""
         assert not self.accepted([NEW, OLD], text)
 
 
@@ -95,25 +95,25 @@ class RotatedTokenCases(TokenCases):
     """A token of a key that is replaced now and then: the first key makes, both are accepted."""
 
     def test_both_keys_count_while_one_is_replaced(self) -> None:
-        """Nothing that was handed out before becomes void at the change."""
+        """While a key is replaced tokens of both keys are accepted."""
         assert self.accepted([NEW, OLD], self.minted([OLD]))
         assert self.accepted([NEW, OLD], self.minted([NEW, OLD]))
 
     def test_the_new_key_makes(self) -> None:
-        """So that the old one can be dropped once its last token has ended."""
+        """While a key is replaced tokens are made with the new one."""
         assert self.accepted([NEW], self.minted([NEW, OLD]))
         assert not self.accepted([OLD], self.minted([NEW, OLD]))
 
     def test_a_dropped_key_is_void(self) -> None:
-        """After the rotation its tokens are strangers'."""
+        """A token of a dropped key is refused."""
         assert not self.accepted([NEW], self.minted([OLD]))
 
     def test_every_key_is_compared(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Also after one fitted, so that time does not tell which one did."""
+        """A token is compared with every key, also after one fitted."""
         compared: list[bytes] = []
         real = hmac.compare_digest
         monkeypatch.setattr(
-            hmac, "compare_digest", lambda one, other: compared.append(one) or real(one, other)
+            hmac, "compare_digest", lambda left, right: compared.append(left) or real(left, right)
         )
         assert self.accepted([NEW, OLD], self.minted([NEW]))
         assert len(compared) == 2

@@ -54,13 +54,13 @@ RECORDS = [
 @settings(max_examples=30)
 @given(data=st.data())
 def test_every_record_comes_back_as_it_went(kind: type[Any], data: st.DataObject) -> None:
-    """Whatever a record holds, its columns give it back."""
+    """Every record comes back from its columns as it went in, whatever it holds."""
     record = data.draw(records(kind))
     assert decode(kind, encode(Stored(record)), "e1") == Stored(record, "e1", read=record)
 
 
 def test_members_of_a_newer_version_are_kept() -> None:
-    """An older version writes back what it does not know, so that both run side by side during a deployment."""
+    """An older version writes back members that it does not know, so that two versions run side by side."""
     columns = encode(Stored(task()))
     columns["data"] = json.dumps({**json.loads(str(columns["data"])), "mood": {"of": ["tomorrow"]}})
     read = decode(Task, columns, "e1")
@@ -70,7 +70,7 @@ def test_members_of_a_newer_version_are_kept() -> None:
 
 
 def test_a_record_of_an_older_version_gets_defaults() -> None:
-    """Members that a row does not have yet take their defaults."""
+    """Members that an older row lacks take their defaults."""
     columns = encode(Stored(a_mailbox(late_sweeps=3)))
     members = json.loads(str(columns["data"]))
     del members["late_sweeps"]
@@ -80,7 +80,7 @@ def test_a_record_of_an_older_version_gets_defaults() -> None:
 @pytest.mark.parametrize("sign", ["a", "é", "€", "😀", '"', "\x00"], ids=ascii)
 @pytest.mark.parametrize("length", [0, PIECE_CHARACTERS - 100, 3 * PIECE_CHARACTERS])
 def test_long_records_are_cut_into_columns_that_fit(sign: str, length: int) -> None:
-    """Each piece fits a column of the table whatever signs it is made of, and the pieces join to the same record."""
+    """A long record is cut into columns that fit the table, whatever its characters, and is joined again."""
     record = event(body=sign * length)
     columns = encode(Stored(record))
     limits.check_row("partition", "row", columns)
@@ -88,12 +88,12 @@ def test_long_records_are_cut_into_columns_that_fit(sign: str, length: int) -> N
 
 
 def test_a_row_says_what_it_holds() -> None:
-    """Schema and kind stand in columns of their own, for whoever reads tables by hand."""
+    """A row has its schema number and its kind in columns of their own."""
     columns = encode(Stored(a_mailbox()))
     assert (columns["schema"], columns["kind"]) == (1, "Mailbox")
 
 
 def test_a_row_of_another_kind_is_refused() -> None:
-    """A row that does not hold the expected record is an error and no half-filled record."""
+    """A row that holds another kind of record is refused instead of half read."""
     with pytest.raises(msgspec.ValidationError):
         decode(Tenant, encode(Stored(task())), "e1")

@@ -1,4 +1,4 @@
-"""Who is connected, and that no token rises again."""
+"""Who is connected, and that no erased token comes back."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ async def _tokens(connections: Connections) -> OpenedTokens:
 
 
 async def test_before_the_first_connection_there_is_none(connections: Connections) -> None:
-    """A user nobody knows is not connected, which is no error."""
+    """For a user who never connected there is no connection and no token, and no error."""
     assert await connections.current(TENANT, "u_ann") is None
     assert await connections.tokens(*ANN) is None
     assert await connections.access_token(*ANN) is None
 
 
 async def test_a_connection_comes_with_its_tokens(connections: Connections) -> None:
-    """Connecting makes it the current one and keeps its token cache."""
+    """Connecting makes the connection the current one and keeps its token cache."""
     assert (await _connected(connections)).value == connection()
     tokens = await _tokens(connections)
     assert (tokens.cache, tokens.access_token) == ("cache-1", None)
 
 
 async def test_a_second_connection_replaces_the_first_in_one_step(connections: Connections) -> None:
-    """Both are kept, one of them counts."""
+    """A second connection becomes the current one, and the first is kept as disconnected."""
     first = await _connected(connections)
     ended = first.changed(connection(status=ConnectionStatus.DISCONNECTED))
     await connections.connect(TENANT, connection(connection_id="con_2"), "cache-2", ended)
@@ -56,7 +56,7 @@ async def test_a_second_connection_replaces_the_first_in_one_step(connections: C
 
 
 async def test_a_connection_made_from_another_window_is_not_overwritten(connections: Connections) -> None:
-    """Whoever swaps a connection that changed meanwhile fails whole."""
+    """Replacing a connection that changed meanwhile fails whole and leaves no tokens behind."""
     first = await _connected(connections)
     await connections.save(TENANT, first.changed(connection(status=ConnectionStatus.RECONNECT_REQUIRED)))
     with pytest.raises((RowChanged, RowExists)):
@@ -68,7 +68,7 @@ async def test_a_connection_made_from_another_window_is_not_overwritten(connecti
 
 
 async def test_refreshed_tokens_are_kept_and_found_with_one_read(connections: Connections) -> None:
-    """The usual case: a cached access token with its expiry."""
+    """Refreshed tokens are kept with their expiry and found again."""
     await _connected(connections)
     assert await connections.save_tokens(
         *ANN, await _tokens(connections), "cache-2", "access-2", later(hours=1)
@@ -79,7 +79,7 @@ async def test_refreshed_tokens_are_kept_and_found_with_one_read(connections: Co
 
 
 async def test_tokens_are_refreshed_again_and_again(connections: Connections) -> None:
-    """The second refresh replaces what the first one kept."""
+    """Each refresh replaces the tokens that the one before kept."""
     await _connected(connections)
     for number in range(3):
         read = await _tokens(connections)
@@ -88,7 +88,7 @@ async def test_tokens_are_refreshed_again_and_again(connections: Connections) ->
 
 
 async def test_the_slower_of_two_refreshes_changes_nothing(connections: Connections) -> None:
-    """Both had read the same tokens: the second learns that somebody was faster."""
+    """Of two refreshes from the same tokens the slower one changes nothing and is told so."""
     await _connected(connections)
     read = await _tokens(connections)
     assert await connections.save_tokens(*ANN, read, "cache-fast", "access-fast", NOW)
@@ -100,7 +100,7 @@ async def test_the_slower_of_two_refreshes_changes_nothing(connections: Connecti
 async def test_no_token_rises_again_after_disconnect(
     connections: Connections, *, refreshed_before: bool
 ) -> None:
-    """A refresh that was under way while the tokens were deleted keeps nothing (K-7)."""
+    """A refresh that was under way while tokens were deleted keeps nothing (K-7)."""
     await _connected(connections)
     if refreshed_before:
         await connections.save_tokens(*ANN, await _tokens(connections), "cache-2", "access-2", NOW)
@@ -112,7 +112,7 @@ async def test_no_token_rises_again_after_disconnect(
 
 
 async def test_forgetting_twice_is_fine(connections: Connections) -> None:
-    """A repeated Disconnect finds nothing to delete, and does not fail for it."""
+    """Deleting tokens that are gone already is no error."""
     await _connected(connections)
     await connections.forget_tokens(*ANN)
     await connections.forget_tokens(*ANN)
@@ -121,7 +121,7 @@ async def test_forgetting_twice_is_fine(connections: Connections) -> None:
 
 @pytest.mark.parametrize("refreshed_before", [False, True])
 async def test_a_repair_replaces_the_tokens(connections: Connections, *, refreshed_before: bool) -> None:
-    """A fresh consent counts at once, also when no access token was ever cached; an old one is not used any more."""
+    """A repair replaces the token cache at once, and no earlier access token is used any more."""
     stored = await _connected(connections)
     if refreshed_before:
         await connections.save_tokens(*ANN, await _tokens(connections), "cache-2", "access-2", later(hours=1))
@@ -131,7 +131,7 @@ async def test_a_repair_replaces_the_tokens(connections: Connections, *, refresh
 
 
 async def test_a_repair_after_the_tokens_went_brings_them_back(connections: Connections) -> None:
-    """Only the person's own consent may."""
+    """A repair by the person's consent keeps tokens again after they were deleted."""
     stored = await _connected(connections)
     await connections.forget_tokens(*ANN)
     await connections.repair(TENANT, stored, "cache-repaired")
@@ -139,7 +139,7 @@ async def test_a_repair_after_the_tokens_went_brings_them_back(connections: Conn
 
 
 async def test_a_refresh_that_crosses_a_repair_keeps_nothing(connections: Connections) -> None:
-    """Tokens of the old consent do not overwrite those of the new one."""
+    """A refresh of the old consent that ends after a repair does not overwrite the new tokens."""
     stored = await _connected(connections)
     under_way = await _tokens(connections)
     await connections.repair(TENANT, stored, "cache-repaired")
@@ -148,7 +148,7 @@ async def test_a_refresh_that_crosses_a_repair_keeps_nothing(connections: Connec
 
 
 async def test_a_changed_connection_is_saved_under_its_etag(connections: Connections) -> None:
-    """Two who read the same connection do not both write it."""
+    """Of two who read the same connection only the first can write it."""
     read = await _connected(connections)
     await connections.save(TENANT, read.changed(connection(address="new@northwind.example")))
     with pytest.raises(RowChanged):
@@ -156,7 +156,7 @@ async def test_a_changed_connection_is_saved_under_its_etag(connections: Connect
 
 
 async def test_tokens_never_lie_in_clear(connections: Connections, tables: MemoryTables) -> None:
-    """What reaches the table is what the sealer gave."""
+    """No row of the connections table holds a token in clear."""
     await _connected(connections)
     await connections.save_tokens(*ANN, await _tokens(connections), "cache-2", "access-2", NOW)
     partition = keys.user_partition(TENANT, "u_ann")
@@ -165,10 +165,10 @@ async def test_tokens_never_lie_in_clear(connections: Connections, tables: Memor
 
 
 def test_tokens_do_not_show_in_a_representation() -> None:
-    """A log line that shows the value shows no token."""
+    """The repr of opened tokens shows none of them."""
     assert "secret" not in repr(OpenedTokens("secret-cache", "e1", "secret-access"))
 
 
 def test_a_connection_leads_to_its_mailbox() -> None:
-    """The state of its mailbox lies under the tenant."""
+    """A connection leads to its mailbox under its tenant."""
     assert mailbox_ref(TENANT, connection()) == MAILBOX

@@ -1,4 +1,4 @@
-"""Alarms: no piece of kind is without one, whatever ticks are missed."""
+"""The index of due work: no task is forgotten, whatever ticks are missed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OTHER = MailboxRef("ten_other", "mbx_other")
 
 @dataclass(slots=True)
 class Ticker:
-    """One instance's timer: what a tick of it would ring for."""
+    """One instance's timer: the mailboxes for which a tick of it would enqueue work."""
 
     due: DueIndex
 
@@ -30,7 +30,7 @@ class Ticker:
 
 
 def _mailboxes(found: list[DueBucket]) -> list[MailboxRef]:
-    return [who for one in found for who in one.mailboxes]
+    return [who for bucket in found for who in bucket.mailboxes]
 
 
 @pytest.fixture
@@ -38,10 +38,8 @@ def ticker(tables: MemoryTables, clock: StillClock) -> Ticker:
     return Ticker(DueIndex(tables, clock))
 
 
-async def test_a_mailbox_is_rung_in_its_five_minutes(
-    due: DueIndex, ticker: Ticker, clock: StillClock
-) -> None:
-    """Work is not seen before its bucket begins, and is from then on."""
+async def test_a_mailbox_is_due_in_its_five_minutes(due: DueIndex, ticker: Ticker, clock: StillClock) -> None:
+    """A mailbox's work is found from the beginning of its five-minute bucket on, and not before."""
     await due.add(MAILBOX, task(later(minutes=7)))
     assert await ticker.tick() == []
     clock.forward(minutes=5)
@@ -49,7 +47,7 @@ async def test_a_mailbox_is_rung_in_its_five_minutes(
 
 
 async def test_overdue_work_is_noted_for_now(due: DueIndex, ticker: Ticker) -> None:
-    """A time that has passed is noted in the present bucket: past ones may be erased already."""
+    """Work whose time has passed is noted in the present bucket."""
     await due.add(MAILBOX, task(later(hours=-3)))
     assert await ticker.tick() == [MAILBOX]
 
@@ -57,7 +55,7 @@ async def test_overdue_work_is_noted_for_now(due: DueIndex, ticker: Ticker) -> N
 async def test_a_bucket_is_read_again_until_its_grace_is_over(
     due: DueIndex, ticker: Ticker, clock: StillClock
 ) -> None:
-    """A writer may still be between its note and its transaction two minutes after the end of the bucket."""
+    """A bucket is read again for two minutes after its end, since a writer may still be at its transaction."""
     await due.add(MAILBOX, task())
     for _ in range(7):
         assert await ticker.tick() == [MAILBOX]
@@ -67,7 +65,7 @@ async def test_a_bucket_is_read_again_until_its_grace_is_over(
 
 
 async def test_missed_ticks_are_read_later(due: DueIndex, ticker: Ticker, clock: StillClock) -> None:
-    """The app slept for a day: the first tick reads every bucket since the watermark, oldest first."""
+    """After a day without ticks the first tick reads every missed bucket, oldest first."""
     assert await ticker.tick() == []
     await due.add(MAILBOX, task(later(minutes=10)))
     await due.add(OTHER, task(later(hours=5)))
@@ -79,7 +77,7 @@ async def test_missed_ticks_are_read_later(due: DueIndex, ticker: Ticker, clock:
 async def test_the_first_tick_of_all_finds_what_was_noted_long_before(
     due: DueIndex, ticker: Ticker, clock: StillClock
 ) -> None:
-    """Before the first tick there is no watermark: nothing may be forgotten for that."""
+    """The first tick of all finds work that was noted long before it, although there is no watermark yet."""
     await due.add(MAILBOX, task())
     clock.forward(hours=30)
     assert await ticker.tick() == [MAILBOX]
@@ -88,7 +86,7 @@ async def test_the_first_tick_of_all_finds_what_was_noted_long_before(
 async def test_a_note_made_while_a_tick_runs_is_not_erased_by_it(
     due: DueIndex, ticker: Ticker, clock: StillClock
 ) -> None:
-    """A long tick takes away only what was over when it read: what was noted since, it has not rung for."""
+    """A note that is made while a long tick runs is found by the next tick."""
     await due.add(MAILBOX, task())
     read_at = clock.now()
     found = await ticker.due.due_buckets(WORK_TIMER, 0)
@@ -100,23 +98,23 @@ async def test_a_note_made_while_a_tick_runs_is_not_erased_by_it(
 
 
 async def test_two_ticks_at_once_lose_nothing(due: DueIndex, tables: MemoryTables, clock: StillClock) -> None:
-    """Two instances read the same buckets; the slower one moves nothing back."""
+    """When two instances tick at once, the slower one does not move the watermark back, and later work is found."""
     await due.add(MAILBOX, task())
-    one, other = DueIndex(tables, clock), DueIndex(tables, clock)
-    slow = await one.due_buckets(WORK_TIMER, 0)
+    first, second = DueIndex(tables, clock), DueIndex(tables, clock)
+    slow = await first.due_buckets(WORK_TIMER, 0)
     slow_read_at = clock.now()
     clock.forward(minutes=30)
-    await Ticker(other).tick()
-    await one.finish(slow, WORK_TIMER, 0, slow_read_at)
+    await Ticker(second).tick()
+    await first.finish(slow, WORK_TIMER, 0, slow_read_at)
     await due.add(OTHER, task(later(minutes=31)))
     clock.forward(minutes=5)
-    assert await Ticker(one).tick() == [OTHER]
+    assert await Ticker(first).tick() == [OTHER]
 
 
 async def test_a_tick_that_failed_before_its_end_is_repeated(
     due: DueIndex, ticker: Ticker, tables: MemoryTables, clock: StillClock
 ) -> None:
-    """The watermark moves behind the work: a crash in between only rings twice."""
+    """A tick that fails before its end is repeated: its buckets are read again."""
     await due.add(MAILBOX, task())
     clock.forward(hours=1)
     found = await ticker.due.due_buckets(WORK_TIMER, 0)
@@ -132,10 +130,10 @@ async def test_a_tick_that_failed_before_its_end_is_repeated(
     assert await ticker.tick() == [MAILBOX]
 
 
-async def test_a_clock_that_jumps_ahead_rings_early_and_loses_nothing(
+async def test_a_clock_that_jumps_ahead_loses_nothing(
     due: DueIndex, ticker: Ticker, clock: StillClock
 ) -> None:
-    """After a jump everything between is rung; what is added then is noted in the new present."""
+    """After a clock jumps ahead all work in between is found, and so is work that is added with a passed time."""
     await due.add(MAILBOX, task(later(days=2)))
     clock.forward(days=3)
     assert await ticker.tick() == [MAILBOX]
@@ -146,7 +144,7 @@ async def test_a_clock_that_jumps_ahead_rings_early_and_loses_nothing(
 async def test_a_writer_whose_clock_is_a_minute_slow_is_heard(
     tables: MemoryTables, ticker: Ticker, clock: StillClock
 ) -> None:
-    """Clocks of instances differ by seconds: a note in the bucket that has just ended is still read."""
+    """A note of a writer whose clock is a minute slow is found although its bucket has just ended."""
     slow = StillClock(clock.at)
     clock.at = bucket_end(keys.bucket_of(clock.at))
     slow.at = clock.forward(minutes=-1)
@@ -156,10 +154,10 @@ async def test_a_writer_whose_clock_is_a_minute_slow_is_heard(
     assert await ticker.tick() == [MAILBOX]
 
 
-async def test_a_clock_that_was_set_back_still_rings(
+async def test_work_is_found_although_the_clock_was_put_back(
     due: DueIndex, ticker: Ticker, clock: StillClock
 ) -> None:
-    """A clock ran an hour ahead and was put right: what is added meanwhile does not wait for that hour."""
+    """After a clock that ran an hour ahead was put right, new work is found without waiting for that hour."""
     clock.forward(hours=1)
     await ticker.tick()
     clock.forward(hours=-1)
@@ -167,8 +165,8 @@ async def test_a_clock_that_was_set_back_still_rings(
     assert await ticker.tick() == [MAILBOX]
 
 
-async def test_lanes_keep_apart(due: DueIndex, ticker: Ticker) -> None:
-    """Renewals are rung by their own timer only."""
+async def test_timers_keep_apart(due: DueIndex, ticker: Ticker) -> None:
+    """Each timer finds its own kinds of work: renewals one, everything else the other."""
     await due.add(MAILBOX, task(kind=TaskKind.RENEW))
     await due.add(OTHER, task(kind=TaskKind.SWEEP))
     assert await ticker.tick(RENEWAL_TIMER) == [MAILBOX]
@@ -176,15 +174,15 @@ async def test_lanes_keep_apart(due: DueIndex, ticker: Ticker) -> None:
 
 
 @pytest.mark.parametrize("kind", list(TaskKind))
-def test_every_kind_of_work_has_a_lane(kind: TaskKind) -> None:
-    """Renewals have theirs, all other work shares one."""
+def test_every_kind_of_work_has_a_timer(kind: TaskKind) -> None:
+    """Renewals belong to the renewal timer and all other kinds of work to the work timer."""
     assert timer_of(kind) == (RENEWAL_TIMER if kind is TaskKind.RENEW else WORK_TIMER)
 
 
 async def test_a_promise_is_written_once_a_bucket(
     due: DueIndex, tables: MemoryTables, clock: StillClock
 ) -> None:
-    """The same mailbox in the same five minutes costs one write, however much work it gets; the next bucket its own."""
+    """A mailbox costs one note for each bucket, however much work it gets in it."""
     writes = 0
 
     def count(call: Call) -> None:
@@ -201,7 +199,7 @@ async def test_a_promise_is_written_once_a_bucket(
 
 
 async def test_a_promise_that_failed_is_written_the_next_time(due: DueIndex, tables: MemoryTables) -> None:
-    """Only a note that stands is remembered."""
+    """A note that could not be written is written the next time."""
 
     def down(call: Call) -> None:
         raise StoreUnavailable

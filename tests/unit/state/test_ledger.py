@@ -43,7 +43,7 @@ async def _opened(ledger: Ledger, **changes: Any) -> StoredMailbox:
 
 
 async def _passed(ledger: Ledger, read: StoredMailbox, *changes: Change) -> StoredMailbox:
-    """Something passes, and the mailbox row stays as it is."""
+    """Commits these changes and leaves the mailbox row as it is."""
     return (await ledger.commit(MAILBOX, read, read.value, *changes)).mailbox
 
 
@@ -60,7 +60,7 @@ def _lose_answers(call: Call) -> None:
 
 
 async def test_changes_pass_an_open_mailbox(ledger: Ledger) -> None:
-    """What is written through an open mailbox stands, and so does the mailbox's new value."""
+    """A commit through an open mailbox writes its changes and the mailbox's new value."""
     opened = await _opened(ledger)
     await ledger.commit(MAILBOX, opened, a_mailbox(late_sweeps=1), new(outbox_item()))
     found = await ledger.find(MAILBOX, OutboxItem, KEY)
@@ -72,7 +72,7 @@ async def test_changes_pass_an_open_mailbox(ledger: Ledger) -> None:
 
 
 async def test_a_mailbox_that_closed_meanwhile_stops_a_worker_that_read_it_open(ledger: Ledger) -> None:
-    """Disconnect between a worker's read and its write: the write fails whole (R5)."""
+    """A write of a worker whose mailbox was closed after it had read it fails whole (R5)."""
     read = await _opened(ledger)
     await ledger.commit(MAILBOX, read, a_mailbox(state=FenceState.CLOSED))
     with pytest.raises(RowChanged) as caught:
@@ -82,7 +82,7 @@ async def test_a_mailbox_that_closed_meanwhile_stops_a_worker_that_read_it_open(
 
 
 async def test_who_closes_a_mailbox_stops_notes_in_its_row_too(ledger: Ledger) -> None:
-    """A pause or a sweep noted by a worker that read the mailbox open is not written over the closed one."""
+    """A note in the mailbox row by a worker that read it open is not written over the closed one."""
     read = await _opened(ledger)
     await ledger.commit(MAILBOX, read, a_mailbox(state=FenceState.CLOSED))
     with pytest.raises(RowChanged) as caught:
@@ -91,7 +91,7 @@ async def test_who_closes_a_mailbox_stops_notes_in_its_row_too(ledger: Ledger) -
 
 
 async def test_two_writers_of_one_fence_do_not_both_win(ledger: Ledger) -> None:
-    """The second of two who read the same fence must read again."""
+    """Of two writers that read the same fence the second fails and must read again."""
     read = await _opened(ledger)
     await _passed(ledger, read, new(index()))
     with pytest.raises(RowChanged):
@@ -99,7 +99,7 @@ async def test_two_writers_of_one_fence_do_not_both_win(ledger: Ledger) -> None:
 
 
 async def test_who_lets_a_mail_pass_and_who_notes_a_sweep_do_not_meet(ledger: Ledger) -> None:
-    """The fence is apart from what changes often: both read the same mailbox, and both writes stand."""
+    """A commit through the fence and a note in the mailbox row from the same read both stand."""
     read = await _opened(ledger)
     await _passed(ledger, read, new(index()))
     await ledger.commit(MAILBOX, read, a_mailbox(late_sweeps=1))
@@ -109,7 +109,7 @@ async def test_who_lets_a_mail_pass_and_who_notes_a_sweep_do_not_meet(ledger: Le
 
 
 async def test_a_decision_may_rest_on_the_mailbox_row(ledger: Ledger) -> None:
-    """Where it was made by what the row says of sweeps, a sweep noted meanwhile stops it."""
+    """A commit that rests on the mailbox row fails when that row has changed meanwhile."""
     read = await _opened(ledger)
     await ledger.commit(MAILBOX, read, a_mailbox(late_sweeps=1))
     with pytest.raises(RowChanged):
@@ -117,14 +117,14 @@ async def test_a_decision_may_rest_on_the_mailbox_row(ledger: Ledger) -> None:
 
 
 async def test_the_returned_mailbox_is_good_for_the_next_write(ledger: Ledger) -> None:
-    """A commit returns the mailbox under its new ETags."""
+    """A commit returns the mailbox under new ETags that serve the next write."""
     opened = await _opened(ledger)
     passed = await _passed(ledger, opened, new(index()))
     assert await _passed(ledger, passed, new(outbox_item()))
 
 
 async def test_a_record_that_exists_is_not_written_again(ledger: Ledger) -> None:
-    """A second insert of the same record fails the whole transaction (E-3)."""
+    """A second insert of a record fails its whole transaction (E-3)."""
     opened = await _opened(ledger)
     passed = await _passed(ledger, opened, new(outbox_item()))
     with pytest.raises(RowExists):
@@ -133,7 +133,7 @@ async def test_a_record_that_exists_is_not_written_again(ledger: Ledger) -> None
 
 
 async def test_a_lost_answer_is_concluded_as_done(ledger: Ledger, tables: MemoryTables) -> None:
-    """The transaction happened though its answer was lost: the commit mark of a row proves it (E-6)."""
+    """A transaction whose answer was lost is concluded as done by its commit mark (E-6)."""
     opened = await _opened(ledger)
     tables.after = _lose_answers
     done = await ledger.commit(MAILBOX, opened, opened.value, new(outbox_item()))
@@ -144,7 +144,7 @@ async def test_a_lost_answer_is_concluded_as_done(ledger: Ledger, tables: Memory
 
 
 async def test_a_lost_request_is_concluded_as_not_done(ledger: Ledger, tables: MemoryTables) -> None:
-    """The transaction never happened: the caller hears that the mailbox is not as it hoped, and decides anew."""
+    """A transaction that never happened is concluded as not done, so that the caller decides anew."""
     opened = await _opened(ledger)
     tables.before = _lose_answers
     with pytest.raises(RowChanged):
@@ -155,14 +155,14 @@ async def test_a_lost_request_is_concluded_as_not_done(ledger: Ledger, tables: M
 async def test_a_first_opening_that_never_came_to_be_is_concluded(
     ledger: Ledger, tables: MemoryTables
 ) -> None:
-    """Also a mailbox that was to be inserted is looked for before anybody believes in it."""
+    """A first opening of a mailbox that never happened is concluded as not done."""
     tables.before = _lose_answers
     with pytest.raises(RowChanged):
         await _opened(ledger)
 
 
 async def test_somebody_elses_commit_is_not_taken_for_ours(ledger: Ledger, tables: MemoryTables) -> None:
-    """After a lost answer the mailbox stands as another writer left it: that is no proof of our write."""
+    """After a lost answer another writer's commit is not taken for one's own."""
     opened = await _opened(ledger)
     other = Ledger(tables, DueIndex(tables, ledger._due._clock), ledger._random)
 
@@ -180,7 +180,7 @@ async def test_somebody_elses_commit_is_not_taken_for_ours(ledger: Ledger, table
 async def test_work_is_listed_as_due_before_it_is_written(
     ledger: Ledger, due: DueIndex, tables: MemoryTables
 ) -> None:
-    """The due row stands before the transaction, so that a crash between leaves one too many, never one too few."""
+    """Work is listed as due before its transaction, so that a crash between leaves one note too many."""
     opened = await _opened(ledger)
 
     def down(call: Call) -> None:
@@ -195,7 +195,7 @@ async def test_work_is_listed_as_due_before_it_is_written(
 
 
 async def test_no_work_is_written_without_its_due_row(ledger: Ledger, tables: MemoryTables) -> None:
-    """When the due row cannot be written, nothing is."""
+    """When work cannot be listed as due, nothing of it is written."""
     opened = await _opened(ledger)
 
     def down(call: Call) -> None:
@@ -238,7 +238,7 @@ async def _due(ledger: Ledger) -> list[Task]:
 
 
 async def test_tasks_come_move_and_go_with_their_row(ledger: Ledger) -> None:
-    """A send that is written, put off and over: its task row is what it says, and the new ones are returned."""
+    """A send's task row is made, moved and erased with its due time, and new tasks are returned."""
     written = await ledger.write(MAILBOX, new(outbox_item(due_at=NOW)))
     assert await _due(ledger) == list(written.tasks) == [Task(NOW, TaskKind.SEND, KEY)]
     for due_at in (later(hours=1), later(hours=1), None):
@@ -252,7 +252,7 @@ async def test_tasks_come_move_and_go_with_their_row(ledger: Ledger) -> None:
 
 
 async def test_the_mailbox_row_stands_for_its_sweep_and_renewal(ledger: Ledger) -> None:
-    """While it is open: closing it ends both."""
+    """An open mailbox has tasks for its sweep and renewal, and closing it erases both."""
     read = await _opened(ledger, sweep_at=NOW, renew_at=later(days=6))
     assert await _due(ledger) == [Task(NOW, TaskKind.SWEEP, ""), Task(later(days=6), TaskKind.RENEW, "")]
     await ledger.commit(MAILBOX, read, replace(read.value, state=FenceState.CLOSED))
@@ -260,14 +260,14 @@ async def test_the_mailbox_row_stands_for_its_sweep_and_renewal(ledger: Ledger) 
 
 
 async def test_an_erased_record_takes_its_task_along(ledger: Ledger) -> None:
-    """Nothing is left that would be enqueued for ever."""
+    """Erasing a record erases its task row."""
     await ledger.write(MAILBOX, new(event()))
     await ledger.write(MAILBOX, Erase(event()))
     assert await _due(ledger) == []
 
 
 async def test_a_task_row_that_is_gone_keeps_nobody_from_writing(ledger: Ledger) -> None:
-    """Somebody took it away by hand: the record is written all the same, and stands for its next task."""
+    """A record whose task row is gone can be written and has a row for its next task."""
     await ledger.write(MAILBOX, new(outbox_item(due_at=NOW)))
     await ledger.forget(MAILBOX, Task(NOW, TaskKind.SEND, KEY))
     stored = await ledger.find(MAILBOX, OutboxItem, KEY)
@@ -277,7 +277,7 @@ async def test_a_task_row_that_is_gone_keeps_nobody_from_writing(ledger: Ledger)
 
 
 async def test_a_task_row_that_is_there_already_keeps_nobody_from_writing(ledger: Ledger) -> None:
-    """Somebody wrote it by hand, or a writer of another version did."""
+    """A record whose task row is there already can be written."""
     await ledger.write(
         MAILBOX, new(Task(NOW, TaskKind.SEND, KEY)), new(Task(NOW, TaskKind.DELIVER, event().ref))
     )
@@ -286,7 +286,7 @@ async def test_a_task_row_that_is_there_already_keeps_nobody_from_writing(ledger
 
 
 async def test_writes_outside_the_fence_hold_to_their_etags(ledger: Ledger) -> None:
-    """A record that changed since it was read is not overwritten."""
+    """A record that changed since it was read is not overwritten outside the fence either."""
     await ledger.write(MAILBOX, new(event()))
     read = await ledger.find(MAILBOX, Event, event().ref)
     assert read is not None
@@ -296,16 +296,16 @@ async def test_writes_outside_the_fence_hold_to_their_etags(ledger: Ledger) -> N
 
 
 async def test_tasks_come_in_the_order_of_time_up_to_an_hour(ledger: Ledger) -> None:
-    """What is due at the asked time is included, what comes after is not, and a limit cuts the youngest."""
+    """Tasks come in the order of time up to the asked moment, inclusive, and a limit cuts the latest."""
     for minutes in (5, 0, 3, 9):
         await ledger.write(MAILBOX, new(task(later(minutes=minutes), ref=f"k{minutes}")))
     due_now = await ledger.tasks(MAILBOX, later(minutes=5))
-    assert [one.value.ref for one in due_now] == ["k0", "k3", "k5"]
-    assert [one.value.ref for one in await ledger.tasks(MAILBOX, later(minutes=5), 2)] == ["k0", "k3"]
+    assert [row.value.ref for row in due_now] == ["k0", "k3", "k5"]
+    assert [row.value.ref for row in await ledger.tasks(MAILBOX, later(minutes=5), 2)] == ["k0", "k3"]
 
 
 async def test_erased_work_is_gone(ledger: Ledger) -> None:
-    """Work that is done leaves no row."""
+    """Erased work leaves no task row."""
     await ledger.write(MAILBOX, new(task()))
     assert await ledger.tasks(MAILBOX, NOW)
     await ledger.write(MAILBOX, Erase(task()))
@@ -313,20 +313,20 @@ async def test_erased_work_is_gone(ledger: Ledger) -> None:
 
 
 async def test_events_are_read_behind_a_cursor(ledger: Ledger) -> None:
-    """From the beginning without a cursor, and after one without what it names."""
+    """Events are read in order behind a cursor, from the beginning without one, up to a limit."""
     recorded = [event(at=later(seconds=n), event_id=f"evt_{n}") for n in range(3)]
-    for one in recorded:
-        await ledger.write(MAILBOX, new(one))
-    assert [one.value for one in await ledger.events(MAILBOX, "", 10)] == recorded
-    assert [one.value for one in await ledger.events(MAILBOX, recorded[0].ref, 10)] == recorded[1:]
-    assert [one.value for one in await ledger.events(MAILBOX, "", 2)] == recorded[:2]
+    for record in recorded:
+        await ledger.write(MAILBOX, new(record))
+    assert [row.value for row in await ledger.events(MAILBOX, "", 10)] == recorded
+    assert [row.value for row in await ledger.events(MAILBOX, recorded[0].ref, 10)] == recorded[1:]
+    assert [row.value for row in await ledger.events(MAILBOX, "", 2)] == recorded[:2]
 
 
 async def test_two_threads_may_share_a_conversation(ledger: Ledger) -> None:
-    """A conversation_id leads to every thread that it names, and to no other mailbox's."""
+    """A conversation_id leads to every thread linked to it, and to no other."""
     other = thread(thread_id=THREAD + "x")
     links = [ConversationLink("conv-1", THREAD), ConversationLink("conv-1", other.thread_id)]
-    await ledger.write(MAILBOX, new(thread()), new(other), *[new(one) for one in links])
+    await ledger.write(MAILBOX, new(thread()), new(other), *[new(link) for link in links])
     await ledger.write(MAILBOX, new(ConversationLink("conv-2", THREAD)))
     assert set(await ledger.threads_of_conversation(MAILBOX, "conv-1")) == {thread(), other}
     assert await ledger.threads_of_conversation(MAILBOX, "conv-2") == (thread(),)
@@ -334,7 +334,7 @@ async def test_two_threads_may_share_a_conversation(ledger: Ledger) -> None:
 
 
 async def test_mailboxes_do_not_see_each_other(ledger: Ledger) -> None:
-    """A record is found under its own mailbox only, also within a tenant."""
+    """A record of a mailbox is not found under another tenant's."""
     await ledger.write(MAILBOX, new(thread()))
     stranger = type(MAILBOX)("ten_other", MAILBOX.mailbox_id)
     assert await ledger.find(stranger, Thread, THREAD) is None
@@ -342,13 +342,13 @@ async def test_mailboxes_do_not_see_each_other(ledger: Ledger) -> None:
 
 
 async def test_a_record_is_found_by_the_case_of_its_id(ledger: Ledger) -> None:
-    """Ids from outside are never folded: another case is another mail."""
+    """A record is found by the exact case of its outside id."""
     await ledger.write(MAILBOX, new(index(internet_message_id="<Ab@x>")))
     assert await ledger.find(MAILBOX, MessageIndex, "<Ab@x>")
     assert await ledger.find(MAILBOX, MessageIndex, "<ab@x>") is None
 
 
 async def test_tasks_of_a_mailbox_are_tasks_only(ledger: Ledger) -> None:
-    """Other rows of the partition never show up as work."""
+    """Other rows of a mailbox's partition are never listed as tasks."""
     await ledger.write(MAILBOX, new(task()), new(thread()), new(event(due_at=None)), new(index()))
-    assert [type(one.value) for one in await ledger.tasks(MAILBOX, later(days=1))] == [Task]
+    assert [type(row.value) for row in await ledger.tasks(MAILBOX, later(days=1))] == [Task]

@@ -43,7 +43,7 @@ kinds = pytest.mark.parametrize("kind", MAKERS, ids=lambda kind: kind.__name__)
 
 @kinds
 async def test_a_one_time_row_works_once(sessions: Sessions, kind: type[Any]) -> None:
-    """The second to come with the same secret finds nothing (O-4, W-2)."""
+    """A one-time row is taken once, and the second to come with its secret finds nothing (O-4, W-2)."""
     record = MAKERS[kind](later(minutes=2))
     await sessions.keep(SECRET, record)
     assert await sessions.take(kind, SECRET) == record
@@ -53,7 +53,7 @@ async def test_a_one_time_row_works_once(sessions: Sessions, kind: type[Any]) ->
 
 @kinds
 async def test_a_row_ends_at_its_time(sessions: Sessions, clock: StillClock, kind: type[Any]) -> None:
-    """Good until just before its end, and not at it."""
+    """A row is good until just before its end, and not at it."""
     await sessions.keep(SECRET, MAKERS[kind](later(minutes=2)))
     clock.forward(minutes=2, microseconds=-1)
     assert await sessions.look(kind, SECRET)
@@ -66,7 +66,7 @@ async def test_a_row_ends_at_its_time(sessions: Sessions, clock: StillClock, kin
 
 @kinds
 async def test_a_secret_is_good_for_one_kind(sessions: Sessions, kind: type[Any]) -> None:
-    """The token of a link is no session, a ticket no state."""
+    """A secret of one kind of row opens no other kind."""
     await sessions.keep(SECRET, MAKERS[kind](later(minutes=2)))
     for other in MAKERS:
         if other is not kind:
@@ -75,7 +75,7 @@ async def test_a_secret_is_good_for_one_kind(sessions: Sessions, kind: type[Any]
 
 
 async def test_of_two_at_the_same_moment_one_wins(sessions: Sessions, tables: MemoryTables) -> None:
-    """Both had read the row before either deleted it: the slower finds the link unusable, which is no crash."""
+    """Of two who take a link at the same moment the slower is told that it is unusable."""
     await sessions.keep(SECRET, SessionLink(TENANT, USER, later(minutes=2)))
     other = Sessions(tables, StillClock())
 
@@ -90,7 +90,7 @@ async def test_of_two_at_the_same_moment_one_wins(sessions: Sessions, tables: Me
 
 
 async def test_secrets_are_kept_as_hashes(sessions: Sessions, tables: MemoryTables) -> None:
-    """Who reads the table cannot open anybody's page."""
+    """Secrets are kept as hashes, so that reading the table opens no page."""
     await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=2), later(hours=8)))
     rows = await tables.query(keys.SESSIONS, "session")
     assert [row.row for row in rows] == [secret_hash(SECRET)]
@@ -98,7 +98,7 @@ async def test_secrets_are_kept_as_hashes(sessions: Sessions, tables: MemoryTabl
 
 
 async def test_a_session_is_prolonged(sessions: Sessions, clock: StillClock) -> None:
-    """Its idle end moves with use."""
+    """A session's idle end moves with its use."""
     await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=2), later(hours=8)))
     stored = await sessions.look(Session, SECRET)
     await sessions.prolong(SECRET, stored.changed(Session(TENANT, USER, later(minutes=9), later(hours=8))))
@@ -107,7 +107,7 @@ async def test_a_session_is_prolonged(sessions: Sessions, clock: StillClock) -> 
 
 
 async def test_a_lost_race_to_prolong_is_fine(sessions: Sessions) -> None:
-    """Two loads of the page at once: the later end may be lost, the page goes on."""
+    """When two requests prolong a session at once, the second write is lost without an error."""
     await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=2), later(hours=8)))
     stored = await sessions.look(Session, SECRET)
     for minutes in (9, 10):
@@ -118,7 +118,7 @@ async def test_a_lost_race_to_prolong_is_fine(sessions: Sessions) -> None:
 
 
 async def test_a_session_that_went_meanwhile_is_not_prolonged(sessions: Sessions) -> None:
-    """Prolonging never brings a row back."""
+    """Prolonging a session that is gone does not bring it back."""
     await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=2), later(hours=8)))
     stored = await sessions.look(Session, SECRET)
     await sessions.take(Session, SECRET)
@@ -128,7 +128,7 @@ async def test_a_session_that_went_meanwhile_is_not_prolonged(sessions: Sessions
 
 
 async def test_an_upload_is_found_by_its_tenant_until_its_end(sessions: Sessions, clock: StillClock) -> None:
-    """Another tenant does not find it, and nobody does after its time."""
+    """An upload is found by its own tenant only, until its end."""
     upload = Upload(StagedFile("att_1", "a.pdf", "application/pdf", 3, "blob"), later(hours=24))
     await sessions.keep_upload(TENANT, "fil_1", upload)
     found = await sessions.upload(TENANT, "fil_1")
@@ -141,7 +141,7 @@ async def test_an_upload_is_found_by_its_tenant_until_its_end(sessions: Sessions
 
 @given(st.from_regex(r"[\x21-\x7e]{1,200}", fullmatch=True))
 async def test_any_file_id_may_be_asked_for(file_id: str) -> None:
-    """An id that the API takes is at worst unknown; no character of it reaches a key."""
+    """Any file id that the API takes may be looked up, and at worst it is unknown."""
     assert await Sessions(await ready_tables(), StillClock()).upload(TENANT, file_id) is None
 
 
@@ -149,7 +149,7 @@ async def test_any_file_id_may_be_asked_for(file_id: str) -> None:
 async def test_what_ended_is_erased(
     sessions: Sessions, tables: MemoryTables, clock: StillClock, kind: type[Any]
 ) -> None:
-    """Nothing of it stays, neither the row nor the note of its end; what still lives is left alone."""
+    """A row that has ended is erased with the note of its end, and rows that still live are kept."""
     await sessions.keep(SECRET, MAKERS[kind](later(minutes=2)))
     await sessions.keep(SECRET + "2", MAKERS[kind](later(minutes=30)))
     clock.forward(minutes=1)
@@ -160,26 +160,26 @@ async def test_what_ended_is_erased(
     clock.forward(hours=1)
     assert await sessions.erase_ended(10) == (1, [])
     assert await sessions.erase_ended(10) == (0, [])
-    assert [one async for one in tables.query_partitions(keys.SESSIONS)] == []
+    assert [row async for row in tables.query_partitions(keys.SESSIONS)] == []
 
 
 async def test_uploads_that_ended_are_erased(
     sessions: Sessions, tables: MemoryTables, clock: StillClock
 ) -> None:
-    """Each of its tenant, by the same notes."""
+    """An upload that has ended is erased, and the name of its blob is returned."""
     upload = Upload(StagedFile("att_1", "a.pdf", "application/pdf", 3, "blob"), later(hours=24))
     await sessions.keep_upload(TENANT, "fil_1", upload)
     clock.forward(hours=23)
     assert await sessions.erase_ended(10) == (0, [])
     clock.forward(hours=2)
     assert await sessions.erase_ended(10) == (1, ["blob"])
-    assert [one async for one in tables.query_partitions(keys.SESSIONS)] == []
+    assert [row async for row in tables.query_partitions(keys.SESSIONS)] == []
 
 
 async def test_a_used_session_outlives_the_note_of_its_first_end(
     sessions: Sessions, tables: MemoryTables, clock: StillClock
 ) -> None:
-    """It is erased when its last end is over."""
+    """A session that was prolonged is erased at its last end, not at its first."""
     await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=30), later(hours=8)))
     clock.forward(minutes=20)
     stored = await sessions.look(Session, SECRET)
@@ -189,22 +189,22 @@ async def test_a_used_session_outlives_the_note_of_its_first_end(
     assert await sessions.look(Session, SECRET)
     clock.forward(minutes=20)
     assert await sessions.erase_ended(10) == (1, [])
-    assert [one async for one in tables.query_partitions(keys.SESSIONS)] == []
+    assert [row async for row in tables.query_partitions(keys.SESSIONS)] == []
 
 
 async def test_what_was_used_up_leaves_no_note(
     sessions: Sessions, tables: MemoryTables, clock: StillClock
 ) -> None:
-    """A row that was taken is not counted as erased; its note goes with the next run after its time."""
+    """The note of a row that was used up is erased after its time and not counted."""
     await sessions.keep(SECRET, StartTicket(TENANT, USER, later(minutes=1)))
     await sessions.take(StartTicket, SECRET)
     clock.forward(minutes=10)
     assert await sessions.erase_ended(10) == (0, [])
-    assert [one async for one in tables.query_partitions(keys.SESSIONS)] == []
+    assert [row async for row in tables.query_partitions(keys.SESSIONS)] == []
 
 
 async def test_a_run_erases_a_slice(sessions: Sessions, clock: StillClock) -> None:
-    """A timer has little time; the oldest go first, the next run goes on."""
+    """One run erases a slice of what has ended, and later runs the rest."""
     for number in range(7):
         await sessions.keep(f"{SECRET}{number}", StartTicket(TENANT, USER, later(minutes=number)))
     clock.forward(hours=1)
