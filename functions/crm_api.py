@@ -105,7 +105,7 @@ async def download_file(req: func.HttpRequest) -> func.HttpResponse:
 
 def send_request(sent: SendIn, body: bytes) -> SendRequest:
     """Wire to domain. Raises InvalidRequest for an attachment that is none of the three kinds."""
-    kinds = [_attachment(number, one) for number, one in enumerate(sent.attachments)]
+    kinds = [_attachment(number, given) for number, given in enumerate(sent.attachments)]
     return SendRequest(
         crm_message_id=sent.crm_message_id,
         user_id=sent.user_id,

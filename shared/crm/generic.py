@@ -27,7 +27,7 @@ class Answer:
 
 
 class GenericCrm:
-    """The `Crm` port: one signed POST to a judged address, no redirects (C-1 to C-7)."""
+    """The `Crm` port: one signed POST to a judged address, no redirects (C-1 to C-5, C-7)."""
 
     def __init__(self, transport: Transport, guard: Guard) -> None:
         self._transport = transport

@@ -44,15 +44,20 @@ def ancestors(outline: Outline) -> tuple[Ancestor, ...]:
         found[outline.in_reply_to] = Evidence.IN_REPLY_TO
     for internet_message_id in reversed(outline.references):
         found.setdefault(internet_message_id, Evidence.REFERENCES)
-    return tuple(Ancestor(one, evidence) for one, evidence in list(found.items())[:MAX_ANCESTORS])
+    return tuple(
+        Ancestor(internet_message_id, evidence)
+        for internet_message_id, evidence in list(found.items())[:MAX_ANCESTORS]
+    )
 
 
-def by_ancestor(ancestor: Ancestor, index: MessageIndex | None) -> Belongs | None:
+def decide_by_ancestor(ancestor: Ancestor, index: MessageIndex | None) -> Belongs | None:
     """A looked-up ancestor that we know is proof."""
     return Belongs(index.thread_id, ancestor.evidence) if index else None
 
 
-def by_conversation(mailbox: Mailbox, people: People, candidates: tuple[Thread, ...]) -> Belongs | None:
+def decide_by_conversation(
+    mailbox: Mailbox, people: People, candidates: tuple[Thread, ...]
+) -> Belongs | None:
     """A known conversation counts only with a known participant other than the mailbox's own user.
 
     Two threads may share a conversation_id: one that syncs wins over one that was stopped, then the one with the most

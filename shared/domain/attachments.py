@@ -1,4 +1,4 @@
-"""Which files sync (R7, R8, F-1 to F-8): by size and name first, by content when the bytes are there.
+"""Which files sync (R7, R8, F-1 to F-4, F-7, F-8): by size and name first, by content when the bytes are there.
 
 R7: each file at most 3 MB (3,145,728 bytes, inclusive) and of a listed type, otherwise the message does not sync.
 R8: type is judged by content as well as by name; a mismatch is unsupported.

@@ -22,7 +22,7 @@ def mailbox_id(tenant_id: str, tid: str, oid: str) -> str:
 
 
 def crm_key(tenant_id: str, crm_message_id: str) -> str:
-    """K of E-10: lower-case hex, because Graph compares property values without case."""
+    """K of E-17: lower-case hex, because Graph compares property values without case."""
     return hashlib.sha256(b"\x00".join((tenant_id.encode(), crm_message_id.encode()))).hexdigest()
 
 

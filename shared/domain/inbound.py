@@ -67,7 +67,7 @@ class Import:
     evidence: Evidence
 
 
-def before_looking(
+def decide_before_looking(
     mailbox: Mailbox | None, generation: int | None, seen: Seen | None, now: datetime, *, hinted: bool = False
 ) -> Skip | Wait | Look:
     """Decide without a call to Graph: a shut mailbox, an older generation and a seen mail cost nothing.
@@ -93,7 +93,7 @@ def _reads_nothing(mailbox: Mailbox) -> bool:
     return mailbox.grant_dead and not may_read
 
 
-def by_outline(outline: Outline) -> Skip | Echo | Trace:
+def decide_by_outline(outline: Outline) -> Skip | Echo | Trace:
     """Decide by ids and tags alone. A draft is nothing yet: it enters when it is sent."""
     if outline.is_draft:
         return Skip(Reason.DRAFT)
@@ -130,7 +130,7 @@ def may_answer_an_unseen_copy(outline: Outline, mailbox: Mailbox, looks: int, no
     return tagged and recent and looks < len(COPY_TRIES_SECONDS)
 
 
-def when_unknown(
+def decide_unknown(
     outline: Outline, looks: int, now: datetime, copies_unseen_since: datetime | None
 ) -> Wait | Skip:
     """A mail that no evidence leads anywhere is foreign, unless the copy that it answers may still be coming.
@@ -144,7 +144,7 @@ def when_unknown(
     return Skip(Reason.FOREIGN)
 
 
-def when_missing(looks: int, now: datetime) -> Wait | Skip:
+def decide_missing(looks: int, now: datetime) -> Wait | Skip:
     """A 404 is looked at three times over ten minutes; then it has vanished; a sweep that lists it looks anew."""
     if looks < len(VANISHED_TRIES_SECONDS):
         return Wait(now + timedelta(seconds=VANISHED_TRIES_SECONDS[looks]), counts=1)

@@ -88,7 +88,7 @@ class TellUnknown:
     """An hour has passed, or nobody may ask: the CRM is told that nobody knows, and the looking goes on if it can."""
 
 
-def next_step(
+def decide_next_step(
     item: OutboxItem, mailbox: Mailbox | None, now: datetime
 ) -> Nothing | Later | Build | Ask | Fail | Tidy | TellUnknown | StopLooking:
     """What a worker does first that takes this send up."""
@@ -132,7 +132,7 @@ def _unless_paused(mailbox: Mailbox, now: datetime) -> Later | None:
     return Later(mailbox.paused_until) if paused and mailbox.paused_until else None
 
 
-def by_whereabouts(
+def decide_by_whereabouts(
     item: OutboxItem, by_id: Located | None, by_key: tuple[Located, ...], now: datetime
 ) -> Confirm | SendAgain | Later | Fail | TellUnknown | StopLooking:
     """What the mailbox's answer means for a send whose outcome was unknown or unconfirmed.

@@ -28,10 +28,10 @@ def wanted_expiry(now: datetime) -> datetime:
     return now + BASIC_LIFETIME
 
 
-def renew_at(expires_at: datetime, now: datetime, fraction: float) -> datetime:
-    """17 to 24 hours before expiry, spread by `fraction` in [0, 1); half of the rest when less was granted."""
+def renew_at(expires_at: datetime, now: datetime, jitter: float) -> datetime:
+    """17 to 24 hours before expiry, spread by `jitter` in [0, 1); half of the rest when less was granted."""
     spread = RENEW_BEFORE_EARLIEST - RENEW_BEFORE_LATEST
-    planned = expires_at - RENEW_BEFORE_LATEST - spread * fraction
+    planned = expires_at - RENEW_BEFORE_LATEST - spread * jitter
     halfway = now + (expires_at - now) / 2
     return max(planned, halfway) if planned <= now else planned
 
@@ -62,7 +62,7 @@ def with_activity(mailbox: Mailbox, now: datetime) -> Mailbox:
     )
 
 
-def swept_again_from(mailbox: Mailbox, since: datetime | None) -> Mailbox:
+def with_cursor_back_to(mailbox: Mailbox, since: datetime | None) -> Mailbox:
     """The mailbox with its sweep cursor moved back to that time, if it stands behind it."""
     if since is None or mailbox.sweep_cursor is None or mailbox.sweep_cursor <= since:
         return mailbox
@@ -121,7 +121,7 @@ def notifications_fail(mailbox: Mailbox) -> bool:
     return mailbox.late_sweeps >= SWEEPS_IN_A_ROW
 
 
-def after_sweep(mailbox: Mailbox, *, found_late: bool) -> Punctuality:
+def decide_punctuality(mailbox: Mailbox, *, found_late: bool) -> Punctuality:
     """Notifications are held to be failing after three late sweeps in a row, and to work again after three good ones.
 
     Right after a subscription was made anew there is nothing to find: one good sweep proves nothing.

@@ -43,7 +43,7 @@ def _waited_for(reply: OutboxItem, thread: Thread | None, others: Iterable[Outbo
     ]
 
 
-def moved_original(thread: Thread, found: Iterable[Located]) -> str | None:
+def original_after_move(thread: Thread, found: Iterable[Located]) -> str | None:
     """The message to answer under the id it has now, among those with its Message-ID.
 
     Some programs use one Message-ID for many mails, and a reply quotes what it answers: it must be of the thread's own

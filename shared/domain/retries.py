@@ -66,8 +66,8 @@ class GiveUp:
     """Nobody foresaw it, and it came again too often: a dead letter, so that a person sees it."""
 
 
-def judge_answer(
-    status: int | None, retry_after_seconds: float | None, attempts: int, equal_refusals: int, fraction: float
+def decide_after_answer(
+    status: int | None, retry_after_seconds: float | None, attempts: int, equal_refusals: int, jitter: float
 ) -> Delivered | RetryAt | StopTelling | EndpointOff:
     """What an attempt's answer means (C-8). `attempts` counts this one; `status` None means no answer came.
 
@@ -82,13 +82,13 @@ def judge_answer(
         return StopTelling()
     if attempts > len(CRM_SCHEDULE_SECONDS):
         return StopTelling()
-    planned = CRM_SCHEDULE_SECONDS[attempts - 1] * (1 + CRM_JITTER * (2 * fraction - 1))
+    planned = CRM_SCHEDULE_SECONDS[attempts - 1] * (1 + CRM_JITTER * (2 * jitter - 1))
     if status in THROTTLES and retry_after_seconds is not None:
         return RetryAt(max(planned, min(retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS)))
     return RetryAt(planned)
 
 
-def after_failure(error: Exception, attempts: int, fraction: float) -> PutOff | GiveUp:
+def decide_after_failure(error: Exception, attempts: int, jitter: float) -> PutOff | GiveUp:
     """What becomes of work that failed (E-28). `attempts` are the failures that counted before this one.
 
     A pause and a dead grant are nobody's failure, the work waits. An outage is waited out, however long it takes.
@@ -102,10 +102,10 @@ def after_failure(error: Exception, attempts: int, fraction: float) -> PutOff | 
         case Unavailable() | Ambiguous() | RowChanged():
             step = min(attempts, len(OUTAGE_SECONDS) - 1)
             asked = error.retry_after_seconds or 0.0 if isinstance(error, Unavailable) else 0.0
-            wait = max(OUTAGE_SECONDS[step] * (1 + FAILURE_JITTER * fraction), asked)
+            wait = max(OUTAGE_SECONDS[step] * (1 + FAILURE_JITTER * jitter), asked)
             return PutOff(wait, max(attempts, min(attempts + 1, len(OUTAGE_SECONDS) - 1)))
         case _ if attempts < len(UNFORESEEN_SECONDS):
-            return PutOff(UNFORESEEN_SECONDS[attempts] * (1 + FAILURE_JITTER * fraction), attempts + 1)
+            return PutOff(UNFORESEEN_SECONDS[attempts] * (1 + FAILURE_JITTER * jitter), attempts + 1)
         case _:
             return GiveUp()
 
@@ -120,7 +120,7 @@ class Failed:
 
     def verdict(self, attempts: int) -> PutOff | GiveUp:
         """What is to become of it. `attempts` are the failures that counted before this one."""
-        return after_failure(self.error, attempts, self.jitter)
+        return decide_after_failure(self.error, attempts, self.jitter)
 
     def until(self, verdict: PutOff) -> datetime:
         """When to try again."""

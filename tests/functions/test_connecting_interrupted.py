@@ -1,4 +1,4 @@
-"""A connection that a crash has left half made is completed by connecting again (R1, O-11)."""
+"""A connection that a crash has left half made is completed by connecting again (R1)."""
 
 from __future__ import annotations
 

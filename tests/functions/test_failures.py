@@ -139,7 +139,7 @@ async def test_a_grant_that_graph_refuses_is_told_at_once(begun: App) -> None:
 async def test_a_mailbox_that_cannot_be_asked_ends_a_send_as_unknown(ready: App) -> None:
     """When nobody can find out whether a send left, the CRM is told once that it is unknown.
 
-    A week later the asking ends (E-13).
+    A week later the asking ends (E-7).
     """
     ready.mail.next["send"] = [Ambiguous()]
     ready.mail.next["locate"] = [UpstreamSurprise() for _ in range(10_000)]

@@ -226,7 +226,7 @@ async def test_a_mail_that_vanished_is_given_up(begun: App) -> None:
 
 
 async def test_a_hint_of_an_older_generation_costs_nothing(begun: App) -> None:
-    """A notification for another generation or an unknown mailbox causes no call to Graph (R9)."""
+    """A notification for another generation or an unknown mailbox causes no call to Graph (G-2)."""
     version, mailbox, _, nonce = begun.mail.client_states[-1].rsplit(".", 1)[0].split(".")
     old = begun.services.client_states.mint(mailbox, 7, nonce)
     number = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)

@@ -1,4 +1,4 @@
-"""What Graph posts: the handshake, and notifications judged without touching any store (G-1 to G-8)."""
+"""What Graph posts: the handshake, and notifications judged without touching any store (G-1 to G-5, G-7)."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ async def test_what_is_sent_is_what_was_asked_for(ready: App) -> None:
 
 
 async def test_a_send_is_told_when_its_copy_was_seen(ready: App) -> None:
-    """A send is told as sent when its copy was seen in Sent Items, not when Graph took it (E-12)."""
+    """A send is told as sent when its copy was seen in Sent Items, not when Graph took it."""
     message_id = await ready.accepted()
     await ready.pump()
     assert (await ready.standing(message_id), ready.crm.types()) == (

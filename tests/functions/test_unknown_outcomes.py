@@ -53,7 +53,7 @@ async def vanished(app: App) -> str:
 async def test_an_outcome_that_stays_unknown_is_told_after_an_hour(ready: App) -> None:
     """A send that cannot be found for an hour is told as unconfirmed once.
 
-    It is looked for further and never sent again (E-14).
+    It is looked for further and never sent again (E-7).
     """
     message_id = await vanished(ready)
     await ready.later(minutes=58)

@@ -1,4 +1,4 @@
-"""Logs: what may stand in them, and that nothing of anybody's mail does (L-1, L-2, L-4)."""
+"""Logs: what may stand in them, and that nothing of anybody's mail does (L-1, L-2)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 def test_a_line_is_an_event_with_fields(lines: Lines) -> None:
     """A log line is JSON with its event, level, fields and UTC time."""
-    log.info("message.decided", decision="skip", reason="foreign_thread", attempts=2)
+    log.info("message.decided", decision="skip", reason="foreign_thread", hints=2)
     (line,) = lines()
     assert line.pop("timestamp").endswith("Z")
     assert line == {
@@ -86,7 +86,7 @@ def test_a_line_is_an_event_with_fields(lines: Lines) -> None:
         "level": "info",
         "decision": "skip",
         "reason": "foreign_thread",
-        "attempts": 2,
+        "hints": 2,
     }
 
 
@@ -182,13 +182,13 @@ def test_a_failed_invocation_writes_its_line_as_well(lines: Lines) -> None:
 
     def invocation() -> None:
         with canonical_line("work_changes") as line:
-            line["attempts"] = 2
+            line["hints"] = 2
             raise ValueError("canary")
 
     with pytest.raises(ValueError, match="canary"):
         invocation()
     (written,) = lines()
-    assert (written["error"], written["attempts"]) == ("ValueError", 2)
+    assert (written["error"], written["hints"]) == ("ValueError", 2)
     assert "canary" not in json.dumps(written)
 
 

@@ -48,7 +48,7 @@ class SendRequest:
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """A send the CRM was told is accepted. `key` is K of E-10: lower-case hex SHA-256 of (tenant, crm_message_id).
+    """A send the CRM was told is accepted. `key` is K of E-17: lower-case hex SHA-256 of (tenant, crm_message_id).
 
     `awaited_since`: from when its hour counts; None while the grant is dead, for then it does not run. `taken_at`: when
     Graph said 202.

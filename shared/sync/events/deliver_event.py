@@ -19,7 +19,7 @@ from shared.domain.retries import (
     PutOff,
     RetryAt,
     StopTelling,
-    judge_answer,
+    decide_after_answer,
 )
 from shared.hashing import digest
 from shared.mailbox_context import MailboxContext
@@ -58,7 +58,7 @@ async def deliver(ctx: MailboxContext, stored: Stored[Event]) -> None:
     status, retry_after = await _call_endpoint(ctx, tenant, event, body)
     refusals = event.equal_refusals + 1 if status == event.last_status else 1
     jitter = ctx.services.random.jitter()
-    verdict = judge_answer(status, retry_after, event.attempts + 1, refusals, jitter)
+    verdict = decide_after_answer(status, retry_after, event.attempts + 1, refusals, jitter)
     now = ctx.now()
     counted = replace(
         event, attempts=event.attempts + 1, failures=0, last_status=status, equal_refusals=refusals

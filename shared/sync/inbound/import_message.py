@@ -67,7 +67,7 @@ async def import_message(ctx: MailboxContext, found: Found) -> Decision:
     """
     mailbox = await ctx.read()
     seen = await ctx.find(Seen, found.graph_message_id)
-    first = inbound.before_looking(
+    first = inbound.decide_before_looking(
         mailbox, found.generation, seen.value if seen else None, ctx.now(), hinted=found.hinted
     )
     if not isinstance(first, inbound.Look):
@@ -79,7 +79,7 @@ async def import_message(ctx: MailboxContext, found: Found) -> Decision:
         # A draft of ours that has left: its send looks for what became of it.
         if await find_unfinished_send(ctx, found.graph_message_id):
             return inbound.Skip(Reason.DRAFT)
-        return inbound.when_missing(found.looks, ctx.now())
+        return inbound.decide_missing(found.looks, ctx.now())
     except MailboxClosed:
         return inbound.Skip(Reason.DISCONNECTED)
 
@@ -87,7 +87,7 @@ async def import_message(ctx: MailboxContext, found: Found) -> Decision:
 async def _look(ctx: MailboxContext, mailbox: Mailbox, found: Found) -> Decision:
     """The outline, and what it says."""
     outline = found.outline or await ctx.services.mail.outline(access_of(ctx), found.graph_message_id)
-    decision = inbound.by_outline(outline)
+    decision = inbound.decide_by_outline(outline)
     match decision:
         case inbound.Skip():
             return decision
@@ -110,7 +110,7 @@ async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, looks:
         now = ctx.now()
         asked = inbound.may_answer_an_unseen_copy(outline, mailbox, looks, now)
         since = await find_oldest_unseen_copy(ctx) if asked else None
-        return inbound.when_unknown(outline, looks, now, since)
+        return inbound.decide_unknown(outline, looks, now, since)
     if not traced.syncs:
         return inbound.Skip(Reason.THREAD_STOPPED)
     return await _bring_in(ctx, mailbox, outline, traced.belongs, Known(own, traced.thread))
@@ -126,7 +126,7 @@ async def _trace_ancestors(ctx: MailboxContext, mailbox: Mailbox, outline: Outli
     """The thread that its tags lead to; where they lead to several, one that syncs wins over one that was stopped."""
     stopped: Traced | None = None
     for ancestor in admission.ancestors(outline):
-        belongs = admission.by_ancestor(ancestor, await _find_index(ctx, ancestor.internet_message_id))
+        belongs = admission.decide_by_ancestor(ancestor, await _find_index(ctx, ancestor.internet_message_id))
         if belongs is None or (stopped is not None and belongs.thread_id == stopped.belongs.thread_id):
             continue
         thread = await ctx.find(Thread, belongs.thread_id)
@@ -144,7 +144,7 @@ async def _trace_conversation(ctx: MailboxContext, mailbox: Mailbox, outline: Ou
     if not candidates:
         return None
     people = await ctx.services.mail.people(access_of(ctx), outline.graph_message_id)
-    belongs = admission.by_conversation(mailbox, people, candidates)
+    belongs = admission.decide_by_conversation(mailbox, people, candidates)
     if belongs is None:
         return None
     taking = [

@@ -215,7 +215,7 @@ def _with_slice(mailbox: Mailbox, part: _Slice, now: datetime) -> Mailbox:
     )
     if part.goes_on:
         return value
-    judged = renewals.after_sweep(mailbox, found_late=late > 0)
+    judged = renewals.decide_punctuality(mailbox, found_late=late > 0)
     return replace(value, late_sweeps=judged.sweeps, degraded=judged.degraded)
 
 

@@ -25,7 +25,7 @@ async def ask_mailbox(work: Sending) -> bool:
     now = work.ctx.now()
     if work.item.awaited_since is None:  # the grant was dead, or Graph asked for a pause
         work.stored = work.stored.changed(replace(work.item, awaited_since=now))
-    answer = outbound.by_whereabouts(work.item, by_id, by_key, now)
+    answer = outbound.decide_by_whereabouts(work.item, by_id, by_key, now)
     match answer:
         case outbound.Confirm(located):
             await confirm_send(work.ctx, work.item.key, located.outline)

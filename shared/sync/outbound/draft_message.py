@@ -18,7 +18,7 @@ from shared.domain.errors import (
     TooLarge,
 )
 from shared.domain.model import Draft, DraftContent, OutgoingFile, Reason, StagedFile, Thread
-from shared.domain.reply_targets import moved_original
+from shared.domain.reply_targets import original_after_move
 from shared.sync.outbound.send_row import Sending, save
 from shared.sync.staging import stage, unstage, unstage_body
 
@@ -102,7 +102,7 @@ async def _create_empty_reply(work: Sending, thread: Thread, content: DraftConte
     if thread.newest_internet_message_id is None:
         return None
     found = await mail.find_by_message_id(access, thread.newest_internet_message_id)
-    moved = moved_original(thread, found)
+    moved = original_after_move(thread, found)
     if moved is None or moved == newest:
         return None
     with suppress(ItemGone):

@@ -49,7 +49,7 @@ async def send_message(ctx: MailboxContext, stored: Stored[OutboxItem]) -> None:
     Raises what the provider and the store raise: the caller reschedules the send (`reschedule_send`).
     """
     mailbox, work = await ctx.read(), Sending(ctx, stored)
-    step = outbound.next_step(stored.value, mailbox, ctx.now())
+    step = outbound.decide_next_step(stored.value, mailbox, ctx.now())
     match step:
         case outbound.Nothing():
             return
@@ -227,7 +227,7 @@ async def _give_up(work: Sending, failed: Failed) -> None:
         return
     item = replace(item, awaited_since=item.awaited_since or failed.at)
     work.stored = work.stored.changed(item)
-    match outbound.by_whereabouts(item, None, (), failed.at):
+    match outbound.decide_by_whereabouts(item, None, (), failed.at):
         case outbound.TellUnknown():
             await tell_unknown(work)
         case outbound.StopLooking():

@@ -11,8 +11,8 @@ from shared.domain.admission import (
     Ancestor,
     Belongs,
     ancestors,
-    by_ancestor,
-    by_conversation,
+    decide_by_ancestor,
+    decide_by_conversation,
     thread_is_active,
     thread_takes,
 )
@@ -69,8 +69,8 @@ def test_ancestors_are_bounded_and_each_is_looked_up_once(parent: str | None, re
 def test_a_known_ancestor_is_proof(evidence: Evidence) -> None:
     """A mail belongs to the thread of a known ancestor, with the tag that led there as evidence (R7)."""
     ancestor = Ancestor(PARENT, evidence)
-    assert by_ancestor(ancestor, index()) == Belongs(THREAD, evidence)
-    assert by_ancestor(ancestor, None) is None
+    assert decide_by_ancestor(ancestor, index()) == Belongs(THREAD, evidence)
+    assert decide_by_ancestor(ancestor, None) is None
 
 
 # participants of the thread, who is on the mail, whether it belongs to the thread
@@ -97,7 +97,7 @@ def test_a_conversation_counts_only_with_a_known_participant(
 ) -> None:
     """A mail belongs to a conversation's thread only with a participant on it other than the mailbox's user (R4)."""
     own = a_mailbox(aliases=(ALIAS,))
-    found = by_conversation(own, mail, (thread(participants=participants),))
+    found = decide_by_conversation(own, mail, (thread(participants=participants),))
     assert found == (Belongs(THREAD, Evidence.CONVERSATION) if belongs else None)
 
 
@@ -108,7 +108,7 @@ def test_of_two_threads_the_one_with_more_known_people_wins() -> None:
         thread(thread_id="thr_2", participants=(BEA, CAL)),
     )
     for order in ((first, second), (second, first)):
-        assert by_conversation(a_mailbox(), people(BEA, (ANN,), (CAL,)), order) == Belongs(
+        assert decide_by_conversation(a_mailbox(), people(BEA, (ANN,), (CAL,)), order) == Belongs(
             "thr_2", Evidence.CONVERSATION
         )
 
@@ -119,9 +119,9 @@ def test_a_stopped_thread_takes_nothing_from_one_that_syncs() -> None:
     syncing = thread(thread_id="thr_1", participants=(BEA,))
     mail = people(BEA, (ANN,), (CAL,))
     for order in ((stopped, syncing), (syncing, stopped)):
-        assert by_conversation(a_mailbox(), mail, order) == Belongs("thr_1", Evidence.CONVERSATION)
+        assert decide_by_conversation(a_mailbox(), mail, order) == Belongs("thr_1", Evidence.CONVERSATION)
     nobody_known = thread(thread_id="thr_1", participants=())
-    assert by_conversation(a_mailbox(), mail, (stopped, nobody_known)) == Belongs(
+    assert decide_by_conversation(a_mailbox(), mail, (stopped, nobody_known)) == Belongs(
         "thr_9", Evidence.CONVERSATION
     )
 
@@ -130,12 +130,12 @@ def test_of_two_equal_threads_the_newer_wins() -> None:
     """Of two threads with equally many known people the one that became active last gets the mail."""
     older, newer = thread(thread_id="thr_9"), thread(thread_id="thr_2", active_from=later(hours=1))
     for order in ((older, newer), (newer, older)):
-        assert by_conversation(a_mailbox(), people(), order) == Belongs("thr_2", Evidence.CONVERSATION)
+        assert decide_by_conversation(a_mailbox(), people(), order) == Belongs("thr_2", Evidence.CONVERSATION)
 
 
 def test_without_candidates_there_is_no_thread() -> None:
     """A conversation that leads to no thread leaves the mail foreign."""
-    assert by_conversation(a_mailbox(), people(), ()) is None
+    assert decide_by_conversation(a_mailbox(), people(), ()) is None
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_every_conversation_gets_a_decision(
     own: Mailbox, mail: People, candidates: tuple[Thread, ...]
 ) -> None:
     """Whatever the addresses are, the thread by conversation is one of the candidates or none."""
-    found = by_conversation(own, mail, candidates)
+    found = decide_by_conversation(own, mail, candidates)
     assert found is None or found.thread_id in {candidate.thread_id for candidate in candidates}
 
 
@@ -162,7 +162,7 @@ def test_every_conversation_gets_a_decision(
 def test_the_subject_is_no_evidence(mail: Outline, known: MessageIndex, subject: str) -> None:
     """A mail's thread follows from the index alone, and an outline has no subject at all (R4)."""
     assert not hasattr(mail, "subject")
-    assert by_ancestor(Ancestor(subject, Evidence.REFERENCES), known) == Belongs(
+    assert decide_by_ancestor(Ancestor(subject, Evidence.REFERENCES), known) == Belongs(
         known.thread_id, Evidence.REFERENCES
     )
 

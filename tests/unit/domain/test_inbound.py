@@ -17,13 +17,13 @@ from shared.domain.inbound import (
     Skip,
     Trace,
     Wait,
-    before_looking,
-    by_outline,
+    decide_before_looking,
+    decide_by_outline,
+    decide_missing,
+    decide_unknown,
     direction_of,
     is_copy,
     may_answer_an_unseen_copy,
-    when_missing,
-    when_unknown,
 )
 from shared.domain.model import (
     Address,
@@ -66,7 +66,7 @@ def test_before_looking(
     _case: str, own: Mailbox | None, generation: int | None, known: Seen | None, decision: Any
 ) -> None:
     """A closed mailbox, an old generation and a seen mail cost no call to Graph, and a pause is waited for."""
-    assert before_looking(own, generation, known, NOW) == decision
+    assert decide_before_looking(own, generation, known, NOW) == decision
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_hint_is_no_work_while_the_grant_is_dead(
     Where none will come, it is looked at.
     """
     own = a_mailbox(**{"grant_dead": True, "sweep_at": later(days=1), **changes})
-    assert before_looking(own, 1, None, NOW, hinted=hinted) == decision
+    assert decide_before_looking(own, 1, None, NOW, hinted=hinted) == decision
 
 
 @given(st.none() | records(Mailbox), st.none() | numbers, st.none() | records(Seen), times)
@@ -106,7 +106,7 @@ def test_every_hint_gets_a_decision(
     own: Mailbox | None, generation: int | None, known: Seen | None, now: datetime
 ) -> None:
     """Every hint gets a decision, and only an unseen mail of an open mailbox of that generation is looked at."""
-    decision = before_looking(own, generation, known, now)
+    decision = decide_before_looking(own, generation, known, now)
     match decision:
         case Look():
             assert own is not None
@@ -140,13 +140,13 @@ def test_every_hint_gets_a_decision(
 )
 def test_an_outline_is_enough_to_tell_drafts_echoes_and_the_rest(mail: Outline, decision: Any) -> None:
     """A mail's outline tells drafts, our own sends by their key, and all other mail apart."""
-    assert by_outline(mail) == decision
+    assert decide_by_outline(mail) == decision
 
 
 @given(records(Outline))
 def test_every_outline_gets_a_decision(mail: Outline) -> None:
     """Every outline is skipped, taken for our own send, or traced to a thread."""
-    assert isinstance(by_outline(mail), Skip | Echo | Trace)
+    assert isinstance(decide_by_outline(mail), Skip | Echo | Trace)
 
 
 COPY_CASES = [
@@ -197,18 +197,18 @@ def test_direction_is_seen_from_the_crm(sender: Address | None, direction: Direc
 
 def test_a_missing_mail_is_looked_for_three_times_over_ten_minutes() -> None:
     """A missing mail is looked for three times over ten minutes and then counts as vanished."""
-    waits = [when_missing(attempt, NOW) for attempt in range(len(VANISHED_TRIES_SECONDS))]
+    waits = [decide_missing(attempt, NOW) for attempt in range(len(VANISHED_TRIES_SECONDS))]
     assert [decision.until - NOW for decision in waits if isinstance(decision, Wait)] == [
         timedelta(seconds=seconds) for seconds in VANISHED_TRIES_SECONDS
     ]
     assert sum(VANISHED_TRIES_SECONDS) == timedelta(minutes=10).total_seconds()
-    assert when_missing(len(VANISHED_TRIES_SECONDS), NOW) == Skip(Reason.VANISHED)
+    assert decide_missing(len(VANISHED_TRIES_SECONDS), NOW) == Skip(Reason.VANISHED)
 
 
 @given(st.integers(0, 1000), times)
 def test_a_missing_mail_is_not_waited_for_for_ever(attempts: int, now: datetime) -> None:
     """A missing mail is given up from the third attempt on, whatever the number."""
-    decision = when_missing(attempts, now)
+    decision = decide_missing(attempts, now)
     assert isinstance(decision, Skip) == (attempts >= len(VANISHED_TRIES_SECONDS))
 
 
@@ -232,14 +232,14 @@ def test_only_answers_in_a_busy_mailbox_may_answer_an_unseen_copy(
 
 def test_unknown_mail_is_foreign_unless_a_copy_may_be_coming() -> None:
     """Unknown mail is looked at three more times within two minutes while a copy may be coming, and else is foreign."""
-    waits = [when_unknown(outline(), number, NOW, NOW) for number in range(4)]
+    waits = [decide_unknown(outline(), number, NOW, NOW) for number in range(4)]
     assert waits == [
         Wait(later(seconds=20), counts=1),
         Wait(later(seconds=20), counts=1),
         Wait(later(seconds=30), counts=1),
         Skip(Reason.FOREIGN),
     ]
-    assert when_unknown(outline(), 0, NOW, None) == Skip(Reason.FOREIGN)
+    assert decide_unknown(outline(), 0, NOW, None) == Skip(Reason.FOREIGN)
 
 
 @pytest.mark.parametrize(
@@ -249,5 +249,5 @@ def test_unknown_mail_is_foreign_unless_a_copy_may_be_coming() -> None:
 )  # fmt: skip
 def test_no_answer_is_older_than_what_it_answers(received_at: datetime | None, *, waits: bool) -> None:
     """Mail received more than two minutes before the send is foreign at once. Mail without a time is waited for."""
-    decision = when_unknown(outline(received_at=received_at), 0, NOW, NOW)
+    decision = decide_unknown(outline(received_at=received_at), 0, NOW, NOW)
     assert isinstance(decision, Wait) is waits

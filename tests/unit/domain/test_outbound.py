@@ -28,9 +28,9 @@ from shared.domain.outbound import (
     StopLooking,
     TellUnknown,
     Tidy,
-    by_whereabouts,
+    decide_by_whereabouts,
+    decide_next_step,
     is_its_copy,
-    next_step,
 )
 from tests.builders import NOW, a_mailbox, later, located, outbox_item
 from tests.strategies import records, times
@@ -57,34 +57,36 @@ def test_the_phases_of_this_file_are_all_there_are() -> None:
 @pytest.mark.parametrize("own", [*SHUT.values(), a_mailbox(), a_mailbox(generation=2)])
 def test_a_finished_send_is_left_alone(phase: Phase, own: Mailbox | None) -> None:
     """A finished send needs no step but to tidy its drafts when that is due."""
-    assert next_step(outbox_item(phase=phase, due_at=None), own, NOW) == Nothing()
-    assert next_step(outbox_item(phase=phase, due_at=NOW), own, NOW) == Tidy()
+    assert decide_next_step(outbox_item(phase=phase, due_at=None), own, NOW) == Nothing()
+    assert decide_next_step(outbox_item(phase=phase, due_at=NOW), own, NOW) == Tidy()
 
 
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("own", [*SHUT.values(), a_mailbox(), a_mailbox(generation=2)])
 def test_a_send_that_another_worker_holds_is_left_alone(phase: Phase, own: Mailbox | None) -> None:
     """A send under another worker's lease needs no step."""
-    assert next_step(outbox_item(phase=phase, lease_until=later(seconds=1)), own, NOW) == Nothing()
+    assert decide_next_step(outbox_item(phase=phase, lease_until=later(seconds=1)), own, NOW) == Nothing()
 
 
 @pytest.mark.parametrize("phase", BEFORE)
 def test_a_lease_that_ended_is_taken_over(phase: Phase) -> None:
     """When a lease has ended the send is built afresh under the next number, which fences the slow worker."""
-    assert next_step(outbox_item(phase=phase, lease_until=NOW, build=2), a_mailbox(), NOW) == Build(3)
+    assert decide_next_step(outbox_item(phase=phase, lease_until=NOW, build=2), a_mailbox(), NOW) == Build(3)
 
 
 @pytest.mark.parametrize("phase", BEFORE)
 @pytest.mark.parametrize("own", SHUT.values(), ids=SHUT)
 def test_what_has_not_left_before_a_disconnect_fails(phase: Phase, own: Mailbox | None) -> None:
     """A send that was not being sent when its user disconnected fails with that reason (R5)."""
-    assert next_step(outbox_item(phase=phase), own, NOW) == Fail(Reason.DISCONNECTED)
+    assert decide_next_step(outbox_item(phase=phase), own, NOW) == Fail(Reason.DISCONNECTED)
 
 
 @pytest.mark.parametrize("phase", BEFORE)
 def test_what_has_not_left_before_a_change_of_mailbox_fails(phase: Phase) -> None:
     """A send that was not being sent when the mailbox was changed fails with that reason (R6)."""
-    assert next_step(outbox_item(phase=phase), a_mailbox(generation=2), NOW) == Fail(Reason.MAILBOX_CHANGED)
+    assert decide_next_step(outbox_item(phase=phase), a_mailbox(generation=2), NOW) == Fail(
+        Reason.MAILBOX_CHANGED
+    )
 
 
 @pytest.mark.parametrize("phase", ASKED)
@@ -94,14 +96,14 @@ def test_what_was_being_sent_is_not_touched_through_a_closed_mailbox(
 ) -> None:
     """A send that was under way when its mailbox closed is told once as unknown, and not looked for any more."""
     told = outbox_item(phase=phase, unconfirmed_told=True)
-    assert next_step(outbox_item(phase=phase), own, NOW) == (TellUnknown() if own else Nothing())
-    assert next_step(told, own, NOW) == (StopLooking() if own else Nothing())
+    assert decide_next_step(outbox_item(phase=phase), own, NOW) == (TellUnknown() if own else Nothing())
+    assert decide_next_step(told, own, NOW) == (StopLooking() if own else Nothing())
 
 
 @pytest.mark.parametrize("phase", BEFORE)
 def test_a_send_is_built_with_the_next_number(phase: Phase) -> None:
     """Every build of a send has the next number."""
-    assert [next_step(outbox_item(phase=phase, build=n), a_mailbox(), NOW) for n in (0, 1, 5)] == [
+    assert [decide_next_step(outbox_item(phase=phase, build=n), a_mailbox(), NOW) for n in (0, 1, 5)] == [
         Build(1),
         Build(2),
         Build(6),
@@ -110,23 +112,23 @@ def test_a_send_is_built_with_the_next_number(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", ASKED)
 def test_an_unknown_outcome_is_asked_about_first(phase: Phase) -> None:
-    """A send that may have left is asked about before anything else is done (E-11)."""
+    """A send that may have left is asked about before anything else is done (E-7)."""
     tried = outbox_item(phase=phase, send_tried_at=NOW - ASK_AGAIN_AFTER)
-    assert next_step(tried, a_mailbox(), NOW) == Ask()
+    assert decide_next_step(tried, a_mailbox(), NOW) == Ask()
 
 
 def test_a_send_under_way_gets_its_time_before_anybody_asks() -> None:
     """A send under way is asked about five minutes after its try, since Graph needs a while to show the copy."""
     tried = outbox_item(phase=Phase.SENDING, send_tried_at=NOW)
-    assert next_step(tried, a_mailbox(), NOW) == Later(NOW + ASK_AGAIN_AFTER)
-    assert next_step(tried, a_mailbox(), NOW + ASK_AGAIN_AFTER) == Ask()
+    assert decide_next_step(tried, a_mailbox(), NOW) == Later(NOW + ASK_AGAIN_AFTER)
+    assert decide_next_step(tried, a_mailbox(), NOW + ASK_AGAIN_AFTER) == Ask()
 
 
 @pytest.mark.parametrize("phase", BEFORE + ASKED)
 def test_a_paused_mailbox_is_waited_for(phase: Phase) -> None:
     """A send of a paused mailbox waits until the pause ends."""
     paused = a_mailbox(paused_until=later(seconds=30))
-    assert next_step(outbox_item(phase=phase), paused, NOW) == Later(later(seconds=30))
+    assert decide_next_step(outbox_item(phase=phase), paused, NOW) == Later(later(seconds=30))
 
 
 @pytest.mark.parametrize("phase", BEFORE)
@@ -142,14 +144,14 @@ def test_a_paused_mailbox_is_waited_for(phase: Phase) -> None:
 )
 def test_building_ends_after_a_day_of_failures(phase: Phase, changes: dict[str, Any], *, ends: bool) -> None:
     """Building a send ends after a day of failures or the last possible build, not after many attempts."""
-    step = next_step(outbox_item(phase=phase, **changes), a_mailbox(), NOW)
+    step = decide_next_step(outbox_item(phase=phase, **changes), a_mailbox(), NOW)
     assert (step == Fail(Reason.GAVE_UP)) is ends
 
 
 @given(records(OutboxItem), st.none() | records(Mailbox), times)
 def test_every_send_has_a_next_step(item: OutboxItem, own: Mailbox | None, now: datetime) -> None:
     """Every send has a next step, which never builds what may have left and acts only through its own open mailbox."""
-    step = next_step(item, own, now)
+    step = decide_next_step(item, own, now)
     match step:
         case Build(build):
             assert item.phase in BEFORE
@@ -214,7 +216,7 @@ def test_the_table_is_whole() -> None:
 def test_where_the_recorded_draft_lies_decides(phase: Phase, place: Whereabouts | None) -> None:
     """A recorded draft that was sent confirms its send. One in Drafts is sent again only if Graph never took it."""
     item = outbox_item(phase=phase, **STARTED)
-    answer = by_whereabouts(item, located(place) if place else None, (), SOON)
+    answer = decide_by_whereabouts(item, located(place) if place else None, (), SOON)
     assert answer == BY_ID[phase, place]
 
 
@@ -240,29 +242,29 @@ def test_what_carries_our_key_decides_when_the_id_is_gone(
 
     Only the recorded draft, deleted, cancels it.
     """
-    assert type(by_whereabouts(outbox_item(phase=phase, **STARTED), None, by_key, SOON)) is kind
+    assert type(decide_by_whereabouts(outbox_item(phase=phase, **STARTED), None, by_key, SOON)) is kind
 
 
 def test_without_a_recorded_message_id_a_deleted_draft_proves_nothing() -> None:
     """Without a recorded Message-ID a deleted draft does not cancel the send."""
     item = outbox_item(phase=Phase.SENDING, **{**STARTED, "draft_internet_message_id": None})
-    answer = by_whereabouts(item, None, (located(DELETED, internet_message_id=None),), SOON)
+    answer = decide_by_whereabouts(item, None, (located(DELETED, internet_message_id=None),), SOON)
     assert isinstance(answer, Later)
 
 
 @pytest.mark.parametrize("place", [OUTBOX, None])
 def test_after_an_hour_the_crm_is_told_once_that_nobody_knows(place: Whereabouts | None) -> None:
-    """After an hour without a trace the CRM is told once that nobody knows. The looking goes on less often (E-14)."""
+    """After an hour without a trace the CRM is told once that nobody knows. The looking goes on less often (E-7)."""
     item, by_id = outbox_item(phase=Phase.SUBMITTED, **STARTED), located(place) if place else None
-    assert by_whereabouts(item, by_id, (), LATE) == TellUnknown()
+    assert decide_by_whereabouts(item, by_id, (), LATE) == TellUnknown()
     told = outbox_item(phase=Phase.NEEDS_ATTENTION, unconfirmed_told=True, **STARTED)
-    assert by_whereabouts(told, by_id, (), LATE) == Later(LATE + LOOK_UP_EVERY)
+    assert decide_by_whereabouts(told, by_id, (), LATE) == Later(LATE + LOOK_UP_EVERY)
 
 
 def test_a_copy_that_turns_up_late_is_still_confirmed() -> None:
     """A sent copy that turns up days after the CRM was told of doubt still confirms its send."""
     told = outbox_item(phase=Phase.NEEDS_ATTENTION, unconfirmed_told=True, **STARTED)
-    assert by_whereabouts(told, None, (located(SENT),), later(days=3)) == Confirm(located(SENT))
+    assert decide_by_whereabouts(told, None, (located(SENT),), later(days=3)) == Confirm(located(SENT))
 
 
 @pytest.mark.parametrize("phase", ASKED)
@@ -271,11 +273,11 @@ def test_after_a_week_nobody_looks_any_more(phase: Phase, place: Whereabouts | N
     """After a week without a trace a send that was told as unknown is not looked for any more."""
     by_id, end = located(place) if place else None, NOW + GIVE_UP_LOOKING_AFTER
     told = outbox_item(phase=phase, unconfirmed_told=True, **STARTED)
-    assert by_whereabouts(told, by_id, (), end - timedelta(seconds=1)) == Later(
+    assert decide_by_whereabouts(told, by_id, (), end - timedelta(seconds=1)) == Later(
         end - timedelta(seconds=1) + LOOK_UP_EVERY
     )
-    assert by_whereabouts(told, by_id, (), end) == StopLooking()
-    assert by_whereabouts(replace(told, unconfirmed_told=False), by_id, (), end) == TellUnknown()
+    assert decide_by_whereabouts(told, by_id, (), end) == StopLooking()
+    assert decide_by_whereabouts(replace(told, unconfirmed_told=False), by_id, (), end) == TellUnknown()
 
 
 FRESH_TRY = {"send_tried_at": NOW + timedelta(minutes=58)}
@@ -304,7 +306,7 @@ def test_a_draft_that_still_lies_in_drafts(
     Later the send failed, unless Graph had taken it.
     """
     item = outbox_item(phase=phase, **{**STARTED, **changes})
-    assert by_whereabouts(item, located(DRAFT), (), now) == answer
+    assert decide_by_whereabouts(item, located(DRAFT), (), now) == answer
 
 
 COPIES = [
@@ -343,7 +345,7 @@ def test_every_answer_of_the_mailbox_gets_a_decision(
 
     A send is repeated only from its recorded draft in Drafts that Graph never took.
     """
-    answer = by_whereabouts(item, by_id, by_key, now)
+    answer = decide_by_whereabouts(item, by_id, by_key, now)
     sent = [copy for copy in (by_id, *by_key) if copy and copy.whereabouts is SENT]
     if sent:
         assert answer == Confirm(sent[0])

@@ -15,7 +15,7 @@ from shared.domain.renewals import (
     SWEEP_ACTIVE_EVERY,
     SWEEP_IDLE_EVERY,
     SWEEP_OVERLAP,
-    after_sweep,
+    decide_punctuality,
     is_being_subscribed,
     next_sweep_at,
     notifications_fail,
@@ -109,7 +109,7 @@ def judged(*sweeps: str) -> list[tuple[int, bool]]:
     """How notifications are judged after each sweep: `l` found late mail, `g` none."""
     state, said = a_mailbox(), []
     for sweep in sweeps:
-        found = after_sweep(state, found_late=sweep == "l")
+        found = decide_punctuality(state, found_late=sweep == "l")
         state = replace(state, late_sweeps=found.sweeps, degraded=found.degraded)
         said.append((found.sweeps, found.degraded))
     return said

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.domain.model import OutboxItem, Phase, Thread, Whereabouts
-from shared.domain.reply_targets import moved_original, wait_until
+from shared.domain.reply_targets import original_after_move, wait_until
 from shared.domain.threads import with_newest
 from tests.builders import NOW, later, located, outbox_item, thread
 
@@ -115,4 +115,4 @@ def test_what_moved_is_found_by_message_id_within_its_conversation(
     _case: str, changes: dict[str, Any], where: Whereabouts, found: str | None
 ) -> None:
     """A moved original is found by its Message-ID only as sent mail of a known conversation (R4)."""
-    assert moved_original(KNOWN, [located(where, **changes)]) == found
+    assert original_after_move(KNOWN, [located(where, **changes)]) == found

@@ -33,8 +33,8 @@ from shared.domain.retries import (
     PutOff,
     RetryAt,
     StopTelling,
-    after_failure,
-    judge_answer,
+    decide_after_answer,
+    decide_after_failure,
 )
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -59,9 +59,9 @@ def test_the_numbers_are_those_of_the_rules() -> None:
 )
 def test_every_failure_is_repeated_by_the_schedule(status: int | None, attempts: int, seconds: float) -> None:
     """A delivery without a clear answer is repeated by the schedule, each wait spread by 20 %."""
-    assert judge_answer(status, None, attempts, 1, MIDDLE) == RetryAt(seconds)
+    assert decide_after_answer(status, None, attempts, 1, MIDDLE) == RetryAt(seconds)
     for fraction, share in ((0.0, 0.8), (0.25, 0.9), (0.75, 1.1)):
-        spread = judge_answer(status, None, attempts, 1, fraction)
+        spread = decide_after_answer(status, None, attempts, 1, fraction)
         assert isinstance(spread, RetryAt)
         assert spread.seconds == pytest.approx(seconds * share)
 
@@ -70,27 +70,27 @@ def test_every_failure_is_repeated_by_the_schedule(status: int | None, attempts:
 def test_after_the_tenth_attempt_an_event_is_undelivered(status: int | None) -> None:
     """After the tenth failed attempt an event is not tried any more, whatever the answer asks for."""
     last = len(AFTER_THE_FIRST)
-    assert isinstance(judge_answer(status, 1.0, last, 1, MIDDLE), RetryAt)
-    assert judge_answer(status, 1.0, last + 1, 1, MIDDLE) == StopTelling()
+    assert isinstance(decide_after_answer(status, 1.0, last, 1, MIDDLE), RetryAt)
+    assert decide_after_answer(status, 1.0, last + 1, 1, MIDDLE) == StopTelling()
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_any_2xx_is_a_yes(status: int) -> None:
     """Any 2xx ends a delivery, at whatever attempt."""
     for attempts in (1, 10, 11, 1000):
-        assert judge_answer(status, 60.0, attempts, 9, MIDDLE) == Delivered()
+        assert decide_after_answer(status, 60.0, attempts, 9, MIDDLE) == Delivered()
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 11])
 def test_410_switches_the_endpoint_off(attempts: int) -> None:
     """A 410 turns the endpoint off at any attempt."""
-    assert judge_answer(410, None, attempts, 1, MIDDLE) == EndpointOff()
+    assert decide_after_answer(410, None, attempts, 1, MIDDLE) == EndpointOff()
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_after_the_third_equal_refusal_an_event_is_undelivered(status: int) -> None:
     """After three equal refusals (400, 413, 422) an event is not tried any more."""
-    assert [judge_answer(status, None, number, number, MIDDLE) for number in (1, 2, 3)] == [
+    assert [decide_after_answer(status, None, number, number, MIDDLE) for number in (1, 2, 3)] == [
         RetryAt(5.0), RetryAt(300.0), StopTelling()
     ]  # fmt: skip
 
@@ -98,7 +98,7 @@ def test_after_the_third_equal_refusal_an_event_is_undelivered(status: int) -> N
 @pytest.mark.parametrize("status", [None, 401, 404, 429, 500, 503])
 def test_other_failures_may_be_equal_for_long(status: int | None) -> None:
     """Failures other than refusals are retried although they stay equal."""
-    assert isinstance(judge_answer(status, None, 9, 9, MIDDLE), RetryAt)
+    assert isinstance(decide_after_answer(status, None, 9, 9, MIDDLE), RetryAt)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_retry_after_makes_the_wait_longer(
     status: int | None, asked: float, attempts: int, seconds: float
 ) -> None:
     """Retry-After of 429 and 503 makes a wait longer, up to a day, and never shorter."""
-    assert judge_answer(status, asked, attempts, 1, MIDDLE) == RetryAt(seconds)
+    assert decide_after_answer(status, asked, attempts, 1, MIDDLE) == RetryAt(seconds)
 
 
 @given(statuses, st.none() | st.floats(0, 1e12), st.integers(1, 50), st.integers(1, 50), fractions)
@@ -130,7 +130,7 @@ def test_every_answer_has_a_consequence(
     status: int | None, asked: float | None, attempts: int, equal: int, fraction: float
 ) -> None:
     """After any answer an event is delivered, undelivered, held, or tried again after 4 s to 29 hours."""
-    verdict: Any = judge_answer(status, asked, attempts, equal, fraction)
+    verdict: Any = decide_after_answer(status, asked, attempts, equal, fraction)
     assert isinstance(verdict, Delivered | RetryAt | StopTelling | EndpointOff)
     if isinstance(verdict, RetryAt):
         assert 4 <= verdict.seconds <= 24 * HOUR * 1.2
@@ -149,7 +149,7 @@ def test_every_answer_has_a_consequence(
 )
 def test_waiting_for_somebody_is_no_failure(error: Exception, seconds: float, attempts: int) -> None:
     """A pause, a dead consent and an unusable mailbox put work off without counting an attempt (E-28)."""
-    assert after_failure(error, attempts, 0.9) == PutOff(seconds, attempts)
+    assert decide_after_failure(error, attempts, 0.9) == PutOff(seconds, attempts)
 
 
 @pytest.mark.parametrize(
@@ -159,19 +159,19 @@ def test_an_outage_is_waited_out(error: Exception) -> None:
     """An outage is retried after 15 s, a minute and then every four minutes, without ever being given up."""
     attempts, waits = 0, []
     for _ in range(20):
-        verdict = after_failure(error, attempts, 0.0)
+        verdict = decide_after_failure(error, attempts, 0.0)
         assert isinstance(verdict, PutOff)
         waits.append(verdict.seconds)
         attempts = verdict.attempts
     assert waits[:3] == [15.0, 60.0, 240.0]
     assert set(waits[3:]) == {240.0}
-    assert isinstance(after_failure(UpstreamSurprise(), attempts, 0.0), PutOff)
+    assert isinstance(decide_after_failure(UpstreamSurprise(), attempts, 0.0), PutOff)
 
 
 def test_an_outage_that_names_its_end_is_waited_for() -> None:
     """A Retry-After longer than our own wait is kept."""
     asked = ProviderUnavailable(retry_after_seconds=500.0)
-    assert after_failure(asked, 0, 0.0) == PutOff(500.0, 1)
+    assert decide_after_failure(asked, 0, 0.0) == PutOff(500.0, 1)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_an_outage_that_names_its_end_is_waited_for() -> None:
 def test_what_nobody_foresaw_is_tried_five_times_over_half_an_hour(error: Exception) -> None:
     """A failure that nobody foresaw is tried five times over half an hour and then given up (E-28)."""
     attempts, waited, tries = 0, 0.0, 1
-    while isinstance(verdict := after_failure(error, attempts, 0.0), PutOff):
+    while isinstance(verdict := decide_after_failure(error, attempts, 0.0), PutOff):
         attempts, waited, tries = verdict.attempts, waited + verdict.seconds, tries + 1
     assert verdict == GiveUp()
     assert (tries, waited >= 30 * MINUTE) == (5, True)
@@ -196,7 +196,7 @@ def test_what_nobody_foresaw_is_tried_five_times_over_half_an_hour(error: Except
 )
 def test_every_failure_has_a_consequence(error: Exception, attempts: int, fraction: float) -> None:
     """After any failure work is put off for at least a second, or given up after the fifth attempt at the earliest."""
-    verdict = after_failure(error, attempts, fraction)
+    verdict = decide_after_failure(error, attempts, fraction)
     if isinstance(verdict, PutOff):
         assert verdict.seconds >= 1
         assert verdict.attempts >= attempts
