@@ -1,4 +1,4 @@
-"""HTTP: change and lifecycle notifications of Graph: kept durably, then 202; workers.py does the work (G-1 to G-5, G-7)."""
+"""HTTP: change and lifecycle notifications of Graph: kept durably, then 202; workers do the work (G-1 to G-5, G-7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings page's way in: a link works once, a session lives a while, a ticket starts one sign-in (W-1 to W-3, W-5)."""
+"""The settings page: a link works once, a session lives a while, a ticket starts one sign-in (W-1 to W-3, W-5)."""
 
 from __future__ import annotations
 
