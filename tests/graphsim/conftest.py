@@ -40,7 +40,8 @@ class Checked(httpx.ASGITransport):
         await answer.aread()
         answer.request = request
         self.violations += [
-            f"{request.method} {request.url}: {one}" for one in openapi.violations(request, answer)
+            f"{request.method} {request.url}: {violation}"
+            for violation in openapi.violations(request, answer)
         ]
         return answer
 
@@ -64,7 +65,7 @@ class Endpoint:
     def items(self, path: str = "/hook") -> list[Json]:
         """Every notification that was posted to that path."""
         return [
-            item for one in self.posts if one.url.path == path for item in json.loads(one.content)["value"]
+            item for post in self.posts if post.url.path == path for item in json.loads(post.content)["value"]
         ]
 
 
@@ -148,9 +149,9 @@ class Lab:
         sent = await self.control("POST", f"outside/{CAT}/compose", body)
         await self.pass_time(5)
         return next(
-            one
-            for one in await self.mailbox(ANN)
-            if one["internet_message_id"] == sent["internet_message_id"]
+            message
+            for message in await self.mailbox(ANN)
+            if message["internet_message_id"] == sent["internet_message_id"]
         )
 
     async def requests(self) -> list[Json]:
@@ -189,7 +190,7 @@ def refresh_form(token: str, **changes: str) -> dict[str, str]:
 
 
 def to(*addresses: str) -> list[Json]:
-    return [{"emailAddress": {"address": one}} for one in addresses]
+    return [{"emailAddress": {"address": address}} for address in addresses]
 
 
 def draft(**changes: Any) -> Json:

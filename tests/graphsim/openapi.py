@@ -46,7 +46,7 @@ def _strict(node: Any, any_case: bool) -> Any:
     With `any_case`, words of an enumeration may be written in any case, as requests may.
     """
     if isinstance(node, list):
-        return [_strict(one, any_case) for one in node]
+        return [_strict(part, any_case) for part in node]
     if not isinstance(node, dict):
         return node
     if "x-discriminator" in node:
@@ -79,7 +79,7 @@ def _flattened(node: Json) -> Json:
 def _closed(node: Json, any_case: bool) -> Json:
     return {
         "type": "object",
-        "properties": {name: _strict(one, any_case) for name, one in node["properties"].items()},
+        "properties": {name: _strict(part, any_case) for name, part in node["properties"].items()},
         "required": node.get("required", []),
         "patternProperties": {"^@odata\\.|@odata\\.": {}},
         "additionalProperties": node.get("additionalProperties", False),
@@ -88,7 +88,7 @@ def _closed(node: Json, any_case: bool) -> Json:
 
 @cache
 def _definitions(any_case: bool) -> Json:
-    found = {name: _strict(one, any_case) for name, one in document()["components"]["schemas"].items()}
+    found = {name: _strict(schema, any_case) for name, schema in document()["components"]["schemas"].items()}
     kinds = [f"microsoft.graph.{kind}Attachment" for kind in ("file", "item", "reference")]
     found["any_attachment"] = {
         "required": ["@odata.type"],
@@ -154,7 +154,7 @@ def violations(request: httpx.Request, response: httpx.Response) -> list[str]:
 
 
 def _query_problems(found: Json, request: httpx.Request) -> list[str]:
-    known = {one["name"] for one in found.get("parameters", []) if one.get("in") == "query"}
+    known = {parameter["name"] for parameter in found.get("parameters", []) if parameter.get("in") == "query"}
     used = {name for name, _ in parse_qsl(request.url.query.decode(), keep_blank_values=True)}
     return [f"accepted the query option {name}" for name in sorted(used - known)]
 
@@ -169,7 +169,7 @@ def _body_problems(found: Json, request: httpx.Request) -> list[str]:
     wrong = problems(
         described["schema"], _as_described(described["schema"], json.loads(content)), any_case=True
     )
-    return [f"accepted a body with {one}" for one in wrong]
+    return [f"accepted a body with {fault}" for fault in wrong]
 
 
 def _as_described(schema: Json, body: Json) -> Json:
@@ -197,4 +197,4 @@ def _answer_problems(found: Json, response: httpx.Response, *, replying: bool) -
         return [] if not response.content else ["answered with a body"]
     if "application/json" not in content:
         return []
-    return [f"answered {one}" for one in problems(content["application/json"]["schema"], response.json())]
+    return [f"answered {fault}" for fault in problems(content["application/json"]["schema"], response.json())]

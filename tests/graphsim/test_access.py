@@ -8,8 +8,8 @@ from sandbox.graphsim.calls import Operation
 from sandbox.graphsim.operations import OPERATIONS
 from tests.graphsim.conftest import ANN, BEN, HTTPS, App, Lab, draft
 
-MAIL = [one for one in OPERATIONS if one.scopes]
-ABOUT_A_MESSAGE = [one for one in OPERATIONS if "{message}" in one.template]
+MAIL = [operation for operation in OPERATIONS if operation.scopes]
+ABOUT_A_MESSAGE = [operation for operation in OPERATIONS if "{message}" in operation.template]
 PLACES = {
     "{message}": "AAMk" + "x" * 30,
     "{folder}": "inbox",
@@ -27,7 +27,7 @@ def path_of(template: str, **places: str) -> str:
 
 @pytest.mark.parametrize("header", [None, "Bearer ", "Bearer nonsense", "Basic YTpi"])
 async def test_strangers(lab: Lab, header: str | None) -> None:
-    """Without a good token everything is 401 with a challenge, unknown paths and other mailboxes too."""
+    """Without a good token every path is 401 with a challenge, unknown paths and other mailboxes included."""
     headers = {"Authorization": header} if header else {}
     for path in ("me", "me/messages", "subscriptions", "me/nonsense", f"users/{BEN}/messages"):
         answer = await lab.http.get(f"{HTTPS}/v1.0/{path}", headers=headers)
@@ -37,34 +37,36 @@ async def test_strangers(lab: Lab, header: str | None) -> None:
         assert answer.headers["www-authenticate"].startswith("Bearer ")
 
 
-@pytest.mark.parametrize("one", MAIL, ids=lambda one: one.name)
-async def test_scopes(lab: Lab, one: Operation) -> None:
+@pytest.mark.parametrize("operation", MAIL, ids=lambda operation: operation.name)
+async def test_scopes(lab: Lab, operation: Operation) -> None:
     """Each operation needs one of its scopes: all others together do not open it."""
-    lacking = await lab.app(scope=" ".join(ALL_SCOPES - set(one.scopes)))
-    assert await lacking.refused(one.method, path_of(one.template)) == (403, "ErrorAccessDenied")
-    for scope in set(one.scopes) & ALL_SCOPES:
+    lacking = await lab.app(scope=" ".join(ALL_SCOPES - set(operation.scopes)))
+    assert await lacking.refused(operation.method, path_of(operation.template)) == (403, "ErrorAccessDenied")
+    for scope in set(operation.scopes) & ALL_SCOPES:
         having = await lab.app(scope=scope)
-        answer = await having(one.method, path_of(one.template))
+        answer = await having(operation.method, path_of(operation.template))
         assert answer.status_code != 403, scope
 
 
-@pytest.mark.parametrize("one", ABOUT_A_MESSAGE, ids=lambda one: one.name)
-async def test_ids(lab: Lab, app: App, one: Operation) -> None:
-    """What is no id is 400; what is an id but of nothing, or of another mailbox, is 404."""
+@pytest.mark.parametrize("operation", ABOUT_A_MESSAGE, ids=lambda operation: operation.name)
+async def test_ids(lab: Lab, app: App, operation: Operation) -> None:
+    """A text that is no id is 400, and an id of nothing or of another mailbox's message is 404."""
     foreign = await (await lab.app(BEN)).ok("POST", "me/messages", draft())
-    body = {"DestinationId": "archive"} if one.name in {"message.move", "message.copy"} else {}
-    if one.name == "attachment.create":
+    body = {"DestinationId": "archive"} if operation.name in {"message.move", "message.copy"} else {}
+    if operation.name == "attachment.create":
         body = {"@odata.type": "#microsoft.graph.fileAttachment", "name": "a", "contentBytes": "eA=="}
-    if "createUploadSession" in one.template:
+    if "createUploadSession" in operation.template:
         body = {"AttachmentItem": {"attachmentType": "file", "name": "a", "size": 4_000_000}}
-    given = None if one.method in {"GET", "DELETE"} or one.name.endswith(("send", "Delete")) else body
+    given = (
+        None if operation.method in {"GET", "DELETE"} or operation.name.endswith(("send", "Delete")) else body
+    )
     for message, expected in {
         "nonsense": (400, "ErrorInvalidIdMalformed"),
         PLACES["{message}"]: (404, "ErrorItemNotFound"),
         foreign["id"]: (404, "ErrorItemNotFound"),
     }.items():
-        path = path_of(one.template, message=message)
-        assert await app.refused(one.method, path, given) == expected, message
+        path = path_of(operation.template, message=message)
+        assert await app.refused(operation.method, path, given) == expected, message
 
 
 async def test_the_own_mailbox_by_name(lab: Lab, app: App) -> None:
@@ -73,24 +75,24 @@ async def test_the_own_mailbox_by_name(lab: Lab, app: App) -> None:
     me = await app.ok("GET", "me")
     for name in (me["id"], ANN, ANN.upper()):
         listed = await app.ok("GET", f"users/{name}/messages")
-        assert [one["internetMessageId"] for one in listed["value"]] == [mail["internet_message_id"]]
+        assert [message["internetMessageId"] for message in listed["value"]] == [mail["internet_message_id"]]
 
 
 @pytest.mark.parametrize("path", ["messages", "mailFolders/inbox/messages", "mailFolders", "sendMail"])
 async def test_other_mailboxes(app: App, path: str) -> None:
-    """Another person's mailbox is not to be had with one's own consent."""
+    """Another person's mailbox is 403 with one's own consent."""
     method = "POST" if path == "sendMail" else "GET"
     assert await app.refused(method, f"users/{BEN}/{path}") == (403, "ErrorAccessDenied")
 
 
 async def test_the_word_bearer(lab: Lab, app: App) -> None:
-    """The scheme is read in any case."""
+    """The word Bearer of a token is read in any case."""
     headers = {"Authorization": f"bearer {app.token}"}
     assert (await lab.http.get(f"{HTTPS}/v1.0/me", headers=headers)).status_code == 200
 
 
 async def test_tokens_know_their_mailbox(lab: Lab, app: App) -> None:
-    """Two people signed in to the same app see each their own."""
+    """Two people who are signed in to the same app see their own mailbox each."""
     await lab.arrives(subject="For Ann")
     ben = await lab.app(BEN)
     assert len((await app.ok("GET", "me/messages"))["value"]) == 1
@@ -99,7 +101,7 @@ async def test_tokens_know_their_mailbox(lab: Lab, app: App) -> None:
 
 
 async def test_the_profile(lab: Lab, app: App) -> None:
-    """GET me names address and name, with $select only those asked for; what users do not have is refused."""
+    """GET me gives address and name, with $select only what was asked for, and refuses unknown properties."""
     whole = await app.ok("GET", "me")
     assert (whole["mail"], whole["userPrincipalName"], whole["displayName"]) == (ANN, ANN, "Ann Archer")
     some = await app.ok("GET", "me?$select=mail,userPrincipalName")
@@ -108,7 +110,7 @@ async def test_the_profile(lab: Lab, app: App) -> None:
 
 
 async def test_a_personal_account_may_have_no_mail(lab: Lab) -> None:
-    """Then `mail` is null, and the principal name is the address."""
+    """A personal account may have a null `mail`, with the principal name as its address."""
     await lab.control("POST", "users", {"address": "pat@outlook.example", "personal": True, "no_mail": True})
     pat = await lab.app("pat@outlook.example")
     found = await pat.ok("GET", "me")
@@ -116,7 +118,7 @@ async def test_a_personal_account_may_have_no_mail(lab: Lab) -> None:
 
 
 async def test_an_account_without_a_mailbox(lab: Lab) -> None:
-    """An unlicensed or on-premises mailbox says so for every mail operation, the profile is there."""
+    """An account without a mailbox says so for every mail operation, and its profile can be read."""
     await lab.control("POST", "users", {"address": "eve@northwind.example", "no_mailbox": True})
     eve = await lab.app("eve@northwind.example")
     assert await eve.ok("GET", "me")
@@ -125,7 +127,7 @@ async def test_an_account_without_a_mailbox(lab: Lab) -> None:
 
 
 async def test_ways_that_lead_nowhere(app: App) -> None:
-    """An unknown segment is 400, a method that a resource does not have 405."""
+    """An unknown path segment is 400, and a method that a resource does not have is 405."""
     assert await app.refused("GET", "me/nonsense") == (400, "BadRequest")
     assert await app.refused("DELETE", "me/messages") == (405, "BadRequest")
     assert (await app("GET", "ME/Messages")).status_code == 200

@@ -19,23 +19,27 @@ async def new_draft(app: App, **changes: object) -> str:
 
 
 async def test_files_inside_a_draft(app: App) -> None:
-    """They come back with their type, a size larger than the content, and their bytes."""
+    """Files inside a draft come back with type, bytes and a size larger than the content."""
     path = await new_draft(app, attachments=[file("a.pdf", b"hello", contentType="application/pdf")])
-    (one,) = (await app.ok("GET", f"{path}/attachments"))["value"]
-    assert one["@odata.type"] == "#microsoft.graph.fileAttachment"
-    assert (one["name"], one["contentType"], one["isInline"]) == ("a.pdf", "application/pdf", False)
-    assert base64.b64decode(one["contentBytes"]) == b"hello"
-    assert one["size"] > 5
-    raw = await app("GET", f"{path}/attachments/{one['id']}/$value")
+    (attachment,) = (await app.ok("GET", f"{path}/attachments"))["value"]
+    assert attachment["@odata.type"] == "#microsoft.graph.fileAttachment"
+    assert (attachment["name"], attachment["contentType"], attachment["isInline"]) == (
+        "a.pdf",
+        "application/pdf",
+        False,
+    )
+    assert base64.b64decode(attachment["contentBytes"]) == b"hello"
+    assert attachment["size"] > 5
+    raw = await app("GET", f"{path}/attachments/{attachment['id']}/$value")
     assert (raw.content, raw.headers["content-type"]) == (b"hello", "application/pdf")
 
 
 async def test_outlines_of_files(app: App) -> None:
-    """$select keeps the content at home; what only some kinds have cannot be selected."""
+    """Files listed with $select come without content, and properties of some kinds only cannot be selected."""
     path = await new_draft(app, attachments=[file()])
-    (one,) = (await app.ok("GET", f"{path}/attachments?$select=id,name,size,isInline"))["value"]
-    assert {name for name in one if "@" not in name} == {"id", "name", "size", "isInline"}
-    single = await app.ok("GET", f"{path}/attachments/{one['id']}?$select=name")
+    (attachment,) = (await app.ok("GET", f"{path}/attachments?$select=id,name,size,isInline"))["value"]
+    assert {name for name in attachment if "@" not in name} == {"id", "name", "size", "isInline"}
+    single = await app.ok("GET", f"{path}/attachments/{attachment['id']}?$select=name")
     assert "contentBytes" not in single
     for name in ("contentBytes", "contentId", "colour"):
         refused = await app.refused("GET", f"{path}/attachments?$select={name}")
@@ -43,7 +47,7 @@ async def test_outlines_of_files(app: App) -> None:
 
 
 async def test_one_file_more(app: App) -> None:
-    """A file is added to and taken from a draft, whose change key moves with it."""
+    """A file is added to a draft and taken from it, under a new change key."""
     path = await new_draft(app)
     before = await app.ok("GET", path)
     added = await app("POST", f"{path}/attachments", file(isInline=True, contentId="logo"))
@@ -74,14 +78,14 @@ async def test_one_file_more(app: App) -> None:
     ids=["no type", "unknown", "no base64", "no name", "size", "too large", "item"],
 )
 async def test_wrong_files(app: App, body: dict[str, object], expected: tuple[int, str]) -> None:
-    """Without type or name, with foreign properties, or over what one request holds."""
+    """A file without type or name, with unknown properties, or too large for a request is refused."""
     path = await new_draft(app)
     assert await app.refused("POST", f"{path}/attachments", body) == expected
     assert (await app.ok("GET", f"{path}/attachments"))["value"] == []
 
 
 async def test_just_below_three_megabytes(app: App) -> None:
-    """The largest file that still fits a request is taken."""
+    """The largest file that fits a request is taken."""
     path = await new_draft(app)
     assert await app.ok("POST", f"{path}/attachments", file(content=b"x" * (3 * MB - 300)))
 
@@ -91,12 +95,12 @@ async def test_kinds_of_received_files(lab: Lab, app: App) -> None:
     files = [{"name": name, "kind": name, "content_base64": "eA=="} for name in ("item", "reference")]
     mail = await lab.arrives(attachments=files)
     listed = (await app.ok("GET", f"{at(mail['id'])}/attachments"))["value"]
-    assert [one["@odata.type"].rpartition(".")[2] for one in listed] == [
+    assert [attachment["@odata.type"].rpartition(".")[2] for attachment in listed] == [
         "itemAttachment",
         "referenceAttachment",
     ]
-    assert not any("contentBytes" in one for one in listed)
-    item, link = (f"{at(mail['id'])}/attachments/{one['id']}/$value" for one in listed)
+    assert not any("contentBytes" in attachment for attachment in listed)
+    item, link = (f"{at(mail['id'])}/attachments/{attachment['id']}/$value" for attachment in listed)
     assert (await app("GET", item)).headers["content-type"].startswith("text/plain")
     assert (await app.refused("GET", link))[0] == 405
 
@@ -107,8 +111,8 @@ async def test_files_that_a_person_attaches(lab: Lab, app: App) -> None:
     await lab.control("POST", f"mailboxes/{ANN}/compose", mail)
     await lab.pass_time()
     (copy,) = await lab.mailbox()
-    (one,) = (await app.ok("GET", f"{at(copy['id'])}/attachments"))["value"]
-    assert (await app("GET", f"{at(copy['id'])}/attachments/{one['id']}/$value")).content == b"hello"
+    (attachment,) = (await app.ok("GET", f"{at(copy['id'])}/attachments"))["value"]
+    assert (await app("GET", f"{at(copy['id'])}/attachments/{attachment['id']}/$value")).content == b"hello"
 
 
 async def session(app: App, path: str, size: int = LARGE, **changes: object) -> str:
@@ -126,7 +130,7 @@ async def put(
 
 
 async def test_an_upload(lab: Lab, app: App) -> None:
-    """Pieces in order to an address of its own, without a token; after the last one the file is there."""
+    """A file is uploaded in pieces, in order and without a token, and is there after the last one."""
     path = await new_draft(app)
     url = await session(app, path, contentType="image/png", isInline=True, contentId="logo")
     first = await put(lab, url, 0, b"a" * 2 * MB)
@@ -135,15 +139,19 @@ async def test_an_upload(lab: Lab, app: App) -> None:
     last = await put(lab, url, 2 * MB, b"b" * (LARGE - 2 * MB))
     assert (last.status_code, last.content) == (201, b"")
     assert "/Attachments('" in last.headers["location"]
-    (one,) = (await app.ok("GET", f"{path}/attachments?$select=id,name,contentType,isInline"))["value"]
-    assert (one["name"], one["contentType"], one["isInline"]) == ("big.bin", "image/png", True)
-    content = (await app("GET", f"{path}/attachments/{one['id']}/$value")).content
+    (attachment,) = (await app.ok("GET", f"{path}/attachments?$select=id,name,contentType,isInline"))["value"]
+    assert (attachment["name"], attachment["contentType"], attachment["isInline"]) == (
+        "big.bin",
+        "image/png",
+        True,
+    )
+    content = (await app("GET", f"{path}/attachments/{attachment['id']}/$value")).content
     assert content == b"a" * 2 * MB + b"b" * (LARGE - 2 * MB)
     assert (await put(lab, url, 0, b"x")).status_code == 404
 
 
 async def test_wrong_pieces(lab: Lab, app: App) -> None:
-    """Out of order, of another size, too large, or with Graph's token: refused, and the upload can go on."""
+    """A piece out of order, of another size, too large, or with a token is refused, and the upload can go on."""
     url = await session(app, await new_draft(app), size=5 * MB)
     assert (await put(lab, url, 10, b"x", 5 * MB)).status_code == 416
     assert (await put(lab, url, 0, b"x", 6 * MB)).status_code == 400
@@ -156,7 +164,7 @@ async def test_wrong_pieces(lab: Lab, app: App) -> None:
 
 
 async def test_an_upload_given_up(lab: Lab, app: App) -> None:
-    """A session is deleted, or ends after its hour; the draft has nothing of it."""
+    """An upload session that is deleted, or an hour old, ends and leaves nothing on the draft."""
     path = await new_draft(app)
     url = await session(app, path)
     assert (await lab.http.delete(url)).status_code == 204
@@ -168,7 +176,7 @@ async def test_an_upload_given_up(lab: Lab, app: App) -> None:
 
 
 async def test_an_upload_to_a_draft_that_is_gone(lab: Lab, app: App) -> None:
-    """Once the draft is sent or deleted the session is worth nothing."""
+    """An upload session ends when its draft is sent."""
     path = await new_draft(app)
     url = await session(app, path)
     await app("POST", f"{path}/send")
@@ -176,7 +184,7 @@ async def test_an_upload_to_a_draft_that_is_gone(lab: Lab, app: App) -> None:
 
 
 async def test_uploads_count(lab: Lab, app: App) -> None:
-    """Pieces count towards what a mailbox takes in five minutes."""
+    """Uploaded pieces count towards what a mailbox may take in five minutes."""
     url = await session(app, await new_draft(app), size=10 * MB)
     uploads = lab.simulator.world.throttle.uploads
     uploads[next(iter(uploads))].append((lab.clock.now(), 149 * MB))
@@ -198,7 +206,7 @@ async def test_uploads_count(lab: Lab, app: App) -> None:
     ],
 )
 async def test_wrong_sessions(app: App, item: dict[str, object], expected: tuple[int, str]) -> None:
-    """Only files of 3 to 150 MB are uploaded so."""
+    """An upload session is made only for named files of 3 to 150 MB."""
     body = {"AttachmentItem": {"attachmentType": "file", "name": "a", "size": LARGE, **item}}
     path = f"{await new_draft(app)}/attachments/createUploadSession"
     assert await app.refused("POST", path, body) == expected
@@ -206,7 +214,7 @@ async def test_wrong_sessions(app: App, item: dict[str, object], expected: tuple
 
 
 async def test_only_drafts_take_uploads(lab: Lab, app: App) -> None:
-    """A received message gets no session."""
+    """A received message gets no upload session."""
     mail = await lab.arrives()
     body = {"AttachmentItem": {"attachmentType": "file", "name": "a", "size": LARGE}}
     refused = await app.refused("POST", f"{at(mail['id'])}/attachments/createUploadSession", body)
@@ -214,7 +222,7 @@ async def test_only_drafts_take_uploads(lab: Lab, app: App) -> None:
 
 
 async def test_uploads_can_fail(lab: Lab, app: App) -> None:
-    """A planned fault strikes pieces too: answered without, or cut after the work."""
+    """A planned fault strikes an upload's piece too: instead of the work, or cutting the answer after it."""
     url = await session(app, await new_draft(app))
     await lab.control("POST", "faults", {"operation": "upload.put", "kind": "status", "status": 503})
     assert (await put(lab, url, 0, b"x" * MB)).status_code == 503

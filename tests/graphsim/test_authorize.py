@@ -26,7 +26,7 @@ async def decide(lab: Lab, decision: str, account: str = ANN, **changes: str) ->
 
 
 async def test_the_openid_configuration(lab: Lab) -> None:
-    """The sign-in page may be plain http, tokens are TLS; the issuer of common is a template."""
+    """The OpenID configuration names a plain http sign-in page, TLS for tokens, and a template as issuer of common."""
     found = (await lab.http.get(f"{HTTPS}/common/v2.0/.well-known/openid-configuration")).json()
     assert found["authorization_endpoint"] == PAGE
     assert found["token_endpoint"] == f"{HTTPS}/common/oauth2/v2.0/token"
@@ -41,7 +41,7 @@ async def test_the_openid_configuration(lab: Lab) -> None:
 
 
 async def test_instance_discovery(lab: Lab) -> None:
-    """Which hosts are one cloud is told in the form that libraries read."""
+    """Instance discovery names the hosts of one cloud in the form that libraries read."""
     query = {"api-version": "1.1", "authorization_endpoint": f"{HTTPS}/common/oauth2/v2.0/authorize"}
     found = (await lab.http.get(f"{HTTPS}/common/discovery/instance", params=query)).json()
     assert found["tenant_discovery_endpoint"] == f"{HTTPS}/common/v2.0/.well-known/openid-configuration"
@@ -49,7 +49,7 @@ async def test_instance_discovery(lab: Lab) -> None:
 
 
 async def test_a_person_picks_an_account(lab: Lab) -> None:
-    """Every account is offered, the hinted one first; a click leads on to the permissions."""
+    """The sign-in page offers every account, the hinted one first, and a click leads to the permissions."""
     page = await lab.http.get(f"{PAGE}?{authorize_query(login_hint=BEN)}")
     assert re.findall(r'data-testid="account-([^"]+)"', page.text) == [BEN, ANN]
     link = re.search(r'href="(\?[^"]+)"', page.text)
@@ -71,7 +71,7 @@ async def test_acceptance_is_posted(lab: Lab) -> None:
 
 @pytest.mark.parametrize(("mode", "part"), [("query", "query"), (None, "query"), ("fragment", "fragment")])
 async def test_acceptance_is_a_redirect(lab: Lab, mode: str | None, part: str) -> None:
-    """By query (the default) or by fragment the fields stand in the address."""
+    """Without form_post code and state come in the redirect's query (the default) or fragment."""
     query = authorize_query(account=ANN, response_mode=mode)
     shown = await lab.http.get(f"{PAGE}?{query}")
     answer = await lab.http.post(PAGE, data={"query": fields_of(shown)["query"], "decision": "accept"})
@@ -82,7 +82,7 @@ async def test_acceptance_is_a_redirect(lab: Lab, mode: str | None, part: str) -
 
 
 async def test_declining(lab: Lab) -> None:
-    """Somebody who says no is sent back with access_denied and AADSTS65004."""
+    """A person who declines is sent back with access_denied and AADSTS65004."""
     fields = fields_of(await decide(lab, "decline"))
     assert (fields["error"], fields["error_subcode"], fields["state"]) == ("access_denied", "cancel", "s-1")
     assert fields["error_description"].startswith("AADSTS65004")
@@ -100,7 +100,7 @@ async def test_declining(lab: Lab) -> None:
     ],
 )
 async def test_errors_that_stay_on_the_page(lab: Lab, changes: dict[str, str | None], number: str) -> None:
-    """An unknown app, another redirect address or a missing parameter: the application never hears of it."""
+    """An unknown app, another redirect address or a missing parameter is shown on the page alone."""
     answer = await lab.http.get(f"{PAGE}?{authorize_query(**changes)}")
     assert answer.status_code == 400
     assert number in answer.text
@@ -116,6 +116,6 @@ async def test_errors_that_go_back(lab: Lab) -> None:
 
 
 async def test_pages_escape_what_they_are_given(lab: Lab) -> None:
-    """A state or a hint full of markup stays text."""
+    """Markup in the state is escaped on the sign-in page."""
     page = await lab.http.get(f"{PAGE}?{authorize_query(state='<script>x</script>', client_id=CLIENT)}")
     assert "<script>x" not in page.text

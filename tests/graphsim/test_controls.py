@@ -17,7 +17,7 @@ SOURCES = Path(knobs.__file__).parent
 
 
 async def test_the_clock(lab: Lab, app: App) -> None:
-    """It stands still, is moved by hand, and tells what is due next."""
+    """The simulated clock stands still, is moved by hand, and tells what is due next."""
     first = await lab.control("GET", "clock")
     assert first == await lab.control("GET", "clock")
     await app("POST", "me/sendMail", {"Message": draft()})
@@ -29,7 +29,7 @@ async def test_the_clock(lab: Lab, app: App) -> None:
 
 
 async def test_what_follows_from_what_is_due(lab: Lab, app: App) -> None:
-    """One call does all that is due, also what it brings about at once; what lies ahead waits."""
+    """One run does all that is due and what follows from it at once, and nothing of what lies ahead."""
     await app("POST", "me/sendMail", {"Message": draft()})
     assert await lab.simulator.run_due() == 0
     lab.clock.advance(3600)
@@ -55,20 +55,20 @@ async def test_what_follows_from_what_is_due(lab: Lab, app: App) -> None:
     ],
 )
 async def test_wrong_controls(lab: Lab, method: str, path: str, body: Any) -> None:
-    """A control that cannot be carried out says why instead of doing something else."""
+    """A control that cannot be carried out is a 400 that says why."""
     answer = await lab.http.request(method, f"{HTTP}/__control/{path}", json=body)
     assert answer.status_code == 400
     assert answer.json()["error"]
 
 
 async def test_people(lab: Lab) -> None:
-    """Accounts and contacts are made once and listed; an alias receives mail too."""
+    """Accounts and contacts are made once and listed, and an alias receives mail too."""
     made = {"address": "eve@northwind.example", "display_name": "Eve", "aliases": ["E@northwind.example"]}
     first = await lab.control("POST", "users", made)
     assert await lab.control("POST", "users", made) == first
     listed = await lab.control("GET", "users")
-    assert {one["address"] for one in listed["users"]} == {ANN, BEN, "eve@northwind.example"}
-    assert [one["name"] for one in listed["outside"]] == ["Cat Clark"]
+    assert {user["address"] for user in listed["users"]} == {ANN, BEN, "eve@northwind.example"}
+    assert [contact["name"] for contact in listed["outside"]] == ["Cat Clark"]
     mail = {"to": ["e@northwind.example"], "subject": "x", "text": "x"}
     await lab.control("POST", f"outside/{CAT}/compose", mail)
     await lab.pass_time()
@@ -76,34 +76,34 @@ async def test_people(lab: Lab) -> None:
 
 
 async def test_a_person_outside_answers(lab: Lab, app: App) -> None:
-    """A reply goes back to the sender, with a Re:, the quotation, and both threading headers."""
+    """A contact's reply goes back with a Re:, the quotation and both threading headers, to all unless told not to."""
     await app("POST", "me/sendMail", {"Message": draft(ccRecipients=[{"emailAddress": {"address": BEN}}])})
     await lab.pass_time()
     (seen,) = await lab.outside()
     body = {"internet_message_id": seen["internet_message_id"], "html": "<p>Fine</p>"}
     sent = await lab.control("POST", f"outside/{CAT}/reply", body)
     await lab.pass_time()
-    (anns,) = [one for one in await lab.mailbox() if one["folder"] == "inbox"]
+    (anns,) = [message for message in await lab.mailbox() if message["folder"] == "inbox"]
     assert anns["internet_message_id"] == sent["internet_message_id"]
     assert (anns["subject"], anns["in_reply_to"]) == ("Re: Offer", seen["internet_message_id"])
     assert "Fine" in anns["html"]
     assert "<blockquote>" in anns["html"]
-    assert [one["cc"] for one in await lab.mailbox(BEN)][-1] == [BEN]
+    assert [message["cc"] for message in await lab.mailbox(BEN)][-1] == [BEN]
     only = {**body, "reply_all": False}
     await lab.control("POST", f"outside/{CAT}/reply", only)
     await lab.pass_time()
-    assert len([one for one in await lab.mailbox(BEN) if one["folder"] == "inbox"]) == 2
+    assert len([message for message in await lab.mailbox(BEN) if message["folder"] == "inbox"]) == 2
 
 
 async def test_an_answer_is_quoted_whole(lab: Lab, app: App) -> None:
-    """What a person outside wrote above their quotation is still there when the user answers them."""
+    """What a contact wrote above a quotation is still there when the user answers."""
     await app("POST", "me/sendMail", {"Message": draft()})
     await lab.pass_time()
     (seen,) = await lab.outside()
     body = {"internet_message_id": seen["internet_message_id"], "html": "<p>Theirs</p>"}
     await lab.control("POST", f"outside/{CAT}/reply", body)
     await lab.pass_time()
-    (inbox,) = [one for one in await lab.mailbox() if one["folder"] == "inbox"]
+    (inbox,) = [message for message in await lab.mailbox() if message["folder"] == "inbox"]
     reply = {"action": "reply", "graph_message_id": inbox["id"], "html": "<p>Mine</p>"}
     await lab.control("POST", f"mailboxes/{ANN}/compose", reply)
     await lab.pass_time()
@@ -112,7 +112,7 @@ async def test_an_answer_is_quoted_whole(lab: Lab, app: App) -> None:
 
 
 async def test_the_user_works_in_outlook(lab: Lab, app: App) -> None:
-    """New mail, a reply, a draft sent later, moving, reading, deleting: as the app then sees it."""
+    """What the user does in Outlook (write, reply, draft, move, read, delete) is what the app then sees."""
     mail = await lab.arrives()
     reply = {"action": "reply", "graph_message_id": mail["id"], "html": "<p>Mine</p>"}
     await lab.control("POST", f"mailboxes/{ANN}/compose", reply)
@@ -120,7 +120,7 @@ async def test_the_user_works_in_outlook(lab: Lab, app: App) -> None:
         "POST", f"mailboxes/{ANN}/compose", {"to": [CAT], "html": "x", "draft_only": True}
     )
     await lab.pass_time()
-    assert [one["subject"] for one in await lab.outside()] == ["RE: Quote"]
+    assert [message["subject"] for message in await lab.outside()] == ["RE: Quote"]
     await lab.control("POST", f"mailboxes/{ANN}/messages/{kept['id']}/send", {})
     await lab.pass_time()
     assert len(await lab.outside()) == 2
@@ -132,12 +132,12 @@ async def test_the_user_works_in_outlook(lab: Lab, app: App) -> None:
     assert found["parentFolderId"] == (await app.ok("GET", "me/mailFolders/archive"))["id"]
     await lab.control("POST", f"{path}/copy", {"folder": "inbox"})
     await lab.control("POST", f"{path}/delete", {})
-    folders = sorted(one["folder"] for one in await lab.mailbox())
+    folders = sorted(message["folder"] for message in await lab.mailbox())
     assert folders == ["deleteditems", "inbox", "sentitems", "sentitems"]
 
 
 async def test_one_seed_one_world() -> None:
-    """The same seed gives the same ids and randoms, another one others."""
+    """The same seed gives the same ids and random numbers, and another seed others."""
 
     def ids(seed: int) -> list[Any]:
         made = build_simulator(SimulatorConfig(seed=seed), VirtualClock()).world
@@ -148,16 +148,16 @@ async def test_one_seed_one_world() -> None:
 
 
 def test_knobs_at_the_start() -> None:
-    """A simulator may be started with knobs turned."""
+    """A simulator can be started with knobs turned to values that exist."""
     made = build_simulator(SimulatorConfig(knobs={"retry_after": "absent"}), VirtualClock()).world
     assert made.knobs.text("retry_after") == "absent"
     with pytest.raises(knobs.UnknownKnob):
         build_simulator(SimulatorConfig(knobs={"retry_after": "later"}), VirtualClock())
 
 
-@pytest.mark.parametrize("name", [one.name for one in knobs.KNOBS])
+@pytest.mark.parametrize("name", [knob.name for knob in knobs.KNOBS])
 def test_every_knob_turns_something(name: str) -> None:
-    """No switch is only painted on: the code asks for it."""
+    """The simulator's code asks for every knob."""
     code = "".join(
         path.read_text(encoding="utf-8") for path in SOURCES.glob("*.py") if not path.stem.startswith("knob")
     )
@@ -165,14 +165,14 @@ def test_every_knob_turns_something(name: str) -> None:
 
 
 async def test_the_small_knobs(lab: Lab, app: App) -> None:
-    """Sizes, spellings and lifetimes follow their knobs at once."""
+    """Sizes, spellings and ids follow their knobs at once."""
     await lab.knobs(
         inner_error_name="innerError", attachment_overhead_bytes=0, upload_session_minimum_bytes=10
     )
     assert "innerError" in (await app("GET", "me/nonsense")).json()["error"]
     made = await app.ok("POST", "me/messages", draft(attachments=[file(content=b"12345")]))
-    (one,) = (await app.ok("GET", f"{at(made['id'])}/attachments"))["value"]
-    assert one["size"] == 5
+    (attachment,) = (await app.ok("GET", f"{at(made['id'])}/attachments"))["value"]
+    assert attachment["size"] == 5
     item = {"AttachmentItem": {"attachmentType": "file", "name": "a", "size": 10}}
     assert await app.ok("POST", f"{at(made['id'])}/attachments/createUploadSession", item)
     await lab.knobs(ids_differ_by_case="no")
@@ -181,7 +181,7 @@ async def test_the_small_knobs(lab: Lab, app: App) -> None:
 
 
 async def test_the_log(lab: Lab, app: App) -> None:
-    """It says for each request who, what, which message, whether a body was read, and how it ended."""
+    """The log tells of each request whose it was, its message, whether a body was read, and how it ended."""
     mail = await lab.arrives()
     await lab.control("POST", "requests/clear")
     mark = (await lab.control("GET", "requests"))["next"]
@@ -194,18 +194,26 @@ async def test_the_log(lab: Lab, app: App) -> None:
     await app("GET", f"{path}/attachments?{where(select='id,name')}")
     await app("GET", "me/nonsense")
     log = (await lab.control("GET", f"requests?since={mark}"))["requests"]
-    assert [one["reads_body"] for one in log] == [False, True, True, True, False, False, False]
-    assert [one["reads_attachments"] for one in log] == [False, False, False, True, True, False, False]
-    assert {one["address"] for one in log[:6]} == {ANN}
-    assert all(one["internet_message_ids"] == [mail["internet_message_id"]] for one in log[:6])
+    assert [request["reads_body"] for request in log] == [False, True, True, True, False, False, False]
+    assert [request["reads_attachments"] for request in log] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert {request["address"] for request in log[:6]} == {ANN}
+    assert all(request["internet_message_ids"] == [mail["internet_message_id"]] for request in log[:6])
     assert log[0]["fields"] == ["id", "conversationId"]
-    assert [one["seq"] for one in log] == list(range(mark + 1, mark + 8))
+    assert [request["seq"] for request in log] == list(range(mark + 1, mark + 8))
     assert (log[-1]["status"], log[-1]["error"]) == (400, "BadRequest")
     assert (await lab.control("GET", f"requests?since={mark + 7}"))["requests"] == []
 
 
 async def test_starting_afresh(lab: Lab, app: App) -> None:
-    """A reset forgets people, mail, sign-ins, knobs, faults and all that was under way; the app stays registered."""
+    """A reset forgets people, mail, sign-ins, knobs, faults and what was under way. The app stays registered."""
     await app("POST", "me/sendMail", {"Message": draft()})
     await lab.knobs(retry_after="absent")
     await lab.control("POST", "faults", {"operation": "*", "kind": "status"})
@@ -227,6 +235,6 @@ async def test_starting_afresh(lab: Lab, app: App) -> None:
 
 
 async def test_the_controls_stand_apart(lab: Lab) -> None:
-    """Nothing of them is found where the real service would be."""
+    """The controls are not found below the address of the simulated Graph."""
     assert (await lab.http.get(f"{HTTP}/__control/health")).json()["status"] == "ok"
     assert (await lab.http.get(f"{HTTPS}/v1.0/__control/health")).status_code == 401

@@ -13,7 +13,7 @@ async def sent_to(lab: Lab, app: App, address: str, **changes: object) -> dict[s
     """Ann's mail, delivered; returns her copy."""
     await app("POST", "me/sendMail", {"Message": draft(toRecipients=to(address), **changes)})
     await lab.pass_time()
-    return next(one for one in await lab.mailbox() if one["folder"] == "sentitems")
+    return next(mail for mail in await lab.mailbox() if mail["folder"] == "sentitems")
 
 
 async def test_the_index_grows(lab: Lab, app: App) -> None:
@@ -22,14 +22,14 @@ async def test_the_index_grows(lab: Lab, app: App) -> None:
     first = await app.ok("GET", at(mail["id"]))
     reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
     again = await app.ok("POST", f"{at(reply['id'])}/createReply")
-    indexes = [base64.b64decode(one["conversationIndex"]) for one in (first, reply, again)]
-    assert [len(one) for one in indexes] == [22, 27, 32]
+    indexes = [base64.b64decode(message["conversationIndex"]) for message in (first, reply, again)]
+    assert [len(index) for index in indexes] == [22, 27, 32]
     assert indexes[0][0] == 1
-    assert all(one.startswith(indexes[0]) for one in indexes)
+    assert all(index.startswith(indexes[0]) for index in indexes)
 
 
 async def test_two_mailboxes_of_exchange(lab: Lab, app: App) -> None:
-    """Ben's reply lands in Ann's conversation; each mailbox has its own id for it."""
+    """Ben's reply lands in Ann's conversation, for which each mailbox has its own id."""
     sent = await sent_to(lab, app, BEN)
     (received,) = await lab.mailbox(BEN)
     ben = await lab.app(BEN)
@@ -37,20 +37,20 @@ async def test_two_mailboxes_of_exchange(lab: Lab, app: App) -> None:
     assert reply["conversationId"] == received["conversation_id"] != sent["conversation_id"]
     await ben("POST", f"{at(reply['id'])}/send")
     await lab.pass_time()
-    (answer,) = [one for one in await lab.mailbox() if one["folder"] == "inbox"]
+    (answer,) = [mail for mail in await lab.mailbox() if mail["folder"] == "inbox"]
     assert answer["conversation_id"] == sent["conversation_id"]
     assert answer["in_reply_to"] == sent["internet_message_id"]
 
 
 @pytest.mark.parametrize(("knob", "same"), [("new", False), ("matched", True)])
 async def test_a_reply_from_elsewhere(lab: Lab, app: App, knob: str, same: bool) -> None:
-    """A reply without Thread-Index names what it answers, and yet may begin a conversation of its own."""
+    """A reply without Thread-Index names what it answers, and by the knob begins a conversation of its own."""
     await lab.knobs(external_reply_conversation=knob)
     sent = await sent_to(lab, app, CAT)
     body = {"internet_message_id": sent["internet_message_id"], "text": "Yes"}
     await lab.control("POST", f"outside/{CAT}/reply", body)
     await lab.pass_time()
-    (answer,) = [one for one in await lab.mailbox() if one["folder"] == "inbox"]
+    (answer,) = [mail for mail in await lab.mailbox() if mail["folder"] == "inbox"]
     assert (answer["in_reply_to"], answer["references"]) == (
         sent["internet_message_id"],
         [sent["internet_message_id"]],
@@ -60,18 +60,18 @@ async def test_a_reply_from_elsewhere(lab: Lab, app: App, knob: str, same: bool)
 
 
 async def test_a_reply_that_keeps_the_index(lab: Lab, app: App) -> None:
-    """A program that writes Thread-Index back (knob) answers into the conversation."""
+    """With the knob a program that writes Thread-Index back answers into the conversation."""
     await lab.knobs(contact_thread_index="present")
     sent = await sent_to(lab, app, CAT)
     body = {"internet_message_id": sent["internet_message_id"], "text": "Yes"}
     await lab.control("POST", f"outside/{CAT}/reply", body)
     await lab.pass_time()
-    (answer,) = [one for one in await lab.mailbox() if one["folder"] == "inbox"]
+    (answer,) = [mail for mail in await lab.mailbox() if mail["folder"] == "inbox"]
     assert answer["conversation_id"] == sent["conversation_id"]
 
 
 async def test_another_subject_is_another_conversation(lab: Lab, app: App) -> None:
-    """Prefixes of replies do not count; any other word does, in a draft too."""
+    """Another subject is another conversation, in a draft too; prefixes of replies and case do not count."""
     mail = await lab.arrives(subject="Quote")
     reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
     for subject, same in {"AW: Re: quote": True, "Quotes": False, "RE: Quote": True}.items():
@@ -80,6 +80,6 @@ async def test_another_subject_is_another_conversation(lab: Lab, app: App) -> No
 
 
 async def test_mails_without_relation(lab: Lab, app: App) -> None:
-    """The same subject alone joins nothing."""
+    """Two mails with the same subject are two conversations."""
     first, second = await lab.arrives(), await lab.arrives()
     assert first["conversation_id"] != second["conversation_id"]

@@ -8,7 +8,7 @@ from tests.graphsim.conftest import ANN, CAT, HTTPS, IMMUTABLE, MARK, App, Lab, 
 
 
 async def test_a_new_draft(lab: Lab, app: App) -> None:
-    """All ids are known at once, the body becomes a document, empty names become the address."""
+    """A new draft has all its ids, a whole document as body, and addresses in place of empty names."""
     answer = await app("POST", "me/messages", draft(ccRecipients=to("dan@fabrikam.example")))
     made = answer.json()
     assert answer.status_code == 201
@@ -24,7 +24,7 @@ async def test_a_new_draft(lab: Lab, app: App) -> None:
 
 
 async def test_the_sender_of_a_draft(lab: Lab, app: App) -> None:
-    """Nobody yet by default; with the knob the mailbox's own user."""
+    """A draft has no sender by default, and with the knob the mailbox's own user."""
     assert (await app.ok("POST", "me/messages", draft()))["from"] is None
     await lab.knobs(draft_sender="self")
     made = await app.ok("POST", "me/messages", draft())
@@ -46,7 +46,9 @@ async def test_changing_a_draft(lab: Lab, app: App) -> None:
         "Hi",
         "high",
     )
-    assert [one["emailAddress"]["address"] for one in changed["toRecipients"]] == ["dan@fabrikam.example"]
+    assert [recipient["emailAddress"]["address"] for recipient in changed["toRecipients"]] == [
+        "dan@fabrikam.example"
+    ]
     assert changed["internetMessageId"] == "<own@northwind.example>"
     assert changed["changeKey"] != made["changeKey"]
     assert changed["lastModifiedDateTime"] > made["lastModifiedDateTime"]
@@ -54,7 +56,7 @@ async def test_changing_a_draft(lab: Lab, app: App) -> None:
 
 
 async def test_a_stale_change_key(app: App) -> None:
-    """With If-Match a change that was overtaken is refused, and the version named wins."""
+    """With If-Match a change of an overtaken version is refused."""
     made = await app.ok("POST", "me/messages", draft())
     changed = await app.ok("PATCH", at(made["id"]), {"subject": "1"}, If_Match=made["@odata.etag"])
     stale = await app.refused("PATCH", at(made["id"]), {"subject": "2"}, If_Match=made["@odata.etag"])
@@ -63,7 +65,7 @@ async def test_a_stale_change_key(app: App) -> None:
 
 
 async def test_what_received_mail_lets_be_changed(lab: Lab, app: App) -> None:
-    """Flags, categories, importance and extended properties at any time; content and people only while a draft."""
+    """Of received mail flags and properties can be changed, but not content, people or ids."""
     mail = await lab.arrives()
     changes = {
         "isRead": True, "categories": ["Red"], "importance": "low", "flag": {"flagStatus": "flagged"},
@@ -101,20 +103,20 @@ async def test_what_received_mail_lets_be_changed(lab: Lab, app: App) -> None:
     ],
 )  # fmt: skip
 async def test_wrong_drafts(app: App, changes: dict[str, object], code: str) -> None:
-    """Foreign header names, too many of them, ids that are none, tags that Exchange keeps itself."""
+    """A draft with foreign or too many headers, an unusable id, or Exchange's own tags is refused."""
     assert await app.refused("POST", "me/messages", draft(**changes)) == (400, code)
 
 
 @pytest.mark.parametrize("path", ["me/messages", "me/sendMail"])
 async def test_mime_is_not_imitated(lab: Lab, app: App, path: str) -> None:
-    """A message given as MIME text is said not to be taken."""
+    """A message given as MIME text is answered as not implemented."""
     headers = {"Authorization": f"Bearer {app.token}", "Content-Type": "text/plain"}
     answer = await lab.http.post(f"{HTTPS}/v1.0/{path}", content=b"RnJvbQ==", headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (501, "SimulatorNotImplemented")
 
 
 async def test_wrong_changes(app: App) -> None:
-    """PATCH knows the types too, and takes no headers, files or read-only properties."""
+    """PATCH refuses wrong types, headers, files and read-only properties."""
     made = await app.ok("POST", "me/messages", draft())
     for body, code in (
         ({"colour": "red"}, "RequestBodyRead"),
@@ -127,14 +129,14 @@ async def test_wrong_changes(app: App) -> None:
 
 
 async def test_a_foreign_sender(app: App) -> None:
-    """Sending as somebody else needs a right that nobody has here."""
+    """A draft with another person as sender is refused."""
     refused = await app.refused("POST", "me/messages", draft(**{"from": to("boss@northwind.example")[0]}))
     assert refused == (403, "ErrorSendAsDenied")
     assert await app.ok("POST", "me/messages", draft(**{"from": to(ANN.upper())[0]}))
 
 
 async def test_own_headers_only_at_creation(lab: Lab, app: App) -> None:
-    """Names beginning with x- go with the mail; afterwards they cannot be set."""
+    """Headers that begin with x- go out with the mail and cannot be set after its creation."""
     headers = [{"name": f"X-Own-{number}", "value": "v"} for number in range(5)]
     made = await app.ok("POST", "me/messages", draft(internetMessageHeaders=headers))
     later = await app.refused("PATCH", at(made["id"]), {"internetMessageHeaders": headers})
@@ -148,10 +150,10 @@ async def test_own_headers_only_at_creation(lab: Lab, app: App) -> None:
 
 
 async def test_deleting(lab: Lab, app: App) -> None:
-    """DELETE moves to Deleted Items, once more deletes for good; permanentDelete does so at once."""
+    """DELETE moves to Deleted Items, a second one deletes for good, and permanentDelete does so at once."""
     mail = await lab.arrives()
     assert (await app("DELETE", at(mail["id"]))).status_code == 204
-    assert [one["folder"] for one in await lab.mailbox()] == ["deleteditems"]
+    assert [message["folder"] for message in await lab.mailbox()] == ["deleteditems"]
     assert (await app("DELETE", at(mail["id"]))).status_code == 204
     assert await app.refused("GET", at(mail["id"])) == (404, "ErrorItemNotFound")
     other = await lab.arrives()
@@ -160,7 +162,7 @@ async def test_deleting(lab: Lab, app: App) -> None:
 
 
 async def test_moving_and_copying(lab: Lab, app: App) -> None:
-    """Both answer 201 with the message in its place: a move under the same immutable id, a copy under its own."""
+    """A move keeps the immutable id and a copy gets its own, both answered with 201."""
     mail = await lab.arrives()
     moved = await app("POST", f"{at(mail['id'])}/move", {"destinationId": "archive"}, **IMMUTABLE)
     assert (moved.status_code, moved.json()["id"]) == (201, mail["id"])
@@ -168,7 +170,7 @@ async def test_moving_and_copying(lab: Lab, app: App) -> None:
     assert copied.status_code == 201
     assert copied.json()["id"] != mail["id"]
     assert copied.json()["internetMessageId"] == mail["internet_message_id"]
-    assert sorted(one["folder"] for one in await lab.mailbox()) == ["archive", "inbox"]
+    assert sorted(message["folder"] for message in await lab.mailbox()) == ["archive", "inbox"]
 
 
 @pytest.mark.parametrize(
@@ -181,14 +183,14 @@ async def test_moving_and_copying(lab: Lab, app: App) -> None:
     ],
 )
 async def test_wrong_moves(lab: Lab, app: App, body: dict[str, object], expected: tuple[int, str]) -> None:
-    """A move needs one folder that exists."""
+    """A move without one existing folder is refused."""
     mail = await lab.arrives()
     assert await app.refused("POST", f"{at(mail['id'])}/move", body) == expected
-    assert [one["folder"] for one in await lab.mailbox()] == ["inbox"]
+    assert [message["folder"] for message in await lab.mailbox()] == ["inbox"]
 
 
 async def test_folders(lab: Lab, app: App) -> None:
-    """Well-known names in any case, counts, own folders below the root, and no name twice."""
+    """Folders are found by well-known names in any case, counted, made below the root, and never twice by one name."""
     await lab.arrives()
     inbox = await app.ok("GET", "me/mailFolders/Inbox")
     assert (inbox["displayName"], inbox["totalItemCount"], inbox["unreadItemCount"]) == ("Inbox", 1, 1)
@@ -202,7 +204,7 @@ async def test_folders(lab: Lab, app: App) -> None:
     assert await app.refused("POST", "me/mailFolders", {}) == (400, "ErrorInvalidRequest")
     listed = await app.ok("GET", "me/mailFolders?$top=5")
     rest = await app.ok("GET", listed["@odata.nextLink"].partition("/v1.0/")[2])
-    names = {one["displayName"] for one in (*listed["value"], *rest["value"])}
+    names = {folder["displayName"] for folder in (*listed["value"], *rest["value"])}
     assert len(names) == 9
     assert "Projects" in names
     assert (await app.ok("GET", "me/mailFolders/msgfolderroot/childFolders"))["value"]

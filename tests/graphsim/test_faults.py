@@ -14,11 +14,11 @@ async def plan(lab: Lab, operation: str, kind: str, **members: object) -> int:
 
 
 async def hits(lab: Lab) -> list[int]:
-    return [one["hits"] for one in (await lab.control("GET", "faults"))["faults"]]
+    return [fault["hits"] for fault in (await lab.control("GET", "faults"))["faults"]]
 
 
 async def test_a_status_without_the_work(lab: Lab, app: App) -> None:
-    """The answer is an error of that status and nothing was done; once, unless more is said."""
+    """A planned status is answered once and nothing is done."""
     await plan(lab, "message.create", "status", status=503, retry_after="7")
     answer = await app("POST", "me/messages", draft())
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ServiceUnavailable")
@@ -30,7 +30,7 @@ async def test_a_status_without_the_work(lab: Lab, app: App) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 429, 500, 502, 503, 504])
 async def test_every_status_has_its_code(lab: Lab, app: App, status: int) -> None:
-    """The code fits the status unless the plan names another."""
+    """A planned status comes with a fitting code unless the plan names another."""
     await plan(lab, "me.get", "status", status=status)
     await plan(lab, "me.get", "status", status=status, code="MailboxInfoStale")
     assert (await app.refused("GET", "me"))[0] == status
@@ -40,7 +40,7 @@ async def test_every_status_has_its_code(lab: Lab, app: App, status: int) -> Non
 
 @pytest.mark.parametrize(("kind", "done"), [("drop_before", 0), ("drop_after", 1)])
 async def test_a_cut_connection(lab: Lab, app: App, kind: str, done: int) -> None:
-    """The client cannot tell whether the work was done; the mailbox can."""
+    """A cut connection hides whether the work was done, which the mailbox shows."""
     await plan(lab, "message.create", kind)
     with pytest.raises(httpx.RemoteProtocolError):
         await app("POST", "me/messages", draft())
@@ -50,7 +50,7 @@ async def test_a_cut_connection(lab: Lab, app: App, kind: str, done: int) -> Non
 
 
 async def test_an_error_and_yet_it_happens(lab: Lab, app: App) -> None:
-    """The caller is told 504 at once, and the mail goes out later all the same."""
+    """A send that is answered 504 goes out later all the same."""
     made = await app.ok("POST", "me/messages", draft())
     await plan(lab, "message.send", "commit_late", seconds=30)
     assert (await app.refused("POST", f"{at(made['id'])}/send"))[0] == 504
@@ -61,7 +61,7 @@ async def test_an_error_and_yet_it_happens(lab: Lab, app: App) -> None:
 
 
 async def test_whom_it_strikes(lab: Lab, app: App) -> None:
-    """By pattern of operation, method, mailbox and number; everybody else is spared."""
+    """A fault strikes by operation, method, mailbox and count, and nobody else."""
     ben = await lab.app(BEN)
     await plan(lab, "message.*", "status", status=500, method="GET", address=ANN, count=2)
     made = await app.ok("POST", "me/messages", draft())
@@ -72,24 +72,24 @@ async def test_whom_it_strikes(lab: Lab, app: App) -> None:
 
 
 async def test_by_chance(lab: Lab, app: App) -> None:
-    """With a probability each request throws a die, from the seed."""
+    """A fault with a probability strikes some of the requests."""
     await plan(lab, "me.get", "status", status=500, probability=0.5)
     statuses = [(await app("GET", "me")).status_code for _ in range(40)]
     assert 8 < statuses.count(500) < 32
 
 
 async def test_a_slow_answer(lab: Lab, app: App) -> None:
-    """A delay is no error."""
+    """A planned delay leaves the answer as it is."""
     await plan(lab, "me.get", "delay", seconds=0.001)
     assert await app.ok("GET", "me")
     assert await hits(lab) == [1]
 
 
 async def test_the_plan_is_seen_and_cleared(lab: Lab, app: App) -> None:
-    """What is planned can be listed and forgotten; an unknown kind is refused."""
+    """Planned faults can be listed and cleared, and an unknown kind is refused."""
     first, second = await plan(lab, "me.get", "drop_after"), await plan(lab, "me.get", "status", count=9)
     listed = (await lab.control("GET", "faults"))["faults"]
-    assert [(one["fault_id"], one["count"]) for one in listed] == [(first, 1), (second, 9)]
+    assert [(fault["fault_id"], fault["count"]) for fault in listed] == [(first, 1), (second, 9)]
     await lab.control("DELETE", "faults")
     assert await app.ok("GET", "me")
     answer = await lab.http.post(

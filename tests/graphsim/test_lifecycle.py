@@ -23,11 +23,11 @@ async def app(calm: Lab) -> App:
 
 
 def events(lab: Lab) -> list[str]:
-    return [one["lifecycleEvent"] for one in lab.endpoint.items("/life")]
+    return [notification["lifecycleEvent"] for notification in lab.endpoint.items("/life")]
 
 
 async def test_a_token_near_its_end(calm: Lab, app: App) -> None:
-    """It is asked for 20 and 5 minutes before, with the secret and without a change."""
+    """Reauthorization is asked for 20 and 5 minutes before a token ends, with the secret and without a change."""
     subscription = await watch(calm, app)
     await calm.pass_time(40 * 60 - 10)
     assert events(calm) == []
@@ -42,7 +42,7 @@ async def test_a_token_near_its_end(calm: Lab, app: App) -> None:
 
 @pytest.mark.parametrize(("knob", "count"), [("late", 2), ("formula", 4), ("none", 0)])
 async def test_how_often_it_is_asked(calm: Lab, app: App, knob: str, count: int) -> None:
-    """Late, by the page's formula, or never: a knob."""
+    """By the knob reauthorization is asked for late, by the documented formula, or never."""
     await calm.knobs(reauthorization_events=knob)
     await watch(calm, app)
     await calm.pass_time(HOUR)
@@ -51,7 +51,7 @@ async def test_how_often_it_is_asked(calm: Lab, app: App, knob: str, count: int)
 
 @pytest.mark.parametrize("way", ["PATCH", "reauthorize"])
 async def test_a_fresh_token_ends_the_asking(calm: Lab, app: App, way: str) -> None:
-    """A renewal or a reauthorization binds the subscription to the token that carried it."""
+    """A renewal or reauthorization binds a subscription to the token that carried it."""
     subscription = await watch(calm, app)
     await calm.pass_time(30 * 60)
     fresh = await calm.app()
@@ -68,7 +68,7 @@ async def test_a_fresh_token_ends_the_asking(calm: Lab, app: App, way: str) -> N
 
 
 async def test_the_pause(calm: Lab, app: App) -> None:
-    """With the token ended notifications wait; reauthorized within four hours none is lost."""
+    """Notifications wait while the token has ended, and all come when it is reauthorized within four hours."""
     subscription = await watch(calm, app, "created")
     await calm.pass_time(HOUR)
     mail = await calm.arrives()
@@ -77,11 +77,11 @@ async def test_the_pause(calm: Lab, app: App) -> None:
     assert (await calm.control("GET", "subscriptions"))["subscriptions"][0]["paused"] is True
     await (await calm.app()).ok("POST", f"subscriptions/{subscription}/reauthorize")
     await calm.pass_time(HOUR)
-    assert [one["resourceData"]["id"] for one in calm.endpoint.items()] == [mail["id"]]
+    assert [notification["resourceData"]["id"] for notification in calm.endpoint.items()] == [mail["id"]]
 
 
 async def test_a_pause_too_long(calm: Lab, app: App) -> None:
-    """What waited more than four hours is lost."""
+    """A notification that waited for a token for more than four hours is lost."""
     subscription = await watch(calm, app, "created")
     await calm.pass_time(HOUR)
     await calm.arrives()
@@ -92,7 +92,7 @@ async def test_a_pause_too_long(calm: Lab, app: App) -> None:
 
 
 async def test_no_pause(calm: Lab, app: App) -> None:
-    """With the knob turned, delivery does not mind the token."""
+    """With the knob notifications are delivered although the token has ended."""
     await calm.knobs(subscription_pauses_with_token="no")
     await watch(calm, app, "created")
     await calm.pass_time(HOUR)
@@ -101,7 +101,7 @@ async def test_no_pause(calm: Lab, app: App) -> None:
 
 
 async def test_revoked_sessions_remove(calm: Lab, app: App) -> None:
-    """Revocation removes that person's subscriptions and says so; others' stay."""
+    """Revoked sessions remove that person's subscriptions with a notification, and nobody else's."""
     await watch(calm, app)
     ben = await calm.app(BEN)
     await watch(calm, ben)
@@ -113,7 +113,7 @@ async def test_revoked_sessions_remove(calm: Lab, app: App) -> None:
 
 
 async def test_revoked_sessions_pause(calm: Lab, app: App) -> None:
-    """With the knob the subscription stays, without delivery."""
+    """With the knob a subscription outlives revoked sessions, without delivery until it is reauthorized."""
     await calm.knobs(revocation_removes_subscriptions="no")
     subscription = await watch(calm, app, "created")
     await calm.control("POST", f"users/{ANN}/revoke")
@@ -126,7 +126,7 @@ async def test_revoked_sessions_pause(calm: Lab, app: App) -> None:
 
 @pytest.mark.parametrize("event", ["missed", "reauthorizationRequired", "subscriptionRemoved"])
 async def test_events_by_hand(calm: Lab, app: App, event: str) -> None:
-    """A test may send each of them; a removal removes."""
+    """The controls can send each lifecycle event, and subscriptionRemoved removes the subscription."""
     subscription = await watch(calm, app)
     await calm.control("POST", f"subscriptions/{subscription}/lifecycle", {"event": event})
     await calm.pass_time()
@@ -136,7 +136,7 @@ async def test_events_by_hand(calm: Lab, app: App, event: str) -> None:
 
 
 async def test_without_an_address_for_them(calm: Lab, app: App) -> None:
-    """Who gave no lifecycle address hears nothing."""
+    """A subscription without a lifecycle address gets no lifecycle notification."""
     subscription = await watch(calm, app, lifecycleNotificationUrl=None)
     await calm.control("POST", f"subscriptions/{subscription}/lifecycle", {"event": "missed"})
     await calm.pass_time()

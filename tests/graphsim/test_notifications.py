@@ -32,11 +32,11 @@ async def watch(lab: Lab, app: App, kinds: str = "created,updated,deleted", **ch
 
 
 def kinds(lab: Lab) -> list[str]:
-    return [one["changeType"] for one in lab.endpoint.items()]
+    return [notification["changeType"] for notification in lab.endpoint.items()]
 
 
 async def test_what_it_says(calm: Lab, app: App) -> None:
-    """Which subscription, whose secret, which tenant, which message and what happened; nothing of the mail itself."""
+    """A notification names subscription, secret, tenant, message and change, and nothing of the mail itself."""
     subscription = await watch(calm, app)
     mail = await calm.arrives(subject="Canary")
     (post,) = calm.endpoint.posts
@@ -55,7 +55,7 @@ async def test_what_it_says(calm: Lab, app: App) -> None:
 
 
 async def test_its_shape(lab: Lab, app: App) -> None:
-    """Every notification and lifecycle notification fits Microsoft's description of the collection."""
+    """Every notification fits Microsoft's description of the collection."""
     subscription = await watch(lab, app)
     for _ in range(6):
         await lab.arrives()
@@ -68,15 +68,17 @@ async def test_its_shape(lab: Lab, app: App) -> None:
 
 
 async def test_its_many_spellings(lab: Lab, app: App) -> None:
-    """Paths and offsets of times vary; the time itself is always that of the subscription."""
+    """Notifications vary in paths and time offsets, and their times are those of the subscription."""
     await watch(lab, app, "created")
     for _ in range(12):
         await lab.arrives()
-    forms = {re.sub(r"[0-9a-f-]{36}.*", "", one["resource"]) for one in lab.endpoint.items()}
+    forms = {
+        re.sub(r"[0-9a-f-]{36}.*", "", notification["resource"]) for notification in lab.endpoint.items()
+    }
     assert forms == {"Users/", "users/", "Users('"}
-    times = [one["subscriptionExpirationDateTime"] for one in lab.endpoint.items()]
-    assert {one[-6:] == "+05:30" for one in times} == {True, False}
-    assert len({datetime.fromisoformat(one).astimezone(UTC).replace(microsecond=0) for one in times}) == 1
+    times = [notification["subscriptionExpirationDateTime"] for notification in lab.endpoint.items()]
+    assert {time[-6:] == "+05:30" for time in times} == {True, False}
+    assert len({datetime.fromisoformat(time).astimezone(UTC).replace(microsecond=0) for time in times}) == 1
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ async def test_its_many_spellings(lab: Lab, app: App) -> None:
     ],
 )
 async def test_one_spelling(calm: Lab, app: App, style: str, form: str) -> None:
-    """Knobs choose one way to write paths, and UTC for times."""
+    """Knobs choose one way to write a notification's paths, and UTC for its times."""
     await calm.knobs(notification_path_style=style, notification_times="utc")
     await watch(calm, app)
     mail = await calm.arrives()
@@ -99,7 +101,7 @@ async def test_one_spelling(calm: Lab, app: App, style: str, form: str) -> None:
 
 
 async def test_what_is_noticed(calm: Lab, app: App) -> None:
-    """Arriving, reading, and leaving: each kind to whom asked for it."""
+    """A change is notified to subscriptions that asked for its kind alone."""
     await watch(calm, app, "updated")
     await watch(calm, app, "deleted", resource=INBOX)
     mail = await calm.arrives()
@@ -113,7 +115,7 @@ async def test_what_is_noticed(calm: Lab, app: App) -> None:
 
 
 async def test_received_mail_is_touched_again(lab: Lab, app: App) -> None:
-    """By default an `updated` follows each received mail."""
+    """By default an `updated` follows the `created` of each received mail."""
     await lab.knobs(notification_duplicates="never")
     await watch(lab, app)
     await lab.arrives()
@@ -122,21 +124,21 @@ async def test_received_mail_is_touched_again(lab: Lab, app: App) -> None:
 
 @pytest.mark.parametrize("order", ["deleted_first", "created_first"])
 async def test_a_move_is_two(calm: Lab, app: App, order: str) -> None:
-    """A deletion and a creation, in either order, under one immutable id."""
+    """A move is notified as a deletion and a creation, in either order, under one immutable id."""
     await calm.knobs(move_notifications=order)
     await watch(calm, app)
     mail = await calm.arrives()
     await app.ok("POST", f"{at(mail['id'])}/move", {"DestinationId": "archive"})
     await calm.pass_time()
     moved = calm.endpoint.items()[1:]
-    assert [one["changeType"] for one in moved] == (
+    assert [notification["changeType"] for notification in moved] == (
         ["deleted", "created"] if order == "deleted_first" else ["created", "deleted"]
     )
-    assert {one["resourceData"]["id"] for one in moved} == {mail["id"]}
+    assert {notification["resourceData"]["id"] for notification in moved} == {mail["id"]}
 
 
 async def test_one_folder(calm: Lab, app: App) -> None:
-    """A folder's subscription hears of that folder only."""
+    """A subscription of a folder is notified of that folder alone."""
     await watch(calm, app, resource=INBOX)
     await app.ok("POST", "me/messages", draft())
     await calm.pass_time()
@@ -146,7 +148,7 @@ async def test_one_folder(calm: Lab, app: App) -> None:
 
 
 async def test_drafts_are_noticed(calm: Lab, app: App) -> None:
-    """The whole mailbox reports every step of a draft, and of its sending."""
+    """A subscription of the whole mailbox is notified of each step of a draft and its sending."""
     await watch(calm, app)
     made = await app.ok("POST", "me/messages", draft())
     await app.ok("PATCH", at(made["id"]), {"subject": "x"})
@@ -156,7 +158,7 @@ async def test_drafts_are_noticed(calm: Lab, app: App) -> None:
 
 
 async def test_with_drafts_left_out(calm: Lab, app: App) -> None:
-    """With the filter, only the sent copy enters the set: one creation."""
+    """With the filter on drafts a send is notified as one creation."""
     await calm.knobs(subscription_is_draft_filter="accepted")
     await watch(calm, app, resource="me/messages?$filter=isDraft eq false")
     made = await app.ok("POST", "me/messages", draft())
@@ -167,7 +169,7 @@ async def test_with_drafts_left_out(calm: Lab, app: App) -> None:
 
 
 async def test_own_mailbox_only(calm: Lab, app: App) -> None:
-    """What happens in Ben's mailbox is not told to Ann's subscription."""
+    """Mail in another mailbox is not notified."""
     await watch(calm, app)
     await calm.control("POST", f"outside/{CAT}/compose", {"to": [BEN], "subject": "x", "text": "x"})
     await calm.pass_time()
@@ -175,7 +177,7 @@ async def test_own_mailbox_only(calm: Lab, app: App) -> None:
 
 
 async def test_batches(calm: Lab, app: App) -> None:
-    """What comes at once for one address comes in one POST, up to the limit, whosever it is."""
+    """Notifications for one address come in one POST up to the limit, whosever they are."""
     await calm.knobs(notification_batch_items=5)
     await watch(calm, app, "created")
     await watch(calm, await calm.app(BEN), "created")
@@ -183,13 +185,13 @@ async def test_batches(calm: Lab, app: App) -> None:
         body = {"to": [ANN, BEN], "subject": "x", "text": "x"}
         await calm.control("POST", f"outside/{CAT}/compose", body)
     await calm.pass_time()
-    sizes = [len(json.loads(one.content)["value"]) for one in calm.endpoint.posts]
+    sizes = [len(json.loads(post.content)["value"]) for post in calm.endpoint.posts]
     assert sizes == [5, 3]
-    assert len({one["subscriptionId"] for one in calm.endpoint.items()}) == 2
+    assert len({notification["subscriptionId"] for notification in calm.endpoint.items()}) == 2
 
 
 async def test_order_is_not_promised(lab: Lab, app: App) -> None:
-    """Within one POST items are shuffled."""
+    """The items of one POST are shuffled."""
     await lab.knobs(notification_duplicates="never", received_updated="no")
     await watch(lab, app, "created")
     for number in range(10):
@@ -197,8 +199,8 @@ async def test_order_is_not_promised(lab: Lab, app: App) -> None:
             "POST", f"outside/{CAT}/compose", {"to": [ANN], "subject": f"{number}", "text": "x"}
         )
     await lab.pass_time()
-    arrived = [one["id"] for one in await lab.mailbox()]
-    told = [one["resourceData"]["id"] for one in lab.endpoint.items()]
+    arrived = [mail["id"] for mail in await lab.mailbox()]
+    told = [notification["resourceData"]["id"] for notification in lab.endpoint.items()]
     assert sorted(told) == sorted(arrived)
     assert told != arrived
 
@@ -207,7 +209,7 @@ async def test_order_is_not_promised(lab: Lab, app: App) -> None:
     ("knob", "least", "most"), [("never", 20, 20), ("sometimes", 21, 30), ("always", 40, 40)]
 )
 async def test_duplicates(lab: Lab, app: App, knob: str, least: int, most: int) -> None:
-    """An item may come twice."""
+    """By the knob notifications come twice never, sometimes or always."""
     await lab.knobs(**CALM | {"notification_duplicates": knob})
     await watch(lab, app, "created")
     for _ in range(20):
@@ -216,7 +218,7 @@ async def test_duplicates(lab: Lab, app: App, knob: str, least: int, most: int) 
 
 
 async def test_the_delay(calm: Lab, app: App) -> None:
-    """It comes so many seconds after the change."""
+    """A notification comes so many seconds after the change as its knob says."""
     await calm.knobs(notification_delay_seconds=30)
     await watch(calm, app)
     await calm.control("POST", f"outside/{CAT}/compose", {"to": [ANN], "subject": "x", "text": "x"})
@@ -236,7 +238,7 @@ def _cut(request: httpx.Request) -> httpx.Response:
     ids=["503", "404", "timeout"],
 )
 async def test_retries(calm: Lab, app: App, answer: Any) -> None:
-    """Anything but a 2xx in time is repeated with growing waits, a 404 as well, until it is taken."""
+    """A notification without a 2xx in time is repeated with growing waits until it is taken."""
     await watch(calm, app, "created")
     calm.endpoint.answer = answer
     await calm.arrives()
@@ -251,7 +253,7 @@ async def test_retries(calm: Lab, app: App, answer: Any) -> None:
     assert waits[-1] >= 2 * waits[0]
     calm.endpoint.answer = None
     await calm.pass_time(3600)
-    ids = {one["id"] for one in calm.endpoint.items()}
+    ids = {notification["id"] for notification in calm.endpoint.items()}
     count = len(calm.endpoint.items())
     assert len(ids) == 1
     await calm.pass_time(5 * 3600)
@@ -259,7 +261,7 @@ async def test_retries(calm: Lab, app: App, answer: Any) -> None:
 
 
 async def test_the_first_wait(calm: Lab, app: App) -> None:
-    """How soon the first retry comes is a knob."""
+    """The knob says how soon a notification is first repeated."""
     await calm.knobs(notification_retry_first_seconds=100)
     await watch(calm, app, "created")
     calm.endpoint.answer = lambda _: httpx.Response(503)
@@ -272,21 +274,21 @@ async def test_the_first_wait(calm: Lab, app: App) -> None:
 
 
 async def test_how_long_an_answer_may_take(calm: Lab, app: App) -> None:
-    """The first attempt has 3 seconds, a retry 10."""
+    """The first attempt of a notification may take 3 seconds, a later one 10."""
     await watch(calm, app, "created")
     calm.endpoint.answer = lambda _: httpx.Response(503)
     await calm.arrives()
     await calm.pass_time(60)
-    allowed = [one.extensions["timeout"]["read"] for one in calm.endpoint.posts]
+    allowed = [post.extensions["timeout"]["read"] for post in calm.endpoint.posts]
     assert allowed[:3] == [3.0, 10.0, 10.0]
 
 
 @pytest.mark.parametrize(("knob", "told"), [("silent", []), ("sent", ["missed"])])
 async def test_giving_up(calm: Lab, app: App, knob: str, told: list[str]) -> None:
-    """After four hours it is dropped; whether `missed` says so is a knob."""
+    """A notification that nobody takes is dropped after four hours, with a `missed` if the knob says so."""
     await calm.knobs(missed_event=knob, reauthorization_events="none", subscription_pauses_with_token="no")
     await watch(calm, app, "created")
-    calm.endpoint.answer = lambda one: httpx.Response(503 if one.url.path == "/hook" else 202)
+    calm.endpoint.answer = lambda request: httpx.Response(503 if request.url.path == "/hook" else 202)
     await calm.arrives()
     await calm.pass_time(4 * 3600 - 60)
     before = len(calm.endpoint.posts)
@@ -294,15 +296,15 @@ async def test_giving_up(calm: Lab, app: App, knob: str, told: list[str]) -> Non
     calm.endpoint.answer = None
     await calm.pass_time(24 * 3600)
     assert (await calm.control("GET", "notifications"))["dropped"] == 1
-    assert [one["lifecycleEvent"] for one in calm.endpoint.items("/life")] == told
+    assert [notification["lifecycleEvent"] for notification in calm.endpoint.items("/life")] == told
     assert len(calm.endpoint.posts) - before <= 2 + len(told)
 
 
 async def test_before_the_subscription_is_told(calm: Lab, app: App) -> None:
-    """Mail that is new when a subscription is made may be notified before the app has its id."""
+    """By default mail may be notified before the app has the new subscription's id."""
     mail = await calm.arrives()
     subscription = await watch(calm, app, "created")
-    assert [one["subscriptionId"] for one in calm.endpoint.items()] == [subscription]
+    assert [notification["subscriptionId"] for notification in calm.endpoint.items()] == [subscription]
     assert calm.endpoint.items()[0]["resourceData"]["id"] == mail["id"]
     await calm.knobs(notification_before_answer="no")
     await watch(calm, app, "created", resource=INBOX)
@@ -310,7 +312,7 @@ async def test_before_the_subscription_is_told(calm: Lab, app: App) -> None:
 
 
 async def test_late_ones_come_after_the_end(calm: Lab, app: App) -> None:
-    """Deleting a subscription does not call back what is under way."""
+    """A notification that is under way comes although its subscription was deleted."""
     subscription = await watch(calm, app, "created")
     await calm.control("POST", f"outside/{CAT}/compose", {"to": [ANN], "subject": "x", "text": "x"})
     await calm.pass_time(1.2)
@@ -327,7 +329,7 @@ async def test_the_address_keeps_its_query(calm: Lab, app: App) -> None:
 
 
 async def test_dropping_and_doubling_by_hand(calm: Lab, app: App) -> None:
-    """A test may lose or double the next ones of a mailbox and a kind."""
+    """The controls can lose or double the next notifications of a mailbox and a kind."""
     await watch(calm, app)
     await calm.control(
         "POST", "notifications", {"action": "drop", "count": 1, "address": ANN, "change_type": "created"}
@@ -335,13 +337,13 @@ async def test_dropping_and_doubling_by_hand(calm: Lab, app: App) -> None:
     lost = await calm.arrives()
     await calm.control("POST", "notifications", {"action": "double", "count": 1})
     twice = await calm.arrives()
-    ids = [one["resourceData"]["id"] for one in calm.endpoint.items()]
+    ids = [notification["resourceData"]["id"] for notification in calm.endpoint.items()]
     assert ids == [twice["id"], twice["id"]]
     assert lost["id"] not in ids
 
 
 async def test_holding_them_back(calm: Lab, app: App) -> None:
-    """Paused, they pile up; resumed, they all come."""
+    """Notifications that the controls hold back all come when they are resumed."""
     await watch(calm, app, "created")
     await calm.control("POST", "notifications", {"action": "pause"})
     for _ in range(3):

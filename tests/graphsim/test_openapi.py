@@ -28,7 +28,7 @@ def exchange(method: str, path: str, status: int, answer: Any, body: Any = None)
 
 
 def test_the_check_lets_pass_what_is_right() -> None:
-    """A well-formed exchange has no fault."""
+    """The check against Microsoft's description finds no fault in a well-formed exchange."""
     assert exchange("POST", "me/messages", 201, {"id": "x", "importance": "low"}, {"importance": "Low"}) == []
     assert exchange("POST", "me/messages/x/send", 202, None) == []
     assert exchange("GET", "me", 401, {"error": {"code": "x", "message": "y", "innererror": {}}}) == []
@@ -55,13 +55,13 @@ def test_the_check_lets_pass_what_is_right() -> None:
     ],
 )
 def test_the_check_finds_what_is_wrong(method: str, path: str, status: int, answer: Any, body: Any) -> None:
-    """A property, word, type, status, option or body that is not described is found."""
+    """The check finds any property, word, type, status, option or body that is not described."""
     assert exchange(method, path, status, answer, body) != []
 
 
 @pytest.mark.parametrize("name", SAME)
 def test_the_simulator_knows_the_types(name: str) -> None:
-    """Its own table of properties agrees with the description: no name more, and the same kinds."""
+    """The simulator's table of properties agrees with the description in names and kinds."""
     described = openapi.properties_of(name)
     own = {key: kind for key, kind in schema.TYPES[name].items() if "@" not in key}
     missing = {"@odata.mediaContentType", "notificationContentType"}  # seen in answers, described nowhere
@@ -88,7 +88,7 @@ def kind_of(described: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("name", sorted(schema.ENUMS))
 def test_the_simulator_knows_the_words(name: str) -> None:
-    """Each enumeration has exactly the described words."""
+    """Each of the simulator's enumerations has exactly the described words."""
     assert set(schema.ENUMS[name]) == set(openapi.schema_of(name)["enum"])
 
 
@@ -102,11 +102,12 @@ def described_operations() -> list[tuple[str, str]]:
 
 
 async def test_every_described_operation_is_imitated_or_says_that_it_is_not(lab: Lab, app: App) -> None:
-    """Nothing that the real Graph can do is answered as if there were no such thing."""
+    """Every operation of the description is imitated or answered as not implemented."""
     mail = (await lab.arrives())["id"]
     ids = {"message-id": mail, "mailFolder-id": "inbox", "attachment-id": mail, "subscription-id": "x"}
     imitated = {
-        (one.method, one.template.count("{"), one.template.split("/")[-1].lower()) for one in OPERATIONS
+        (operation.method, operation.template.count("{"), operation.template.split("/")[-1].lower())
+        for operation in OPERATIONS
     }
     honest = 0
     for method, path in described_operations():
@@ -122,26 +123,30 @@ async def test_every_described_operation_is_imitated_or_says_that_it_is_not(lab:
 
 
 async def test_query_options(lab: Lab, app: App) -> None:
-    """An option that the real Graph takes is imitated or said not to be; any other is refused as Graph refuses it."""
+    """A query option that Graph takes is imitated or answered as not implemented, and any other is refused."""
     mail = await lab.arrives(attachments=[{"name": "a.txt", "content_base64": "eA=="}])
     files = await app.ok("GET", f"{at(mail['id'])}/attachments")
     ids = {"{message}": mail["id"], "{folder}": "inbox", "{attachment}": files["value"][0]["id"]}
     options = ["$count", "$expand", "$filter", "$orderby", "$search", "$select", "$skip", "$top"]
-    for one in (one for one in OPERATIONS if one.method == "GET" and one.name != "subscription.get"):
-        path = one.template
+    for operation in (
+        operation
+        for operation in OPERATIONS
+        if operation.method == "GET" and operation.name != "subscription.get"
+    ):
+        path = operation.template
         for name, value in ids.items():
             path = path.replace(name, value)
         described = openapi.operation("GET", path)
         assert described, path
         taken = {p.get("name") for p in described.get("parameters", [])} - {"Prefer"}
-        if one.name.startswith("subscription"):
+        if operation.name.startswith("subscription"):
             taken = set()  # "List subscriptions": this method does not support OData query parameters
         for option in options:
-            if option in one.query:
-                assert option in taken, (one.name, option)
+            if option in operation.query:
+                assert option in taken, (operation.name, option)
                 continue
             status, _ = await app.refused("GET", f"{path}?{option}=1")
-            assert status == (501 if option in taken else 400), (one.name, option)
+            assert status == (501 if option in taken else 400), (operation.name, option)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +193,7 @@ async def test_bodies_that_are_no_json(lab: Lab, app: App) -> None:
 
 
 async def test_answers_can_be_traced(app: App) -> None:
-    """Every answer has ids for support; the client's own comes back."""
+    """Every answer has a request id and gives the client's own back."""
     answer = await app("GET", "me", client_request_id="mine-1")
     assert answer.headers["client-request-id"] == "mine-1"
     assert answer.headers["request-id"]

@@ -20,13 +20,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def test_certificates(tmp_path: Path) -> None:
-    """The authority is made once and kept, so that whoever trusts it goes on to; keys are their owner's alone."""
+    """The certificate authority is made once and kept, and key files are their owner's alone."""
     leaf = make_certificates(tmp_path / "tls")
     authority = (tmp_path / "tls" / "ca.pem").read_bytes()
     first = leaf.read_bytes()
@@ -39,7 +39,7 @@ def test_certificates(tmp_path: Path) -> None:
 
 @pytest.mark.processes
 def test_it_serves_on_both_ports(tmp_path: Path) -> None:
-    """Plain http for people, TLS under its own authority for programs, one world behind both; a signal ends it."""
+    """The program serves one world in plain http and TLS, and ends at a signal."""
     plain, secure = free_port(), free_port()
     command = [
         sys.executable,
@@ -68,7 +68,7 @@ def test_it_serves_on_both_ports(tmp_path: Path) -> None:
 
 
 def drive(plain: str, secure: str, authority: str) -> None:
-    """What is made known on one port is known on the other; strangers to the authority are turned away by TLS."""
+    """What is made known on one port is known on the other, and who does not trust the authority is turned away."""
     registered = {"client_id": CLIENT, "client_secret": SECRET, "redirect_uris": [REDIRECT]}
     httpx.post(f"{plain}/__control/applications", json=registered).raise_for_status()
     httpx.post(f"{plain}/__control/users", json={"address": "ann@northwind.example"}).raise_for_status()

@@ -13,11 +13,11 @@ RECENT = "receivedDateTime ge 2026-01-01T00:00:00Z"
 
 async def subjects(app: App, query: str = "", path: str = "me/messages") -> list[str]:
     listed = await app.ok("GET", f"{path}?{query}" if query else path)
-    return [one["subject"] for one in listed["value"]]
+    return [mail["subject"] for mail in listed["value"]]
 
 
 async def test_a_whole_message(lab: Lab, app: App) -> None:
-    """Without $select everything comes but the two properties that must be asked for, times in whole seconds of UTC."""
+    """Without $select a message has all but the properties that must be asked for, with times in seconds of UTC."""
     mail = await lab.arrives(subject="Quote", cc=["dan@fabrikam.example"])
     found = await app.ok("GET", at(mail["ordinary_id"]))
     assert (found["subject"], found["isRead"], found["isDraft"]) == ("Quote", False, False)
@@ -30,7 +30,7 @@ async def test_a_whole_message(lab: Lab, app: App) -> None:
 
 
 async def test_select(lab: Lab, app: App) -> None:
-    """$select gives what it names, and the id; property names are taken in any case."""
+    """$select gives the named properties, in any case, and the id."""
     mail = await lab.arrives()
     found = await app.ok("GET", f"{at(mail['id'])}?{where(select='Subject,uniqueBody')}")
     assert {name for name in found if "@" not in name} == {"id", "subject", "uniqueBody"}
@@ -48,7 +48,7 @@ async def test_select(lab: Lab, app: App) -> None:
     ],
 )  # fmt: skip
 async def test_wrong_queries(app: App, query: str) -> None:
-    """An option, property or value that Graph does not know is refused while it parses the address."""
+    """An option, property or value that Graph does not know is refused."""
     assert await app.refused("GET", f"me/messages?{query}") == (400, "RequestBroker--ParseUri")
 
 
@@ -64,12 +64,12 @@ async def test_wrong_queries(app: App, query: str) -> None:
     ],
 )  # fmt: skip
 async def test_queries_that_outlook_refuses(app: App, query: str, code: str) -> None:
-    """There is no listing of extended properties, and what is sorted by comes first in the filter."""
+    """Listing extended properties, and sorting by what does not come first in the filter, are refused."""
     assert await app.refused("GET", f"me/messages?{query}") == (400, code)
 
 
 async def test_pages(lab: Lab, app: App) -> None:
-    """Ten to a page unless $top says otherwise; following the next link as it stands visits each message once."""
+    """A page has ten messages unless $top says otherwise, and next links visit each message once."""
     for number in range(12):
         await lab.arrives(subject=f"mail {number}")
     first = await app.ok("GET", "me/messages")
@@ -80,7 +80,7 @@ async def test_pages(lab: Lab, app: App) -> None:
     )
     while link:
         page = await app.ok("GET", link.partition("/v1.0/")[2])
-        seen += [one["subject"] for one in page["value"]]
+        seen += [mail["subject"] for mail in page["value"]]
         link = page.get("@odata.nextLink", "")
     assert sorted(seen) == sorted(f"mail {number}" for number in range(12))
     counted = await app.ok("GET", f"me/messages?{where(count='true', top='1')}")
@@ -88,7 +88,7 @@ async def test_pages(lab: Lab, app: App) -> None:
 
 
 async def test_filters(lab: Lab, app: App) -> None:
-    """Comparisons, functions, and/or/not, and brackets pick the messages that they say."""
+    """Filters by comparisons, functions, and/or/not and brackets pick the right messages."""
     await lab.arrives(subject="Red")
     await lab.pass_time(3600)
     late = await lab.arrives(subject="Blue")
@@ -112,7 +112,7 @@ async def test_filters(lab: Lab, app: App) -> None:
 
 
 async def test_orders(lab: Lab, app: App) -> None:
-    """$orderby sorts either way; with a filter its properties stand first there too."""
+    """$orderby sorts either way, and with a filter by what stands first there."""
     for name in ("B", "C", "A"):
         await lab.arrives(subject=name)
     assert await subjects(app) == ["A", "C", "B"]
@@ -122,7 +122,7 @@ async def test_orders(lab: Lab, app: App) -> None:
 
 
 async def test_a_filtered_list_has_no_order_of_its_own(lab: Lab, app: App) -> None:
-    """Without $orderby a filtered list comes in any order; the knob gives the newest first."""
+    """Without $orderby a filtered list has any order, and with the knob the newest come first."""
     for number in range(8):
         await lab.arrives(subject=f"{number}")
     newest_first = [f"{number}" for number in range(7, -1, -1)]
@@ -132,7 +132,10 @@ async def test_a_filtered_list_has_no_order_of_its_own(lab: Lab, app: App) -> No
 
 
 async def test_extended_properties_are_read_by_name_only(app: App) -> None:
-    """They are not echoed, come with $expand, and are found with Any: names by their case, values in any."""
+    """Extended properties come with $expand alone.
+
+    They are found by a name of the same case and a value of any case.
+    """
     made = await app.ok(
         "POST", "me/messages", draft(singleValueExtendedProperties=[{"id": MARK, "value": "Key-1"}])
     )
@@ -151,7 +154,7 @@ async def test_extended_properties_are_read_by_name_only(app: App) -> None:
 
 
 async def test_comparing_extended_properties(app: App) -> None:
-    """Their values can be compared by eq, ne, contains and startswith; lists of values are read by expansion."""
+    """Extended properties' values can be compared in filters, and lists of values are read by $expand."""
     listed = MARK.replace("String", "StringArray")
     made = await app.ok(
         "POST",
@@ -188,12 +191,12 @@ async def test_comparing_extended_properties(app: App) -> None:
     ],
 )
 async def test_what_is_not_imitated(app: App, query: str) -> None:
-    """Search, open extensions and other filters over collections are said not to be there."""
+    """Search, open extensions and filters over other collections are answered as not implemented."""
     assert await app.refused("GET", f"me/messages?{query}") == (501, "SimulatorNotImplemented")
 
 
 async def test_standard_tags(lab: Lab, app: App) -> None:
-    """Exchange's own tags give Message-ID, In-Reply-To and References without the header list."""
+    """Exchange's own tags give Message-ID, In-Reply-To and References without the headers."""
     await lab.knobs(received_reply_tags="both")
     mail = await lab.arrives(
         in_reply_to="<one@x.example>", references=["<zero@x.example>", "<one@x.example>"]
@@ -202,7 +205,7 @@ async def test_standard_tags(lab: Lab, app: App) -> None:
     named = " or ".join(f"id eq '{tag}'" for tag in tags)
     expand = f"singleValueExtendedProperties($filter={named})"
     found = await app.ok("GET", f"{at(mail['id'])}?{where(select='id', expand=expand)}")
-    assert {one["id"]: one["value"] for one in found["singleValueExtendedProperties"]} == dict(
+    assert {tag["id"]: tag["value"] for tag in found["singleValueExtendedProperties"]} == dict(
         zip(
             tags,
             [mail["internet_message_id"], "<one@x.example>", "<zero@x.example> <one@x.example>"],
@@ -218,15 +221,15 @@ async def test_received_mail_may_lack_a_tag(lab: Lab, app: App) -> None:
     for _ in range(12):
         mail = await lab.arrives(in_reply_to="<a@x.example>", references=["<a@x.example>"])
         found = await app.ok("GET", f"{at(mail['id'])}?{where(select='id', expand=expand)}")
-        seen.add(tuple(sorted(one["id"] for one in found["singleValueExtendedProperties"])))
+        seen.add(tuple(sorted(tag["id"] for tag in found["singleValueExtendedProperties"])))
     assert seen == {("String 0x1042",), ("String 0x1039",), ("String 0x1039", "String 0x1042")}
 
 
 async def test_headers_of_received_mail(lab: Lab, app: App) -> None:
-    """Asked for by name, all headers come in order, repeated ones too; drafts of one's own have none."""
+    """Received mail's headers come in order and repeated when asked for, and a draft of one's own has none."""
     mail = await lab.arrives(headers={"Auto-Submitted": "auto-replied"}, in_reply_to="<a@x.example>")
     found = await app.ok("GET", f"{at(mail['id'])}?{where(select='internetMessageHeaders')}")
-    names = [one["name"] for one in found["internetMessageHeaders"]]
+    names = [header["name"] for header in found["internetMessageHeaders"]]
     assert names.count("Received") == 2
     assert {"Message-ID", "In-Reply-To", "Auto-Submitted", "Date"} <= set(names)
     made = await app.ok("POST", "me/messages", draft())
@@ -235,7 +238,7 @@ async def test_headers_of_received_mail(lab: Lab, app: App) -> None:
 
 
 async def test_bodies(lab: Lab, app: App) -> None:
-    """HTML comes without scripts unless asked for, as text on request; the preview has 255 characters."""
+    """A body comes as HTML without scripts, or as text on request, with a preview of 255 characters."""
     html = f'<p onclick="x()">Hi {"long " * 80}</p><script>steal()</script><img src="cid:logo">'
     made = await app.ok("POST", "me/messages", draft(body={"contentType": "HTML", "content": html}))
     assert made["body"]["contentType"] == "html"
@@ -250,7 +253,7 @@ async def test_bodies(lab: Lab, app: App) -> None:
 
 
 async def test_unsafe_html_on_request(lab: Lab, app: App) -> None:
-    """What is taken out of received mail is kept, and shown to who asks for it."""
+    """Scripts of received mail are kept and shown only to who asks for unsafe HTML."""
     mail = await lab.arrives(html="<p>Hi</p><script>steal()</script>")
     shown = (await app.ok("GET", at(mail["id"])))["body"]["content"]
     assert "steal" not in shown
@@ -259,7 +262,7 @@ async def test_unsafe_html_on_request(lab: Lab, app: App) -> None:
 
 
 async def test_the_part_above_the_quotation(lab: Lab, app: App) -> None:
-    """The property `uniqueBody` leaves out what a mail program quoted."""
+    """`uniqueBody` leaves out what a mail program quoted."""
     mail = await lab.arrives(html="<p>Yes, gladly</p><blockquote>Shall we?</blockquote>")
     found = await app.ok("GET", f"{at(mail['id'])}?{where(select='uniqueBody')}")
     assert "gladly" in found["uniqueBody"]["content"]
@@ -267,7 +270,7 @@ async def test_the_part_above_the_quotation(lab: Lab, app: App) -> None:
 
 
 async def test_mime(lab: Lab, app: App) -> None:
-    """$value is the message as RFC 5322 text."""
+    """$value gives a message as RFC 5322 text."""
     mail = await lab.arrives(subject="Quote")
     answer = await app("GET", f"{at(mail['id'])}/$value")
     assert answer.headers["content-type"].startswith("text/plain")
@@ -293,7 +296,7 @@ async def test_mime(lab: Lab, app: App) -> None:
 
 
 async def test_both_kinds_of_id(lab: Lab, app: App) -> None:
-    """Prefer decides the format of ids in answers; either names the message, and a move changes the ordinary one."""
+    """Prefer decides the kind of id in answers. Either kind names the message, and a move changes the ordinary one."""
     mail = await lab.arrives()
     ordinary = await app.ok("GET", at(mail["id"]))
     immutable = await app.ok("GET", at(mail["ordinary_id"]), **IMMUTABLE)
@@ -304,24 +307,24 @@ async def test_both_kinds_of_id(lab: Lab, app: App) -> None:
 
 
 async def test_ids_are_case_sensitive(lab: Lab, app: App) -> None:
-    """Neighbours may differ by the case of one letter, and each names its own message."""
+    """Two ids may differ by the case of one letter, and each names its own message."""
     ids = [(await lab.arrives(subject=f"{number}"))["id"] for number in range(12)]
-    assert len({one.lower() for one in ids}) < len(ids)
-    for number, one in enumerate(ids):
-        assert (await app.ok("GET", at(one)))["subject"] == f"{number}"
+    assert len({message_id.lower() for message_id in ids}) < len(ids)
+    for number, message_id in enumerate(ids):
+        assert (await app.ok("GET", at(message_id)))["subject"] == f"{number}"
 
 
 @pytest.mark.parametrize(
     "prefer", ['IdType="Mutable"', 'outlook.body-content-type="pdf"', "outlook.colour=red"]
 )
 async def test_wrong_preferences(app: App, prefer: str) -> None:
-    """A preference that Graph does not know is refused here, lest a slip of the pen go unnoticed."""
+    """A preference that Graph does not know is refused, so that a slip does not go unnoticed."""
     status, _ = await app.refused("GET", "me/messages", Prefer=prefer)
     assert status == 400
 
 
 async def test_several_preferences(lab: Lab, app: App) -> None:
-    """One header may hold several."""
+    """One Prefer header may hold several preferences."""
     mail = await lab.arrives()
     found = await app.ok(
         "GET", at(mail["id"]), Prefer='outlook.body-content-type="text", IdType="ImmutableId"'
@@ -330,7 +333,7 @@ async def test_several_preferences(lab: Lab, app: App) -> None:
 
 
 async def test_attachments_with_the_message(app: App) -> None:
-    """$expand=attachments brings the files; with $select inside only their outlines."""
+    """$expand=attachments gives a message's files, and with $select inside only their outlines."""
     made = await app.ok("POST", "me/messages", draft(attachments=[file()]))
     whole = await app.ok("GET", f"{at(made['id'])}?{where(expand='attachments')}")
     assert whole["attachments"][0]["contentBytes"] == "aGVsbG8="
@@ -339,7 +342,7 @@ async def test_attachments_with_the_message(app: App) -> None:
 
 
 async def test_by_way_of_a_folder(lab: Lab, app: App) -> None:
-    """A folder lists its own messages only, by well-known name, by id and in brackets, and gives none of another's."""
+    """A folder, by name, id or in brackets, lists its own messages alone and gives none of another's."""
     mail = await lab.arrives(subject="In")
     await app.ok("POST", "me/messages", draft(subject="Out"))
     inbox = (await app.ok("GET", "me/mailFolders/inbox"))["id"]

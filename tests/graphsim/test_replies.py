@@ -10,11 +10,11 @@ DAN = "dan@fabrikam.example"
 
 
 def addresses(message: dict[str, object], name: str) -> list[str]:
-    return [one["emailAddress"]["address"] for one in message[name]]  # type: ignore[index,attr-defined]
+    return [recipient["emailAddress"]["address"] for recipient in message[name]]  # type: ignore[index,attr-defined]
 
 
 async def test_a_reply(lab: Lab, app: App) -> None:
-    """To the sender alone, with the subject's prefix once, the quoted original, in the same conversation."""
+    """A reply goes to the sender alone, with one prefix and the quoted original, in the same conversation."""
     mail = await lab.arrives(subject="Quote", cc=[DAN], html="<p>How much?</p>")
     reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
     assert (reply["subject"], reply["isDraft"], reply["conversationId"]) == (
@@ -25,7 +25,7 @@ async def test_a_reply(lab: Lab, app: App) -> None:
     assert (addresses(reply, "toRecipients"), reply["ccRecipients"]) == ([CAT], [])
     assert "How much?" in reply["body"]["content"]
     assert reply["hasAttachments"] is False
-    stored = next(one for one in await lab.mailbox() if one["is_draft"])
+    stored = next(message for message in await lab.mailbox() if message["is_draft"])
     assert stored["in_reply_to"] == mail["internet_message_id"]
     assert stored["references"] == [mail["internet_message_id"]]
     again = await app.ok("POST", f"{at(reply['id'])}/createReply")
@@ -33,16 +33,16 @@ async def test_a_reply(lab: Lab, app: App) -> None:
 
 
 async def test_references_grow(lab: Lab, app: App) -> None:
-    """A reply names all that came before and then what it answers (RFC 5322, 3.6.4)."""
+    """A reply's References are those of the original and the original itself (RFC 5322, 3.6.4)."""
     mail = await lab.arrives(in_reply_to="<b@x.example>", references=["<a@x.example>", "<b@x.example>"])
     await app.ok("POST", f"{at(mail['id'])}/createReply")
-    stored = next(one for one in await lab.mailbox() if one["is_draft"])
+    stored = next(message for message in await lab.mailbox() if message["is_draft"])
     assert stored["references"] == ["<a@x.example>", "<b@x.example>", mail["internet_message_id"]]
 
 
 @pytest.mark.parametrize(("knob", "seen"), [("absent", False), ("present", True)])
 async def test_tags_of_the_own_reply(lab: Lab, app: App, knob: str, seen: bool) -> None:
-    """Whether own drafts and sent copies carry In-Reply-To as a tag is a knob."""
+    """The knob says whether own drafts carry In-Reply-To as a tag."""
     await lab.knobs(sent_items_reply_tags=knob)
     mail = await lab.arrives()
     reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
@@ -52,7 +52,7 @@ async def test_tags_of_the_own_reply(lab: Lab, app: App, knob: str, seen: bool) 
 
 
 async def test_a_reply_to_all(lab: Lab, app: App) -> None:
-    """To the sender and the other recipients, the others in copy, oneself left out; the original becomes read."""
+    """A reply to all goes to sender and recipients without oneself. By the knob the original becomes read."""
     mail = await lab.arrives(to=[ANN, BEN], cc=[DAN, ANN])
     reply = await app.ok("POST", f"{at(mail['id'])}/createReplyAll")
     assert addresses(reply, "toRecipients") == [CAT, BEN]
@@ -65,17 +65,17 @@ async def test_a_reply_to_all(lab: Lab, app: App) -> None:
 
 
 async def test_a_reply_to_the_own_mail(lab: Lab, app: App) -> None:
-    """Answering a sent mail goes to whom it went to, not to oneself."""
+    """A reply to a sent mail goes to its recipients, not to oneself."""
     sent = await app.ok("POST", "me/messages", {"subject": "Offer", "toRecipients": to(CAT)})
     await app("POST", f"{at(sent['id'])}/send")
     await lab.pass_time()
-    copy = next(one for one in await lab.mailbox() if one["folder"] == "sentitems")
+    copy = next(message for message in await lab.mailbox() if message["folder"] == "sentitems")
     reply = await app.ok("POST", f"{at(copy['id'])}/createReply")
     assert addresses(reply, "toRecipients") == [CAT]
 
 
 async def test_a_reply_goes_where_replies_are_wanted(lab: Lab, app: App) -> None:
-    """With `replyTo` on the original, it is used instead of the sender."""
+    """A reply goes to the original's `replyTo` instead of its sender."""
     ben = await lab.app(BEN)
     made = await ben.ok("POST", "me/messages", {"subject": "x", "toRecipients": to(ANN), "replyTo": to(DAN)})
     await ben("POST", f"{at(made['id'])}/send")
@@ -86,7 +86,7 @@ async def test_a_reply_goes_where_replies_are_wanted(lab: Lab, app: App) -> None
 
 
 async def test_a_forward(lab: Lab, app: App) -> None:
-    """With the files of the original and a prefix of its own, to nobody unless said."""
+    """A forward has the original's files and a prefix of its own, and no recipients unless given."""
     mail = await lab.arrives(subject="Quote", attachments=[{"name": "a.txt", "content_base64": "eA=="}])
     forward = await app.ok("POST", f"{at(mail['id'])}/createForward", {"ToRecipients": to(DAN)})
     assert (forward["subject"], forward["hasAttachments"]) == ("FW: Quote", True)
@@ -96,7 +96,7 @@ async def test_a_forward(lab: Lab, app: App) -> None:
 
 
 async def test_the_status_of_a_reply(lab: Lab, app: App) -> None:
-    """The page's samples print 200, its text says 201: a knob."""
+    """A created reply is answered with 200, or 201 by the knob."""
     mail = await lab.arrives()
     assert (await app("POST", f"{at(mail['id'])}/createReply")).status_code == 200
     await lab.knobs(create_reply_status="201")
@@ -104,7 +104,7 @@ async def test_the_status_of_a_reply(lab: Lab, app: App) -> None:
 
 
 async def test_a_comment(lab: Lab, app: App) -> None:
-    """By a known issue the comment does not reach the draft's body; with the knob it does, as text."""
+    """A reply's comment is lost by a known issue, and with the knob stands in the body as text."""
     mail = await lab.arrives(html="<p>How much?</p>")
     lost = await app.ok("POST", f"{at(mail['id'])}/createReply", {"Comment": "Ten < twenty"})
     assert "Ten" not in lost["body"]["content"]
@@ -115,7 +115,7 @@ async def test_a_comment(lab: Lab, app: App) -> None:
 
 
 async def test_the_body_given_with_a_reply(lab: Lab, app: App) -> None:
-    """`message.body` replaces the quotation or (knob) stands above it."""
+    """A body given with a reply replaces the quotation, or by the knob stands above it."""
     mail = await lab.arrives(html="<p>How much?</p>")
     given = {"Message": {"body": {"contentType": "html", "content": "<p>Ten</p>"}}}
     replaced = await app.ok("POST", f"{at(mail['id'])}/createReply", given)
@@ -127,7 +127,7 @@ async def test_the_body_given_with_a_reply(lab: Lab, app: App) -> None:
 
 
 async def test_recipients_given_with_a_reply(lab: Lab, app: App) -> None:
-    """They come on top of the reply's own or (knob) in their stead."""
+    """Recipients given with a reply are added to its own, or by the knob replace them."""
     mail = await lab.arrives()
     given = {"Message": {"toRecipients": to(DAN)}}
     added = await app.ok("POST", f"{at(mail['id'])}/createReply", given)
@@ -152,7 +152,7 @@ async def test_recipients_given_with_a_reply(lab: Lab, app: App) -> None:
     ],
 )
 async def test_wrong_replies(lab: Lab, app: App, body: dict[str, object], code: str) -> None:
-    """A comment and a body at once, unknown parameters, wrong types; and nothing is left behind."""
+    """A reply with comment and body, unknown parameters or wrong types is refused and makes no draft."""
     mail = await lab.arrives()
     assert await app.refused("POST", f"{at(mail['id'])}/createReply", body) == (400, code)
-    assert [one["is_draft"] for one in await lab.mailbox()] == [False]
+    assert [message["is_draft"] for message in await lab.mailbox()] == [False]

@@ -66,7 +66,7 @@ def refusal(act: Callable[[], object]) -> int | None:
 @example("receivedDateTime ge 0001-01-01T00:00:00+14:00")
 @settings(max_examples=300)
 def test_filters(text: str) -> None:
-    """Any filter is understood or refused, and one that is understood can be asked of a message."""
+    """Any filter is understood or refused, and one that is understood can be applied to a message."""
     assert refusal(lambda: parse_filter(text).matches(message())) in {None, 400, 501}
 
 
@@ -82,7 +82,7 @@ def test_filters(text: str) -> None:
     )
 )
 def test_options(options: dict[str, str]) -> None:
-    """So is every other option."""
+    """Any query options are understood or refused."""
 
     def ask() -> None:
         page, shape = query.parse_page(options), query.parse_shape(options)
@@ -94,7 +94,7 @@ def test_options(options: dict[str, str]) -> None:
 
 @given(MESSAGES)
 def test_bodies_of_messages(body: dict[str, Any]) -> None:
-    """Any JSON makes a draft or is refused, as a new message, as a change and inside a reply."""
+    """Any JSON makes a draft, changes one or fills a reply, or is refused."""
     box = world().store.mailboxes["ann@northwind.example"]
     draft = message()
     mail.place(world(), box, draft)
@@ -108,7 +108,7 @@ def test_bodies_of_messages(body: dict[str, Any]) -> None:
 
 @given(st.text(max_size=60))
 def test_resources_of_subscriptions(text: str) -> None:
-    """Any text names something to watch or is refused."""
+    """Any text in place of a subscription's resource is refused as Graph refuses it."""
     box = world().store.mailboxes["ann@northwind.example"]
     with pytest.raises(GraphError):
         subscriptions.parse_resource(world(), box, text)
@@ -122,7 +122,7 @@ def test_preferences(values: list[str]) -> None:
 
 @given(st.text(alphabet="<>/ab\"'=&;! -script", max_size=60) | st.text(max_size=40))
 def test_html(text: str) -> None:
-    """Any text can be stored, shown, previewed and quoted; what is dangerous is gone."""
+    """Any text can be stored, shown, previewed and quoted as HTML, without scripts."""
     document = bodies.to_document(text)
     shown = bodies.without_active_content(document)
     assert "<script" not in shown.lower()

@@ -19,11 +19,11 @@ async def send_draft(lab: Lab, app: App, **changes: object) -> dict[str, object]
 
 
 async def folder(lab: Lab, name: str, address: str = ANN) -> list[dict[str, object]]:
-    return [one for one in await lab.mailbox(address) if one["folder"] == name]
+    return [mail for mail in await lab.mailbox(address) if mail["folder"] == name]
 
 
 async def test_the_copy_comes_later(lab: Lab, app: App) -> None:
-    """After the 202 there is neither draft nor copy for a while; then the copy lies in Sent Items, with other ids."""
+    """After the 202 there is neither draft nor copy for a while, then the copy with other ids in Sent Items."""
     made = await send_draft(lab, app)
     assert await app.refused("GET", at(str(made["id"]))) == (404, "ErrorItemNotFound")
     await lab.pass_time(1.9)
@@ -37,7 +37,7 @@ async def test_the_copy_comes_later(lab: Lab, app: App) -> None:
 
 
 async def test_the_kinder_side(lab: Lab, app: App) -> None:
-    """With the knobs turned the draft stays to be seen, and its copy keeps both ids."""
+    """With the knobs a sent draft stays to be seen, and its copy keeps both ids."""
     await lab.knobs(sent_copy_id="kept", sent_message_id="kept", sent_copy_gap="draft")
     made = await send_draft(lab, app)
     assert (await app.ok("GET", at(str(made["id"])), **IMMUTABLE))["isDraft"] is True
@@ -51,16 +51,16 @@ async def test_a_property_marks_the_copy(lab: Lab, app: App) -> None:
     marked = {"singleValueExtendedProperties": [{"id": MARK, "value": "k"}]}
     await send_draft(lab, app, toRecipients=to(BEN), **marked)
     await lab.pass_time()
-    assert [list(one["extended"].values()) for one in await folder(lab, "sentitems")] == [["k"]]  # type: ignore[attr-defined]
-    assert [one["extended"] for one in await folder(lab, "inbox", BEN)] == [{}]
+    assert [list(mail["extended"].values()) for mail in await folder(lab, "sentitems")] == [["k"]]  # type: ignore[attr-defined]
+    assert [mail["extended"] for mail in await folder(lab, "inbox", BEN)] == [{}]
     await lab.knobs(sent_copy_extended_properties="lost")
     await send_draft(lab, app, **marked)
     await lab.pass_time()
-    assert sorted(len(one["extended"]) for one in await folder(lab, "sentitems")) == [0, 1]  # type: ignore[arg-type]
+    assert sorted(len(mail["extended"]) for mail in await folder(lab, "sentitems")) == [0, 1]  # type: ignore[arg-type]
 
 
 async def test_sending_twice(lab: Lab, app: App) -> None:
-    """A second send never sends again: the draft is gone, is under way, or is no draft any more."""
+    """A second send of a draft is refused in each state and sends nothing."""
     made = await send_draft(lab, app)
     assert await app.refused("POST", f"{at(str(made['id']))}/send") == (404, "ErrorItemNotFound")
     await lab.knobs(sent_copy_id="kept", sent_copy_gap="draft")
@@ -73,13 +73,13 @@ async def test_sending_twice(lab: Lab, app: App) -> None:
 
 
 async def test_received_mail_is_not_sent(lab: Lab, app: App) -> None:
-    """Only drafts can be sent."""
+    """A received message cannot be sent."""
     mail = await lab.arrives()
     assert await app.refused("POST", f"{at(mail['id'])}/send") == (400, "ErrorInvalidOperation")
 
 
 async def test_send_takes_no_body(lab: Lab, app: App) -> None:
-    """A body is refused, and so is a request that does not say that it has none."""
+    """A send with a body, or without a Content-Length, is refused and the draft stays."""
     made = await app.ok("POST", "me/messages", draft())
     assert (await app.refused("POST", f"{at(made['id'])}/send", {"a": 1}))[0] == 400
 
@@ -96,14 +96,14 @@ async def test_send_takes_no_body(lab: Lab, app: App) -> None:
     "people", [[], to("no address"), to("a@b"), to(*(f"p{n}@x.example" for n in range(501)))]
 )
 async def test_wrong_recipients(lab: Lab, app: App, people: list[object]) -> None:
-    """Nobody, nonsense, or more than 500 people: refused at once, and the draft stays."""
+    """A send to nobody, to nonsense or to more than 500 people is refused and the draft stays."""
     made = await app.ok("POST", "me/messages", draft(toRecipients=people))
     assert await app.refused("POST", f"{at(made['id'])}/send") == (400, "ErrorInvalidRecipients")
     assert len(await folder(lab, "drafts")) == 1
 
 
 async def test_a_mail_too_large(lab: Lab, app: App) -> None:
-    """More than 35 MB are refused, and the draft stays."""
+    """A send of more than 35 MB is refused and the draft stays."""
     made = await app.ok("POST", "me/messages", draft(attachments=[file()]), **IMMUTABLE)
     stored = lab.simulator.world.store.mailboxes[ANN].messages[made["id"]]
     stored.attachments[0].content = b"x" * 36 * 1024 * 1024
@@ -112,7 +112,7 @@ async def test_a_mail_too_large(lab: Lab, app: App) -> None:
 
 
 async def test_mail_in_one_call(lab: Lab, app: App) -> None:
-    """The action sendMail answers nothing, files a copy unless told not to, and leaves no draft."""
+    """The action sendMail sends without a draft and files a copy unless told not to."""
     for body in (
         {"Message": draft(subject="1")},
         {"message": draft(subject="2"), "saveToSentItems": "false"},
@@ -124,8 +124,8 @@ async def test_mail_in_one_call(lab: Lab, app: App) -> None:
     answer = await app("POST", "me/sendMail", {"Message": draft(subject="3"), "SaveToSentItems": False})
     assert answer.status_code == 202
     await lab.pass_time()
-    assert [one["subject"] for one in await lab.outside()] == ["1", "2", "3"]
-    assert [(one["folder"], one["subject"]) for one in await lab.mailbox()] == [("sentitems", "1")]
+    assert [mail["subject"] for mail in await lab.outside()] == ["1", "2", "3"]
+    assert [(mail["folder"], mail["subject"]) for mail in await lab.mailbox()] == [("sentitems", "1")]
 
 
 @pytest.mark.parametrize(
@@ -138,14 +138,14 @@ async def test_mail_in_one_call(lab: Lab, app: App) -> None:
     ],
 )
 async def test_wrong_mail_in_one_call(lab: Lab, app: App, body: dict[str, object], code: str) -> None:
-    """What is refused is not sent."""
+    """A sendMail that is refused sends nothing."""
     assert await app.refused("POST", "me/sendMail", body) == (400, code)
     await lab.pass_time()
     assert await lab.outside() == []
 
 
 async def test_everybody_gets_it(lab: Lab, app: App) -> None:
-    """To, Cc and Bcc receive the same Message-ID; a Bcc is seen on the own copy only."""
+    """To, Cc and Bcc receive the same Message-ID, and a Bcc is seen on the sender's copy only."""
     await send_draft(
         lab, app, ccRecipients=to(BEN), bccRecipients=to("dan@fabrikam.example"), attachments=[file()]
     )
@@ -156,7 +156,7 @@ async def test_everybody_gets_it(lab: Lab, app: App) -> None:
         await lab.outside(),
     )
     (dans,) = await lab.outside("dan@fabrikam.example")
-    ids = {one["internet_message_id"] for one in (sent, bens, cats, dans)}
+    ids = {mail["internet_message_id"] for mail in (sent, bens, cats, dans)}
     assert len(ids) == 1
     assert (sent["bcc"], bens["bcc"]) == (["dan@fabrikam.example"], [])
     assert "bcc" not in cats
@@ -167,16 +167,16 @@ async def test_everybody_gets_it(lab: Lab, app: App) -> None:
 
 
 async def test_mail_to_oneself(lab: Lab, app: App) -> None:
-    """The same Message-ID lies in Inbox and in Sent Items."""
+    """A mail to oneself lies in Inbox and Sent Items under the same Message-ID."""
     await send_draft(lab, app, toRecipients=to(ANN))
     await lab.pass_time()
     both = await lab.mailbox()
-    assert sorted(one["folder"] for one in both) == ["inbox", "sentitems"]
-    assert len({one["internet_message_id"] for one in both}) == 1
+    assert sorted(mail["folder"] for mail in both) == ["inbox", "sentitems"]
+    assert len({mail["internet_message_id"] for mail in both}) == 1
 
 
 async def test_a_relay_may_rewrite(lab: Lab, app: App) -> None:
-    """With the knob, recipients see another Message-ID than the sender's copy has."""
+    """With the knob recipients see another Message-ID than the sender's copy has."""
     await lab.knobs(relay_message_id="rewritten")
     await send_draft(lab, app)
     await lab.pass_time()
@@ -186,7 +186,7 @@ async def test_a_relay_may_rewrite(lab: Lab, app: App) -> None:
 
 @pytest.mark.parametrize(("knob", "named"), [("absent", False), ("present", True)])
 async def test_a_bounce(lab: Lab, app: App, knob: str, named: bool) -> None:
-    """An address that does not exist is told by a report in the inbox, which may name the original."""
+    """A mail to an address that does not exist brings a report, which by the knob names the original."""
     await lab.knobs(bounce_in_reply_to=knob)
     await send_draft(lab, app, toRecipients=to("nobody@bounces.example"))
     await lab.pass_time()
@@ -197,7 +197,7 @@ async def test_a_bounce(lab: Lab, app: App, knob: str, named: bool) -> None:
 
 
 async def test_thirty_a_minute(lab: Lab, app: App) -> None:
-    """Transport takes 30 mails of a mailbox a minute; more wait, all get there."""
+    """Transport takes 30 mails of a mailbox a minute, and the others wait and get there."""
     started = lab.clock.now()
     for _ in range(61):
         assert (await app("POST", "me/sendMail", {"Message": draft()})).status_code == 202
@@ -208,12 +208,12 @@ async def test_thirty_a_minute(lab: Lab, app: App) -> None:
     assert counts == [30, 30, 60, 60]
     await lab.pass_time(30)
     assert len(await lab.outside()) == 61
-    arrivals = [datetime.fromisoformat(str(one["at"])) for one in await lab.outside()]
+    arrivals = [datetime.fromisoformat(str(mail["at"])) for mail in await lab.outside()]
     assert arrivals[-1] - started > timedelta(minutes=2)
 
 
 async def test_no_limit_of_transport(lab: Lab, app: App) -> None:
-    """With the knob at zero transport takes whatever comes, and the delay of delivery is a knob too."""
+    """With the knobs transport takes any number of mails, and delivers them after the chosen delay."""
     await lab.knobs(transport_per_minute=0, delivery_delay_seconds=20)
     for _ in range(35):
         await app("POST", "me/sendMail", {"Message": draft()})
@@ -224,7 +224,7 @@ async def test_no_limit_of_transport(lab: Lab, app: App) -> None:
 
 
 async def test_times_of_the_copy(lab: Lab, app: App) -> None:
-    """The copy was made when its draft was, is dated when it was sent, and changed when it was filed."""
+    """A sent copy is created with its draft, dated when it was sent, and changed when it was filed."""
     await lab.knobs(sent_copy_delay_seconds=600)
     made = await app.ok("POST", "me/messages", draft())
     lab.clock.advance(100)

@@ -26,7 +26,7 @@ def minutes_left(lab: Lab, shown: dict[str, Any]) -> float:
 
 
 async def test_a_subscription_is_made(lab: Lab, app: App) -> None:
-    """The address proves itself, then the whole subscription comes back, unset members as null."""
+    """A new subscription is answered whole after its address has passed the handshake, unset members as null."""
     answer = await app("POST", "subscriptions", wanted(lab))
     made = answer.json()
     assert answer.status_code == 201
@@ -41,7 +41,7 @@ async def test_a_subscription_is_made(lab: Lab, app: App) -> None:
 
 
 async def test_the_handshake_keeps_the_query(lab: Lab, app: App) -> None:
-    """The token is added to whatever stands in the address; it holds blanks and colons."""
+    """The handshake's token is added to the address's own query and holds blanks and colons."""
     await app.ok("POST", "subscriptions", wanted(lab, notificationUrl=f"{HOOK}?key=a%20b"))
     (handshake,) = lab.endpoint.handshakes
     assert handshake.url.params["key"] == "a b"
@@ -49,10 +49,15 @@ async def test_the_handshake_keeps_the_query(lab: Lab, app: App) -> None:
 
 
 async def test_both_addresses_are_validated(lab: Lab, app: App) -> None:
-    """The lifecycle address proves itself too, also when it is the same one."""
+    """The lifecycle address passes a handshake too, also when it is the same one."""
     await app.ok("POST", "subscriptions", wanted(lab, lifecycleNotificationUrl=LIFE))
     await app.ok("POST", "subscriptions", wanted(lab, lifecycleNotificationUrl=HOOK, resource=INBOX))
-    assert [one.url.path for one in lab.endpoint.handshakes] == ["/hook", "/life", "/hook", "/hook"]
+    assert [handshake.url.path for handshake in lab.endpoint.handshakes] == [
+        "/hook",
+        "/life",
+        "/hook",
+        "/hook",
+    ]
 
 
 def _slow(token: str) -> httpx.Response:
@@ -71,7 +76,7 @@ def _slow(token: str) -> httpx.Response:
     ids=["timeout", "202", "json", "encoded", "html"],
 )
 async def test_a_failed_handshake(lab: Lab, app: App, handshake: Any, code: str) -> None:
-    """Too late, another status, another type or another text: no subscription."""
+    """A handshake that is late or answered with another status, type or text makes no subscription."""
     lab.endpoint.handshake = handshake
     assert await app.refused("POST", "subscriptions", wanted(lab)) == (400, code)
     assert (await app.ok("GET", "subscriptions"))["value"] == []
@@ -103,7 +108,7 @@ async def test_a_failed_handshake(lab: Lab, app: App, handshake: Any, code: str)
 async def test_wrong_subscriptions(
     lab: Lab, app: App, changes: dict[str, Any], expected: tuple[int, str]
 ) -> None:
-    """Whatever is missing, malformed or not to be watched is refused before anybody is called."""
+    """A subscription with anything missing, malformed or not to be watched is refused before any handshake."""
     assert await app.refused("POST", "subscriptions", wanted(lab, **changes)) == expected
     assert lab.endpoint.handshakes == []
 
@@ -112,7 +117,7 @@ async def test_wrong_subscriptions(
     "resource", ["me/messages", "/me/messages", INBOX, "me/mailFolders/sentitems/messages"]
 )
 async def test_what_can_be_watched(lab: Lab, app: App, resource: str) -> None:
-    """The whole mailbox or a folder, with or without a slash in front; shown as it was asked for."""
+    """The whole mailbox or a folder can be watched, and is shown as it was asked for."""
     made = await app.ok("POST", "subscriptions", wanted(lab, resource=resource))
     assert made["resource"] == resource
     own = await app.ok("POST", "subscriptions", wanted(lab, resource=f"users/{ANN}/messages"))
@@ -120,7 +125,7 @@ async def test_what_can_be_watched(lab: Lab, app: App, resource: str) -> None:
 
 
 async def test_drafts_can_be_left_out(lab: Lab, app: App) -> None:
-    """The filter on isDraft is refused or accepted: a knob; other filters are not imitated."""
+    """The filter on drafts is refused, or accepted by the knob; other filters are not implemented."""
     body = wanted(lab, resource="me/messages?$filter=isDraft eq false")
     assert await app.refused("POST", "subscriptions", body) == (400, "ExtensionError")
     await lab.knobs(subscription_is_draft_filter="accepted")
@@ -130,7 +135,7 @@ async def test_drafts_can_be_left_out(lab: Lab, app: App) -> None:
 
 
 async def test_how_long(lab: Lab, app: App) -> None:
-    """Less than 45 minutes become 45, up to seven days are granted, more is refused or (knob) cut."""
+    """A subscription lives 45 minutes at least and seven days at most. More is refused or, by the knob, cut."""
     short = await app.ok("POST", "subscriptions", wanted(lab, minutes=5))
     assert minutes_left(lab, short) == 45
     long = await app.ok("POST", "subscriptions", wanted(lab, minutes=10_080, resource=INBOX))
@@ -146,7 +151,7 @@ async def test_how_long(lab: Lab, app: App) -> None:
 
 
 async def test_the_same_once_more(lab: Lab, app: App) -> None:
-    """Same resource and kinds are a conflict that names the existing one; the knob allows them."""
+    """A second subscription to the same is a conflict that names the first, unless the knob allows it."""
     made = await app.ok("POST", "subscriptions", wanted(lab))
     again = await app("POST", "subscriptions", wanted(lab))
     assert (again.status_code, again.json()["error"]["code"]) == (409, "ObjectIdentifierInUse")
@@ -160,9 +165,9 @@ async def test_a_thousand(lab: Lab, app: App) -> None:
     """A mailbox has room for 1,000 subscriptions of all apps together."""
     await app.ok("POST", "subscriptions", wanted(lab))
     world = lab.simulator.world
-    (one,) = world.subscriptions.items.values()
-    one.client_id = "another-app"
-    world.subscriptions.items |= {f"{number}": one for number in range(999)}
+    (subscription,) = world.subscriptions.items.values()
+    subscription.client_id = "another-app"
+    world.subscriptions.items |= {f"{number}": subscription for number in range(999)}
     answer = await app("POST", "subscriptions", wanted(lab, resource=INBOX))
     assert answer.status_code == 403
     assert "1000" in answer.json()["error"]["message"]
@@ -181,7 +186,7 @@ async def test_a_thousand(lab: Lab, app: App) -> None:
     ],
 )
 async def test_the_scope_of_a_subscription(lab: Lab, scope: str, knob: str, status: int) -> None:
-    """Reading is what is asked for; whether writing includes it is a knob."""
+    """A subscription needs a scope for reading; by the knob the one for writing suffices."""
     await lab.knobs(subscription_scope=knob)
     answer = await (await lab.app(scope=scope))("POST", "subscriptions", wanted(lab))
     assert answer.status_code == status
@@ -191,11 +196,13 @@ async def test_the_scope_of_a_subscription(lab: Lab, scope: str, knob: str, stat
 
 
 async def test_listing_and_looking(lab: Lab, app: App) -> None:
-    """One sees the app's own of this person, and of others not even that they exist."""
+    """An app sees its own subscriptions of this person, and of others not even that they exist."""
     made = await app.ok("POST", "subscriptions", wanted(lab))
     ben = await lab.app(BEN)
     await ben.ok("POST", "subscriptions", wanted(lab))
-    assert [one["id"] for one in (await app.ok("GET", "subscriptions"))["value"]] == [made["id"]]
+    assert [subscription["id"] for subscription in (await app.ok("GET", "subscriptions"))["value"]] == [
+        made["id"]
+    ]
     assert (await app.ok("GET", f"subscriptions/{made['id']}"))["id"] == made["id"]
     for method, body in (
         ("GET", None),
@@ -233,13 +240,13 @@ async def test_renewing(lab: Lab, app: App) -> None:
     ],
 )
 async def test_wrong_renewals(lab: Lab, app: App, body: dict[str, Any], expected: tuple[int, str]) -> None:
-    """Only a new time is taken."""
+    """A renewal without a usable new time is refused."""
     made = await app.ok("POST", "subscriptions", wanted(lab))
     assert await app.refused("PATCH", f"subscriptions/{made['id']}", body) == expected
 
 
 async def test_deleting_one(lab: Lab, app: App) -> None:
-    """Then it is gone for every call."""
+    """A deleted subscription is gone for every call."""
     made = await app.ok("POST", "subscriptions", wanted(lab))
     path = f"subscriptions/{made['id']}"
     assert (await app("DELETE", path)).status_code == 204
@@ -248,7 +255,7 @@ async def test_deleting_one(lab: Lab, app: App) -> None:
 
 
 async def test_expiring(lab: Lab, app: App) -> None:
-    """When its time is over the service has deleted it; a renewal in time moves that."""
+    """A subscription that was not renewed in time is gone, and one that was renewed still notifies."""
     kept = await app.ok("POST", "subscriptions", wanted(lab, minutes=50))
     gone = await app.ok("POST", "subscriptions", wanted(lab, minutes=50, resource=INBOX))
     later = {"expirationDateTime": (lab.clock.now() + timedelta(minutes=100)).isoformat()}
@@ -257,13 +264,13 @@ async def test_expiring(lab: Lab, app: App) -> None:
     assert await app.refused("PATCH", f"subscriptions/{gone['id']}", later) == (404, "ResourceNotFound")
     assert await app.ok("GET", f"subscriptions/{kept['id']}")
     await lab.arrives()
-    assert {one["subscriptionId"] for one in lab.endpoint.items()} == {kept["id"]}
+    assert {notification["subscriptionId"] for notification in lab.endpoint.items()} == {kept["id"]}
 
 
 async def test_the_form_of_ids_is_chosen_once(lab: Lab, app: App) -> None:
-    """Prefer on the creation decides which ids all its notifications carry."""
+    """Prefer on its creation decides which ids a subscription's notifications carry."""
     await app.ok("POST", "subscriptions", wanted(lab), **IMMUTABLE)
     await app.ok("POST", "subscriptions", wanted(lab, resource=INBOX))
     mail = await lab.arrives()
-    ids = {one["resourceData"]["id"] for one in lab.endpoint.items()}
+    ids = {notification["resourceData"]["id"] for notification in lab.endpoint.items()}
     assert ids == {mail["id"], mail["ordinary_id"]}

@@ -52,7 +52,7 @@ async def tokens(lab: Lab, scope: str = ALL, **changes: str | None) -> dict[str,
 
 
 async def test_a_code_becomes_tokens(lab: Lab) -> None:
-    """Token, granted scopes of Graph, a life of 60 to 90 minutes; nothing of it may be cached."""
+    """A code becomes tokens with the granted scopes and a life of 60 to 90 minutes, not to be cached."""
     answer = await lab.token(code_form(await lab.code(scope=ALL), scope=ALL))
     body = answer.json()
     assert (body["token_type"], set(body["scope"].split())) == ("Bearer", set(SCOPES.split()))
@@ -62,13 +62,13 @@ async def test_a_code_becomes_tokens(lab: Lab) -> None:
 
 
 async def test_tokens_that_were_not_asked_for(lab: Lab) -> None:
-    """A refresh token comes with offline_access only, an ID token with openid only."""
+    """A refresh token comes with offline_access only, and an ID token with openid only."""
     body = await tokens(lab, "User.Read")
     assert not {"refresh_token", "id_token"} & set(body)
 
 
 async def test_the_id_token(lab: Lab) -> None:
-    """It says who, for whom and in answer to what, signed with the published key."""
+    """The ID token names person, app and nonce, and is signed with the published key."""
     body = await tokens(lab, nonce="n-1")
     head, claims, signature = body["id_token"].split(".")
     said = json.loads(unpacked(claims))
@@ -84,21 +84,21 @@ async def test_the_id_token(lab: Lab) -> None:
 
 
 async def test_a_personal_account(lab: Lab) -> None:
-    """All personal accounts of the world belong to one tenant."""
+    """All personal accounts belong to one tenant."""
     await lab.control("POST", "users", {"address": "pat@outlook.example", "personal": True})
     body = (await lab.token(code_form(await lab.code("pat@outlook.example", ALL), scope=ALL))).json()
     assert json.loads(unpacked(body["id_token"].split(".")[1]))["tid"] == PERSONAL_TENANT_ID
 
 
 async def test_a_code_works_once(lab: Lab) -> None:
-    """The second time it was already redeemed."""
+    """A code that was redeemed already is refused."""
     form = code_form(await lab.code())
     assert (await lab.token(form)).status_code == 200
     assert_refused(await lab.token(form), 400, "invalid_grant", 54005)
 
 
 async def test_a_code_lives_ten_minutes(lab: Lab) -> None:
-    """A late exchange is refused as expired."""
+    """A code that is more than ten minutes old is refused as expired."""
     form = code_form(await lab.code())
     lab.clock.advance(599)
     early = code_form(await lab.code())
@@ -125,12 +125,12 @@ async def test_a_code_lives_ten_minutes(lab: Lab) -> None:
 async def test_wrong_exchanges(
     lab: Lab, changes: dict[str, str | None], status: int, error: str, number: int
 ) -> None:
-    """One wrong field and there are no tokens, each with Entra's own number."""
+    """A token request with one wrong field is refused with Entra's own number."""
     assert_refused(await lab.token(code_form(await lab.code(), **changes)), status, error, number)
 
 
 async def test_anothers_code(lab: Lab) -> None:
-    """A code is no use to another application."""
+    """A code is refused to another application."""
     await lab.control(
         "POST", "applications", {"client_id": "other", "client_secret": "s", "redirect_uris": []}
     )
@@ -139,7 +139,7 @@ async def test_anothers_code(lab: Lab) -> None:
 
 
 async def test_pkce_without_a_hash(lab: Lab) -> None:
-    """Where the request names no method, the challenge is the verifier itself."""
+    """Without a method in the request the PKCE challenge is the verifier itself."""
     plain = await lab.code(code_challenge=VERIFIER, code_challenge_method=None)
     assert (await lab.token(code_form(plain))).status_code == 200
     hashed = await lab.code(code_challenge=challenge(), code_challenge_method=None)
@@ -147,7 +147,7 @@ async def test_pkce_without_a_hash(lab: Lab) -> None:
 
 
 async def test_client_credentials_in_the_header(lab: Lab) -> None:
-    """HTTP Basic is accepted for the secret, and an assertion in its stead."""
+    """A client may prove itself by HTTP Basic or by an assertion."""
     basic = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
     form = code_form(await lab.code(), client_id=None, client_secret=None)
     assert (await lab.token(form, Authorization=f"Basic {basic}")).status_code == 200
@@ -172,7 +172,7 @@ async def test_refreshing(lab: Lab) -> None:
 
 
 async def test_narrower_and_wider_scopes(lab: Lab) -> None:
-    """A refresh may ask for less than was approved; for more the person must be asked again."""
+    """A refresh may ask for fewer scopes than were approved, and for more the person must be asked."""
     first = await tokens(lab, "offline_access User.Read Mail.Read")
     less = await lab.token(refresh_form(first["refresh_token"], scope="User.Read"))
     assert less.json()["scope"] == "User.Read"
@@ -187,7 +187,7 @@ async def test_scopes_with_their_address(lab: Lab) -> None:
 
 
 async def test_disuse(lab: Lab) -> None:
-    """A refresh token dies after 90 days without use, and each use starts the days anew."""
+    """A refresh token ends after 90 days without use, and each use starts them anew."""
     body = await tokens(lab)
     for _ in range(3):
         lab.clock.advance(89 * 86_400)
@@ -197,7 +197,7 @@ async def test_disuse(lab: Lab) -> None:
 
 
 async def test_revocation(lab: Lab) -> None:
-    """Revoked sessions end refresh tokens for good, access tokens at once or (knob) when they expire; others go on."""
+    """Revoked sessions end a person's refresh tokens, and access tokens at once or, by the knob, when they expire."""
     await lab.knobs(revoked_access_tokens="usable")
     body = await tokens(lab)
     ben = await lab.app("ben@northwind.example")
@@ -218,7 +218,7 @@ async def test_revocation(lab: Lab) -> None:
 
 
 async def test_access_tokens_expire(lab: Lab) -> None:
-    """When the time they were given is over they are refused with a challenge; the length is a knob."""
+    """An access token is refused with a challenge when its time, set by a knob, is over."""
     await lab.knobs(access_token_seconds=100)
     body = await tokens(lab)
     assert body["expires_in"] == 100
@@ -232,7 +232,7 @@ async def test_access_tokens_expire(lab: Lab) -> None:
 
 
 async def test_a_bad_moment(lab: Lab) -> None:
-    """A planned fault answers as Entra does when it is overloaded, so many times."""
+    """A planned fault of the token endpoint answers as Entra does when it is overloaded."""
     await lab.control(
         "POST", "faults", {"operation": "entra.token", "kind": "status", "status": 503, "count": 1}
     )
@@ -252,7 +252,7 @@ async def test_a_bad_moment(lab: Lab) -> None:
     ],
 )
 async def test_planned_refusals(lab: Lab, code: str, status: int, error: str, suberror: str | None) -> None:
-    """A fault may answer with any number that Entra is known for, as conditional access or an expired secret would."""
+    """A planned fault of the token endpoint answers with the chosen number of Entra's."""
     body = await tokens(lab)
     await lab.control("POST", "faults", {"operation": "entra.token", "kind": "status", "code": code})
     answer = await lab.token(refresh_form(body["refresh_token"]))
@@ -261,8 +261,8 @@ async def test_planned_refusals(lab: Lab, code: str, status: int, error: str, su
 
 
 async def test_what_the_log_keeps(lab: Lab) -> None:
-    """Exchanges are logged with their outcome, and no secret is."""
+    """Token requests are logged with their outcome and without a secret."""
     await lab.token(code_form(await lab.code(), client_secret="wrong"))
-    (entry,) = [one for one in await lab.requests() if one["operation"] == "entra.token"]
+    (entry,) = [request for request in await lab.requests() if request["operation"] == "entra.token"]
     assert (entry["status"], entry["error"]) == (401, "invalid_client")
     assert not re.search("wrong|0\\.A", json.dumps(entry))
