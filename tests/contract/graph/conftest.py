@@ -45,11 +45,12 @@ class Receiver:
     def read(self) -> Notifications:
         """All that came, as the product reads it."""
         found = [
-            read_notifications(one, lambda text: ("key", 1) if text == STATE else None) for one in self.bodies
+            read_notifications(body, lambda text: ("key", 1) if text == STATE else None)
+            for body in self.bodies
         ]
         return Notifications(
-            tuple(hint for one in found for hint in one.hints),
-            tuple(why for one in found for why in one.dropped),
+            tuple(hint for notifications in found for hint in notifications.hints),
+            tuple(why for notifications in found for why in notifications.dropped),
         )
 
 
@@ -92,9 +93,9 @@ class Office:
         sent = await self.control("POST", f"outside/{BEA}/compose", body)
         await self.pass_time()
         return next(
-            one["id"]
-            for one in await self.mailbox()
-            if one["internet_message_id"] == sent["internet_message_id"]
+            message["id"]
+            for message in await self.mailbox()
+            if message["internet_message_id"] == sent["internet_message_id"]
         )
 
     async def watch(self) -> None:
@@ -106,7 +107,7 @@ class Office:
         return found
 
     async def operations(self) -> list[str]:
-        return [one["operation"] for one in await self.requests()]
+        return [request["operation"] for request in await self.requests()]
 
     async def fault(self, operation: str, kind: str, **members: Any) -> None:
         await self.control("POST", "faults", {"operation": operation, "kind": kind, **members})

@@ -15,7 +15,7 @@ from tests.contract.graph.conftest import ANN, Office, SignedIn
 async def test_a_pause_is_told(
     office: Office, mail: GraphMail, ann: SignedIn, form: str, seconds: float
 ) -> None:
-    """However Graph says how long, the caller hears it, and nothing is tried again meanwhile."""
+    """A 429 with Retry-After in any form becomes a pause, and the call is not repeated meanwhile."""
     await office.knobs(retry_after=form)
     await office.control("POST", "throttle", {"address": ANN, "count": 1, "retry_after": 2.5})
     await office.watch()
@@ -27,11 +27,11 @@ async def test_a_pause_is_told(
 
 
 async def test_a_mailbox_is_never_crowded(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """Many calls at once for one mailbox stay below Graph's limit for it (E-24)."""
+    """Many calls at once for one mailbox stay below Graph's limit (E-24)."""
     await office.knobs(mailbox_concurrency=2, service_seconds=0.001)
     await office.watch()
     await asyncio.gather(*(mail.sweep(ann, office.clock.now()) for _ in range(8)))
-    assert [one["status"] for one in await office.requests()] == [200] * 8
+    assert [request["status"] for request in await office.requests()] == [200] * 8
 
 
 @pytest.mark.parametrize("style", ["innererror", "innerError"])
@@ -39,7 +39,7 @@ async def test_a_mailbox_is_never_crowded(office: Office, mail: GraphMail, ann: 
 async def test_an_outage_is_waited_out(
     office: Office, mail: GraphMail, ann: SignedIn, status: int, style: str
 ) -> None:
-    """A read that Graph cannot answer now may be repeated later; the error knows which request it was."""
+    """A read that Graph cannot answer fails as an outage that names the request, and may be repeated."""
     await office.knobs(inner_error_name=style)
     await office.fault("message.list", "status", status=status)
     with pytest.raises(errors.ProviderUnavailable) as caught:
@@ -49,7 +49,7 @@ async def test_an_outage_is_waited_out(
 
 
 async def test_a_pause_with_a_time(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """503 with Retry-After is a pause like 429."""
+    """A 503 with Retry-After is a pause like a 429."""
     await office.fault("message.list", "status", status=503, retry_after="7")
     with pytest.raises(errors.Throttled) as caught:
         await mail.sweep(ann, office.clock.now())

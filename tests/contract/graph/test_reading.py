@@ -17,7 +17,7 @@ EARLIER = "<earlier@northwind.example>"
 
 @pytest.mark.parametrize("tags", ["both", "in_reply_to", "references", "none"])
 async def test_an_outline(office: Office, mail: GraphMail, ann: SignedIn, tags: str) -> None:
-    """Threading tags as far as the mailbox has them; and not a word of the mail is asked for."""
+    """An outline has the threading tags that the mailbox has, and reads no body."""
     await office.knobs(received_reply_tags=tags)
     graph_id = await office.arrives(in_reply_to=PARENT, references=[EARLIER, PARENT])
     await office.watch()
@@ -32,17 +32,17 @@ async def test_an_outline(office: Office, mail: GraphMail, ann: SignedIn, tags: 
 
 
 async def test_people(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """Who is on a mail, without a word of it."""
+    """The people of a mail are read without a word of it."""
     graph_id = await office.arrives(cc=["cal@contoso.example"])
     await office.watch()
     people = await mail.people(ann, graph_id)
     assert people.sender == Address(BEA, "Bea")
-    assert [one.address for one in people.everyone()] == [BEA, ANN, "cal@contoso.example"]
-    assert not any(one["reads_body"] for one in await office.requests())
+    assert [person.address for person in people.everyone()] == [BEA, ANN, "cal@contoso.example"]
+    assert not any(request["reads_body"] for request in await office.requests())
 
 
 async def test_a_whole_mail(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """Body, people, headers and tags in one call."""
+    """A mail's body, people, headers and tags are read in one call."""
     graph_id = await office.arrives(
         headers={"Auto-Submitted": "auto-replied"}, attachments=[encoded("a.pdf", b"%PDF-1")]
     )
@@ -57,7 +57,7 @@ async def test_a_whole_mail(office: Office, mail: GraphMail, ann: SignedIn) -> N
 
 
 async def test_files(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """Metadata of every kind, Content-IDs of inline pictures, and bytes only when they are asked for."""
+    """Files of every kind are listed with their Content-IDs, and their bytes are read only when asked for."""
     content = b"%PDF-" + b"x" * 1_000
     graph_id = await office.arrives(
         attachments=[
@@ -68,7 +68,7 @@ async def test_files(office: Office, mail: GraphMail, ann: SignedIn) -> None:
         ]
     )
     found = await mail.files(ann, graph_id)
-    assert [(one.name, one.kind, one.inline, one.content_id) for one in found] == [
+    assert [(file.name, file.kind, file.inline, file.content_id) for file in found] == [
         ("offer.pdf", "file", False, None),
         ("logo.png", "file", True, "logo"),
         ("Forwarded", "item", False, None),
@@ -83,26 +83,26 @@ async def test_files(office: Office, mail: GraphMail, ann: SignedIn) -> None:
 
 
 async def test_listing_files_reads_none(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """A mail whose files are not inline is judged without a byte of them."""
+    """Listing files that are not inline reads no byte of them."""
     graph_id = await office.arrives(attachments=[encoded("a.pdf", b"%PDF-"), encoded("b.exe", b"MZ")])
     await office.watch()
     assert len(await mail.files(ann, graph_id)) == 2
-    assert not any(one["reads_attachments"] for one in await office.requests())
+    assert not any(request["reads_attachments"] for request in await office.requests())
 
 
 @pytest.mark.parametrize("call", ["outline", "people", "fetch", "files", "locate", "send"])
 async def test_gone(office: Office, mail: GraphMail, ann: SignedIn, call: str) -> None:
-    """A mail that is not there any more, and one that never could be, are gone in the same way."""
+    """A mail that was deleted, and an id that could never be, are gone in the same way."""
     graph_id = await office.arrives()
     await office.control("POST", f"mailboxes/{ANN}/messages/{graph_id}/delete")
     await office.control("POST", f"mailboxes/{ANN}/messages/{graph_id}/delete")
-    for one in (graph_id, "nonsense", "AAMk-%2F..=="):
+    for unusable_id in (graph_id, "nonsense", "AAMk-%2F..=="):
         with pytest.raises(errors.ItemGone):
-            await getattr(mail, call)(ann, one)
+            await getattr(mail, call)(ann, unusable_id)
 
 
 async def test_a_mailbox_without_rest(office: Office, mail: GraphMail) -> None:
-    """An account without a mailbox that programs may use is told as such."""
+    """A mailbox that programs may not use is unusable."""
     await office.control("POST", "users", {"address": "old@northwind.example", "no_mailbox": True})
     old = await office.signed_in("old@northwind.example")
     with pytest.raises(errors.MailboxUnusable):
@@ -110,7 +110,7 @@ async def test_a_mailbox_without_rest(office: Office, mail: GraphMail) -> None:
 
 
 async def test_a_sweep_finds_everything_once(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """All folders, oldest change first, page by page, ids and tags alone."""
+    """A sweep lists each mail of all folders once, oldest change first, without reading a body."""
     since = office.clock.now()
     for number in range(60):
         await office.control(
@@ -125,9 +125,11 @@ async def test_a_sweep_finds_everything_once(office: Office, mail: GraphMail, an
     second = await mail.sweep(ann, since, first.next_link)
     assert second.next_link is None
     outlines = (*first.outlines, *second.outlines)
-    assert {one.graph_message_id for one in outlines} == {one["id"] for one in await office.mailbox()}
+    assert {outline.graph_message_id for outline in outlines} == {
+        message["id"] for message in await office.mailbox()
+    }
     assert len(outlines) == 61
-    times = [one.last_modified_at for one in outlines if one.last_modified_at]
+    times = [outline.last_modified_at for outline in outlines if outline.last_modified_at]
     assert times == sorted(times)
-    assert not any(one["reads_body"] for one in await office.requests())
+    assert not any(request["reads_body"] for request in await office.requests())
     assert await mail.sweep(ann, office.clock.now() + timedelta(days=1)) == type(first)((), None)

@@ -34,14 +34,14 @@ async def sent(office: Office, mail: GraphMail, ann: SignedIn, *files: OutgoingF
 
 
 async def test_a_new_mail_takes_two_calls(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """Small files ride inside the draft: create and send, nothing else; the contact gets all of it."""
+    """A new mail with small files takes two calls, and the contact gets all of it."""
     await office.watch()
     assert not (await sent(office, mail, ann, PDF)).attached_apart
     assert await office.operations() == ["message.create", "message.send"]
     await office.pass_time()
     (got,) = await office.outside()
     assert (got["from"], got["to"], got["subject"]) == (ANN, [BEA], "Your offer")
-    assert [(one["name"], one["size_bytes"]) for one in got["attachments"]] == [
+    assert [(file["name"], file["size_bytes"]) for file in got["attachments"]] == [
         ("offer.pdf", len(PDF.content))
     ]
     assert "<p>Hello</p>" in got["html"]
@@ -53,10 +53,10 @@ async def test_a_new_mail_takes_two_calls(office: Office, mail: GraphMail, ann: 
 async def test_a_reply_takes_three_calls(
     office: Office, mail: GraphMail, ann: SignedIn, recipients: str, status: str
 ) -> None:
-    """CreateReply, one PATCH, send: threading headers, the quoted text, and our recipients whoever Graph added."""
+    """A reply takes three calls and has threading headers, the quotation and our recipients alone."""
     await office.knobs(reply_recipients=recipients, create_reply_status=status)
     parent = await office.arrives(cc=["cal@contoso.example"])
-    original = next(one for one in await office.mailbox() if one["id"] == parent)
+    original = next(message for message in await office.mailbox() if message["id"] == parent)
     wanted = content(to=(Address("dan@contoso.example"),))
     await office.watch()
     draft = await mail.create_reply(ann, parent, wanted)
@@ -75,17 +75,17 @@ async def test_a_reply_takes_three_calls(
 
 
 async def test_the_original_may_be_gone(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """A reply to a mail that is not there says so, and makes nothing."""
+    """A reply to a mail that is gone says so and makes no draft."""
     parent = await office.arrives()
     for _ in range(2):
         await office.control("POST", f"mailboxes/{ANN}/messages/{parent}/delete")
     with pytest.raises(errors.ItemGone):
         await mail.create_reply(ann, parent, content())
-    assert not any(one["is_draft"] for one in await office.mailbox())
+    assert not any(message["is_draft"] for message in await office.mailbox())
 
 
 async def test_large_files_arrive_whole(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """Files beyond one request: attached one by one, the largest by upload session, every byte of them."""
+    """Files beyond one request are attached singly, the largest by upload session, and arrive whole."""
     await office.watch()
     draft = await sent(office, mail, ann, LARGE, PDF)
     operations = await office.operations()
@@ -96,7 +96,7 @@ async def test_large_files_arrive_whole(office: Office, mail: GraphMail, ann: Si
     assert draft.conversation_id is not None
     await office.pass_time()
     (got,) = await office.outside()
-    assert {(one["name"], one["size_bytes"]) for one in got["attachments"]} == {
+    assert {(file["name"], file["size_bytes"]) for file in got["attachments"]} == {
         ("plan.zip", len(LARGE.content)), ("offer.pdf", len(PDF.content)),
     }  # fmt: skip
 
@@ -128,7 +128,7 @@ async def test_every_size_finds_its_way(
 
 
 async def test_no_way_for_a_file(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """A file that neither way takes ends the send with a reason."""
+    """A file that neither way takes is refused as too large."""
     await office.knobs(upload_session_minimum_bytes=5_000_000)
     draft = await mail.create_draft(ann, content())
     with pytest.raises(errors.MessageRefused) as caught:
@@ -137,7 +137,7 @@ async def test_no_way_for_a_file(office: Office, mail: GraphMail, ann: SignedIn)
 
 
 async def test_a_pictures_place_is_kept(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """An inline picture keeps its Content-ID by either way."""
+    """An inline picture keeps its Content-ID by either way of attaching it."""
     for size in (100, 3_145_728):
         draft = await mail.create_draft(ann, content())
         picture = OutgoingFile(
@@ -153,7 +153,7 @@ async def test_a_pictures_place_is_kept(office: Office, mail: GraphMail, ann: Si
 async def test_where_a_send_stands(
     office: Office, mail: GraphMail, ann: SignedIn, gap: str, copy_id: str
 ) -> None:
-    """From draft to sent, by id as far as it holds and by our key always (E-12)."""
+    """A send is found as draft and as sent by our key always, and by its id as far as that holds (E-12)."""
     await office.knobs(sent_copy_gap=gap, sent_copy_id=copy_id, sent_copy_delay_seconds=30)
     draft = await mail.create_draft(ann, content())
     assert (await mail.locate(ann, draft.graph_message_id)).whereabouts is Whereabouts.DRAFT
@@ -171,34 +171,34 @@ async def test_where_a_send_stands(
 
 
 async def test_a_draft_thrown_away(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """A draft that its user deleted is known from one that waits, by id and by key."""
+    """A draft that its user deleted is told apart from one that waits, by id and by key."""
     draft = await mail.create_draft(ann, content())
     await office.control("POST", f"mailboxes/{ANN}/messages/{draft.graph_message_id}/delete")
     assert (await mail.locate(ann, draft.graph_message_id)).whereabouts is Whereabouts.DELETED_DRAFT
-    assert [one.whereabouts for one in await mail.find_by_key(ann, KEY)] == [Whereabouts.DELETED_DRAFT]
+    assert [copy.whereabouts for copy in await mail.find_by_key(ann, KEY)] == [Whereabouts.DELETED_DRAFT]
 
 
 async def test_a_draft_we_no_longer_need(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """It goes to Deleted Items, the one beside it stays, and asking twice is fine (E-11)."""
+    """A draft that we delete goes to Deleted Items, another one stays, and deleting twice is fine (E-11)."""
     gone, stays = [await mail.create_draft(ann, content()) for _ in range(2)]
     await office.watch()
     await mail.delete_draft(ann, gone.graph_message_id)
     assert await office.operations() == ["message.delete"]
-    found = {one.outline.graph_message_id: one.whereabouts for one in await mail.find_by_key(ann, KEY)}
+    found = {copy.outline.graph_message_id: copy.whereabouts for copy in await mail.find_by_key(ann, KEY)}
     assert found == {
         gone.graph_message_id: Whereabouts.DELETED_DRAFT,
         stays.graph_message_id: Whereabouts.DRAFT,
     }
     for _ in range(2):
         await mail.delete_draft(ann, gone.graph_message_id)
-    assert [one["id"] for one in await office.mailbox()] == [stays.graph_message_id]
+    assert [message["id"] for message in await office.mailbox()] == [stays.graph_message_id]
 
 
 @pytest.mark.parametrize("copy_id", ["kept", "changed"])
 async def test_what_a_message_id_leads_to(
     office: Office, mail: GraphMail, ann: SignedIn, copy_id: str
 ) -> None:
-    """Draft, sent copy and a contact's mail are found by Message-ID where their ids may have changed (E-12)."""
+    """Draft, sent copy and a contact's mail are found by Message-ID (E-12)."""
     await office.knobs(sent_copy_id=copy_id, sent_message_id="kept")
     draft = await mail.create_draft(ann, content())
     assert draft.internet_message_id is not None
@@ -221,7 +221,7 @@ async def test_what_a_message_id_leads_to(
 async def test_a_second_send_sends_nothing(
     office: Office, mail: GraphMail, ann: SignedIn, gap: str, copy_id: str
 ) -> None:
-    """Sending what was sent is an error that never reads as a refusal, and no second mail (E-14)."""
+    """A second send of a draft is an error that is never a refusal, and no second mail leaves (E-14)."""
     await office.knobs(sent_copy_gap=gap, sent_copy_id=copy_id)
     draft = await sent(office, mail, ann)
     for _ in range(2):
@@ -233,7 +233,7 @@ async def test_a_second_send_sends_nothing(
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "commit_late", "status"])
 async def test_a_send_without_an_answer(office: Office, mail: GraphMail, ann: SignedIn, kind: str) -> None:
-    """Whatever became of it, the caller learns that nobody knows, and nothing repeats it."""
+    """A send without a clear answer has an unknown outcome and is not repeated, whatever became of it."""
     draft = await mail.create_draft(ann, content())
     await office.fault("message.send", kind, **({"seconds": 20} if kind == "commit_late" else {}))
     await office.watch()
@@ -248,7 +248,7 @@ async def test_a_send_without_an_answer(office: Office, mail: GraphMail, ann: Si
 async def test_a_draft_without_an_answer(
     office: Office, mail: GraphMail, ann: SignedIn, operation: str
 ) -> None:
-    """A draft or a file whose making was not answered may be there: another draft, never the same call again."""
+    """Making a draft or a file that is not answered has an unknown outcome."""
     parent = await office.arrives()
     draft = await mail.create_draft(ann, content())
     calls = {
@@ -275,7 +275,7 @@ async def test_a_draft_without_an_answer(
 async def test_refused_for_good(
     office: Office, mail: GraphMail, ann: SignedIn, status: int, code: str, reason: str
 ) -> None:
-    """Each documented refusal has its own reason."""
+    """Each documented refusal of a send has its own reason."""
     draft = await mail.create_draft(ann, content())
     await office.fault("message.send", "status", status=status, code=code)
     with pytest.raises(errors.MessageRefused) as caught:
@@ -284,7 +284,7 @@ async def test_refused_for_good(
 
 
 async def test_nobody_to_send_to(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """Graph's own refusal of a mail without recipients is a reason that people can read."""
+    """Graph's refusal of a mail without recipients has the reason for an invalid recipient."""
     draft = await mail.create_draft(ann, content(to=()))
     with pytest.raises(errors.MessageRefused) as caught:
         await mail.send(ann, draft.graph_message_id)

@@ -23,7 +23,7 @@ async def refused(office: Office, reason: str, **changes: str) -> None:
 
 
 async def test_a_person_connects(office: Office, mail: GraphMail) -> None:
-    """From the sign-in page to the mailbox's name: identity, scopes, times, and one look at discovery."""
+    """A sign-in gives identity, scopes and expiry, and its token reads the mailbox's profile."""
     ann = await office.signed_in()
     assert (ann.grant.tid, ann.grant.username) == (HOME_TENANT_ID, ANN)
     assert set(ann.grant.scopes) == set(SCOPES)
@@ -32,7 +32,7 @@ async def test_a_person_connects(office: Office, mail: GraphMail) -> None:
 
 
 async def test_a_personal_account(office: Office, mail: GraphMail) -> None:
-    """An Outlook.com mailbox has the tenant of all personal accounts, and maybe no `mail`."""
+    """An Outlook.com mailbox has the tenant of all personal accounts, and an address without `mail`."""
     await office.control(
         "POST", "users", {"address": "pat@outlook.example", "personal": True, "no_mail": True}
     )
@@ -42,7 +42,7 @@ async def test_a_personal_account(office: Office, mail: GraphMail) -> None:
 
 
 async def test_somebody_says_no(office: Office) -> None:
-    """Declining is a reason of its own, and nothing was exchanged."""
+    """A person who declines fails the sign-in with that reason, and no token is asked for."""
     sign_in = office.sign_in()
     with pytest.raises(errors.SignInFailed) as caught:
         await sign_in.redeem(*await office.approved(sign_in, decision="decline"))
@@ -51,7 +51,7 @@ async def test_somebody_says_no(office: Office) -> None:
 
 
 async def test_a_code_works_once(office: Office) -> None:
-    """A second arrival of the same answer gets nothing."""
+    """A code that was redeemed already asks the person to sign in again."""
     sign_in = office.sign_in()
     flow, fields = await office.approved(sign_in)
     await sign_in.redeem(flow, fields)
@@ -61,7 +61,7 @@ async def test_a_code_works_once(office: Office) -> None:
 
 
 async def test_a_code_grows_old(office: Office) -> None:
-    """After ten minutes the person starts again."""
+    """A code that is more than ten minutes old asks the person to sign in again."""
     sign_in = office.sign_in()
     flow, fields = await office.approved(sign_in)
     office.clock.advance(601)
@@ -71,7 +71,7 @@ async def test_a_code_grows_old(office: Office) -> None:
 
 
 async def test_anothers_verifier_is_no_use(office: Office) -> None:
-    """A stolen code without its PKCE verifier is worth nothing."""
+    """A code with another PKCE verifier fails the sign-in."""
     sign_in = office.sign_in()
     flow, fields = await office.approved(sign_in)
     with pytest.raises(errors.SignInFailed):
@@ -79,14 +79,14 @@ async def test_anothers_verifier_is_no_use(office: Office) -> None:
 
 
 async def test_a_wrong_secret_is_the_operators(office: Office, ann: SignedIn) -> None:
-    """Nobody is disconnected because the app's secret expired."""
+    """A wrong app secret is the operator's error at sign-in and an outage at refresh, and disconnects nobody."""
     await refused(office, "operator_error", client_credential="wrong")
     with pytest.raises(errors.ProviderUnavailable):
         await office.sign_in(client_credential="wrong").refresh(ann.cache)
 
 
 async def test_an_unknown_app_is_the_operators(office: Office, ann: SignedIn) -> None:
-    """Neither is anybody because the registration was removed."""
+    """An app that Entra does not know is the operator's error."""
     await office.control(
         "POST", "applications", {"client_id": "other", "client_secret": "s", "redirect_uris": []}
     )
@@ -94,7 +94,7 @@ async def test_an_unknown_app_is_the_operators(office: Office, ann: SignedIn) ->
 
 
 async def test_entra_has_a_bad_moment(office: Office, ann: SignedIn) -> None:
-    """A transient error is waited out, for the person and for the workers."""
+    """A transient error of Entra is an outage at sign-in and at refresh, and the same code works later."""
     sign_in = office.sign_in()
     flow, fields = await office.approved(sign_in)
     for status in (400, 503):
@@ -107,7 +107,7 @@ async def test_entra_has_a_bad_moment(office: Office, ann: SignedIn) -> None:
 
 
 async def test_refreshes_go_on_for_ever(office: Office, ann: SignedIn) -> None:
-    """A cache that is kept after every refresh outlives the 90 days of a single refresh token."""
+    """A cache that is kept after every refresh outlives a refresh token's 90 days; an unused one does not."""
     cache = ann.cache
     for _ in range(4):
         office.clock.advance(80 * 86_400)
@@ -118,7 +118,7 @@ async def test_refreshes_go_on_for_ever(office: Office, ann: SignedIn) -> None:
 
 
 async def test_revoked_sessions_end_the_grant(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """Graph says 401, the refresh says that it is over, and signing in again repairs it."""
+    """Revoked sessions are a dead consent, and signing in again repairs it."""
     await office.control("POST", f"users/{ANN}/revoke")
     with pytest.raises(errors.GrantDead):
         await mail.profile(ann)
@@ -126,11 +126,11 @@ async def test_revoked_sessions_end_the_grant(office: Office, mail: GraphMail, a
 
 
 async def test_an_old_token_is_replaced_in_passing(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """An expired access token costs one refresh and one repeat; the caller notices nothing."""
+    """An expired access token costs one refresh and one repeat of the call."""
     office.clock.advance(2 * 3600)
     await office.watch()
     assert await mail.profile(ann)
-    assert [(one["operation"], one["status"]) for one in await office.requests()] == [
+    assert [(request["operation"], request["status"]) for request in await office.requests()] == [
         ("me.get", 401),
         ("entra.token", 200),
         ("me.get", 200),

@@ -163,7 +163,7 @@ class TableStoreCases:
     async def test_delete_without_etag_is_content_with_a_missing_row(
         self, store: TableStore, table: str
     ) -> None:
-        """Taking away what is not there is fine when nothing was expected."""
+        """Deleting a missing row without an ETag is no error."""
         await store.delete(table, "p", "r")
         await store.insert(table, "p", "r", {"x": 1})
         await store.delete(table, "p", "r")
@@ -188,7 +188,7 @@ class TableStoreCases:
             assert [row.row for row in await store.query(table, key)] == [key]
 
     async def test_odd_keys_can_be_replaced_and_deleted(self, store: TableStore, table: str) -> None:
-        """What is written under an odd key can be changed there, alone and in a transaction."""
+        """A row under an odd key can be replaced and deleted, alone and in a transaction."""
         for key in ODD_KEYS:
             etag = await store.insert(table, key, key, {"n": 1})
             etag = await store.replace(table, key, key, {"n": 2}, etag)
@@ -209,7 +209,7 @@ class TableStoreCases:
                 await write
 
     async def test_query_is_a_half_open_range_in_key_order(self, store: TableStore, table: str) -> None:
-        """Rows come by their keys, from the first bound on, up to but without the second, of one partition alone."""
+        """A query gives one partition's rows in key order, from the first bound up to but without the second."""
         for key in ["b", "a", "c|2", "c|10", "C", "d", "c"]:
             await store.insert(table, "p", key, {})
         await store.insert(table, "other", "b", {})
@@ -221,13 +221,13 @@ class TableStoreCases:
         assert await self._keys(store, table, "x", "b") == []
 
     async def test_query_stops_at_its_limit(self, store: TableStore, table: str) -> None:
-        """A limit gives the first rows of the range."""
+        """A query's limit gives the first rows of the range."""
         await store.transact(table, "p", [Insert(f"{number:03}", {}) for number in range(10)])
         assert await self._keys(store, table, "002", limit=3) == ["002", "003", "004"]
         assert await self._keys(store, table, limit=0) == []
 
     async def test_query_follows_continuations(self, store: TableStore, table: str) -> None:
-        """More rows than fit a page of the service (1,000) all come, in order, odd characters or not."""
+        """A query gives more rows than a page of the service (1,000) in order, whatever their keys."""
         keys = [f"ü|{number:05}" for number in range(1205)]
         for start in range(0, len(keys), 100):
             await store.transact(table, "p", [Insert(key, {}) for key in keys[start : start + 100]])
@@ -235,7 +235,7 @@ class TableStoreCases:
         assert await self._keys(store, table, "ü|", "ü}", 1100) == keys[:1100]
 
     async def test_query_partitions_reads_a_range_of_them(self, store: TableStore, table: str) -> None:
-        """An audit reads partitions by range, and rows within them by range."""
+        """Partitions are read by range, and rows within them by range."""
         for partition in ["t1|a", "t1|b", "t2|a"]:
             for row in ["mailbox", "out:1", "out:2"]:
                 await store.insert(table, partition, row, {})
@@ -248,7 +248,7 @@ class TableStoreCases:
         assert len([row async for row in store.query_partitions(table)]) == 9
 
     async def test_a_transaction_does_everything(self, store: TableStore, table: str) -> None:
-        """Insert, replace, upsert and delete together; the ETags given are those that stand."""
+        """A transaction inserts, replaces, upserts and deletes together, and gives the ETags that stand."""
         before = {row: await store.insert(table, "p", row, {"x": 1, "y": 1}) for row in ("b", "d", "e")}
         etags = await store.transact(
             table,
@@ -283,7 +283,7 @@ class TableStoreCases:
     async def test_a_transaction_that_fails_does_nothing(
         self, store: TableStore, table: str, failing: Op, error: type[RowExists | RowChanged | RowMissing]
     ) -> None:
-        """One refused operation undoes all others, before and behind it, and the error names its row."""
+        """One refused operation of a transaction undoes all others, and the error names its row."""
         stale = await store.insert(table, "p", "there", {"x": 0})
         kept = await store.replace(table, "p", "there", {"x": 1}, stale)
         other = await store.insert(table, "p", "other", {"x": 1})
@@ -299,7 +299,7 @@ class TableStoreCases:
         ]
 
     async def test_a_transaction_may_have_a_hundred_operations(self, store: TableStore, table: str) -> None:
-        """100 are taken, 101 refused, none refused."""
+        """A transaction may have 100 operations; 101, or none, are refused."""
         etags = await store.transact(
             table, "p", [Insert(f"{number}", {"n": number}) for number in range(100)]
         )
@@ -311,12 +311,12 @@ class TableStoreCases:
             await store.transact(table, "q", [])
 
     async def test_a_row_appears_once_in_a_transaction(self, store: TableStore, table: str) -> None:
-        """Two operations on one row are a mistake of the caller."""
+        """Two operations on one row in a transaction are refused."""
         with pytest.raises(ValueError, match="only once"):
             await store.transact(table, "p", [Insert("r", {}), Upsert("r", {})])
 
     async def test_a_transaction_is_under_four_mebibytes(self, store: TableStore, table: str) -> None:
-        """Just under the limit is stored whole, over it refused before it is sent."""
+        """A transaction just under 4 MiB is stored whole, and one over it is refused before it is sent."""
         text = "x" * 32_000
         ops = [Insert(f"{number}", {f"c{part}": text for part in range(12)}) for number in range(10)]
         assert len(await store.transact(table, "p", ops)) == 10
@@ -324,7 +324,7 @@ class TableStoreCases:
             await store.transact(table, "q", [*ops, Insert("11", {f"c{part}": text for part in range(12)})])
 
     async def test_big_values_have_their_limits(self, store: TableStore, table: str) -> None:
-        """32,768 UTF-16 units of text and 64 KiB of bytes fit a column, one more does not; nor a row over 1 MiB."""
+        """A column takes 32,768 UTF-16 units or 64 KiB, a row 1 MiB, and not one more."""
         full: dict[str, Value] = {"text": "x" * 32_768, "wide": "😀" * 16_384, "data": b"\0" * 65_536}
         await store.insert(table, "p", "r", full)
         assert await self._values(store, table, "p", "r") == full
@@ -341,30 +341,30 @@ class TableStoreCases:
         etag = await store.insert(table, "p", "r", {"x": 0})
         writers = (store.replace(table, "p", "r", {"x": number}, etag) for number in range(20))
         results = await asyncio.gather(*writers, return_exceptions=True)
-        assert [type(one) for one in results if not isinstance(one, str)] == [RowChanged] * 19
+        assert [type(result) for result in results if not isinstance(result, str)] == [RowChanged] * 19
 
     async def test_one_of_many_inserters_wins(self, store: TableStore, table: str) -> None:
         """Of those who insert the same row exactly one is the first."""
         results = await asyncio.gather(
             *(store.insert(table, "p", "r", {"x": number}) for number in range(20)), return_exceptions=True
         )
-        assert [type(one) for one in results if not isinstance(one, str)] == [RowExists] * 19
+        assert [type(result) for result in results if not isinstance(result, str)] == [RowExists] * 19
 
     async def test_transactions_exclude_each_other(self, store: TableStore, table: str) -> None:
-        """Of transactions over the same gate exactly one gets through, and only its rows are there."""
+        """Of transactions over the same row exactly one gets through, and only its rows are there."""
         for turn in range(5):
-            gate = await store.insert(table, f"p{turn}", "mailbox", {"x": 0})
+            shared = await store.insert(table, f"p{turn}", "mailbox", {"x": 0})
             attempts = (
                 store.transact(
                     table,
                     f"p{turn}",
-                    [Insert(f"out:{n}", {}), Replace("mailbox", {"x": n}, gate), Insert(f"task:{n}", {})],
+                    [Insert(f"out:{n}", {}), Replace("mailbox", {"x": n}, shared), Insert(f"task:{n}", {})],
                 )
                 for n in range(12)
             )
             results = await asyncio.gather(*attempts, return_exceptions=True)
-            assert [type(one) for one in results if not isinstance(one, list)] == [RowChanged] * 11
-            (winner,) = (number for number, one in enumerate(results) if isinstance(one, list))
+            assert [type(result) for result in results if not isinstance(result, list)] == [RowChanged] * 11
+            (winner,) = (number for number, result in enumerate(results) if isinstance(result, list))
             assert [row.row for row in await store.query(table, f"p{turn}")] == [
                 "mailbox",
                 f"out:{winner}",
@@ -373,7 +373,7 @@ class TableStoreCases:
             assert (await self._values(store, table, f"p{turn}", "mailbox"))["x"] == winner
 
     async def test_counting_up_loses_nothing(self, store: TableStore, table: str) -> None:
-        """Read, add one, write under the ETag, again when refused: concurrent counters add up."""
+        """Concurrent counters that write under the ETag and repeat when refused lose nothing."""
         await store.insert(table, "p", "r", {"x": 0})
 
         async def add() -> None:

@@ -33,13 +33,13 @@ class BlobStoreCases:
         assert await store.get(container, "a/b") is None
 
     async def test_a_blob_comes_back_as_it_went(self, store: BlobStore, container: str) -> None:
-        """Bytes and type survive."""
+        """A blob's bytes and type survive."""
         data = bytes(range(256)) * 10
         await store.put(container, "a/b", data, "image/png")
         assert await store.get(container, "a/b") == Blob(data, "image/png")
 
     async def test_an_empty_blob_comes_back(self, store: BlobStore, container: str) -> None:
-        """No bytes are bytes too."""
+        """An empty blob is stored and read."""
         await store.put(container, "empty", b"", "text/plain")
         assert await store.get(container, "empty") == Blob(b"", "text/plain")
 
@@ -55,15 +55,15 @@ class BlobStoreCases:
         "name", ["a b", "ü/ключ/鍵", "100%", "%2F", "a+b&c=d", "it's", "a|b:c", "a?b#c", "😀"]
     )
     async def test_odd_names_work(self, store: BlobStore, container: str, name: str) -> None:
-        """Spaces, percent signs, question marks and other scripts may stand in a name."""
+        """Blob names may hold spaces, percent signs, question marks and letters of other scripts."""
         await store.put(container, name, b"x", "text/plain")
         assert await store.get(container, name) == Blob(b"x", "text/plain")
-        assert [one.name for one in await store.list(container)] == [name]
+        assert [blob.name for blob in await store.list(container)] == [name]
         await store.delete(container, name)
         assert await store.list(container) == []
 
     async def test_names_are_case_sensitive(self, store: BlobStore, container: str) -> None:
-        """Names that differ in case are different blobs."""
+        """Blob names that differ in case are different blobs."""
         await store.put(container, "a", b"small", "text/plain")
         await store.put(container, "A", b"large", "text/plain")
         assert await store.get(container, "a") == Blob(b"small", "text/plain")
@@ -82,22 +82,22 @@ class BlobStoreCases:
         results = await asyncio.gather(
             *(store.put(container, "a", bytes([n]), "text/plain") for n in range(8)), return_exceptions=True
         )
-        assert sorted(type(one).__name__ for one in results) == ["BlobExists"] * 7 + ["NoneType"]
+        assert sorted(type(result).__name__ for result in results) == ["BlobExists"] * 7 + ["NoneType"]
 
     async def test_delete_is_content_with_a_missing_blob(self, store: BlobStore, container: str) -> None:
-        """Taking away what is not there is fine."""
+        """Deleting a missing blob is no error."""
         await store.delete(container, "a")
         await store.put(container, "a", b"1", "text/plain")
         await store.delete(container, "a")
         assert await store.get(container, "a") is None
 
     async def test_list_goes_by_prefix_and_name(self, store: BlobStore, container: str) -> None:
-        """A list has names, sizes and times of what begins with the prefix."""
+        """A list has name, size and time of each blob with the prefix, in the order of names."""
         for name in ["b/2", "b/10", "a", "b", "c"]:
             await store.put(container, name, b"12345", "text/plain")
-        assert [one.name for one in await store.list(container)] == ["a", "b", "b/10", "b/2", "c"]
+        assert [blob.name for blob in await store.list(container)] == ["a", "b", "b/10", "b/2", "c"]
         found = await store.list(container, "b/")
-        assert [(one.name, one.size_bytes) for one in found] == [("b/10", 5), ("b/2", 5)]
+        assert [(blob.name, blob.size_bytes) for blob in found] == [("b/10", 5), ("b/2", 5)]
         assert found[0].modified_at.tzinfo is not None
         assert await store.list(container, "x") == []
 

@@ -100,7 +100,7 @@ async def test_a_waiting_hook_lets_tasks_interleave() -> None:
         await store.replace("table", "p", "r", {"x": value}, row.etag)
 
     results = await asyncio.gather(write(1), write(2), return_exceptions=True)
-    assert sorted(type(one).__name__ for one in results) == ["NoneType", "RowChanged"]
+    assert sorted(type(result).__name__ for result in results) == ["NoneType", "RowChanged"]
 
 
 async def test_what_was_read_is_not_what_is_stored() -> None:
@@ -113,5 +113,5 @@ async def test_what_was_read_is_not_what_is_stored() -> None:
     row = await store.get("table", "p", "r")
     assert row is not None
     row.values["x"] = 3
-    assert [one.values for one in await store.query("table", "p")] == [{"x": 1}]
+    assert [stored.values for stored in await store.query("table", "p")] == [{"x": 1}]
     await store.transact("table", "p", [Replace("r", {"x": 4}, etag)])

@@ -51,7 +51,7 @@ async def test_addresses_are_reached_with_an_identity() -> None:
 
 
 async def test_unused_stores_close_too() -> None:
-    """Stores that nobody used have nothing to let go of."""
+    """Closing stores that nobody used is no error."""
     await open_stores(connection_string="never looked at").close()
     await open_stores(**PLACES).close()
 

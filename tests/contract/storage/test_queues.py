@@ -34,32 +34,32 @@ class QueueStoreCases:
         raise NotImplementedError
 
     async def test_an_empty_queue_gives_nothing(self, store: QueueStore, queue: str) -> None:
-        """Receiving does not wait."""
+        """Receiving from an empty queue returns at once with nothing."""
         assert await store.receive(queue) == []
         assert await store.peek(queue) == []
         assert await store.count(queue) == 0
 
     @pytest.mark.parametrize("text", ['{"v":1}', "", "Grüße 😀", "<a>&amp;\n\t\x00", "x" * 49_152])
     async def test_a_text_comes_back_as_it_went(self, store: QueueStore, queue: str, text: str) -> None:
-        """Any text survives, up to 48 KiB."""
+        """Any text up to 48 KiB survives the queue."""
         await store.put(queue, text)
         (message,) = await store.receive(queue)
         assert (message.text, message.intact, message.dequeue_count) == (text, True, 1)
         assert message.inserted_at.tzinfo is not None
 
     async def test_a_text_over_the_limit_is_refused(self, store: QueueStore, queue: str) -> None:
-        """48 KiB and a byte do not fit a message once encoded."""
+        """A text of 48 KiB and a byte is refused, since it would not fit once encoded."""
         with pytest.raises(TooLarge):
             await store.put(queue, "x" * 49_153)
 
     async def test_texts_travel_as_base64(self, store: QueueStore, queue: str) -> None:
-        """What a producer like the Functions host puts in base64 is read as ours."""
+        """A message that a producer put in base64 is read as ours."""
         await self.place_raw(store, queue, base64.b64encode("über".encode()).decode())
         (message,) = await store.receive(queue)
         assert (message.text, message.intact) == ("über", True)
 
     async def test_a_strangers_message_is_given_as_it_stands(self, store: QueueStore, queue: str) -> None:
-        """A message that is not base64 does not stop the queue; it can be told apart and deleted."""
+        """A message that is not base64 is given as it stands and can be deleted."""
         await self.place_raw(store, queue, "not base64!")
         assert await store.peek(queue) == ["not base64!"]
         (message,) = await store.receive(queue)
@@ -67,7 +67,7 @@ class QueueStoreCases:
         assert await store.delete(queue, message)
 
     async def test_a_received_message_is_hidden(self, store: QueueStore, queue: str) -> None:
-        """While one worker has it no other gets it; it still counts until deleted."""
+        """A received message is hidden from other workers and still counts until it is deleted."""
         await store.put(queue, "x")
         (message,) = await store.receive(queue, visibility_seconds=60)
         assert await store.receive(queue) == []
@@ -76,7 +76,7 @@ class QueueStoreCases:
         assert await store.count(queue) == 0
 
     async def test_a_message_shows_again_with_another_receipt(self, store: QueueStore, queue: str) -> None:
-        """When its time is over a message is given out again, counted, and the first receiver cannot delete it."""
+        """A message whose time is over is given out again and counted, and its first receiver cannot delete it."""
         await store.put(queue, "x")
         (first,) = await store.receive(queue, visibility_seconds=1)
         await self.pass_time(1.1)
@@ -88,21 +88,21 @@ class QueueStoreCases:
         assert not await store.delete(queue, second)
 
     async def test_a_delayed_message_shows_later(self, store: QueueStore, queue: str) -> None:
-        """A doorbell may ring later."""
+        """A message put with a delay is received only after it."""
         await store.put(queue, "x", delay_seconds=1)
         assert await store.receive(queue) == []
         assert await store.peek(queue) == []
         assert await store.count(queue) == 1
         await self.pass_time(1.1)
-        assert [one.text for one in await store.receive(queue)] == ["x"]
+        assert [message.text for message in await store.receive(queue)] == ["x"]
 
     async def test_a_message_lives_as_long_as_asked(self, store: QueueStore, queue: str) -> None:
-        """A hint may expire; None and -1 live on."""
+        """A message may expire; without a time, or with -1, it lives on."""
         await store.put(queue, "short", ttl_seconds=1)
         await store.put(queue, "default", ttl_seconds=None)
         await store.put(queue, "forever")
         await self.pass_time(1.1)
-        assert sorted([one.text for one in await store.receive(queue, 32)]) == ["default", "forever"]
+        assert sorted([message.text for message in await store.receive(queue, 32)]) == ["default", "forever"]
 
     async def test_several_messages_come_at_once(self, store: QueueStore, queue: str) -> None:
         """Up to 32 messages come with one request, each to one receiver only."""
@@ -111,17 +111,17 @@ class QueueStoreCases:
         first = await store.receive(queue, 32)
         rest = await store.receive(queue, 100)
         assert (len(first), len(rest)) == (32, 8)
-        assert sorted(int(one.text) for one in [*first, *rest]) == list(range(40))
+        assert sorted(int(message.text) for message in [*first, *rest]) == list(range(40))
 
     async def test_peeking_changes_nothing(self, store: QueueStore, queue: str) -> None:
-        """A look hides nothing and counts nothing."""
+        """Peeking at messages hides none and counts nothing."""
         await store.put(queue, "x")
         assert await store.peek(queue, 5) == ["x"]
         (message,) = await store.receive(queue)
         assert message.dequeue_count == 1
 
     async def test_a_delay_beyond_a_week_is_refused(self, store: QueueStore, queue: str) -> None:
-        """The service hides a message for at most seven days; nobody may rely on more."""
+        """A message cannot be delayed for more than seven days."""
         for seconds in (-1, 7 * 24 * 3600 + 1):
             with pytest.raises(ValueError, match="cannot wait"):
                 await store.put(queue, "x", delay_seconds=seconds)
@@ -129,12 +129,12 @@ class QueueStoreCases:
     async def test_ensure_makes_the_poison_queue_and_may_be_repeated(
         self, store: QueueStore, queue: str
     ) -> None:
-        """Each queue has its `-poison` beside it; creating again keeps the messages."""
+        """Creating a queue makes its `-poison` as well, and repeating it keeps the messages."""
         await store.put(f"{queue}-poison", "bad")
         await store.put(queue, "good")
         await store.ensure([queue])
         assert await store.count(queue) == 1
-        assert [one.text for one in await store.receive(f"{queue}-poison")] == ["bad"]
+        assert [message.text for message in await store.receive(f"{queue}-poison")] == ["bad"]
 
     async def test_a_missing_queue_is_a_surprise(self, store: QueueStore) -> None:
         """A queue that was never created is an error of set-up, not an empty queue."""

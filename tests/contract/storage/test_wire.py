@@ -112,7 +112,7 @@ async def test_a_write_without_a_clear_answer_is_unknown_and_not_repeated(act: A
 @every_read
 @pytest.mark.parametrize("said", [DROP, answer(500), answer(504)])
 async def test_a_read_without_answer_is_unavailable_and_not_repeated(act: Act, said: bytes) -> None:
-    """A read has no outcome to wonder about; repeating it is decided above."""
+    """A read without an answer is an outage, and the client does not repeat it."""
     async with stub(said) as (told, stores):
         with pytest.raises(StoreUnavailable):
             await act(stores)
@@ -121,7 +121,7 @@ async def test_a_read_without_answer_is_unavailable_and_not_repeated(act: Act, s
 
 @every_call
 async def test_busy_means_nothing_was_done(act: Act) -> None:
-    """503 is the service's word for "not now"; its Retry-After is passed on."""
+    """A 503 means that nothing was done, and its Retry-After is passed on."""
     async with stub(answer(503, "Retry-After: 7")) as (told, stores):
         with pytest.raises(StoreUnavailable) as busy:
             await act(stores)
@@ -131,7 +131,7 @@ async def test_busy_means_nothing_was_done(act: Act) -> None:
 
 @every_call
 async def test_no_connection_means_nothing_was_done(act: Act) -> None:
-    """Where no connection could be made nothing was sent, writes included."""
+    """A call that could not connect is an outage, writes included, since nothing was sent."""
     async with stub() as (_, stores):
         pass
     stores = open_stores(connection_string=_connection_string(1))
@@ -153,7 +153,7 @@ async def test_silence_after_a_write_is_unknown(act: Act, monkeypatch: pytest.Mo
 
 
 async def test_a_call_is_bounded_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slowly bytes may come, a call ends in time."""
+    """A call ends in time, however slowly the bytes of its answer come."""
     monkeypatch.setattr(wire, "CALL_SECONDS", 0.05)
     async with stub(SILENCE) as (_, stores):
         with pytest.raises(OutcomeUnknown):
@@ -163,7 +163,7 @@ async def test_a_call_is_bounded_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_a_write_on_a_kept_connection_is_not_repeated() -> None:
-    """A PUT on a connection that breaks is not sent again: its repeat would refuse itself by If-Match."""
+    """A PUT on a kept connection that breaks is not sent again, since it would refuse itself by If-Match."""
     done = answer(204, 'ETag: W/"2"')
     async with stub(done, DROP, done) as (told, stores):
         await stores.tables.replace("table", "p", "r", {"x": 1}, 'W/"1"')
@@ -173,7 +173,7 @@ async def test_a_write_on_a_kept_connection_is_not_repeated() -> None:
 
 
 async def test_too_large_for_the_service_is_too_large() -> None:
-    """A 413 is about size whoever says it."""
+    """A 413 of the service is TooLarge."""
     async with stub(answer(413)) as (_, stores):
         for act in (WRITES["insert"], WRITES["transact"], WRITES["blob put"], WRITES["queue put"]):
             with pytest.raises(TooLarge):
@@ -182,7 +182,7 @@ async def test_too_large_for_the_service_is_too_large() -> None:
 
 @every_call
 async def test_a_refusal_that_has_no_meaning_here_is_a_surprise(act: Act) -> None:
-    """A refused key or a firewall is nothing to retry and nothing to take for an answer."""
+    """A refused key or a firewall is an UpstreamSurprise."""
     async with stub(answer(403, "x-ms-error-code: AuthorizationFailure")) as (_, stores):
         with pytest.raises(UpstreamSurprise, match="403 AuthorizationFailure"):
             await act(stores)
@@ -190,7 +190,7 @@ async def test_a_refusal_that_has_no_meaning_here_is_a_surprise(act: Act) -> Non
 
 @every_call
 async def test_errors_tell_nothing_of_what_is_stored(act: Act) -> None:
-    """No key, name or value of ours stands in an error's text."""
+    """An error's text shows no key, name or value of what is stored."""
     async with stub(answer(500)) as (_, stores):
         with pytest.raises((OutcomeUnknown, StoreUnavailable)) as failed:
             await act(stores)
