@@ -60,7 +60,7 @@ class Explorer(Remembered):
 
     async def move(self) -> None:
         """One move, and a little time."""
-        name, act = self.dice.choices(MOVES, weights=[one[2] for one in MOVES])[0][:2]
+        name, act = self.dice.choices(MOVES, weights=[move[2] for move in MOVES])[0][:2]
         self.tale.append(f"{self.world.clock.now():%d %H:%M:%S} {name}")
         await act(self)
         await self.world.advance(self.dice.choice((0.0, 1.0, 5.0, 30.0, 90.0)))
@@ -81,10 +81,12 @@ class Explorer(Remembered):
 
     async def crm_replies(self) -> None:
         """The CRM answers in one of its threads."""
-        known = [one for one in await self.stage.crm_messages() if one["thread_id"]]
+        known = [message for message in await self.stage.crm_messages() if message["thread_id"]]
         if known:
-            one = self.dice.choice(known)
-            await self._send({"conversation_id": one["conversation_id"], "thread_id": one["thread_id"]})
+            message = self.dice.choice(known)
+            await self._send(
+                {"conversation_id": message["conversation_id"], "thread_id": message["thread_id"]}
+            )
 
     async def _send(self, place: dict[str, str]) -> None:
         word = self.word("Send")
@@ -97,7 +99,7 @@ class Explorer(Remembered):
 
     async def contact_answers(self) -> None:
         """The contact answers a mail of some thread, now and then with a file that must not pass."""
-        got = [one for one in await self.stage.outside(CARLA) if not own_word(one).startswith("Private")]
+        got = [mail for mail in await self.stage.outside(CARLA) if not own_word(mail).startswith("Private")]
         if not got:
             return
         bad = self.dice.random() < 0.2
@@ -121,9 +123,9 @@ class Explorer(Remembered):
     async def user_answers(self) -> None:
         """The user answers a contact's mail in Outlook, maybe from a draft that lay for a while."""
         inbox = [
-            one
-            for one in await self.stage.mailbox()
-            if one["folder"] == "inbox" and own_word(one) in self.thread_mails
+            mail
+            for mail in await self.stage.mailbox()
+            if mail["folder"] == "inbox" and own_word(mail) in self.thread_mails
         ]
         if not inbox:
             return
@@ -141,7 +143,7 @@ class Explorer(Remembered):
         """Foreign mail, under a subject of ours."""
         word = self.word("Private")
         self.foreign_mails.append(word)
-        subject = self.dice.choice(["Lunch", *(f"Re: About {one}" for one in self.sends)])
+        subject = self.dice.choice(["Lunch", *(f"Re: About {send}" for send in self.sends)])
         writer = self.dice.choice((STRANGER, CARLA))
         await self.stage.control(
             "POST", f"outside/{writer}/compose", to=[ANN_ADDRESS], subject=subject, html=f"<p>{word}</p>"
@@ -162,7 +164,7 @@ class Explorer(Remembered):
 
     async def tidy(self) -> None:
         """A mail is read or moved."""
-        mails = [one for one in await self.stage.mailbox() if one["folder"] == "inbox"]
+        mails = [message for message in await self.stage.mailbox() if message["folder"] == "inbox"]
         if mails:
             action, more = self.dice.choice([("read", {"is_read": True}), ("move", {"folder": "archive"})])
             mail = quote(self.dice.choice(mails)["id"], safe="")
@@ -206,8 +208,8 @@ class Explorer(Remembered):
     async def lifecycle(self) -> None:
         """Graph says something about the subscription."""
         event = self.dice.choice(("missed", "subscriptionRemoved", "reauthorizationRequired"))
-        for one in (await self.stage.control("GET", "subscriptions"))["subscriptions"]:
-            await self.stage.control("POST", f"subscriptions/{one['id']}/lifecycle", event=event)
+        for subscription in (await self.stage.control("GET", "subscriptions"))["subscriptions"]:
+            await self.stage.control("POST", f"subscriptions/{subscription['id']}/lifecycle", event=event)
 
     async def time_passes(self) -> None:
         """The clock jumps."""

@@ -53,7 +53,7 @@ async def shown(stage: Stage, message_id: str) -> dict[str, Any]:
 
 async def in_crm(stage: Stage, words: str) -> list[dict[str, Any]]:
     """Messages whose own words, quotations apart, hold these."""
-    return [one for one in await stage.crm_messages() if words in own_words(one)]
+    return [message for message in await stage.crm_messages() if words in own_words(message)]
 
 
 def own_words(message: dict[str, Any]) -> str:
@@ -65,14 +65,16 @@ def own_words(message: dict[str, Any]) -> str:
 async def foreign_bodies_read(stage: Stage, since: int = 0) -> list[dict[str, Any]]:
     """Requests that read a body of a mail that is no part of what the CRM shows, or a list with bodies."""
     _, log = await stage.requests(since)
-    known = {one["internet_message_id"] for one in await stage.crm_messages()}
+    known = {message["internet_message_id"] for message in await stage.crm_messages()}
     own = {
-        one["id"] for one in await stage.mailbox() if one["internet_message_id"] in known or one["is_draft"]
+        mail["id"]
+        for mail in await stage.mailbox()
+        if mail["internet_message_id"] in known or mail["is_draft"]
     }
     return [
-        one
-        for one in log
-        if one["reads_body"]
-        and one["method"] == "GET"
-        and (one["message_id"] is None or one["message_id"] not in own)
+        request
+        for request in log
+        if request["reads_body"]
+        and request["method"] == "GET"
+        and (request["message_id"] is None or request["message_id"] not in own)
     ]

@@ -34,7 +34,9 @@ class RenewsNothing(Wrapped):
 
     async def renew(self, access: Access, subscription_id: str, expires_at: datetime) -> Subscription:
         found = [
-            one for one in await self.real.subscriptions(access) if one.subscription_id == subscription_id
+            subscription
+            for subscription in await self.real.subscriptions(access)
+            if subscription.subscription_id == subscription_id
         ]
         return replace(found[0], expires_at=expires_at)
 
@@ -59,7 +61,7 @@ class SeesWrongly(Wrapped):
 
     async def sweep(self, *args: Any, **more: Any) -> OutlinePage:
         page = await self.real.sweep(*args, **more)
-        return replace(page, outlines=tuple(replace(one, **self.wrong) for one in page.outlines))
+        return replace(page, outlines=tuple(replace(outline, **self.wrong) for outline in page.outlines))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Remembered:
         return found
 
     async def _about_mails(self) -> list[str]:
-        seen = Counter(own_word(one) for one in await self.stage.crm_messages())
+        seen = Counter(own_word(message) for message in await self.stage.crm_messages())
         told = await self.stage.crm_events("message.not_synced")
         found = [
             f"{word} is shown {seen[word]} times"
@@ -68,22 +68,26 @@ class Remembered:
 
     async def _about_foreign_mail(self) -> list[str]:
         mails = await self.stage.mailbox()
-        foreign = {one["id"] for one in mails if own_word(one) in self.foreign_mails}
+        foreign = {mail["id"] for mail in mails if own_word(mail) in self.foreign_mails}
         _, log = await self.stage.requests()
-        read = [one for one in log if one["reads_body"] and one["message_id"] in foreign]
-        lists = [one for one in log if one["reads_body"] and one["operation"] == "message.list"]
-        return [f"read: {one['operation']} of {one['at']}" for one in (*read, *lists)]
+        read = [request for request in log if request["reads_body"] and request["message_id"] in foreign]
+        lists = [
+            request for request in log if request["reads_body"] and request["operation"] == "message.list"
+        ]
+        return [f"read: {request['operation']} of {request['at']}" for request in (*read, *lists)]
 
     async def _about_events(self) -> list[str]:
-        feed = {one["id"] for one in (await self.stage.api("GET", "/v1/events?limit=500")).json()["events"]}
-        heard = [one["id"] for one in await self.stage.crm_events()]
+        feed = {
+            event["id"] for event in (await self.stage.api("GET", "/v1/events?limit=500")).json()["events"]
+        }
+        heard = [event["id"] for event in await self.stage.crm_events()]
         poison = [
             queue
             for queue in ("changes", "outbox", "deliveries", "maintenance")
             if await self.world.services.queues.count(f"{queue}-poison")
         ]
         return [
-            *(f"{one} was not told" for one in feed - set(heard)),
-            *(f"{one} is not in the feed" for one in set(heard) - feed),
+            *(f"{event_id} was not told" for event_id in feed - set(heard)),
+            *(f"{event_id} is not in the feed" for event_id in set(heard) - feed),
             *(f"poison in {queue}" for queue in poison),
         ]

@@ -43,11 +43,11 @@ class Meter:
         await doing
         await self.world.advance(seconds)
         _, log = await self.world.stage.requests(since)
-        return [one for one in log if one["operation"] not in {"entra.token", "message.list"}]
+        return [request for request in log if request["operation"] not in {"entra.token", "message.list"}]
 
     async def calls(self, doing: Awaitable[Any]) -> Counter[str]:
         """Calls by operation."""
-        return Counter(one["operation"] for one in await self.log(doing))
+        return Counter(request["operation"] for request in await self.log(doing))
 
 
 async def _warm(world: OneProcess) -> tuple[Meter, dict[str, Any]]:
@@ -61,13 +61,13 @@ async def _warm(world: OneProcess) -> tuple[Meter, dict[str, Any]]:
 
 
 async def test_a_foreign_mail(tmp_path: Path) -> None:
-    """One call, the outline, of at most 1 kB; a flag set later costs nothing."""
+    """A foreign mail costs one call of at most 1 kB for its outline, and a flag set later costs nothing."""
     async with one_process(tmp_path, knobs=FILTERED) as world:
         meter, _ = await _warm(world)
         log = await meter.log(stranger_writes(world.stage, "Nothing for the CRM."))
-        assert [one["operation"] for one in log] == ["message.get"]
+        assert [request["operation"] for request in log] == ["message.get"]
         assert log[0]["bytes"] <= 1000
-        inbox = [one for one in await world.stage.mailbox() if one["folder"] == "inbox"]
+        inbox = [mail for mail in await world.stage.mailbox() if mail["folder"] == "inbox"]
         read = f"mailboxes/ann@northwind.example/messages/{inbox[-1]['ordinary_id']}/read"
         assert not await meter.log(world.stage.control("POST", read, is_read=True))
 
@@ -81,7 +81,7 @@ async def test_a_foreign_mail(tmp_path: Path) -> None:
     ],
 )
 async def test_an_inbound_message(tmp_path: Path, files: int, expected: dict[str, int]) -> None:
-    """Outline and mail: 2; each file 1; with files 1 more for their list, which the budget has not."""
+    """An inbound message costs two calls, one more for each file, and with files one for their list."""
     async with one_process(tmp_path, knobs=FILTERED) as world:
         meter, _ = await _warm(world)
         assert await meter.calls(carla_answers(world.stage, "Yes.", PDFS[:files])) == expected
@@ -89,7 +89,7 @@ async def test_an_inbound_message(tmp_path: Path, files: int, expected: dict[str
 
 @pytest.mark.parametrize("files", [0, 2])
 async def test_a_new_send(tmp_path: Path, files: int) -> None:
-    """Draft and send, its files inside: 2; the echo: 1."""
+    """A new send costs two calls with its files inside, and one for its echo."""
     async with one_process(tmp_path, knobs=FILTERED) as world:
         meter, _ = await _warm(world)
         assert await meter.calls(crm_sends(world.stage, "New.", attachments=PDFS[:files])) == NEW_SEND
@@ -97,7 +97,7 @@ async def test_a_new_send(tmp_path: Path, files: int) -> None:
 
 @pytest.mark.parametrize(("files", "more"), [(0, {}), (1, {"attachment.create": 1, "attachment.list": 1})])
 async def test_a_reply(tmp_path: Path, files: int, more: dict[str, int]) -> None:
-    """Reply draft, body, send: 3; the echo: 1; a file: 1, and 1 to compare."""
+    """A reply costs three calls and one for its echo, and with a file two more."""
     async with one_process(tmp_path, knobs=FILTERED) as world:
         meter, first = await _warm(world)
         sending = crm_sends(world.stage, "Reply.", first, attachments=PDFS[:files])
@@ -105,17 +105,17 @@ async def test_a_reply(tmp_path: Path, files: int, more: dict[str, int]) -> None
 
 
 async def test_a_send_where_drafts_are_notified(tmp_path: Path) -> None:
-    """Where Graph refuses the filter the draft is notified too: one call more, and never a second look."""
+    """Where Graph refuses the filter, the notified draft of a send costs one call more."""
     async with one_process(tmp_path, knobs=QUIET) as world:
         meter, first = await _warm(world)
         log = await meter.log(crm_sends(world.stage, "New."), HOUR / 4)
-        assert Counter(one["operation"] for one in log) == NEW_SEND | {"message.get": 2}
+        assert Counter(request["operation"] for request in log) == NEW_SEND | {"message.get": 2}
         log = await meter.log(crm_sends(world.stage, "Reply.", first), HOUR / 4)
-        assert Counter(one["operation"] for one in log) == REPLY | {"message.get": 2}
+        assert Counter(request["operation"] for request in log) == REPLY | {"message.get": 2}
 
 
 async def test_sweeps_of_a_day(tmp_path: Path) -> None:
-    """No thread: none. An active thread: one each 15 minutes. A week without mail: one each 6 hours."""
+    """A mailbox without a thread is not swept, an active one each 15 minutes, and a quiet one each 6 hours."""
     async with one_process(tmp_path, knobs=FILTERED) as world:
         stage = await connected(world)
         assert await _sweeps(world, 24) == 0
@@ -130,4 +130,4 @@ async def _sweeps(world: OneProcess, hours: int) -> int:
     for _ in range(hours):
         await world.advance(HOUR)
     _, log = await world.stage.requests(since)
-    return len([one for one in log if one["operation"] == "message.list"])
+    return len([request for request in log if request["operation"] == "message.list"])

@@ -19,7 +19,10 @@ MOVES = int(os.environ.get("SIMULATION_MOVES", "30"))
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 async def test_nothing_is_lost_and_nothing_is_twice(tmp_path: Path, seed: int) -> None:
-    """After any moves and a rest: each send final or honestly unknown, each mail there once, no foreign body read."""
+    """After random moves no mail is lost or doubled and no foreign body was read.
+
+    Each send has ended or is unconfirmed.
+    """
     dice = random.Random(seed)
     knobs = chosen_knobs(dice)
     async with one_process(tmp_path, seed=seed, knobs=knobs) as world:

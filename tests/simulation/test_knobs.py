@@ -33,23 +33,23 @@ async def _play(folder: Path, settings: Settings, chosen: tuple[acts.Act, ...]) 
 
 @pytest.mark.parametrize("settings", list(each_value()), ids=named)
 async def test_the_story_holds_at_every_value_of_every_knob(tmp_path: Path, settings: Settings) -> None:
-    """One knob turned to each of its values: the core of the story, a lost and a doubled notification, and the sum."""
+    """The story holds with one knob turned to each of its values."""
     days = bool(OF_SUBSCRIPTIONS & set(settings))
     await _play(tmp_path, settings, acts.STORY if days else WITHOUT_DAYS)
 
 
 async def test_the_story_holds_where_everything_is_kindest(tmp_path: Path) -> None:
-    """Every knob at its kindest: nothing relies on what is worse."""
+    """The story holds with every knob at its kindest value."""
     await _play(tmp_path, kindest(), acts.STORY)
 
 
 async def test_the_story_holds_where_everything_is_worst(tmp_path: Path) -> None:
-    """Every knob at its worst at once, as far as something is left to go by."""
+    """The story holds with every knob at its worst value at once that leaves some evidence."""
     await _play(tmp_path, WORST, acts.STORY)
 
 
 def test_every_knob_is_turned() -> None:
-    """A new number needs its values here; a knob that is left out has a reason."""
+    """Every knob is turned in these tests or left out for a reason."""
     turned = {name for settings in each_value() for name in settings}
     assert turned | LEFT_OUT == {knob.name for knob in KNOBS}
     assert set(NUMBERS) | LEFT_OUT == {knob.name for knob in KNOBS if knob.values is None}

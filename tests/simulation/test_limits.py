@@ -23,7 +23,7 @@ HOUR = 3600.0
 
 
 async def test_a_late_sent_copy_ends_the_doubt(tmp_path: Path) -> None:
-    """No copy for an hour: the CRM hears that nobody knows; when the copy turns up, that it was sent, once."""
+    """A send without a copy for an hour is told as unconfirmed, and as sent once the copy turns up."""
     async with one_process(tmp_path, knobs={"sent_copy_delay_seconds": 1.5 * HOUR}) as world:
         stage = await connected(world)
         sent = await crm_sends(stage, "Late.")
@@ -31,7 +31,7 @@ async def test_a_late_sent_copy_ends_the_doubt(tmp_path: Path) -> None:
         assert (await shown(stage, sent))["status"] == "unconfirmed"
         await world.advance(HOUR)
         assert (await shown(stage, sent))["status"] == "sent"
-        assert [one["type"] for one in await stage.crm_events("message.unconfirmed", "message.sent")] == [
+        assert [event["type"] for event in await stage.crm_events("message.unconfirmed", "message.sent")] == [
             "message.unconfirmed",
             "message.sent",
         ]
@@ -39,7 +39,7 @@ async def test_a_late_sent_copy_ends_the_doubt(tmp_path: Path) -> None:
 
 
 async def test_an_answer_long_before_the_copy_it_answers(tmp_path: Path) -> None:
-    """The copy, and with it the Message-ID that the answer names, is there an hour after the answer: it syncs then."""
+    """An answer that comes an hour before the sent copy it answers syncs when the copy is there."""
     async with one_process(tmp_path, knobs={"sent_copy_delay_seconds": HOUR}) as world:
         stage = await connected(world)
         await crm_sends(stage, "A question.")
@@ -52,7 +52,7 @@ async def test_an_answer_long_before_the_copy_it_answers(tmp_path: Path) -> None
 
 
 async def test_a_copy_that_nothing_names_is_not_sent_again(tmp_path: Path) -> None:
-    """Key, id and Message-ID all changed: the send stays unconfirmed for good, and no second mail ever leaves."""
+    """A send whose copy has lost key, id and Message-ID stays unconfirmed and is never sent again."""
     async with one_process(tmp_path, knobs={"sent_copy_extended_properties": "lost"}) as world:
         stage = await connected(world)
         sent = await crm_sends(stage, "Nameless.")
@@ -64,7 +64,7 @@ async def test_a_copy_that_nothing_names_is_not_sent_again(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("settings", [{"relay_message_id": "rewritten"}, {"received_reply_tags": "none"}])
 async def test_an_answer_that_nothing_names_is_left_alone(tmp_path: Path, settings: Settings) -> None:
-    """No tag, no conversation: the answer looks like any foreign mail, and is not read."""
+    """An answer without tags and in no known conversation is foreign mail and not read."""
     async with one_process(tmp_path, knobs=settings) as world:
         stage = await connected(world)
         await crm_sends(stage, "A question.")
@@ -76,7 +76,7 @@ async def test_an_answer_that_nothing_names_is_left_alone(tmp_path: Path, settin
 
 
 async def test_a_notification_that_comes_before_its_subscription_is_known(tmp_path: Path) -> None:
-    """Foreign mail of that moment is notified while the subscription's POST still waits: not read, nothing hangs."""
+    """Foreign mail that is notified before its subscription's creation is answered is not read, and nothing hangs."""
     async with one_process(tmp_path) as world:
         stage = await connected(world)
         await stranger_writes(stage, "At the same moment.")
@@ -91,7 +91,7 @@ async def test_a_notification_that_comes_before_its_subscription_is_known(tmp_pa
 
 
 async def test_a_reply_while_the_subscription_was_gone(tmp_path: Path) -> None:
-    """The service removes the subscription: a new one is made and the gap swept; the reply is there once."""
+    """A reply that came while the subscription was removed is brought in once, by the sweep of the gap."""
     async with one_process(tmp_path) as world:
         stage = await connected(world)
         await crm_sends(stage, "A question.")
@@ -101,6 +101,6 @@ async def test_a_reply_while_the_subscription_was_gone(tmp_path: Path) -> None:
         await carla_answers(stage, "In the gap.")
         await world.advance(60.0)
         fresh = (await stage.control("GET", "subscriptions"))["subscriptions"]
-        assert [one["id"] for one in fresh] != [old["id"]]
+        assert [subscription["id"] for subscription in fresh] != [old["id"]]
         assert len(fresh) == 1
         assert len(await in_crm(stage, "In the gap.")) == 1

@@ -29,7 +29,7 @@ NOTICED_IN = {
 
 @pytest.mark.parametrize(("name", "wrap"), [*SABOTAGES.items(), *MUTANTS.items()])
 async def test_the_story_notices_and_names_the_act(tmp_path: Path, name: str, wrap: Wrap) -> None:
-    """The first lie is told in the act that this way of breaking is about."""
+    """The story notices each way to break the product, in the act that it is about."""
     assert await _first_lie(tmp_path, wrap) == NOTICED_IN[name].__doc__
 
 
