@@ -101,12 +101,12 @@ async def ready_tables() -> MemoryTables:
 
 
 def a_mailbox(**changes: Any) -> Mailbox:
-    """An open gate of generation 1."""
+    """An open mailbox of generation 1."""
     return replace(Mailbox("con_1", "u_ann", ANN, 1, FenceState.OPEN), **changes)
 
 
 def thread(**changes: Any) -> Thread:
-    """A thread begun under the gate above, with Bea on it."""
+    """A thread of the mailbox that `a_mailbox` makes, with Bea on it."""
     return replace(Thread(THREAD, "con_1", 1, NOW, participants=(BEA,)), **changes)
 
 
@@ -183,4 +183,4 @@ def connection(**changes: Any) -> Connection:
 
 
 def _addresses(texts: tuple[str, ...]) -> tuple[Address, ...]:
-    return tuple(Address(one) for one in texts)
+    return tuple(Address(text) for text in texts)

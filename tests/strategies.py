@@ -21,13 +21,13 @@ message_ids = st.from_regex(r"<[a-z0-9]{1,4}@[a-z]{1,3}>", fullmatch=True)
 def records(kind: type[R], **chosen: st.SearchStrategy[Any]) -> st.SearchStrategy[R]:
     """Any record of that dataclass: optional members vary too, which `st.builds` alone leaves at their defaults."""
     hints = get_type_hints(kind)
-    made = {one.name: chosen.get(one.name, _of(hints[one.name])) for one in fields(kind)}  # type: ignore[arg-type]
+    made = {field.name: chosen.get(field.name, _of(hints[field.name])) for field in fields(kind)}  # type: ignore[arg-type]
     return st.builds(kind, **made)
 
 
 def _of(hint: Any) -> st.SearchStrategy[Any]:
     if get_origin(hint) in {Union, UnionType}:
-        return st.one_of([_of(one) for one in get_args(hint)])
+        return st.one_of([_of(argument) for argument in get_args(hint)])
     if get_origin(hint) is tuple:
         return _tuple(get_args(hint))
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -45,4 +45,4 @@ def _plain(hint: Any) -> st.SearchStrategy[Any]:
 def _tuple(members: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     if len(members) == 2 and members[1] is Ellipsis:
         return st.lists(_of(members[0]), max_size=3).map(tuple)
-    return st.tuples(*[_of(one) for one in members])
+    return st.tuples(*[_of(member) for member in members])

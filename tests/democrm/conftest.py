@@ -45,7 +45,9 @@ class StandIn:
     on_send: Any = None
 
     def sent(self) -> list[dict[str, Any]]:
-        return [json.loads(one.content) for one in self.requests if one.url.path == "/api/v1/messages"]
+        return [
+            json.loads(request.content) for request in self.requests if request.url.path == "/api/v1/messages"
+        ]
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)

@@ -25,7 +25,7 @@ def conversation_of(browser: Browser) -> dict[str, Any]:
 
 
 def test_a_message_is_handed_over_whole(browser: Browser, product: StandIn) -> None:
-    """A send carries our ids, recipients with names and both forms of the text, under the API key."""
+    """A send carries the CRM's ids, recipients with names and both forms of the text, under the API key."""
     message = send(browser, text="Hello\n\n- one\n- two").json()
     (request,) = product.sent()
     assert product.requests[0].headers["authorization"] == "Bearer psk_k1_secret"
@@ -38,7 +38,7 @@ def test_a_message_is_handed_over_whole(browser: Browser, product: StandIn) -> N
 
 
 def test_people_without_a_name_are_shown_by_ours(browser: Browser, postman: Postman) -> None:
-    """Whom a mail names by address only is shown under the name in the CRM's books, whatever the address's case."""
+    """A person whom a mail names by address only is shown under the CRM's name for that address, in any case."""
     mail = a_message(
         **{"from": {"name": None, "address": "Carla@contoso-customer.example"}},
         to=[{"name": "", "address": "ann@northwind.example"}],
@@ -96,7 +96,7 @@ def test_the_contacts_reply_joins_its_conversation(browser: Browser, postman: Po
     message = send(browser).json()
     postman.deliver("message.received", a_message(thread_id=message["thread_id"]))
     shown = conversation_of(browser)["messages"]
-    assert [(one["direction"], one["status"]) for one in shown] == [
+    assert [(entry["direction"], entry["status"]) for entry in shown] == [
         ("outbound", "sending"),
         ("inbound", "received"),
     ]
@@ -206,7 +206,7 @@ def test_a_file_that_is_too_large_to_upload_is_named(browser: Browser, product: 
 
 
 def test_what_was_not_answered_goes_again_unchanged(browser: Browser, product: StandIn) -> None:
-    """After no answer the same request can be handed over again under the same id."""
+    """A request that was not answered can be handed over again unchanged under the same id."""
     product.unreachable = True
     failed = send(browser)
     assert (failed.status_code, failed.json()["message"]["reason"]["code"]) == (502, "unreachable")
@@ -227,7 +227,7 @@ def test_what_was_not_answered_goes_again_unchanged(browser: Browser, product: S
     ],
 )
 def test_unusable_orders(browser: Browser, product: StandIn, changes: dict[str, Any]) -> None:
-    """An order that names nobody we know is refused here and never handed over."""
+    """An order that names nobody whom the CRM knows is refused and never handed over."""
     assert send(browser, **changes).status_code == 400
     assert product.requests == []
 
@@ -273,9 +273,9 @@ def test_files_are_fetched_by_a_new_link_when_the_old_one_is_gone(
     response = browser.get(f"/messages/{message['id']}/files/0")
     assert response.content == b"%PDF-1.7 hello"
     assert response.headers["content-disposition"] == "attachment; filename*=UTF-8''plan.pdf"
-    fetches = [one for one in product.requests if one.url.path.startswith("/api/files/")]
-    assert [one.url.path for one in fetches] == ["/api/files/old", "/api/files/new"]
-    assert not any("authorization" in one.headers for one in fetches)
+    fetches = [request for request in product.requests if request.url.path.startswith("/api/files/")]
+    assert [request.url.path for request in fetches] == ["/api/files/old", "/api/files/new"]
+    assert not any("authorization" in request.headers for request in fetches)
 
 
 def test_links_that_lead_elsewhere_are_not_followed(
@@ -287,7 +287,7 @@ def test_links_that_lead_elsewhere_are_not_followed(
     product.messages["msg_1"] = {"message": {"attachments": [file]}}
     (message,) = conversation_of(browser)["messages"]
     assert browser.get(f"/messages/{message['id']}/files/0").status_code == 404
-    assert [one.url.host for one in product.requests] == ["localhost"]
+    assert [request.url.host for request in product.requests] == ["localhost"]
 
 
 def test_books_outlive_the_process(tmp_path: Path, clock: Clock, product: StandIn) -> None:

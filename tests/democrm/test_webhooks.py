@@ -43,7 +43,7 @@ def test_refuses_what_is_not_proven(postman: Postman, browser: Browser, changes:
 
 
 def test_time_is_the_worlds(postman: Postman, clock: Clock) -> None:
-    """The tolerance of five minutes is measured on the world's clock, wherever that has been moved."""
+    """The tolerance of five minutes for a delivery's time is measured on the world's clock."""
     clock.current += timedelta(days=40)
     assert postman.deliver("endpoint.verify", {}, late_seconds=-299).status_code == 204
 
@@ -51,7 +51,7 @@ def test_time_is_the_worlds(postman: Postman, clock: Clock) -> None:
 def test_accepts_a_rotated_secret_among_several(postman: Postman, clock: Clock) -> None:
     """One fitting signature among several is enough, as while a secret is being rotated."""
     body = '{"type":"endpoint.verify","timestamp":"2031-05-06T09:00:00Z","data":{}}'
-    both = [Webhook(one).sign("evt_1", clock.now(), body) for one in (OTHER_SECRET, SECRET)]
+    both = [Webhook(secret).sign("evt_1", clock.now(), body) for secret in (OTHER_SECRET, SECRET)]
     headers = {"webhook-signature": " ".join(both)}
     assert postman.deliver("endpoint.verify", {}, body=body, headers=headers).status_code == 204
 
@@ -79,7 +79,7 @@ def test_data_against_the_contract(postman: Postman, browser: Browser) -> None:
     del broken["thread_id"]
     assert postman.deliver("message.received", broken, event_id="evt_1").status_code == 422
     assert postman.deliver("message.received", a_message(), event_id="evt_1").status_code == 204
-    notes = [one["status"] for one in browser.get("/__control/events").json()["attempts"]]
+    notes = [attempt["status"] for attempt in browser.get("/__control/events").json()["attempts"]]
     assert notes == [422, 204]
 
 

@@ -46,7 +46,7 @@ async def timers(azurite: Azurite, name: str) -> AsyncIterator[BlobTimers]:
 
 
 async def test_a_queues_life(queues: AzureQueues, name: str) -> None:
-    """Put creates the queue; receive hides; update renews the receipt; the old one is worth nothing; delete ends it."""
+    """Put creates a queue, receive hides a message, update renews its receipt and voids the old one, delete ends it."""
     with pytest.raises(QueueMissing):
         await queues.receive(name, 1, 10)
     await queues.put(name, "text as it is <&>")
@@ -91,17 +91,17 @@ async def test_from_request_to_worker_to_poison(queues: AzureQueues, name: str) 
         while len(poison) < 2:
             await asyncio.sleep(0.02)
             try:
-                poison += [one.text for one in await queues.receive(f"{name}-poison", 5, 60)]
+                poison += [message.text for message in await queues.receive(f"{name}-poison", 5, 60)]
             except QueueMissing:
                 continue
     await host.stop()
     assert sorted(poison) == ["YmFk", "not base64"]
     assert sorted(got) == [(b"bad", 1), (b"bad", 2), (b"good", 1)]
-    assert [one.text for one in await queues.receive(f"{name}-done", 5, 60)] == ["ZG9uZQ=="]
+    assert [message.text for message in await queues.receive(f"{name}-done", 5, 60)] == ["ZG9uZQ=="]
 
 
 async def test_a_timers_status(timers: BlobTimers) -> None:
-    """The status is kept as JSON; there is none at first."""
+    """A timer has no status at first, and the one that is written is read back."""
     assert await timers.read("tick") is None
     status = Status(NEVER, NINE, NINE)
     await timers.write("tick", status)
@@ -111,7 +111,7 @@ async def test_a_timers_status(timers: BlobTimers) -> None:
 
 
 async def test_one_process_at_a_time(timers: BlobTimers, azurite: Azurite, name: str) -> None:
-    """Only one holds the lease; the other gets it when it is given back."""
+    """Only one process holds a timer's lease, and another gets it when it is released."""
     other = BlobTimers(open_blob_service(Connection(azurite.connection_string)), name)
     assert await timers.hold("tick")
     assert await timers.hold("tick")

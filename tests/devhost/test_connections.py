@@ -30,18 +30,18 @@ from sandbox.devhost.connections import (
     ],
 )
 def test_connections(environ: dict[str, str], expected: Connection) -> None:
-    """A connection string, or a section of settings, by the host's rules of precedence."""
+    """A connection's name leads to a connection string or an address by the host's rules of precedence."""
     assert resolve_connection("Data", "queue", environ) == expected
 
 
 def test_a_missing_connection() -> None:
-    """A connection that no setting explains is named."""
+    """A connection that no setting explains is an error that names it."""
     with pytest.raises(MissingConnection, match="'Data' does not exist"):
         resolve_connection("Data", "queue", {"Data__blobServiceUri": "https://b"})
 
 
 def test_settings_in_texts() -> None:
-    """`%NAME%` is replaced; an unknown name is an error."""
+    """`%NAME%` in a text is replaced by the setting, and an unknown name is an error."""
     assert resolve_text("a-%ONE%-%TWO%", {"ONE": "1", "TWO": "2"}) == "a-1-2"
     with pytest.raises(MissingSetting, match="'%THREE%' does not resolve"):
         resolve_text("%THREE%", {})

@@ -20,7 +20,7 @@ def queues(**values: Any) -> dict[str, Any]:
 
 
 def test_defaults() -> None:
-    """Without a word in host.json the host's own defaults hold."""
+    """An empty host.json leaves the host's own defaults."""
     config = load_host_json(host_json(), {})
     assert config.queues == QueueRules(16, 8, 60.0, 0.0, 5, base64=True)
     assert config.http.route_prefix == "api"
@@ -30,7 +30,7 @@ def test_defaults() -> None:
 
 
 def test_everything_said() -> None:
-    """Every value this host acts on is read, whatever the case of its key."""
+    """Every value of host.json that this host acts on is read, whatever the case of its key."""
     config = load_host_json(
         host_json(
             functionTimeout="00:05:00",
@@ -54,12 +54,12 @@ def test_everything_said() -> None:
 
 
 def test_the_threshold_follows_the_batch() -> None:
-    """Half a batch is the default threshold."""
+    """Without its own value newBatchThreshold is half the batch size."""
     assert load_host_json(queues(batchSize=4), {}).queues.new_batch_threshold == 2
 
 
 def test_an_app_setting_replaces_a_value() -> None:
-    """`AzureFunctionsJobHost__…` goes before host.json."""
+    """An app setting `AzureFunctionsJobHost__…` goes before host.json."""
     setting = {"AzureFunctionsJobHost__extensions__queues__batchSize": "4"}
     assert load_host_json(queues(batchSize=16), setting).queues.batch_size == 4
 
@@ -90,19 +90,19 @@ def test_the_version_must_be_2(document: dict[str, Any]) -> None:
     ],
 )
 def test_impossible_values_are_refused(values: dict[str, Any], named: str) -> None:
-    """A value out of its bounds stops the host and is named."""
+    """A value of host.json that is out of its bounds stops the host and is named."""
     with pytest.raises(HostJsonError, match=named):
         load_host_json(queues(**values), {})
 
 
 def test_all_faults_are_named_at_once() -> None:
-    """A person sees every fault in one message."""
+    """All faults of host.json are named in one message."""
     with pytest.raises(HostJsonError, match=r"batchSize.*maxDequeueCount"):
         load_host_json(queues(batchSize=99, maxDequeueCount=0), {})
 
 
 def test_unknown_keys_are_only_warned_of() -> None:
-    """An unknown or misplaced key has no effect and is said to have none."""
+    """An unknown or misplaced key of host.json is warned of and has no effect."""
     config = load_host_json(host_json(bogus=1, queues={}, extensions={"http": {"prefix": "x"}}), {})
     assert sorted(config.warnings) == [
         'host.json: "bogus" is not known and has no effect',
@@ -112,15 +112,17 @@ def test_unknown_keys_are_only_warned_of() -> None:
 
 
 def test_adaptive_concurrency_is_not_imitated() -> None:
-    """Who asks for it is told that the fixed numbers hold."""
+    """A host.json that asks for dynamic concurrency is warned that the fixed numbers hold."""
     document = {"version": "2.0", "concurrency": {"dynamicConcurrencyEnabled": True}}
-    assert ["dynamicConcurrencyEnabled" in one for one in load_host_json(document, {}).warnings] == [True]
+    assert ["dynamicConcurrencyEnabled" in warning for warning in load_host_json(document, {}).warnings] == [
+        True
+    ]
     document["concurrency"] = {"dynamicConcurrencyEnabled": False}
     assert load_host_json(document, {}).warnings == ()
 
 
 def test_a_missing_or_broken_file(tmp_path: Path) -> None:
-    """No file and no JSON are told apart."""
+    """A missing host.json and one that is not JSON are told apart."""
     with pytest.raises(HostJsonError, match=r"no host\.json"):
         load_host_json(tmp_path / "host.json", {})
     (tmp_path / "host.json").write_text("{")
@@ -133,5 +135,5 @@ def test_a_missing_or_broken_file(tmp_path: Path) -> None:
     [("00:00:30", 30), ("01:02", 3720), ("1.02:00:00", 93600), ("00:00:00.1", 0.1), ("-00:00:01", -1)],
 )
 def test_timespans(text: str, seconds: float) -> None:
-    """Durations are read as .NET writes them."""
+    """Durations of host.json are read as .NET writes them."""
     assert parse_timespan(text) == pytest.approx(seconds)

@@ -26,7 +26,7 @@ def module(**names: Any) -> ModuleType:
 def test_one_app_is_found() -> None:
     """The FunctionApp among a module's names is indexed; blueprints beside it do not count."""
     indexed = index_module(module(app=serving("one", "one"), blueprint=func.Blueprint(), other=3))
-    assert [one.name for one in indexed] == ["one"]
+    assert [function.name for function in indexed] == ["one"]
 
 
 def test_no_app() -> None:
@@ -55,15 +55,15 @@ def test_duplicate_names() -> None:
 def test_indexing_twice_is_safe() -> None:
     """`get_functions()` may be called once only; indexing the same app again does not call it again."""
     app = serving("one", "one")
-    assert [one.name for one in index_app(app)] == [one.name for one in index_app(app)]
+    assert [function.name for function in index_app(app)] == [function.name for function in index_app(app)]
 
 
 def test_metadata_is_what_the_host_gets() -> None:
-    """Bindings carry the decorator's metadata as JSON says it."""
+    """A function's bindings carry the decorator's metadata as the host gets it in JSON."""
     app = func.FunctionApp()
     app.route(route="a", methods=["GET"])(_fine)
-    (one,) = index_app(app)
-    assert one.trigger.raw == {
+    (function,) = index_app(app)
+    assert function.trigger.raw == {
         "direction": "IN",
         "type": "httpTrigger",
         "name": "req",
@@ -141,7 +141,7 @@ def bad_context(req: func.HttpRequest, context: int) -> func.HttpResponse:
     ],
 )
 def test_signatures_that_break_indexing(handler: Callable[..., Any], output: bool, sentence: str) -> None:
-    """Each fault is refused with the worker's own words."""
+    """A function whose signature does not fit its bindings is refused with the worker's own words."""
     app = handled(handler)
     if output:
         app = anonymous_app()
@@ -151,7 +151,7 @@ def test_signatures_that_break_indexing(handler: Callable[..., Any], output: boo
 
 
 def test_names_only_for_type_checkers() -> None:
-    """Type hints are evaluated: a name that exists for type checkers only is a NameError."""
+    """A type hint that exists for type checkers only is a NameError at indexing."""
 
     async def hinted(req: OnlyWhenChecking) -> func.HttpResponse:
         return func.HttpResponse(str(req))
@@ -161,7 +161,7 @@ def test_names_only_for_type_checkers() -> None:
 
 
 def test_context_and_plain_types_are_fine() -> None:
-    """`context`, `str` messages and text outputs are accepted."""
+    """A function may take `context` and a `str` message and put out lists of text."""
     app = anonymous_app()
 
     @app.queue_trigger(arg_name="msg", queue_name="q", connection="X")
@@ -169,15 +169,15 @@ def test_context_and_plain_types_are_fine() -> None:
     def work(msg: str, out: func.Out[List[str]], context: func.Context) -> None:  # noqa: UP006 - see above
         out.set([msg, context.function_name])
 
-    (one,) = index_app(app)
-    assert one.wants_context
-    assert one.inputs["msg"].binding == "generic"
-    assert one.outputs["out"].binding == "queue"
-    assert not one.is_async
+    (function,) = index_app(app)
+    assert function.wants_context
+    assert function.inputs["msg"].binding == "generic"
+    assert function.outputs["out"].binding == "queue"
+    assert not function.is_async
 
 
 def test_the_script_is_imported_under_its_own_name(tmp_path: Path) -> None:
-    """`function_app.py`, or the file that PYTHON_SCRIPT_FILE_NAME names, is imported."""
+    """The imported script is `function_app.py`, or the one that PYTHON_SCRIPT_FILE_NAME names."""
     (tmp_path / "other_app.py").write_text("import azure.functions as func\napp = func.FunctionApp()\n")
     assert import_app(tmp_path, {"PYTHON_SCRIPT_FILE_NAME": "other_app.py"}).__name__ == "other_app"
     with pytest.raises(ValueError, match=r"No function_app\.py"):
@@ -187,7 +187,7 @@ def test_the_script_is_imported_under_its_own_name(tmp_path: Path) -> None:
 
 
 def test_retry_policies_are_not_imitated(caplog: pytest.LogCaptureFixture) -> None:
-    """A function that asks for one is told that nothing comes of it here."""
+    """A function that asks for a retry policy is warned that it has no effect here."""
     app = func.FunctionApp()
 
     @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")

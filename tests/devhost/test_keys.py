@@ -39,7 +39,7 @@ def guarded(level: str, name: str = "one", **environ: str) -> Host:
     ],
 )
 async def test_levels(level: str, key: str | None, status: int) -> None:
-    """Levels must be equal, the master key opens everything, a refusal is an empty 401."""
+    """A key opens a function of its own level and the master key opens all; a refusal is an empty 401."""
     headers = {"x-functions-key": key} if key else {}
     answer = await ask(guarded(level), "GET", "/api/it", headers=headers)
     assert answer.status_code == status
@@ -47,13 +47,13 @@ async def test_levels(level: str, key: str | None, status: int) -> None:
 
 
 async def test_a_functions_own_key() -> None:
-    """A key made for one function opens it."""
+    """A key made for one function opens that function."""
     answer = await ask(guarded("function", "with_own"), "GET", "/api/it?code=own-key")
     assert answer.status_code == 200
 
 
 async def test_the_header_wins_over_the_query() -> None:
-    """A wrong header is not saved by a right `?code=`."""
+    """A wrong key in the header is not saved by a right one in `?code=`."""
     answer = await ask(
         guarded("function"), "GET", "/api/it?code=host-key", headers={"x-functions-key": "wrong"}
     )
@@ -66,33 +66,33 @@ async def test_routing_comes_first() -> None:
 
 
 async def test_an_oauth_code_is_taken_for_a_key() -> None:
-    """`?code=` of an authorization response is judged as a key where the level asks for one: the trap to avoid."""
+    """A route that asks for a key takes the `?code=` of an authorization response for a wrong one."""
     assert (await ask(guarded("function"), "GET", "/api/it?code=oauth&state=x")).status_code == 401
 
 
 async def test_function_is_the_default_level() -> None:
-    """An app that says nothing asks for a key."""
+    """A function of an app that names no level asks for a key."""
     app = func.FunctionApp()
     add_route(app, "one", "it")
     assert (await ask(build_host(app, environ={}), "GET", "/api/it")).status_code == 401
 
 
 async def test_a_disabled_function() -> None:
-    """A disabled function is 404 except for the master key, and no listener is made for it."""
+    """A disabled function is 404 except for the master key."""
     host = guarded("anonymous", **{"AzureWebJobs.one.Disabled": "1"})
     assert (await ask(host, "GET", "/api/it")).status_code == 404
     assert (await ask(host, "GET", "/api/it?code=master-key")).status_code == 200
 
 
 def test_keys_are_made_once_and_kept_privately(tmp_path: Path) -> None:
-    """The first start makes keys in a file only its owner can read; later starts find them."""
+    """Keys are made at the first start in a file that only its owner can read, and found later."""
     keys = load_keys(tmp_path / "new")
     assert load_keys(tmp_path / "new") == keys
     assert stat.S_IMODE((tmp_path / "new" / "keys.json").stat().st_mode) == 0o600
 
 
 async def test_ping_and_status() -> None:
-    """Ping is open, the status needs the master key and names what was left out."""
+    """Ping is open, and the status needs the master key and names the functions that were left out."""
     app = anonymous_app()
     add_route(app, "a", "it")
     add_route(app, "b", "it")
@@ -155,7 +155,7 @@ async def test_draining() -> None:
 
 
 async def test_telling_the_platform_about_triggers() -> None:
-    """`POST /admin/host/synctriggers` is there for whoever deploys."""
+    """`POST /admin/host/synctriggers` answers 200 to the master key."""
     host = build_host(anonymous_app(), keys=KEYS, environ={})
     answer = await ask(host, "POST", "/admin/host/synctriggers", headers={"x-functions-key": "master-key"})
     assert answer.status_code == 200

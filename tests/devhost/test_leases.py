@@ -76,7 +76,7 @@ async def fired(ran: list[bool], count: int) -> None:
 
 
 async def test_who_does_not_hold_the_lease_waits() -> None:
-    """While another process has the timer nothing fires here; once it is free, the timer goes on."""
+    """A timer does not fire while another process holds its lease, and goes on once it is free."""
     clock, ran = VirtualClock(NINE), list[bool]()
     store = Contested(free=False)
     async with listening(store, clock, ran):
@@ -95,7 +95,7 @@ async def test_who_does_not_hold_the_lease_waits() -> None:
 
 @pytest.mark.parametrize("way", ["free", "broken"])
 async def test_a_lost_lease_stops_the_timer(way: str) -> None:
-    """A lease that somebody else took, or storage that fails, ends the firing until the lease is ours again."""
+    """A timer whose lease is lost, or cannot be reached, fires again when it is back, as past due."""
     clock, ran = VirtualClock(NINE), list[bool]()
     store = Contested()
     async with listening(store, clock, ran):
@@ -111,7 +111,7 @@ async def test_a_lost_lease_stops_the_timer(way: str) -> None:
 
 
 async def test_an_output_that_fails_does_not_stop_the_timer() -> None:
-    """A run whose output could not be written is a failure, and the schedule goes on."""
+    """A timer's run whose output cannot be written fails, and its schedule goes on."""
     app = anonymous_app()
 
     @app.timer_trigger(arg_name="timer", schedule="0 */15 * * * *")

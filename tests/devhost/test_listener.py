@@ -28,7 +28,7 @@ def hosted(queues: MemoryQueues, work: Callable[[func.QueueMessage], Any], **rul
     async def worker(msg: func.QueueMessage) -> None:
         await work(msg)
 
-    @app.route(route="ring")
+    @app.route(route="enqueue")
     @app.queue_output(arg_name="out", queue_name="jobs", connection="X")
     async def enqueue(req: func.HttpRequest, out: func.Out[str]) -> func.HttpResponse:
         out.set("enqueued")
@@ -54,7 +54,7 @@ async def eventually(check: Callable[[], bool]) -> None:
 
 
 def test_back_off_grows_to_the_longest() -> None:
-    """100 ms after work; then around a doubling, with random, up to maxPollingInterval."""
+    """A listener's pause is 100 ms after work and then about doubles up to maxPollingInterval."""
     back_off = BackOff(2.0, random.Random(1))
     pauses = [back_off.next_seconds(found=False) for _ in range(8)]
     for number, pause in enumerate(pauses[:4]):
@@ -65,7 +65,10 @@ def test_back_off_grows_to_the_longest() -> None:
 
 
 async def test_no_more_than_a_batch_and_a_threshold_run_at_once() -> None:
-    """A new batch is fetched as soon as no more than the threshold run: batchSize + newBatchThreshold at most."""
+    """A new batch is fetched when no more than the threshold run.
+
+    So at most batchSize + newBatchThreshold run at once.
+    """
     queues = MemoryQueues(RealClock())
     for number in range(12):
         await queues.put("jobs", encoded(str(number)))
@@ -87,13 +90,13 @@ async def test_no_more_than_a_batch_and_a_threshold_run_at_once() -> None:
         await asyncio.sleep(0.05)
         assert len(running) == 6
         while queues.texts("jobs"):
-            for one in running:
-                one.set()
+            for release in running:
+                release.set()
             await asyncio.sleep(0.005)
 
 
 async def test_serial_work() -> None:
-    """A batchSize of 1 with threshold 0 works one message at a time."""
+    """With a batchSize of 1 and threshold 0 messages are worked one at a time."""
     queues = MemoryQueues(RealClock())
     for number in range(4):
         await queues.put("jobs", encoded(str(number)))
@@ -112,8 +115,8 @@ async def test_serial_work() -> None:
     assert most == 1
 
 
-async def test_an_output_wakes_the_listener() -> None:
-    """A message put by this very process is looked for at once, however long the pause has become."""
+async def test_an_output_is_looked_for_at_once() -> None:
+    """A message that this very process has put is received at once, however long the listener's pause is."""
     queues = MemoryQueues(RealClock())
     queues.create("jobs")
     got: list[bytes] = []
@@ -125,12 +128,12 @@ async def test_an_output_wakes_the_listener() -> None:
         (listener,) = host._listeners.values()
         listener.back_off._empty_looks = 20
         await asyncio.sleep(0.3)  # the loop has gone to sleep for a minute
-        await ask(host, "GET", "/api/ring")
+        await ask(host, "GET", "/api/enqueue")
         await eventually(lambda: got == [b"enqueued"])
 
 
 async def test_trouble_with_the_storage_passes() -> None:
-    """The loop survives any error of the storage."""
+    """The listener goes on after errors of the storage."""
 
     class Shaky(MemoryQueues):
         troubles = 2
@@ -153,7 +156,7 @@ async def test_trouble_with_the_storage_passes() -> None:
 
 
 async def test_stopping_lets_running_work_end() -> None:
-    """A stop fetches no more and waits for what runs."""
+    """Stopping the host waits for the work that runs."""
     queues = MemoryQueues(RealClock())
     await queues.put("jobs", encoded("job"))
     began = asyncio.Event()

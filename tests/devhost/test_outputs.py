@@ -60,14 +60,14 @@ async def untouched(req: func.HttpRequest, out: func.Out[str]) -> func.HttpRespo
     ],
 )
 async def test_what_is_set_is_sent(handler: Callable[..., Any], expected: list[bytes]) -> None:
-    """Each kind of value becomes one message, or one for each element, encoded by the host; the queue is created."""
+    """A value set on an output becomes one message, or one for each element, in a queue that is created."""
     queues = MemoryQueues(VirtualClock())
     assert (await ask(host_with(handler, queues), "GET", "/api/it")).text == "ok"
     assert decoded(queues.texts("jobs")) == expected
 
 
 async def test_nothing_is_sent_when_the_function_fails() -> None:
-    """Outputs of a failed function are dropped."""
+    """The outputs of a failed function are dropped."""
 
     async def broken(req: func.HttpRequest, out: func.Out[str]) -> func.HttpResponse:
         out.set("one")
@@ -79,7 +79,7 @@ async def test_nothing_is_sent_when_the_function_fails() -> None:
 
 
 async def test_a_failed_write_is_a_500() -> None:
-    """The answer goes out only after the write: if that fails, the caller hears 500."""
+    """An output that cannot be written makes the answer a 500."""
 
     class Down(MemoryQueues):
         async def put(self, queue: str, text: str) -> None:
@@ -90,7 +90,7 @@ async def test_a_failed_write_is_a_500() -> None:
 
 
 async def test_a_message_over_64_kib_is_a_500() -> None:
-    """What cannot be sent is an error, not a cut-off message."""
+    """An output over 64 KiB makes the answer a 500 instead of being cut."""
 
     async def large(req: func.HttpRequest, out: func.Out[str]) -> func.HttpResponse:
         out.set("x" * 50_000)
@@ -101,7 +101,7 @@ async def test_a_message_over_64_kib_is_a_500() -> None:
 
 
 async def test_the_return_value_as_a_message() -> None:
-    """`$return` of a queue function goes to its queue; None there is a failure."""
+    """A queue function's return value goes to the queue of its `$return` binding."""
     queues = MemoryQueues(VirtualClock())
     queues.create("in")
     app = anonymous_app()
@@ -118,16 +118,16 @@ async def test_the_return_value_as_a_message() -> None:
 
 
 async def test_connections_are_told_apart() -> None:
-    """Each connection name has its own storage."""
+    """Outputs with different connection names go to different storage."""
     stores = {"X": MemoryQueues(VirtualClock()), "Y": MemoryQueues(VirtualClock())}
     app = anonymous_app()
 
     @app.route(route="it")
-    @app.queue_output(arg_name="one", queue_name="q", connection="X")
-    @app.queue_output(arg_name="two", queue_name="q", connection="Y")
-    async def it(req: func.HttpRequest, one: func.Out[str], two: func.Out[str]) -> func.HttpResponse:
-        one.set("x")
-        two.set("y")
+    @app.queue_output(arg_name="first", queue_name="q", connection="X")
+    @app.queue_output(arg_name="second", queue_name="q", connection="Y")
+    async def it(req: func.HttpRequest, first: func.Out[str], second: func.Out[str]) -> func.HttpResponse:
+        first.set("x")
+        second.set("y")
         return func.HttpResponse("")
 
     await ask(build_host(app, queues=stores.__getitem__, environ={}), "GET", "/api/it")

@@ -35,10 +35,10 @@ def tell(word):
     with open(STORY, "a") as story:
         story.write(f"{word} {os.getpid()} {os.environ.get('HOOKED', '')}\\n")
 
-@app.route(route="ring", methods=["POST"])
+@app.route(route="enqueue", methods=["POST"])
 @app.queue_output(arg_name="out", queue_name="jobs-%STAMP%", connection="DataStorage")
 async def enqueue(req: func.HttpRequest, out: func.Out[str]) -> func.HttpResponse:
-    tell("ring")
+    tell("enqueue")
     out.set("job")
     return func.HttpResponse(helping.GREETING)
 
@@ -72,7 +72,7 @@ class Running:
         return [words[0] for words in self.told()]
 
     def enqueue(self) -> str:
-        return httpx.post(f"{self.address}/api/ring", timeout=5).raise_for_status().text
+        return httpx.post(f"{self.address}/api/enqueue", timeout=5).raise_for_status().text
 
     def children(self) -> list[int]:
         pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
@@ -148,7 +148,7 @@ def address_of(folder: Path, process: subprocess.Popen[str]) -> str:
 
 
 def test_each_group_in_its_own_process(tmp_path: Path, azurite: Azurite) -> None:
-    """HTTP, queue and timer functions run in processes of their own; each ran the hook; a stop leaves none behind."""
+    """HTTP, queue and timer functions run in three processes, each after the hook, and a stop leaves none behind."""
     with started(tmp_path, azurite) as running:
         assert running.enqueue() == "hello"
         eventually(lambda: "work" in running.words())
@@ -157,7 +157,7 @@ def test_each_group_in_its_own_process(tmp_path: Path, azurite: Azurite) -> None
         eventually(lambda: "tick" in running.words() or not clock.advance(3600))
         told = {words[0]: words[1:] for words in running.told()}
         assert len({pid for pid, _ in told.values()}) == 3
-        assert [told[word][1].partition(":")[0] for word in ("ring", "work", "tick")] == [
+        assert [told[word][1].partition(":")[0] for word in ("enqueue", "work", "tick")] == [
             "http",
             "work",
             "tick",
@@ -181,7 +181,7 @@ def test_children_die_with_their_parent(tmp_path: Path, azurite: Azurite) -> Non
 
 
 def test_a_dead_child_is_started_again(tmp_path: Path, azurite: Azurite) -> None:
-    """A process that dies is replaced on the same port, and the others go on."""
+    """A process that dies is replaced on the same port."""
     with started(tmp_path, azurite) as running:
         with pytest.raises(httpx.HTTPError):
             httpx.get(f"{running.address}/api/die", timeout=5)
@@ -209,7 +209,7 @@ def test_reload(tmp_path: Path, azurite: Azurite) -> None:
 
 
 def test_all_in_one(tmp_path: Path, azurite: Azurite) -> None:
-    """One process serves everything, and Ctrl-C ends it."""
+    """With `--group all-in-one` one process serves everything, and Ctrl-C ends it."""
     with started(tmp_path, azurite, "--group", "all-in-one") as running:
         running.enqueue()
         eventually(lambda: "work" in running.words())
@@ -219,7 +219,7 @@ def test_all_in_one(tmp_path: Path, azurite: Azurite) -> None:
 
 
 def test_an_app_that_cannot_be_indexed(tmp_path: Path) -> None:
-    """Without --reload such an app ends the host with an error."""
+    """An app that cannot be indexed ends the host with an error."""
     write_app(tmp_path)
     (tmp_path / "function_app.py").write_text("app = None\n")
     command = [sys.executable, "-m", "sandbox.devhost", "--app-dir", str(tmp_path), "--port", "0"]

@@ -12,7 +12,10 @@ from tests.devhost.apps import anonymous_app, ask
 
 
 async def test_product_and_host_share_their_queues() -> None:
-    """What the product puts is worked; failures wait, end in poison, and the product reads them there."""
+    """The host works what the product puts into a queue.
+
+    What fails ends in a poison queue that the product can read.
+    """
     clock = VirtualClock()
     store = MemoryQueues(clock)
     await store.ensure(["jobs"])
@@ -43,11 +46,11 @@ async def test_product_and_host_share_their_queues() -> None:
         (b"later", 1),
     ]
     assert await store.count("jobs") == 0
-    assert [one.text for one in await store.receive("jobs-poison", 5)] == ["not base64", "bad"]
+    assert [message.text for message in await store.receive("jobs-poison", 5)] == ["not base64", "bad"]
 
 
 async def test_an_output_reaches_the_product() -> None:
-    """A message from an output binding is what the product would have put itself."""
+    """A message from an output binding reads as if the product had put it."""
     store = MemoryQueues(VirtualClock())
     app = anonymous_app()
 

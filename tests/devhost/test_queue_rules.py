@@ -67,7 +67,7 @@ def fail(msg: func.QueueMessage) -> None:
 
 
 async def test_a_message_is_worked_once_and_deleted() -> None:
-    """The body arrives decoded, with its metadata; success deletes the message."""
+    """A message arrives decoded with its metadata, is worked once and deleted."""
     bench = Bench().with_worker()
     await bench.put('{"v": 1}')
     assert (await bench.pump(), await bench.pump()) == (1, 0)
@@ -82,7 +82,7 @@ async def test_a_message_is_worked_once_and_deleted() -> None:
 
 
 async def test_failures_end_in_poison() -> None:
-    """With no visibility timeout a failing message is worked maxDequeueCount times and then copied to poison."""
+    """A failing message is worked maxDequeueCount times and then moved to the poison queue."""
     bench = Bench().with_worker(fail, maxDequeueCount=3)
     await bench.put("bad")
     assert [await bench.pump() for _ in range(4)] == [1, 1, 1, 0]
@@ -92,14 +92,14 @@ async def test_failures_end_in_poison() -> None:
 
 
 async def test_a_failed_message_waits() -> None:
-    """`visibilityTimeout` is the pause after a failure."""
+    """A failed message waits for the `visibilityTimeout`."""
     bench = Bench().with_worker(fail, visibilityTimeout="00:00:30")
     await bench.put()
     assert [await bench.pump(), await bench.pump(29), await bench.pump(1)] == [1, 0, 1]
 
 
 async def test_a_worn_out_message_is_not_run() -> None:
-    """A message that comes with too many receipts goes to poison without running (its host died each time)."""
+    """A message that was received too often already goes to poison without running."""
     bench = Bench().with_worker(maxDequeueCount=2)
     await bench.put()
     for _ in range(2):
@@ -110,7 +110,7 @@ async def test_a_worn_out_message_is_not_run() -> None:
 
 
 async def test_text_that_is_not_base64() -> None:
-    """It never runs and goes to poison as it is."""
+    """A message that is not base64 goes to poison as it is without running."""
     bench = Bench().with_worker()
     await bench.put("plain, not base64!", raw=True)
     await bench.pump()
@@ -118,7 +118,7 @@ async def test_text_that_is_not_base64() -> None:
 
 
 async def test_plain_texts_where_host_json_says_so() -> None:
-    """With messageEncoding none, texts travel as they are."""
+    """With messageEncoding none, messages travel as plain text."""
     bench = Bench().with_worker(messageEncoding="none")
     await bench.put("plain", raw=True)
     await bench.pump()
@@ -142,7 +142,7 @@ def test_a_poison_name_too_long() -> None:
 
 
 async def test_returning_something_is_a_failure() -> None:
-    """A queue function without a `$return` binding must return None."""
+    """A queue function that returns a value without a `$return` binding fails."""
     bench = Bench().with_worker(lambda _: "surprise", maxDequeueCount=1)
     await bench.put()
     await bench.pump()
@@ -160,7 +160,7 @@ async def test_payload_keys_replace_metadata() -> None:
 
 
 async def test_a_payload_key_can_make_a_message_unreadable() -> None:
-    """`insertionTime` that is no time fails before the function runs, until poison."""
+    """A payload whose `insertionTime` is no time fails before the function runs."""
     bench = Bench().with_worker(maxDequeueCount=1)
     await bench.put(json.dumps({"insertionTime": "yesterday"}))
     await bench.pump()
@@ -182,7 +182,7 @@ async def test_a_missing_queue_is_not_created() -> None:
 
 
 async def test_messages_put_meanwhile_wait_for_the_next_pump() -> None:
-    """One pump works what was visible when it began."""
+    """One pump works only what was visible when it began."""
     bench = Bench()
     app = anonymous_app()
 
@@ -198,7 +198,7 @@ async def test_messages_put_meanwhile_wait_for_the_next_pump() -> None:
 
 
 async def test_somebody_elses_message_is_left_alone() -> None:
-    """A message received again by another host meanwhile is not deleted under its feet."""
+    """A message that another host has received meanwhile is not deleted."""
     bench = Bench()
     await bench.put()
     (message,) = await bench.queues.receive("jobs", 1, 0)
@@ -209,7 +209,7 @@ async def test_somebody_elses_message_is_left_alone() -> None:
 
 
 async def test_renewal_keeps_the_newest_receipt() -> None:
-    """After a renewal the message can still be deleted."""
+    """A message whose hiding was renewed can still be deleted."""
     bench = Bench()
     await bench.put()
     (message,) = await bench.queues.receive("jobs", 1, 60)
@@ -221,7 +221,7 @@ async def test_renewal_keeps_the_newest_receipt() -> None:
 
 @pytest.mark.parametrize("kind", [str, bytes])
 async def test_plain_parameter_types(kind: type) -> None:
-    """A parameter typed `str` or `bytes` gets the text alone."""
+    """A parameter typed `str` or `bytes` gets the message's text alone."""
     bench = Bench()
     app = anonymous_app()
 
@@ -237,7 +237,7 @@ async def test_plain_parameter_types(kind: type) -> None:
 
 
 async def test_a_long_run_stays_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a function runs its message is hidden anew at half time, so that nobody else gets it after ten minutes."""
+    """While a function runs its message is hidden anew, so that nobody else gets it."""
     monkeypatch.setattr(processor, "RENEW_EVERY_SECONDS", 0.01)
     bench = Bench()
     app = anonymous_app()

@@ -32,19 +32,19 @@ async def seen(method: str = "POST", path: str = "/api/it", **more: Any) -> dict
 
 
 async def test_headers_are_lower_case_and_joined() -> None:
-    """Repeated headers come as one, joined by a comma."""
+    """Header names arrive in lower case, and repeated headers as one, joined by a comma."""
     got = await seen(headers=[("X-One", "a"), ("x-one", "b")])
     assert got["headers"]["x-one"] == "a,b"
 
 
 async def test_query_values() -> None:
-    """Repeated keys are joined, empty values vanish, `code` stays, plus signs are spaces."""
+    """Query values of repeated keys are joined, empty ones vanish, `code` stays, and plus signs are spaces."""
     got = await seen(path="/api/it?a=1&A=2&empty=&code=k&text=x+y%20z")
     assert got["params"] == {"a": "1,2", "code": "k", "text": "x y z"}
 
 
 async def test_the_url() -> None:
-    """The url is the whole address as it was asked for."""
+    """A request's url is the whole address as it was asked for."""
     assert (await seen(path="/api/it?b=%20"))["url"] == "http://localhost:7071/api/it?b=%20"
 
 
@@ -84,7 +84,7 @@ async def test_a_body_with_a_length_arrives() -> None:
 
 
 async def test_a_chunked_body_does_not_arrive() -> None:
-    """Without Content-Length the function sees an empty body."""
+    """A body without Content-Length arrives empty."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b"hello"
@@ -93,7 +93,7 @@ async def test_a_chunked_body_does_not_arrive() -> None:
 
 
 async def test_a_body_over_the_limit() -> None:
-    """More than FUNCTIONS_REQUEST_BODY_SIZE_LIMIT is 413 with an empty body."""
+    """A body over FUNCTIONS_REQUEST_BODY_SIZE_LIMIT is answered with an empty 413."""
     host = build_host(handled(echo), environ={"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "4"})
     assert (await ask(host, "POST", "/api/it", content=b"1234")).status_code == 200
     answer = await ask(host, "POST", "/api/it", content=b"12345")
@@ -101,7 +101,7 @@ async def test_a_body_over_the_limit() -> None:
 
 
 async def test_a_form_is_parsed() -> None:
-    """The real HttpRequest parses a form."""
+    """A posted form is parsed by the real HttpRequest."""
 
     async def form(req: func.HttpRequest) -> func.HttpResponse:
         return func.HttpResponse(req.form["a"])
@@ -110,7 +110,7 @@ async def test_a_form_is_parsed() -> None:
 
 
 async def test_sync_functions_run_in_a_thread() -> None:
-    """A blocking function does not stop the loop; it gets its context there."""
+    """A blocking function runs in a thread of its own with its context."""
     app = anonymous_app()
 
     @app.route(route="it")
@@ -122,7 +122,7 @@ async def test_sync_functions_run_in_a_thread() -> None:
 
 
 async def test_the_callers_trace_goes_on() -> None:
-    """A `traceparent` header becomes the trace context."""
+    """A `traceparent` header becomes the function's trace context."""
 
     async def trace(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
         return func.HttpResponse(context.trace_context.trace_parent)
@@ -135,7 +135,7 @@ async def test_the_callers_trace_goes_on() -> None:
     ("limits", "statuses"), [({}, [200, 200, 200]), ({"maxOutstandingRequests": 2}, [200, 200, 429])]
 )
 async def test_concurrency(limits: dict[str, int], statuses: list[int]) -> None:
-    """Requests beyond the concurrency wait; beyond `maxOutstandingRequests` they are told 429."""
+    """Requests beyond the concurrency wait, and beyond `maxOutstandingRequests` they are answered with 429."""
     running = 0
     most = 0
     release = asyncio.Event()

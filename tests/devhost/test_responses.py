@@ -22,7 +22,7 @@ async def answered(response: Any, method: str = "GET") -> httpx.Response:
 
 
 async def test_status_headers_and_body() -> None:
-    """What the function says is what the caller gets."""
+    """Status, headers, body and type that a function returns reach the caller."""
     answer = await answered(
         func.HttpResponse(b"{}", status_code=202, headers={"X-Mine": "1"}, mimetype="application/json")
     )
@@ -32,29 +32,29 @@ async def test_status_headers_and_body() -> None:
 
 
 async def test_text_gets_a_charset() -> None:
-    """Text types carry their charset."""
+    """A text answer carries its charset."""
     assert (await answered(func.HttpResponse("ä"))).headers["content-type"] == "text/plain; charset=utf-8"
 
 
 async def test_an_exception_is_an_empty_500() -> None:
-    """Nothing of an error reaches the caller."""
+    """A function that raises is answered with an empty 500."""
     answer = await answered(ValueError("secret"))
     assert (answer.status_code, answer.content) == (500, b"")
 
 
 async def test_nothing_returned_is_a_500() -> None:
-    """An HTTP function must return something."""
+    """An HTTP function that returns nothing is answered with a 500."""
     assert (await answered(None)).status_code == 500
 
 
 async def test_no_content() -> None:
-    """A 204 has no body; one given is an error."""
+    """A 204 has no body, and one with a body is a 500."""
     assert (await answered(func.HttpResponse(status_code=204))).status_code == 204
     assert (await answered(func.HttpResponse("x", status_code=204))).status_code == 500
 
 
 async def test_several_cookies() -> None:
-    """Each Set-Cookie added is sent, as ASP.NET writes it: encoded value, lower-case attributes, default path."""
+    """Each Set-Cookie that a function adds is sent as ASP.NET writes it."""
     response = func.HttpResponse("x")
     response.headers.add("Set-Cookie", "__Host-a=x/y=; Path=/; Secure; HttpOnly; SameSite=None; Max-Age=600")
     response.headers.add("Set-Cookie", "b=plain-._~; SameSite=Lax; Domain=example.com")
@@ -93,7 +93,7 @@ async def test_a_plain_string_takes_the_old_path(text: str, status: int, body: s
 
 
 async def test_custom_headers_of_host_json() -> None:
-    """`customHeaders` are added unless the function says otherwise."""
+    """`customHeaders` of host.json are added where the function sets none of the same name."""
 
     async def give(req: func.HttpRequest) -> func.HttpResponse:
         return func.HttpResponse("x", headers={"x-two": "mine"})
@@ -106,7 +106,7 @@ async def test_custom_headers_of_host_json() -> None:
 
 
 async def test_a_function_that_runs_too_long() -> None:
-    """Beyond `functionTimeout` the call fails and the host is told, which ends the process in real life."""
+    """A call beyond `functionTimeout` fails with a 500, and the host is told."""
     import asyncio
 
     async def slow(req: func.HttpRequest) -> func.HttpResponse:
@@ -126,5 +126,5 @@ async def test_a_function_that_runs_too_long() -> None:
 
 
 def test_an_app_without_functions() -> None:
-    """An empty app is hosted all the same."""
+    """An app without functions is hosted."""
     assert build_host(anonymous_app(), environ={}).functions == {}

@@ -10,7 +10,7 @@ from tests.devhost.apps import add_route, anonymous_app, ask, serving
 
 
 async def test_a_request_reaches_its_function() -> None:
-    """The path below /api is matched without regard to case or a trailing slash."""
+    """A path below /api is matched without regard to case or a trailing slash."""
     app = serving("show", "items/{id}", ["GET"])
     assert (await ask(app, "GET", "/api/items/7")).text == "show:id=7"
     assert (await ask(app, "GET", "/API/Items/7/")).text == "show:id=7"
@@ -28,7 +28,7 @@ async def test_a_request_reaches_its_function() -> None:
     ],
 )
 async def test_anything_else_is_404(method: str, path: str) -> None:
-    """A wrong method is 404, never 405; HEAD and OPTIONS are not derived from GET."""
+    """A wrong path or method is 404, never 405, and HEAD and OPTIONS are not derived from GET."""
     answer = await ask(serving("show", "items/{id}", ["GET"]), method, path)
     assert (answer.status_code, answer.content) == (404, b"")
 
@@ -40,7 +40,7 @@ async def test_no_methods_means_all() -> None:
 
 
 async def test_the_first_name_wins() -> None:
-    """There is no preference for literal routes: functions are tried in the order of their names."""
+    """Of two routes that match, the function whose name comes first answers, literal or not."""
     app = anonymous_app()
     add_route(app, "z_status", "send/status")
     add_route(app, "A_send", "send/{id}")
@@ -67,13 +67,14 @@ async def test_the_same_route_with_other_methods() -> None:
 
 
 async def test_a_clash_drops_the_later_function() -> None:
-    """Same route and a common method: the later by name is left out, the app goes on."""
+    """Of two functions with the same route and a common method, the later by name is left out."""
     app = anonymous_app()
     add_route(app, "b_late", "It/", ["POST", "GET"])
     add_route(app, "a_early", "it", ["GET"])
     host = build_host(app, environ={})
     assert [
-        (one.function, "conflicts with the route of function 'a_early'" in one.reason) for one in host.dropped
+        (dropped.function, "conflicts with the route of function 'a_early'" in dropped.reason)
+        for dropped in host.dropped
     ] == [("b_late", True)]
     assert (await ask(host, "POST", "/api/it")).status_code == 404
     assert (await ask(host, "GET", "/api/it")).text == "a_early:"
@@ -81,24 +82,24 @@ async def test_a_clash_drops_the_later_function() -> None:
 
 @pytest.mark.parametrize("route", ["admin/x", "/runtime/x", "Administrate"])
 def test_reserved_routes(route: str) -> None:
-    """Routes that begin like the host's own are refused."""
+    """A route that begins like the host's own is left out."""
     (dropped,) = build_host(serving("mine", route), environ={}).dropped
     assert "conflicts with one or more built in routes" in dropped.reason
 
 
 def test_bad_template_and_bad_name() -> None:
-    """A template ASP.NET would refuse, or a name the host would, costs that function only."""
+    """A bad route template or function name costs that function only."""
     app = anonymous_app()
     add_route(app, "good", "good")
     add_route(app, "bad", "x/{a:nonsense}")
     add_route(app, "host", "host")
     host = build_host(app, environ={})
-    assert sorted(one.function for one in host.dropped) == ["bad", "host"]
+    assert sorted(dropped.function for dropped in host.dropped) == ["bad", "host"]
     assert list(host.functions) == ["good"]
 
 
 async def test_another_prefix() -> None:
-    """`routePrefix` replaces `api`; an empty one removes it."""
+    """`routePrefix` replaces `api`, and an empty one removes it."""
     app = serving("one", "one")
     for prefix, path in (("v2/x", "/v2/x/one"), ("", "/one")):
         config = {"version": "2.0", "extensions": {"http": {"routePrefix": prefix}}}
@@ -119,7 +120,7 @@ async def test_the_route_defaults_to_the_name() -> None:
 
 
 async def test_the_home_page() -> None:
-    """`/` answers 200, or 204 when switched off, unless a function takes it."""
+    """The home page answers 200, or 204 when it is switched off."""
     app = serving("one", "one")
     assert (await ask(app, "GET", "/")).status_code == 200
     quiet = build_host(app, environ={"AzureWebJobsDisableHomepage": "true"})

@@ -31,12 +31,12 @@ NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)  # a Monday
     ],
 )
 def test_next_firing(expression: str, expected: str) -> None:
-    """The next firing is strictly after the moment, by NCRONTAB's own rules (day AND weekday, steps, names)."""
+    """A schedule's next firing is strictly after the moment, by NCRONTAB's own rules."""
     assert parse_schedule(expression).next_after(NOON).isoformat()[:19] == expected
 
 
 def test_day_and_weekday_must_both_fit() -> None:
-    """A Friday the 13th is not "the 13th or any Friday", as Unix cron would have it."""
+    """A schedule with a day and a weekday fires only where both fit, unlike Unix cron."""
     schedule = parse_schedule("0 0 0 13 * 5")
     fired = [schedule.next_after(NOON)]
     fired.append(schedule.next_after(fired[0]))
@@ -58,13 +58,13 @@ def test_day_and_weekday_must_both_fit() -> None:
     ],
 )
 def test_nonsense_is_refused(expression: str) -> None:
-    """What NCRONTAB does not know is an error at start, not a timer that never fires."""
+    """A schedule that NCRONTAB does not know is an error."""
     with pytest.raises(ValueError, match=r"."):
         parse_schedule(expression)
 
 
 def test_a_day_that_never_comes() -> None:
-    """30 February is found out instead of searched for ever."""
+    """A schedule for 30 February is an error instead of an endless search."""
     with pytest.raises(ValueError, match="never fires"):
         parse_schedule("0 0 0 30 2 *").next_after(NOON)
 
@@ -74,5 +74,5 @@ def test_a_day_that_never_comes() -> None:
     [("*/30 * * * * *", True), ("0 * * * * *", False), ("0,1 0 * * * *", True), ("00:00:59", True)],
 )
 def test_firing_more_than_once_a_minute(expression: str, often: bool) -> None:
-    """The host keeps no status for timers that fire more often than once a minute."""
+    """A schedule that fires more often than once a minute is recognised."""
     assert fires_within_a_minute(parse_schedule(expression), NOON) is often

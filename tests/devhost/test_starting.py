@@ -46,7 +46,7 @@ def whole_app() -> func.FunctionApp:
 
 
 def test_settings_of_the_file(tmp_path: Path) -> None:
-    """Values of local.settings.json become settings, except where one is set already; without the file nothing does."""
+    """Values of local.settings.json become settings where none is set, and a missing file changes nothing."""
     environ = {"ONE": "set before"}
     apply_local_settings(tmp_path, environ)
     assert environ == {"ONE": "set before"}
@@ -57,18 +57,18 @@ def test_settings_of_the_file(tmp_path: Path) -> None:
 
 
 def test_the_host_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It is the setting's, else made of machine and folder: two apps share no timer, and at most 32 characters do."""
+    """The host id is the setting's, or made of machine and folder with at most 32 characters."""
     monkeypatch.delenv("AzureFunctionsWebHost__hostid", raising=False)
-    one, other = host_id(tmp_path / "one"), host_id(tmp_path / "other")
-    assert one != other
-    assert one == host_id(tmp_path / "one")
-    assert max(len(one), len(other)) <= 32
+    first, second = host_id(tmp_path / "one"), host_id(tmp_path / "other")
+    assert first != second
+    assert first == host_id(tmp_path / "one")
+    assert max(len(first), len(second)) <= 32
     monkeypatch.setenv("AzureFunctionsWebHost__hostid", "mine")
     assert host_id(tmp_path) == "mine"
 
 
 def test_the_table_at_the_start(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every function is listed with what starts it, disabled ones too; what was left out says why."""
+    """The start lists every function with its trigger, disabled ones too, and why one was left out."""
     environ = {"JOBS": "jobs", "AzureWebJobs.tick.Disabled": "true"}
     host_json = {"version": "2.0", "colour": "red"}
     host = build_host(whole_app(), host_json=host_json, environ=environ)
@@ -94,7 +94,7 @@ def test_disabled_functions_do_not_listen() -> None:
 
 
 def test_hooks() -> None:
-    """Each hook named is called with the process's clock, group and settings; one that is none stops the start."""
+    """Each named hook is called with clock, group and settings, and a name that is no hook stops the start."""
     told.clear()
     context = HostContext(VirtualClock(), "http", {"A": "1"})
     run_hooks([f"{__name__}:hook"], context)
@@ -113,7 +113,7 @@ def test_names_of_scripts(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(("setting", "threads"), [("3", 3), (None, min(32, (os.cpu_count() or 1) + 4))])
 def test_threads_for_blocking_functions(setting: str | None, threads: int) -> None:
-    """PYTHON_THREADPOOL_THREAD_COUNT says how many, else Python does."""
+    """Blocking functions get PYTHON_THREADPOOL_THREAD_COUNT threads, or Python's default."""
     environ = {"PYTHON_THREADPOOL_THREAD_COUNT": setting} if setting else {}
     host = build_host(anonymous_app(), environ=environ)
     pool: Any = host.invoker._threads

@@ -28,7 +28,7 @@ from sandbox.devhost.templates import BadTemplate, decoded, parse_template
     ],
 )
 def test_matching(template: str, path: str, expected: dict[str, str] | None) -> None:
-    """Templates match as in ASP.NET Core: ignoring case and a trailing slash; unused optional parts are not given."""
+    """Route templates match as in ASP.NET Core, ignoring case and a trailing slash, without unused optional parts."""
     assert parse_template(template).match(path) == expected
 
 
@@ -69,11 +69,11 @@ def test_constraints(constraint: str, good: str, bad: str) -> None:
     ["{a}/{A}", "{*rest}/more", "x/{a:unknown}", "x/{a:length(x)}", "x/{", "x/{}", "x//y", "{a:regex(()}"],
 )
 def test_bad_templates(template: str) -> None:
-    """A template that ASP.NET Core refuses is refused here."""
+    """A route template that ASP.NET Core refuses is refused."""
     with pytest.raises(BadTemplate):
         parse_template(template)
 
 
 def test_an_encoded_slash_does_not_divide() -> None:
-    """Kestrel decodes a path before routing, but leaves %2F alone."""
+    """A path is decoded before routing, but %2F stays as it is, as in Kestrel."""
     assert decoded("/api/a%2Fb%20c") == "/api/a%2Fb c"

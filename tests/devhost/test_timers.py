@@ -32,7 +32,7 @@ def hosted(
 
 
 async def test_it_fires_when_due() -> None:
-    """The first look writes down when it fires next; a due timer runs once and knows its past."""
+    """The first look notes when a timer fires next, and a due timer runs once with its status."""
     ran: list[func.TimerRequest] = []
     clock, store = VirtualClock(NINE), MemoryTimers()
     host = hosted(ran, clock, store)
@@ -54,7 +54,7 @@ async def test_it_fires_when_due() -> None:
 
 
 async def test_a_jump_forward_fires_once() -> None:
-    """Three days at once are one run, not 288, and the next is in the future."""
+    """After a jump of three days a timer fires once, and its next firing is in the future."""
     ran: list[func.TimerRequest] = []
     clock = VirtualClock(NINE)
     host = hosted(ran, clock, MemoryTimers())
@@ -66,7 +66,7 @@ async def test_a_jump_forward_fires_once() -> None:
 
 
 async def test_past_due_at_start() -> None:
-    """A firing missed while no host ran is made up for once, marked as past due."""
+    """A firing that was missed while no host ran is made up for once, as past due."""
     ran: list[func.TimerRequest] = []
     missed = NINE - timedelta(minutes=15)
     store = MemoryTimers({"tick": Status(NEVER, missed, missed - timedelta(minutes=1))})
@@ -76,7 +76,7 @@ async def test_past_due_at_start() -> None:
 
 
 async def test_a_changed_schedule_is_not_past_due() -> None:
-    """When the expression has changed since, the missed firing of the old one is forgotten."""
+    """A timer whose schedule has changed does not make up for a firing of the old one."""
     ran: list[func.TimerRequest] = []
     before = NINE - timedelta(hours=5)
     store = MemoryTimers({"tick": Status(before, before + timedelta(hours=1), before)})
@@ -86,8 +86,8 @@ async def test_a_changed_schedule_is_not_past_due() -> None:
     assert host.next_timer_at() == NINE + timedelta(minutes=15)
 
 
-async def test_a_clock_set_back() -> None:
-    """A status from the future (the world's clock was set back) is forgotten."""
+async def test_a_status_from_the_future_is_forgotten() -> None:
+    """A timer's status from the future, left by a clock that was put back, is forgotten."""
     ran: list[func.TimerRequest] = []
     later = NINE + timedelta(days=30)
     store = MemoryTimers({"tick": Status(later, later, later)})
@@ -97,14 +97,14 @@ async def test_a_clock_set_back() -> None:
 
 
 async def test_run_on_startup() -> None:
-    """`run_on_startup` runs at each start, not as past due."""
+    """A timer with `run_on_startup` runs at the start, not as past due."""
     ran: list[func.TimerRequest] = []
     await hosted(ran, VirtualClock(NINE), MemoryTimers(), run_on_startup=True).run_due_timers()
     assert [timer.past_due for timer in ran] == [False]
 
 
 async def test_without_a_monitor() -> None:
-    """`use_monitor=False`, and any schedule that fires more than once a minute, keep no status."""
+    """A timer with `use_monitor=False`, or that fires more than once a minute, keeps no status."""
     for schedule, more in (
         ("0 */15 * * * *", {"use_monitor": False}),
         ("*/10 * * * * *", {"use_monitor": True}),
@@ -120,7 +120,7 @@ async def test_without_a_monitor() -> None:
 
 
 async def test_a_failing_timer_goes_on() -> None:
-    """A failed run is over; the schedule goes on."""
+    """A timer whose run fails keeps to its schedule."""
     app = anonymous_app()
 
     @app.timer_trigger(arg_name="timer", schedule="%WHEN%")

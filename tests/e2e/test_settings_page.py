@@ -79,7 +79,7 @@ class Product:
         await route.fulfill(body=html, content_type="text/html", headers={"content-security-policy": policy})
 
     def called(self, path: str) -> list[tuple[str, str, dict[str, str], str | None]]:
-        return [one for one in self.calls if one[1] == path]
+        return [call for call in self.calls if call[1] == path]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -162,7 +162,7 @@ async def test_connecting_in_another_window(person: BrowserContext, product: Pro
 
 
 async def test_giving_up_waiting(person: BrowserContext, product: Product) -> None:
-    """A person who changes their mind comes back to where they were."""
+    """A person who stops waiting for Microsoft comes back to where they were."""
     page = await opened(person)
     await page.locator("[data-testid=connect]:visible").click()
     await page.get_by_test_id("stop-waiting").click()

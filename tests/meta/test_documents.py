@@ -38,7 +38,7 @@ def targets_for_people() -> list[str]:
 def anchors(document: Path) -> set[str]:
     """The names under which a document's headings are reached."""
     headings = HEADING.findall(FENCED.sub("", text_of(document)))
-    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
@@ -46,9 +46,11 @@ def test_commands_exist(document: Path) -> None:
     """Every `make` command that a document names is a target of the Makefile, every module is there to be run."""
     named = {first or second for first, second in IN_CODE.findall(text_of(document))}
     assert named <= make_targets()
-    modules = {ROOT / one.replace(".", "/") for one in MODULE.findall(text_of(document))}
+    modules = {ROOT / module.replace(".", "/") for module in MODULE.findall(text_of(document))}
     missing = [
-        one for one in modules if not (one.with_suffix(".py").exists() or (one / "__main__.py").exists())
+        module
+        for module in modules
+        if not (module.with_suffix(".py").exists() or (module / "__main__.py").exists())
     ]
     assert missing == []
 
@@ -68,8 +70,10 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_paths_exist(document: Path) -> None:
     """Every file or folder of the repository that a document names is kept in it."""
     kept = {name(path) for path in tracked()}
-    named = {one.rstrip("/") for one in PATH.findall(text_of(document))}
-    assert [one for one in named if not any(path == one or path.startswith(f"{one}/") for path in kept)] == []
+    named = {found.rstrip("/") for found in PATH.findall(text_of(document))}
+    assert [
+        said for said in named if not any(path == said or path.startswith(f"{said}/") for path in kept)
+    ] == []
 
 
 def test_the_readme_map_is_true() -> None:
@@ -79,7 +83,7 @@ def test_the_readme_map_is_true() -> None:
     paths = [path for row in rows for path in re.findall(r"`([^`]+)`", row)]
     assert [path for path in paths if not (ROOT / path).exists()] == []
     folders = {name(path).split("/")[0] for path in tracked() if "/" in name(path)}
-    assert {one for one in folders if not one.startswith(".")} - {
+    assert {folder for folder in folders if not folder.startswith(".")} - {
         path.split("/")[0] for path in paths
     } == set()
 
@@ -97,24 +101,24 @@ def test_every_document_is_found_from_the_readme() -> None:
         if document not in reached:
             reached.add(document)
             links = [document.parent / target for target, _ in LINK.findall(text_of(document)) if target]
-            waiting += [one for one in links if one.suffix == ".md"]
+            waiting += [link for link in links if link.suffix == ".md"]
     assert [
-        name(one) for one in DOCUMENTS if name(one).startswith("docs/") and one.resolve() not in reached
+        name(page) for page in DOCUMENTS if name(page).startswith("docs/") and page.resolve() not in reached
     ] == []
 
 
 def test_decisions_are_listed_by_their_titles() -> None:
     """The list of decisions has each page in its order, under the page's own title."""
-    pages = [one for one in DOCUMENTS if re.match(r"docs/adr/\d{4}-", name(one))]
+    pages = [document for document in DOCUMENTS if re.match(r"docs/adr/\d{4}-", name(document))]
     listed = re.findall(r"^(\d+)\. \[(.+)\]\((.+)\)$", text_of(ROOT / "docs/adr/README.md"), re.MULTILINE)
-    titles = [(text_of(one).splitlines()[0].removeprefix("# "), one.name) for one in pages]
+    titles = [(text_of(page).splitlines()[0].removeprefix("# "), page.name) for page in pages]
     assert [(f"{number}. {title}", file) for number, title, file in listed] == titles
     assert [int(file[:4]) for _, _, file in listed] == list(range(1, len(pages) + 1))
 
 
 def test_decisions_have_their_parts() -> None:
     """Each page says what was decided, why, what it costs and where it is seen; and fits one page."""
-    for page in (one for one in DOCUMENTS if re.match(r"docs/adr/\d{4}-", name(one))):
+    for page in (document for document in DOCUMENTS if re.match(r"docs/adr/\d{4}-", name(document))):
         text = text_of(page)
         assert "**Decision" in text, name(page)
         assert re.search(r"\*\*(Why|Decision and why)\.\*\*", text), name(page)
@@ -134,7 +138,7 @@ def test_every_target_says_what_it_does() -> None:
 def test_every_target_is_explained() -> None:
     """docs/testing.md says of each target what it is for."""
     text = section("docs/testing.md")
-    assert [one for one in targets_for_people() if f"`make {one}`" not in text] == []
+    assert [target for target in targets_for_people() if f"`make {target}`" not in text] == []
 
 
 def test_ci_runs_targets_that_exist() -> None:

@@ -24,5 +24,5 @@ def test_every_event_is_explained() -> None:
 def test_the_schedule_is_the_one_in_force() -> None:
     """The waits between attempts, and how far each is spread."""
     text = section(DOCUMENT, "## Answering")
-    assert ", ".join(_in_words(one) for one in CRM_SCHEDULE_SECONDS) in text
+    assert ", ".join(_in_words(wait) for wait in CRM_SCHEDULE_SECONDS) in text
     assert f"{CRM_JITTER:.0%}".replace("%", " %") in text

@@ -11,7 +11,7 @@ from tests.meta.triggers import HTTP, compare
 INDEX = """
 import json, function_app
 functions = function_app.app.get_functions()
-print(json.dumps({one.get_function_name(): json.loads(one.get_function_json())["bindings"] for one in functions}))
+print(json.dumps({f.get_function_name(): json.loads(f.get_function_json())["bindings"] for f in functions}))
 """
 
 
@@ -22,9 +22,9 @@ def test_functions_are_as_written_down() -> None:
 
 def test_routes_do_not_overlap() -> None:
     """The host takes the first match in name order and answers 404 to a wrong method: no two templates may compete."""
-    for (first, (_, one)), (second, (_, other)) in itertools.combinations(HTTP.items(), 2):
-        parts = list(zip(one.split("/"), other.split("/"), strict=False))
-        same_length = one.count("/") == other.count("/")
+    for (first, (_, template)), (second, (_, other_template)) in itertools.combinations(HTTP.items(), 2):
+        parts = list(zip(template.split("/"), other_template.split("/"), strict=False))
+        same_length = template.count("/") == other_template.count("/")
         overlap = same_length and all(a == b or "{" in a or "{" in b for a, b in parts)
-        shared_template = one == other  # the host joins methods of one template
+        shared_template = template == other_template  # the host joins methods of one template
         assert not overlap or shared_template, (first, second)

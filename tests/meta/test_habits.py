@@ -19,10 +19,10 @@ FILE_LINES = 400
 def test_functions_are_short() -> None:
     """No function is longer than 60 lines."""
     assert [
-        f"{name(path)}:{one.lineno} {one.name}"
+        f"{name(path)}:{function.lineno} {function.name}"
         for path in CODE
-        for one in functions(path)
-        if (one.end_lineno or 0) - one.lineno + 1 > FUNCTION_LINES
+        for function in functions(path)
+        if (function.end_lineno or 0) - function.lineno + 1 > FUNCTION_LINES
     ] == []
 
 
@@ -79,9 +79,10 @@ def test_the_clock_is_injected() -> None:
 def test_every_test_says_what_it_proves(path: Path) -> None:
     """A test's docstring is a sentence."""
     assert [
-        f"{one.lineno} {one.name}"
-        for one in functions(path)
-        if one.name.startswith("test_") and not (ast.get_docstring(one) or "").strip().endswith((".", "?"))
+        f"{function.lineno} {function.name}"
+        for function in functions(path)
+        if function.name.startswith("test_")
+        and not (ast.get_docstring(function) or "").strip().endswith((".", "?"))
     ] == []
 
 
@@ -100,8 +101,8 @@ def test_no_test_is_skipped_silently() -> None:
 def test_triggers_see_azure_functions_alone() -> None:
     """Of Azure's packages triggers import azure.functions, and nobody else does."""
     for path in CODE:
-        azure = {one for one in imported(path) if one.split(".")[0] == "azure"}
-        functions_only = {one for one in azure if one.startswith("azure.functions")}
+        azure = {module for module in imported(path) if module.split(".")[0] == "azure"}
+        functions_only = {module for module in azure if module.startswith("azure.functions")}
         if name(path).startswith("functions/") or name(path) == "function_app.py":
             assert azure == functions_only, name(path)
         elif name(path).startswith("shared/"):
@@ -125,10 +126,15 @@ def test_what_is_deployed_imports_nothing_that_is_left_out() -> None:
     lines = (ROOT / ".funcignore").read_text(encoding="utf-8").split()
     left_out = [line for line in lines if (ROOT / line).is_dir()]
     assert {"sandbox", "shared/storage/testing", "tests"} <= set(left_out)
-    deployed = [path for path in CODE if not name(path).startswith(tuple(f"{one}/" for one in left_out))]
-    absent = tuple(f"{one.replace('/', '.')}." for one in left_out)
+    deployed = [
+        path for path in CODE if not name(path).startswith(tuple(f"{folder}/" for folder in left_out))
+    ]
+    absent = tuple(f"{folder.replace('/', '.')}." for folder in left_out)
     assert [
-        f"{name(path)} {one}" for path in deployed for one in imported(path) if f"{one}.".startswith(absent)
+        f"{name(path)} {module}"
+        for path in deployed
+        for module in imported(path)
+        if f"{module}.".startswith(absent)
     ] == []
 
 

@@ -23,9 +23,9 @@ SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
 def _routes() -> set[tuple[str, str, str]]:
     found = set()
-    for one in routes():
-        if not one.template.startswith(NOT_FOR_CRMS):
-            found |= {(f"/{one.template}", method.lower(), one.name) for method in one.methods}
+    for route in routes():
+        if not route.template.startswith(NOT_FOR_CRMS):
+            found |= {(f"/{route.template}", method.lower(), route.name) for method in route.methods}
     return found
 
 
@@ -35,8 +35,8 @@ def _examples(node: object) -> Iterator[tuple[dict[str, Any], object]]:
         case {"schema": schema, "example": example}:
             yield schema, example
         case {"schema": schema, "examples": dict(examples)}:
-            for one in examples.values():
-                yield schema, one["value"]
+            for named in examples.values():
+                yield schema, named["value"]
         case dict():
             for value in node.values():
                 yield from _examples(value)
@@ -52,7 +52,10 @@ def test_the_document_is_valid() -> None:
 
 def test_every_public_route_is_in_it_and_nothing_else() -> None:
     """Path, method and name are those of the function app."""
-    listed = {(path, method, one["operationId"].removesuffix("_head")) for path, method, one in operations()}
+    listed = {
+        (path, method, operation["operationId"].removesuffix("_head"))
+        for path, method, operation in operations()
+    }
     assert listed == _routes()
 
 
@@ -82,11 +85,11 @@ def test_examples_are_of_their_schema(schema: dict[str, Any], example: object) -
 
 def test_scopes_are_those_of_the_routes() -> None:
     """What an operation says of keys, scopes and sessions is the policy it is written with."""
-    for _, _, one in operations():
-        policy, _, scope = POLICIES[one["operationId"].removesuffix("_head")].partition(":")
+    for _, _, operation in operations():
+        policy, _, scope = POLICIES[operation["operationId"].removesuffix("_head")].partition(":")
         expected = {"tenant_key": [{"key": []}], "session": [{"session": []}]}.get(policy, [])
-        assert one["security"] == expected, one["operationId"]
-        assert not scope or f"Scope `{scope}`." in one["description"], one["operationId"]
+        assert operation["security"] == expected, operation["operationId"]
+        assert not scope or f"Scope `{scope}`." in operation["description"], operation["operationId"]
 
 
 REQUESTS = {
@@ -122,35 +125,35 @@ def _compare_bounds(where: str, published: dict[str, Any], schema: dict[str, Any
 
 def _flat(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema without its wrapping: `null` beside it, or a reference."""
-    for one in schema.get("anyOf", ()):
-        if one.get("type") != "null":
-            return _flat(one)
+    for choice in schema.get("anyOf", ()):
+        if choice.get("type") != "null":
+            return _flat(choice)
     return resolved(schema) if schema.get("$ref", "").startswith("#/") else schema
 
 
 def test_the_three_kinds_of_attachment_make_up_the_one_that_is_read() -> None:
     """Together they name every member, and none takes another one's."""
     kinds = SCHEMAS["AttachmentIn"]["oneOf"]
-    members = set().union(*(set(one["properties"]) for one in kinds))
-    assert members == {one.name for one in msgspec.structs.fields(wire.AttachmentIn)}
-    assert all(one["additionalProperties"] is False for one in kinds)
-    distinct = [set(one["required"]) for one in kinds]
-    assert [one - {"name"} for one in distinct] == [{"file_id"}, {"content_base64"}, {"url"}]
+    members = set().union(*(set(kind["properties"]) for kind in kinds))
+    assert members == {field.name for field in msgspec.structs.fields(wire.AttachmentIn)}
+    assert all(kind["additionalProperties"] is False for kind in kinds)
+    distinct = [set(kind["required"]) for kind in kinds]
+    assert [required - {"name"} for required in distinct] == [{"file_id"}, {"content_base64"}, {"url"}]
 
 
 def test_problems_are_those_of_the_table() -> None:
     """Type, title and status in the examples are what is really answered."""
     table = {TYPE_BASE + slug: (title, status) for _, slug, title, status in (*TABLE, (None, *UNEXPECTED))}
     for code, response in _problem_responses():
-        for one in response["content"]["application/problem+json"]["examples"].values():
-            problem = one["value"]
+        for example in response["content"]["application/problem+json"]["examples"].values():
+            problem = example["value"]
             assert table[problem["type"]] == (problem["title"], problem["status"])
             assert str(problem["status"]) == code
 
 
 def _problem_responses() -> Iterator[tuple[str, dict[str, Any]]]:
-    for _, _, one in operations():
-        for code, node in one["responses"].items():
+    for _, _, operation in operations():
+        for code, node in operation["responses"].items():
             response = resolved(node)
             if "application/problem+json" in response.get("content", {}):
                 yield code, response

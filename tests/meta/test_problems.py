@@ -34,4 +34,4 @@ def test_reasons_of_files_are_named_where_mails_are_explained() -> None:
     judging = (ROOT / "shared/sync/inbound/judge_files.py").read_text(encoding="utf-8")
     inbound = source.replace("ATTACHMENTS_TOO_LARGE_TOGETHER", "")  # of sends alone
     used = re.findall(r"Reason\.((?:ATTACHMENT|TOO_MANY)\w+)", inbound + judging)
-    assert named == {Reason[one].value for one in used}
+    assert named == {Reason[reason].value for reason in used}

@@ -18,8 +18,8 @@ SET = re.compile(r'\b(?:line|fields)\["(\w+)"\]')
 
 
 def _commands() -> set[str]:
-    choosing = [one for one in ops._parser()._actions if isinstance(one, argparse._SubParsersAction)]
-    return {f"python -m shared.ops {command}" for one in choosing for command in one.choices}
+    choosing = [action for action in ops._parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    return {f"python -m shared.ops {command}" for action in choosing for command in action.choices}
 
 
 def test_every_command_is_explained() -> None:
@@ -34,7 +34,7 @@ def _lines() -> dict[str, set[str]]:
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in {"log.info", "log.error"}:
                 event = ast.literal_eval(node.args[0])
-                found.setdefault(event, set()).update(one.arg for one in node.keywords if one.arg)
+                found.setdefault(event, set()).update(keyword.arg for keyword in node.keywords if keyword.arg)
     return found
 
 
@@ -42,13 +42,13 @@ def test_every_log_line_is_explained() -> None:
     """Each line that the log may hold has a table of the fields it may carry, and no table tells of another."""
     lines = _lines()
     sources = [path.read_text(encoding="utf-8") for path in python_files("functions", "shared")]
-    lines["invocation.finished"] |= {field for one in sources for field in SET.findall(one)}
+    lines["invocation.finished"] |= {field for source in sources for field in SET.findall(source)}
     headings = re.findall(r"^### (.+)$", section(RUNBOOK, "## Log lines"), re.MULTILINE)
-    assert {one: set(rows(RUNBOOK, f"### {one}")) for one in headings} == lines
+    assert {heading: set(rows(RUNBOOK, f"### {heading}")) for heading in headings} == lines
     assert set().union(*lines.values()) <= ALLOWED
 
 
 def test_every_sabotage_is_explained() -> None:
     """docs/testing.md has each way to break the product on purpose, with what the story notices."""
     listed = rows("docs/testing.md", "## The story, and sabotage")
-    assert set(listed) == {f"make story SABOTAGE={one}" for one in SABOTAGES}
+    assert set(listed) == {f"make story SABOTAGE={sabotage}" for sabotage in SABOTAGES}

@@ -29,7 +29,9 @@ def test_every_knob_is_in_it_as_it_is() -> None:
 def test_every_operation_is_in_it() -> None:
     """Method and path of everything that the simulated Graph answers, with the scopes that suffice."""
     listed = rows(DOCUMENT, "## Faithful")
-    there = {f"{one.method} /{one.template}": ", ".join(one.scopes) for one in OPERATIONS}
+    there = {
+        f"{operation.method} /{operation.template}": ", ".join(operation.scopes) for operation in OPERATIONS
+    }
     assert set(listed) == set(there)
     assert {name: cells[0] for name, cells in listed.items() if there[name]} == {
         name: scopes for name, scopes in there.items() if scopes
@@ -41,6 +43,6 @@ def test_what_it_refuses_to_imitate_is_named() -> None:
     missing = " ".join(section(DOCUMENT, "## Missing").split()).replace("`", "")
     assert [what for what in (*_MISSING.values(), *_MISSING_METHODS.values()) if what not in missing] == []
     sources = [path.read_text(encoding="utf-8") for path in python_files("sandbox")]
-    said = {what for one in sources for what in SAID.findall(one)}
+    said = {what for source in sources for what in SAID.findall(source)}
     assert {what for what in said if what not in missing} == set()
     assert "$search" in said

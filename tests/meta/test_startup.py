@@ -83,7 +83,7 @@ print(time.process_time() - begun)
 
 def test_building_the_services_loads_no_storage_sdk() -> None:
     """A webhook call, which touches no store itself, does not wait for the storage SDKs or the Graph client."""
-    late = [one for one in HEAVY if one not in {"cryptography", "httpx"}]
+    late = [module for module in HEAVY if module not in {"cryptography", "httpx"}]
     printed = run(f"{SERVICES}\nprint([m for m in {late!r} if m in sys.modules])")
     assert printed.splitlines()[-1] == "[]"
 

@@ -36,7 +36,7 @@ TIMERS = {"renew_subscriptions": "0 */15 * * * *", "enqueue_due_work": "0 * * * 
 
 def described(bindings: list[dict[str, object]]) -> tuple[str, object]:
     """The kind of trigger, and what the tables above say of it, from a function's bindings as the host sees them."""
-    (trigger,) = (one for one in bindings if str(one["type"]).endswith("Trigger"))
+    (trigger,) = (binding for binding in bindings if str(binding["type"]).endswith("Trigger"))
     match trigger["type"]:
         case "httpTrigger":
             methods = trigger["methods"]

@@ -85,24 +85,26 @@ async def functions(settings: Any) -> dict[str, Any]:
     started = await runtime.worker_init_request(request)
     assert started.result.exception is None, started.result.exception.message
     indexed = await runtime.functions_metadata_request(envelope())
-    return {one.name: one for one in indexed.function_metadata_results}
+    return {function.name: function for function in indexed.function_metadata_results}
 
 
 async def test_the_app_is_indexed(functions: dict[str, Any]) -> None:
-    """The library finds every function, with the bindings that are written down."""
-    compare({name: [json.loads(raw) for raw in one.raw_bindings] for name, one in functions.items()})
+    """Azure's worker library finds every function with the bindings that are written down."""
+    compare(
+        {name: [json.loads(raw) for raw in function.raw_bindings] for name, function in functions.items()}
+    )
 
 
 async def test_functions_are_loaded(functions: dict[str, Any]) -> None:
-    """Each function loads by the id under which it was indexed."""
-    for one in functions.values():
-        request = envelope(function_load_request=type("Load", (), {"function_id": one.function_id})())
+    """Azure's worker library loads each function by the id under which it was indexed."""
+    for function in functions.values():
+        request = envelope(function_load_request=type("Load", (), {"function_id": function.function_id})())
         loaded = await runtime.function_load_request(request)
         assert loaded.result.status == 1
 
 
 async def test_an_http_function_answers(functions: dict[str, Any]) -> None:
-    """A request goes in and a response comes out, through the library's own decoding and encoding."""
+    """An HTTP function answers through the worker library's own decoding and encoding."""
     request = http("GET", "https://app/api/health/live", query={}, params={})
     answer = await runtime.invocation_request(invocation(functions["health_live"].function_id, req=request))
     assert answer.result.exception is None, answer.result.exception.message
@@ -121,7 +123,7 @@ async def notify(functions: dict[str, Any], **fields: Any) -> Any:
 
 
 async def test_the_handshake_of_notifications(functions: dict[str, Any], world: World) -> None:
-    """The token comes back decoded, as plain text, and nothing goes to a queue."""
+    """Under the worker library the handshake's token comes back decoded, and nothing is queued."""
     answer = await notify(functions, query={"validationToken": "Validation: a b"})
     http_answer = answer.return_value.http
     assert (http_answer.status_code, http_answer.body.bytes) == ("200", b"Validation: a b")
@@ -131,7 +133,7 @@ async def test_the_handshake_of_notifications(functions: dict[str, Any], world: 
 
 
 async def test_a_notification_becomes_a_queue_job(functions: dict[str, Any], world: World) -> None:
-    """What the receiver hands to its output binding is a list of texts, which the worker function then takes."""
+    """Under the worker library a notification becomes a queue message that the worker function takes."""
     state = world.services.client_states.mint("1-2", 1, "nonce")
     item = {"subscriptionId": "sub", "clientState": state, "changeType": "created", "tenantId": "t",
             "subscriptionExpirationDateTime": "2026-03-05T00:00:00Z", "resource": "x",
@@ -146,15 +148,12 @@ async def test_a_notification_becomes_a_queue_job(functions: dict[str, Any], wor
     world.touched.clear()
     done = await runtime.invocation_request(invocation(work, metadata, msg=message))
     assert done.result.exception is None, done.result.exception.message
-    assert (
-        "Mailbox",
-        "ten_1|mbx_2",
-        "mailbox",
-    ) in world.touched  # it asked for the gate of that very mailbox
+    asked = ("Mailbox", "ten_1|mbx_2", "mailbox")  # the row of that very mailbox
+    assert asked in world.touched
 
 
 async def test_a_queue_job_that_is_nonsense(functions: dict[str, Any], world: World) -> None:
-    """A body that no code of ours wrote is a failure, which the host counts until it is poison."""
+    """Under the worker library a queue message that is no job makes the function fail."""
     message, metadata = queued("no job")
     answer = await runtime.invocation_request(
         invocation(functions["work_maintenance"].function_id, metadata, msg=message)
@@ -163,19 +162,19 @@ async def test_a_queue_job_that_is_nonsense(functions: dict[str, Any], world: Wo
 
 
 async def test_a_timer(functions: dict[str, Any], world: World) -> None:
-    """A turn that is past due runs, and buries what lies in a poison queue."""
-    await world.services.queues.ensure(["care-poison"])
-    await world.services.queues.put("care-poison", "crashed")
+    """Under the worker library a past-due timer runs and moves what lies in a poison queue to the dead letters."""
+    await world.services.queues.ensure(["maintenance-poison"])
+    await world.services.queues.put("maintenance-poison", "crashed")
     timer = functions["enqueue_due_work"].function_id
     answer = await runtime.invocation_request(invocation(timer, timer=timed(past_due=True)))
     assert answer.result.exception is None, answer.result.exception.message
     assert answer.return_value is None
-    assert await world.services.queues.peek("care-poison") == []
+    assert await world.services.queues.peek("maintenance-poison") == []
     assert any("DeadLetters" in place for place in world.touched)
 
 
 async def test_an_unknown_function_is_a_failure(functions: dict[str, Any]) -> None:
-    """The library says what went wrong instead of breaking: our shapes of its messages are right in both cases."""
+    """The worker library answers a call of an unknown function with a failure that says what went wrong."""
     answer = await runtime.invocation_request(invocation("no-such-id"))
     assert answer.result.status == 0
     assert answer.result.exception.message
