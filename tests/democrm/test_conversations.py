@@ -50,7 +50,7 @@ def test_people_without_a_name_are_shown_by_ours(browser: Browser, postman: Post
 
 
 def test_files_go_before_the_message(browser: Browser, product: StandIn) -> None:
-    """Attachments are uploaded one by one with type and encoded name, and referred to by id."""
+    """Attachments are uploaded one by one before the message, which refers to them by id."""
     file = {
         "name": "a b ü.pdf",
         "content_type": "application/pdf",
@@ -64,7 +64,7 @@ def test_files_go_before_the_message(browser: Browser, product: StandIn) -> None
 
 
 def test_sent_is_confirmed_by_the_event(browser: Browser, product: StandIn, postman: Postman) -> None:
-    """`message.sent` with our id turns the message to sent and adds no second one."""
+    """`message.sent` with our id turns the CRM's message to sent and adds no second one."""
     message = send(browser).json()
     own = {
         "crm_message_id": message["id"],
@@ -110,7 +110,7 @@ def test_the_same_message_by_two_events_is_one(browser: Browser, postman: Postma
 
 
 def test_a_reply_goes_into_the_users_own_thread(browser: Browser, product: StandIn) -> None:
-    """A reply names the user's thread and answers everybody; a teammate's first reply begins a thread."""
+    """A reply names the user's own thread and answers everybody, and a teammate's first reply begins a thread."""
     first = send(browser).json()
     key = first["conversation_id"]
     send(browser, contact_id=None, conversation_id=key, subject="")
@@ -160,7 +160,7 @@ def test_outcomes(browser: Browser, postman: Postman, kind: str, status: str) ->
 
 
 def test_a_refusal_is_shown_with_its_reason(browser: Browser, product: StandIn) -> None:
-    """A problem answered by Postbraid makes the message failed, with the last part of the type as its code."""
+    """A send that Postbraid refuses is shown as failed, with the last part of the problem's type as its code."""
     problem = {
         "type": "http://localhost:7071/problems/no-active-connection",
         "title": "No active connection",
@@ -243,7 +243,7 @@ def test_connection_events_set_the_status(browser: Browser, postman: Postman) ->
 
 
 def test_catching_up_after_an_outage(browser: Browser, product: StandIn, postman: Postman) -> None:
-    """Missed events are read page by page from the cursor, and those known already count once."""
+    """The CRM reads missed events page by page from its cursor, and those it knows count once."""
     postman.deliver("message.received", a_message(), event_id="evt_1")
     stamp = "2031-05-06T09:00:00Z"
     product.missed = [
@@ -258,7 +258,7 @@ def test_catching_up_after_an_outage(browser: Browser, product: StandIn, postman
 def test_files_are_fetched_by_a_new_link_when_the_old_one_is_gone(
     browser: Browser, product: StandIn, postman: Postman
 ) -> None:
-    """A download uses the event's link, and a freshly signed one when that has expired; never with our key."""
+    """A file is downloaded by its event's link, or a fresh one when that has expired, and never with our key."""
     file = {
         "id": "att_1",
         "name": "plan.pdf",
@@ -291,7 +291,7 @@ def test_links_that_lead_elsewhere_are_not_followed(
 
 
 def test_books_outlive_the_process(tmp_path: Path, clock: Clock, product: StandIn) -> None:
-    """Conversations, events and the cursor are there again after a restart."""
+    """Conversations, events and the cursor are there again after the CRM restarts."""
     config = Config(api_key="k", webhook_secret=SECRET, data_dir=str(tmp_path))
     for _ in range(2):
         crm = build_crm(config, APP, clock, httpx.MockTransport(product))

@@ -13,7 +13,7 @@ HOSTILE = '<script>alert(1)</script><img src="cid:pic@1"><p onclick="x()">Hi</p>
     "path", ["/", "/conversations", "/conversations/new", "/contacts", "/settings/profile", "/activity"]
 )
 def test_pages_open_under_a_strict_policy(browser: Browser, path: str) -> None:
-    """Every page opens, loads nothing from elsewhere and holds no inline script or style."""
+    """Every page of the CRM opens, loads nothing from elsewhere and holds no inline script or style."""
     response = browser.get(path)
     assert response.status_code == 200
     policy = response.headers["content-security-policy"]
@@ -73,7 +73,7 @@ def test_mail_is_shown_in_a_document_without_powers(browser: Browser, postman: P
 
 
 def test_text_is_escaped(browser: Browser, postman: Postman) -> None:
-    """Names and subjects from outside appear as text."""
+    """Names and subjects from outside are escaped on the CRM's pages."""
     sender = {"name": "<b>Carla</b>", "address": "x@contoso-customer.example"}
     postman.deliver("message.received", a_message(subject="<i>Hi</i>", **{"from": sender}))
     (conversation,) = browser.get("/api/conversations").json()["conversations"]
@@ -91,13 +91,13 @@ def test_other_sites_change_nothing(browser: Browser, product: StandIn) -> None:
 
 
 def test_a_missing_page_says_so(browser: Browser) -> None:
-    """An address that leads nowhere is answered with a page, and 404."""
+    """An unknown address of the CRM is answered with a 404 page."""
     response = browser.get("/conversations/c-none")
     assert (response.status_code, "There is nothing here" in response.text) == (404, True)
 
 
 def test_switching_the_user(browser: Browser, product: StandIn) -> None:
-    """After switching, messages are sent as the other user."""
+    """After a switch of the user messages are sent as the other user."""
     browser.post("/switch-user", data={"user_id": "u_bob"})
     browser.post(
         "/conversations/new", data={"to": "dev@fabrikam-customer.example", "subject": "S", "text": "T"}
@@ -106,7 +106,7 @@ def test_switching_the_user(browser: Browser, product: StandIn) -> None:
 
 
 def test_the_settings_page_opens_by_a_fresh_link(browser: Browser, product: StandIn) -> None:
-    """Frame and tab each get their own one-time link, asked for with the user's addresses."""
+    """The settings page opens in the frame and in a tab by one-time links of their own."""
     link = browser.post("/api/session-links", json={"user_id": "u_ann"})
     tab = browser.post("/settings/email/open", follow_redirects=False)
     assert link.json()["url"] == tab.headers["location"] == f"{APP}/api/settings#token"

@@ -49,7 +49,7 @@ def test_time_is_the_worlds(postman: Postman, clock: Clock) -> None:
 
 
 def test_accepts_a_rotated_secret_among_several(postman: Postman, clock: Clock) -> None:
-    """One fitting signature among several is enough, as while a secret is being rotated."""
+    """A delivery is accepted when one of its signatures fits, as while a secret is being rotated."""
     body = '{"type":"endpoint.verify","timestamp":"2031-05-06T09:00:00Z","data":{}}'
     both = [Webhook(secret).sign("evt_1", clock.now(), body) for secret in (OTHER_SECRET, SECRET)]
     headers = {"webhook-signature": " ".join(both)}
@@ -74,7 +74,7 @@ def test_malformed_bodies(postman: Postman, body: str, status: int) -> None:
 
 
 def test_data_against_the_contract(postman: Postman, browser: Browser) -> None:
-    """An event whose data lacks what the contract promises is refused loudly and can be delivered again."""
+    """An event whose data breaks the contract is refused and can be delivered again."""
     broken = a_message()
     del broken["thread_id"]
     assert postman.deliver("message.received", broken, event_id="evt_1").status_code == 422
@@ -84,7 +84,7 @@ def test_data_against_the_contract(postman: Postman, browser: Browser) -> None:
 
 
 def test_mail_without_a_sender(postman: Postman, browser: Browser) -> None:
-    """The contract lets `from` be null: such a mail is kept and can be looked at."""
+    """A mail whose `from` is null is kept and can be looked at."""
     assert postman.deliver("message.received", a_message(**{"from": None})).status_code == 204
     assert browser.get("/conversations").status_code == 200
 
@@ -105,7 +105,7 @@ def test_an_outage_refuses_the_next_deliveries(postman: Postman, browser: Browse
 
 
 def test_reset_returns_to_the_seed(postman: Postman, browser: Browser) -> None:
-    """Reset forgets conversations and events and keeps the seeded people."""
+    """A reset forgets conversations and events and keeps the seeded people."""
     postman.deliver("message.received", a_message())
     browser.post("/__control/reset")
     state = browser.get("/__control/state").json()

@@ -71,7 +71,7 @@ def test_no_timeout() -> None:
 
 @pytest.mark.parametrize("document", [{}, {"version": 2.0}, {"version": "1.0"}])
 def test_the_version_must_be_2(document: dict[str, Any]) -> None:
-    """The host refuses to start without the text "2.0"."""
+    """The host refuses to start when host.json does not say version "2.0"."""
     with pytest.raises(HostJsonError, match=r'"2\.0"'):
         load_host_json(document, {})
 

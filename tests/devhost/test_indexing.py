@@ -24,7 +24,7 @@ def module(**names: Any) -> ModuleType:
 
 
 def test_one_app_is_found() -> None:
-    """The FunctionApp among a module's names is indexed; blueprints beside it do not count."""
+    """The only FunctionApp among a module's names is indexed, whatever else stands beside it."""
     indexed = index_module(module(app=serving("one", "one"), blueprint=func.Blueprint(), other=3))
     assert [function.name for function in indexed] == ["one"]
 
@@ -53,7 +53,7 @@ def test_duplicate_names() -> None:
 
 
 def test_indexing_twice_is_safe() -> None:
-    """`get_functions()` may be called once only; indexing the same app again does not call it again."""
+    """An app can be indexed twice although its `get_functions()` may be called only once."""
     app = serving("one", "one")
     assert [function.name for function in index_app(app)] == [function.name for function in index_app(app)]
 

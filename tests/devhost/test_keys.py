@@ -125,7 +125,7 @@ async def test_running_a_function_by_hand() -> None:
 
 
 async def test_draining() -> None:
-    """`POST /admin/host/drain` answers 202; from then on the host fetches nothing, and what runs may end."""
+    """After `POST /admin/host/drain` the host fetches no more messages, and what runs may end."""
     queues = MemoryQueues(VirtualClock())
     queues.create("q")
     app = anonymous_app()

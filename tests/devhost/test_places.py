@@ -10,7 +10,7 @@ from sandbox.world.places import prepared
 
 
 def test_two_worlds_at_once_share_nothing(tmp_path: Path) -> None:
-    """Of two demos started at the same moment, the second takes another folder and other ports, and says so."""
+    """Of two local worlds started at once, the second takes another folder and other ports, and says so."""
     told: list[str] = []
     options = WorldOptions(preferred_ports=True, data_dir=tmp_path, told=told.append)
     with prepared(options) as first, prepared(options) as second:
@@ -20,7 +20,7 @@ def test_two_worlds_at_once_share_nothing(tmp_path: Path) -> None:
 
 
 def test_a_folder_used_before_is_emptied(tmp_path: Path) -> None:
-    """A world begins without the logs, keys and data of the one before."""
+    """A local world begins without the logs, keys and data of the one before."""
     options = WorldOptions(data_dir=tmp_path, told=lambda _: None)
     with prepared(options) as place:
         (place.keys / "old").write_text("x", encoding="ascii")

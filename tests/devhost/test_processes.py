@@ -197,7 +197,7 @@ def _answers(address: str) -> bool:
 
 
 def test_reload(tmp_path: Path, azurite: Azurite) -> None:
-    """With --reload a changed file starts the app again, even after it could not be imported."""
+    """With --reload a changed file starts the app again, even after one that could not be imported."""
     with started(tmp_path, azurite, "--reload", "--group", "all-in-one") as running:
         assert running.enqueue() == "hello"
         good = (tmp_path / "function_app.py").read_text()

@@ -168,7 +168,7 @@ async def test_a_payload_key_can_make_a_message_unreadable() -> None:
 
 
 async def test_a_setting_names_the_queue() -> None:
-    """`%NAME%` in a queue name is an app setting."""
+    """`%NAME%` in a queue's name is replaced by the app setting."""
     bench = Bench().with_worker(queue="%NAME%")
     await bench.put()
     assert await bench.pump() == 1
@@ -258,7 +258,7 @@ async def test_a_long_run_stays_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_half_of_ten_minutes() -> None:
-    """A message is hidden for ten minutes, renewed every five."""
+    """A received message is hidden for ten minutes, renewed every five."""
     assert (INVISIBLE_SECONDS, processor.RENEW_EVERY_SECONDS) == (600, 300)
 
 

@@ -67,7 +67,7 @@ async def test_several_cookies() -> None:
 
 
 async def test_one_value_for_any_other_header() -> None:
-    """Headers other than Set-Cookie keep their last value only."""
+    """Of a header other than Set-Cookie that is set twice the last value is sent."""
     response = func.HttpResponse("x")
     response.headers.add("X-Many", "1")
     response.headers.add("X-Many", "2")

@@ -48,7 +48,7 @@ async def test_the_first_name_wins() -> None:
 
 
 async def test_a_constraint_lets_the_next_route_answer() -> None:
-    """A failed constraint is no match, so a later function may answer."""
+    """A route whose constraint fails does not match, so a later function may answer."""
     app = anonymous_app()
     add_route(app, "a_number", "send/{id:int}")
     add_route(app, "b_text", "send/{id}")

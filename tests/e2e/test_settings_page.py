@@ -132,7 +132,7 @@ async def test_each_status_in_plain_words(
     words: str,
     width: int,
 ) -> None:
-    """Every status of a connection has its own words, at every width, with names shown as text."""
+    """Every status of a connection has its own words on the settings page, at every width, with names as text."""
     product.status, product.mailbox = status, mailbox
     page = await opened(person)
     await page.set_viewport_size({"width": width, "height": 700})
@@ -143,7 +143,7 @@ async def test_each_status_in_plain_words(
 
 
 async def test_connecting_in_another_window(person: BrowserContext, product: Product) -> None:
-    """Connect opens Microsoft in a window of its own by a form with a fresh ticket; the frame notices the result."""
+    """Connect opens Microsoft in a window of its own with a fresh ticket, and the frame notices the result."""
     crm = await person.new_page()
     await crm.goto(f"{CRM}/settings")
     frame = crm.frame_locator("iframe")
@@ -170,7 +170,7 @@ async def test_giving_up_waiting(person: BrowserContext, product: Product) -> No
 
 
 async def test_the_keyboard_goes_on_where_the_page_changed(person: BrowserContext, product: Product) -> None:
-    """By keyboard alone: the next Tab after Connect leads to what took its place, not back to the top."""
+    """By keyboard the next Tab after Connect leads to what took its place, not back to the top."""
     page = await opened(person)
     connect = page.locator("[data-testid=connect]:visible")
     await expect(connect).to_be_visible()
@@ -186,21 +186,21 @@ async def test_the_keyboard_goes_on_where_the_page_changed(person: BrowserContex
 
 @pytest.mark.parametrize("status", [404, 409, 410])
 async def test_a_used_link_says_so(person: BrowserContext, product: Product, status: int) -> None:
-    """A link that was used or is too old is explained, with the way to a new one."""
+    """A settings link that was used or is too old is explained, with the way to a new one."""
     product.answers["session"] = status
     page = await opened(person)
     await expect(page.get_by_text("This link was used already or is too old.")).to_be_visible()
 
 
 async def test_without_a_token(person: BrowserContext, product: Product) -> None:
-    """Without a token (as after a reload) nothing is asked, and the person is sent back to the CRM."""
+    """Without a token (as after a reload) the page asks nothing and sends the person back to the CRM."""
     page = await opened(person, token="")
     await expect(page.get_by_text("Open the email settings in your CRM again.").first).to_be_visible()
     assert product.called("session") == []
 
 
 async def test_a_session_that_ended(person: BrowserContext, product: Product) -> None:
-    """When the session is over, the page says so instead of showing an old status."""
+    """When its session is over, the settings page says so instead of showing an old status."""
     page = await opened(person)
     product.answers["session/start-tickets"] = 401
     await page.locator("[data-testid=connect]:visible").click()
@@ -209,7 +209,7 @@ async def test_a_session_that_ended(person: BrowserContext, product: Product) ->
 
 
 async def test_without_a_network(person: BrowserContext, product: Product) -> None:
-    """When our side cannot be reached, the same link can be tried again."""
+    """When our side cannot be reached, the same settings link can be tried again."""
     product.unreachable = True
     page = await opened(person)
     await expect(page.get_by_test_id("try-again")).to_be_visible()
@@ -219,7 +219,7 @@ async def test_without_a_network(person: BrowserContext, product: Product) -> No
 
 
 async def test_a_fault_while_connecting_is_said(person: BrowserContext, product: Product) -> None:
-    """When no ticket can be had, no window opens, the person is told and stays where they were."""
+    """When no start ticket can be had, no window opens, and the person is told and stays where they were."""
     page = await opened(person)
     product.answers["session/start-tickets"] = 503
     await page.locator("[data-testid=connect]:visible").click()

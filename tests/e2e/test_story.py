@@ -37,7 +37,7 @@ async def world() -> AsyncIterator[World]:
 
 
 async def test_connect_write_and_see_both_sides_answer(world: World, person: BrowserContext) -> None:
-    """A user connects on the settings page; then what contact, user and CRM write appears everywhere by itself."""
+    """After a user has connected, what contact, user and CRM write appears on all sides by itself."""
     crm = await person.new_page()
     await _connect(world, crm, person)
 
@@ -118,7 +118,7 @@ async def test_a_file_that_is_too_large_is_named_with_its_reason(
 
 
 async def test_working_in_the_simulated_outlook(world: World, person: BrowserContext) -> None:
-    """In Outlook a user keeps a draft, sends it later, is answered, archives and deletes; each is said and shown."""
+    """A draft, a send, an answer, archiving and deleting in Outlook are each said there and shown in the CRM."""
     bob = await _mail_program(person, f"{world.sim_http_url}/outlook/{BOB}")
     said, mail = bob.get_by_test_id("said"), bob.get_by_test_id("message").filter(has_text="Lunch")
     await expect(bob.get_by_text("Nothing in this folder.")).to_be_visible()

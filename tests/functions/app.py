@@ -85,7 +85,7 @@ class App:
         return judged(route.name, response)
 
     async def v1(self, method: str, path: str, **more: Any) -> Answer:
-        """As the CRM's server, with its key."""
+        """A request of the CRM's server, with its key."""
         return await self.call(method, f"/v1/{path}", key=self.tenant.api_key, **more)
 
     async def pump(self, *queues: str) -> int:
@@ -134,7 +134,7 @@ class App:
     async def page_session(
         self, user_id: str = "u_ann", key: str | None = None, address: str | None = None
     ) -> str:
-        """A session of the settings page of that user."""
+        """Open a session of the settings page for that user."""
         user = {
             "id": user_id,
             "display_name": user_id.removeprefix("u_").title(),
@@ -147,7 +147,7 @@ class App:
         return str(opened.json()["session_token"])
 
     async def signed_in(self, session: str, mailbox: str = "ann") -> str:
-        """Through Microsoft and back; the cookie with which the confirm page is asked for."""
+        """Sign in at Microsoft and come back; returns the cookie with which the confirm page is asked for."""
         ticket = await self.call("POST", "/session/start-tickets", key=session)
         opening = await self.call("POST", "/oauth/start", form=ticket.json())
         state = opening.text.split("state=")[1].split("&")[0]
@@ -174,18 +174,18 @@ class App:
         await timers()[name](timer=TimerRequest(past_due=past_due))
 
     async def accepted(self, crm_message_id: str = "m-1", **changes: Any) -> str:
-        """A send that the CRM handed over; its id."""
+        """The CRM hands over a send; returns its id."""
         answer = await self.v1("POST", "messages", json=send_body(crm_message_id, **changes))
         assert answer.status == 202, answer.text
         return str(answer.json()["id"])
 
     async def standing(self, message_id: str) -> tuple[str, str | None]:
-        """How a message stands, and why."""
+        """A message's status, and the reason for it."""
         shown = (await self.v1("GET", f"messages/{message_id}")).json()
         return shown["status"], shown["reason"] and shown["reason"]["code"]
 
     async def sent(self, crm_message_id: str = "m-1", **changes: Any) -> dict[str, Any]:
-        """A CRM send that left and was seen in Sent Items; the accepting answer."""
+        """A CRM send that leaves and is seen in Sent Items; returns the accepting answer."""
         accepted = await self.v1("POST", "messages", json=send_body(crm_message_id, **changes))
         assert accepted.status == 202, accepted.text
         await self.pump()
@@ -194,7 +194,7 @@ class App:
         return dict(accepted.json())
 
     async def notify(self, *graph_message_ids: str, **changes: Any) -> Answer:
-        """Graph says that something was created."""
+        """Graph notifies us of these created messages."""
         items = [
             {
                 "subscriptionId": "sub-1",
@@ -210,7 +210,7 @@ class App:
         return await self.call("POST", notifications_path(), json={"value": items})
 
     async def arrives(self, *graph_message_ids: str) -> None:
-        """Graph says so, and the workers look."""
+        """Graph notifies us of these messages, and the workers work."""
         assert (await self.notify(*graph_message_ids)).status == 202
         await self.pump()
 
@@ -226,7 +226,7 @@ def notifications_path(secret: str = WEBHOOK_SECRET) -> str:
 
 
 def send_body(crm_message_id: str = "m-1", **changes: Any) -> dict[str, Any]:
-    """A send that is accepted; None takes a member away."""
+    """The body of a send that is accepted; None takes a member away."""
     body = {
         "crm_message_id": crm_message_id,
         "user_id": "u_ann",

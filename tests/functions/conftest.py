@@ -19,13 +19,13 @@ async def app(tmp_path: Path) -> AsyncIterator[App]:
 
 @pytest.fixture
 async def ready(app: App) -> App:
-    """Ann is connected."""
+    """The app with Ann's mailbox connected."""
     await app.connect()
     return app
 
 
 @pytest.fixture
 async def begun(ready: App) -> App:
-    """And she began a thread with Bea from the CRM."""
+    """The app with Ann's mailbox connected, and a thread with Bea begun from the CRM."""
     await ready.sent()
     return ready

@@ -89,7 +89,7 @@ class FakeMail(Failing):
         self.drafts.clear()
 
     def send_drafts(self) -> None:
-        """They leave, whether anybody was told or not."""
+        """All drafts leave, whether anybody was told or not."""
         self.sent |= self.drafts
         self.drafts.clear()
 
@@ -101,11 +101,11 @@ class FakeMail(Failing):
 
     @property
     def last_sent(self) -> Outline:
-        """The newest of them."""
+        """The outline of the newest sent draft."""
         return self.sent_outline(list(self.sent)[-1])
 
     def looks(self) -> list[str]:
-        """Every look into a mail, in order."""
+        """The calls that look into a mail, in order."""
         return [call for call in self.calls if call in LOOKS]
 
     # ---- the port

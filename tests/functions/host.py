@@ -41,7 +41,7 @@ class Out:
 
 
 class TimerRequest(func.TimerRequest):
-    """A tick."""
+    """The request of a timer's tick."""
 
     def __init__(self, *, past_due: bool = False) -> None:
         self._past_due = past_due

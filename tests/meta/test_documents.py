@@ -43,7 +43,7 @@ def anchors(document: Path) -> set[str]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
 def test_commands_exist(document: Path) -> None:
-    """Every `make` command that a document names is a target of the Makefile, every module is there to be run."""
+    """Every `make` command and every module to run that a document names exists."""
     named = {first or second for first, second in IN_CODE.findall(text_of(document))}
     assert named <= make_targets()
     modules = {ROOT / module.replace(".", "/") for module in MODULE.findall(text_of(document))}
@@ -89,12 +89,12 @@ def test_the_readme_map_is_true() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    """A newcomer reads at most 120 lines before trying it."""
+    """The README has at most 120 lines."""
     assert len(text_of(ROOT / "README.md").splitlines()) <= 120
 
 
 def test_every_document_is_found_from_the_readme() -> None:
-    """Following links from the README one comes to every document in docs/."""
+    """Every document in docs/ is reached by links from the README."""
     reached, waiting = set[Path](), [ROOT / "README.md"]
     while waiting:
         document = waiting.pop().resolve()
@@ -108,7 +108,7 @@ def test_every_document_is_found_from_the_readme() -> None:
 
 
 def test_decisions_are_listed_by_their_titles() -> None:
-    """The list of decisions has each page in its order, under the page's own title."""
+    """The list of decisions has every page of docs/adr in order, under the page's own title."""
     pages = [document for document in DOCUMENTS if re.match(r"docs/adr/\d{4}-", name(document))]
     listed = re.findall(r"^(\d+)\. \[(.+)\]\((.+)\)$", text_of(ROOT / "docs/adr/README.md"), re.MULTILINE)
     titles = [(text_of(page).splitlines()[0].removeprefix("# "), page.name) for page in pages]
@@ -117,7 +117,7 @@ def test_decisions_are_listed_by_their_titles() -> None:
 
 
 def test_decisions_have_their_parts() -> None:
-    """Each page says what was decided, why, what it costs and where it is seen; and fits one page."""
+    """Each page of docs/adr says what was decided, why, what it costs and where it is seen, in 60 lines."""
     for page in (document for document in DOCUMENTS if re.match(r"docs/adr/\d{4}-", name(document))):
         text = text_of(page)
         assert "**Decision" in text, name(page)
@@ -128,7 +128,7 @@ def test_decisions_have_their_parts() -> None:
 
 
 def test_every_target_says_what_it_does() -> None:
-    """Targets meant for people have a sentence in `make help`, and help comes first."""
+    """Every target of the Makefile that is meant for people has a sentence in `make help`."""
     targets = targets_for_people()
     assert targets[0] == "help"
     steps = {"lint", "format", "types", "imports", "locks"}  # parts of `check`
@@ -136,12 +136,12 @@ def test_every_target_says_what_it_does() -> None:
 
 
 def test_every_target_is_explained() -> None:
-    """docs/testing.md says of each target what it is for."""
+    """docs/testing.md explains every target of `make help`."""
     text = section("docs/testing.md")
     assert [target for target in targets_for_people() if f"`make {target}`" not in text] == []
 
 
 def test_ci_runs_targets_that_exist() -> None:
-    """CI calls the targets that people use."""
+    """The targets that CI runs exist in the Makefile."""
     (called,) = re.findall(r"for target in ([a-z ]+);", text_of(ROOT / ".ci/run"))
     assert set(called.split()) <= make_targets()

@@ -17,12 +17,12 @@ def _in_words(seconds: float) -> str:
 
 
 def test_every_event_is_explained() -> None:
-    """Each type that can be recorded has a row, and no other does."""
+    """docs/events.md has a row for each type of event that can be recorded, and no other."""
     assert set(rows(DOCUMENT, "## Types")) == set(announce.TYPES)
 
 
 def test_the_schedule_is_the_one_in_force() -> None:
-    """The waits between attempts, and how far each is spread."""
+    """docs/events.md gives the waits between attempts, and their spread, as they are in force."""
     text = section(DOCUMENT, "## Answering")
     assert ", ".join(_in_words(wait) for wait in CRM_SCHEDULE_SECONDS) in text
     assert f"{CRM_JITTER:.0%}".replace("%", " %") in text

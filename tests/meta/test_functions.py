@@ -16,12 +16,12 @@ print(json.dumps({f.get_function_name(): json.loads(f.get_function_json())["bind
 
 
 def test_functions_are_as_written_down() -> None:
-    """Names, routes, methods, queues and schedules change only together with this table."""
+    """Names, routes, methods, queues and schedules of the app's functions are those of the written table."""
     compare(json.loads(run(INDEX)))
 
 
 def test_routes_do_not_overlap() -> None:
-    """The host takes the first match in name order and answers 404 to a wrong method: no two templates may compete."""
+    """No two route templates can match the same path, since the host takes the first match in name order."""
     for (first, (_, template)), (second, (_, other_template)) in itertools.combinations(HTTP.items(), 2):
         parts = list(zip(template.split("/"), other_template.split("/"), strict=False))
         same_length = template.count("/") == other_template.count("/")

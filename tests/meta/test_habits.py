@@ -17,7 +17,7 @@ FILE_LINES = 400
 
 
 def test_functions_are_short() -> None:
-    """No function is longer than 60 lines."""
+    """No function of the code is longer than 60 lines."""
     assert [
         f"{name(path)}:{function.lineno} {function.name}"
         for path in CODE
@@ -27,7 +27,7 @@ def test_functions_are_short() -> None:
 
 
 def test_files_are_short() -> None:
-    """No file is longer than 400 lines."""
+    """No file of the code is longer than 400 lines."""
     assert [
         name(path) for path in CODE if len(path.read_text(encoding="utf-8").splitlines()) > FILE_LINES
     ] == []
@@ -56,7 +56,7 @@ def _catches_all(handler: ast.ExceptHandler) -> bool:
 
 
 def test_the_clock_is_injected() -> None:
-    """Rules, use cases and state never ask the machine for the time, for random or for sleep."""
+    """Rules, use cases and state never ask the machine for the time, for randomness or for sleep."""
     forbidden = {
         "time.time",
         "time.sleep",
@@ -77,7 +77,7 @@ def test_the_clock_is_injected() -> None:
 
 @pytest.mark.parametrize("path", TESTS, ids=name)
 def test_every_test_says_what_it_proves(path: Path) -> None:
-    """A test's docstring is a sentence."""
+    """Every test has a docstring that is a sentence."""
     assert [
         f"{function.lineno} {function.name}"
         for function in functions(path)
@@ -87,7 +87,7 @@ def test_every_test_says_what_it_proves(path: Path) -> None:
 
 
 def test_no_test_is_skipped_silently() -> None:
-    """A skip or an expected failure gives its reason."""
+    """Every skip or expected failure gives its reason."""
     assert [
         f"{name(path)}:{node.lineno}"
         for path in TESTS
@@ -99,7 +99,7 @@ def test_no_test_is_skipped_silently() -> None:
 
 
 def test_triggers_see_azure_functions_alone() -> None:
-    """Of Azure's packages triggers import azure.functions, and nobody else does."""
+    """Of Azure's packages triggers import azure.functions alone, and shared/ does not import that one."""
     for path in CODE:
         azure = {module for module in imported(path) if module.split(".")[0] == "azure"}
         functions_only = {module for module in azure if module.startswith("azure.functions")}
@@ -110,7 +110,7 @@ def test_triggers_see_azure_functions_alone() -> None:
 
 
 def test_the_app_file_only_registers() -> None:
-    """function_app.py imports azure.functions and our functions, and stays clear of words that its reader acts upon.
+    """function_app.py imports azure.functions and our functions alone, and avoids words that its reader acts upon.
 
     Azure's worker reads the file as text and looks for another framework in it before it chooses a runtime.
     """

@@ -46,12 +46,12 @@ def _examples(node: object) -> Iterator[tuple[dict[str, Any], object]]:
 
 
 def test_the_document_is_valid() -> None:
-    """OpenAPI 3.1 throughout."""
+    """The published contract is valid OpenAPI 3.1."""
     validate(DOCUMENT, cls=OpenAPIV31SpecValidator)
 
 
 def test_every_public_route_is_in_it_and_nothing_else() -> None:
-    """Path, method and name are those of the function app."""
+    """The contract's paths, methods and names are exactly the public routes of the function app."""
     listed = {
         (path, method, operation["operationId"].removesuffix("_head"))
         for path, method, operation in operations()
@@ -60,18 +60,18 @@ def test_every_public_route_is_in_it_and_nothing_else() -> None:
 
 
 def test_what_is_left_out_is_named() -> None:
-    """Whoever looks for a page's address reads why it is not there."""
+    """The contract's description names the routes that are left out."""
     for prefix in NOT_FOR_CRMS:
         assert f"`{prefix}" in DOCUMENT["info"]["description"]
 
 
 def test_every_event_type_is_in_it_and_nothing_else() -> None:
-    """The webhooks are those that announce.py can record."""
+    """The contract's webhooks are exactly the types of event that can be recorded."""
     assert set(DOCUMENT["webhooks"]) == set(announce.TYPES)
 
 
 def test_webhooks_say_their_own_type() -> None:
-    """The schema of a webhook's body admits its own type only."""
+    """The schema of each webhook's body admits its own type only."""
     for kind, item in DOCUMENT["webhooks"].items():
         schema = resolved(item["post"]["requestBody"]["content"]["application/json"]["schema"])
         assert schema["properties"]["type"] == {"const": kind}
@@ -79,12 +79,12 @@ def test_webhooks_say_their_own_type() -> None:
 
 @pytest.mark.parametrize(("schema", "example"), list(_examples(DOCUMENT)))
 def test_examples_are_of_their_schema(schema: dict[str, Any], example: object) -> None:
-    """What a reader copies is right."""
+    """Each example of the contract fits its schema."""
     check(schema, example)
 
 
 def test_scopes_are_those_of_the_routes() -> None:
-    """What an operation says of keys, scopes and sessions is the policy it is written with."""
+    """Each operation's security and scope in the contract are those of its route's policy."""
     for _, _, operation in operations():
         policy, _, scope = POLICIES[operation["operationId"].removesuffix("_head")].partition(":")
         expected = {"tenant_key": [{"key": []}], "session": [{"session": []}]}.get(policy, [])
@@ -102,7 +102,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize(("name", "kind"), list(REQUESTS.items()))
 def test_requests_have_the_members_that_are_read(name: str, kind: type[msgspec.Struct]) -> None:
-    """Names, limits, what is required, and that nothing else is taken."""
+    """Each request's schema has the members, limits and requirements that are read, and admits no others."""
     _compare(SCHEMAS[name], msgspec.json.schema_components([kind], ref_template="{name}")[1], kind.__name__)
 
 
@@ -132,7 +132,7 @@ def _flat(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_three_kinds_of_attachment_make_up_the_one_that_is_read() -> None:
-    """Together they name every member, and none takes another one's."""
+    """The contract's three kinds of attachment together have the members that are read, one required in each."""
     kinds = SCHEMAS["AttachmentIn"]["oneOf"]
     members = set().union(*(set(kind["properties"]) for kind in kinds))
     assert members == {field.name for field in msgspec.structs.fields(wire.AttachmentIn)}
@@ -142,7 +142,7 @@ def test_the_three_kinds_of_attachment_make_up_the_one_that_is_read() -> None:
 
 
 def test_problems_are_those_of_the_table() -> None:
-    """Type, title and status in the examples are what is really answered."""
+    """Type, title and status of the contract's problem examples are those of the problem table."""
     table = {TYPE_BASE + slug: (title, status) for _, slug, title, status in (*TABLE, (None, *UNEXPECTED))}
     for code, response in _problem_responses():
         for example in response["content"]["application/problem+json"]["examples"].values():

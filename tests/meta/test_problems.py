@@ -13,21 +13,21 @@ DOCUMENT = "docs/problems.md"
 
 
 def test_every_problem_is_explained() -> None:
-    """Each type that an answer may name stands in the table with its status, and no other does."""
+    """docs/problems.md has each type of problem with its status, and no other."""
     listed = {name: int(cells[0]) for name, cells in rows(DOCUMENT, "## Problems").items()}
     assert listed == {slug: status for _, slug, _, status in (*TABLE, (None, *UNEXPECTED))}
     assert f"`{TYPE_BASE}`" in section(DOCUMENT, "## Problems")
 
 
 def test_every_reason_is_explained() -> None:
-    """Each reason has exactly one row that says what it means and what to do, and no other does."""
+    """docs/problems.md has one row for each reason, with meaning and remedy, and no other."""
     listed = rows(DOCUMENT, "## Reasons")
     assert set(listed) == {reason.value for reason in Reason}
     assert [name for name, cells in listed.items() if len(cells) != 2 or not all(cells)] == []
 
 
 def test_reasons_of_files_are_named_where_mails_are_explained() -> None:
-    """What keeps a mail of the mailbox from syncing is complete: the files' reasons are repeated there by name."""
+    """docs/problems.md names every reason of files that can keep a mail from syncing."""
     text = section(DOCUMENT, "### Of a mail that does not sync")
     named = set(re.findall(r"`(attachment_\w+|too_many_attachments)`", text))
     source = (ROOT / "shared/domain/attachments.py").read_text(encoding="utf-8")

@@ -38,17 +38,17 @@ def _hits(pattern: re.Pattern[str]) -> list[str]:
 
 
 def test_no_machine_is_written_down() -> None:
-    """Nothing in the repository knows the machine on which it was written."""
+    """No file of the repository names a path of the machine on which it was written."""
     assert _hits(MACHINE_PATHS) == []
 
 
 def test_no_package_index_is_written_down() -> None:
-    """Locks and scripts install from whatever index the machine is set up for."""
+    """No file of the repository names a package index."""
     assert _hits(REGISTRIES) == []
 
 
 def test_no_private_key_is_kept() -> None:
-    """Keys and certificates of the local world are made when it starts."""
+    """No file of the repository holds a private key."""
     assert _hits(SECRETS) == []
 
 

@@ -23,7 +23,7 @@ def _commands() -> set[str]:
 
 
 def test_every_command_is_explained() -> None:
-    """Each of the operator's commands has a row, and no other has."""
+    """docs/runbook.md has a row for each of the operator's commands, and no other."""
     assert set(rows(RUNBOOK, "## Commands")) == _commands()
 
 
@@ -39,7 +39,7 @@ def _lines() -> dict[str, set[str]]:
 
 
 def test_every_log_line_is_explained() -> None:
-    """Each line that the log may hold has a table of the fields it may carry, and no table tells of another."""
+    """docs/runbook.md has a table for each log line with the fields that it may carry, and no other."""
     lines = _lines()
     sources = [path.read_text(encoding="utf-8") for path in python_files("functions", "shared")]
     lines["invocation.finished"] |= {field for source in sources for field in SET.findall(source)}
@@ -49,6 +49,6 @@ def test_every_log_line_is_explained() -> None:
 
 
 def test_every_sabotage_is_explained() -> None:
-    """docs/testing.md has each way to break the product on purpose, with what the story notices."""
+    """docs/testing.md has each way to break the product on purpose, and no other."""
     listed = rows("docs/testing.md", "## The story, and sabotage")
     assert set(listed) == {f"make story SABOTAGE={sabotage}" for sabotage in SABOTAGES}

@@ -45,24 +45,24 @@ def test_every_setting_is_explained() -> None:
 
 
 def test_settings_for_one_s_own_machine_are_marked() -> None:
-    """What is refused with PROFILE=azure is marked `local`, and nothing else is."""
+    """docs/settings.md marks as `local` exactly the settings that PROFILE=azure refuses."""
     marked = {name for name, cells in rows(DOCUMENT, "## Settings of the app").items() if cells[0] == "local"}
     assert marked == set(ONLY_LOCAL.findall(code()))
 
 
 def test_limits_are_told_as_they_are() -> None:
-    """The least length of a secret, and what tells Azure from one's own machine."""
+    """docs/settings.md gives the least length of a secret and the variables that tell Azure."""
     assert f"at least {MIN_SECRET_CHARACTERS} characters" in section(DOCUMENT)
     assert all(f"`{name}`" in section(DOCUMENT, "## PROFILE=local") for name in ON_AZURE)
 
 
 def test_settings_of_the_host_are_explained() -> None:
-    """The few that only the host reads have their own table."""
+    """docs/settings.md has a table of the settings that only the host reads."""
     assert set(rows(DOCUMENT, "## Settings of the host")) == OF_THE_HOST
 
 
 def test_every_host_value_is_explained() -> None:
-    """host.json cannot hold comments: docs/settings.md has each value as it is, and a reason."""
+    """docs/settings.md has each value of host.json as it is, with a reason."""
     listed = rows(DOCUMENT, "## host.json")
     tree = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
     assert {name: cells[0].strip("`") for name, cells in listed.items()} == dict(values(tree))

@@ -22,12 +22,12 @@ def _cells(knob: Knob) -> list[str]:
 
 
 def test_every_knob_is_in_it_as_it_is() -> None:
-    """Name, default, other values, basis, source and effect of each knob, and no knob that is not there."""
+    """docs/simulator.md has each knob with its default, values, basis, source and effect, and no other."""
     assert rows(DOCUMENT, "## Guessed: the knobs") == {knob.name: _cells(knob) for knob in KNOBS}
 
 
 def test_every_operation_is_in_it() -> None:
-    """Method and path of everything that the simulated Graph answers, with the scopes that suffice."""
+    """docs/simulator.md has each operation that the simulated Graph answers, with the scopes that suffice."""
     listed = rows(DOCUMENT, "## Faithful")
     there = {
         f"{operation.method} /{operation.template}": ", ".join(operation.scopes) for operation in OPERATIONS
@@ -39,7 +39,7 @@ def test_every_operation_is_in_it() -> None:
 
 
 def test_what_it_refuses_to_imitate_is_named() -> None:
-    """Whoever is answered 501 with this document's name finds what was named there in it."""
+    """docs/simulator.md names everything for which the simulator's 501 refers to it."""
     missing = " ".join(section(DOCUMENT, "## Missing").split()).replace("`", "")
     assert [what for what in (*_MISSING.values(), *_MISSING_METHODS.values()) if what not in missing] == []
     sources = [path.read_text(encoding="utf-8") for path in python_files("sandbox")]

@@ -48,13 +48,13 @@ def run(code: str) -> str:
 
 
 def test_importing_the_app_loads_nothing_heavy() -> None:
-    """The SDKs, MSAL and the Graph client are loaded by the first call that needs them."""
+    """Importing the app does not load the SDKs, MSAL or the Graph client."""
     code = f"import sys, function_app; print([m for m in {HEAVY!r} if m in sys.modules])"
     assert run(code).strip() == "[]"
 
 
 def test_importing_the_app_needs_no_settings() -> None:
-    """Without a single setting the app still indexes: a setting missing at import would make every function vanish."""
+    """The app can be imported without a single setting."""
     assert run("import function_app; print(function_app.app is not None)").strip() == "True"
 
 
@@ -82,7 +82,7 @@ print(time.process_time() - begun)
 
 
 def test_building_the_services_loads_no_storage_sdk() -> None:
-    """A webhook call, which touches no store itself, does not wait for the storage SDKs or the Graph client."""
+    """Building the services does not load the storage SDKs or the Graph client."""
     late = [module for module in HEAVY if module not in {"cryptography", "httpx"}]
     printed = run(f"{SERVICES}\nprint([m for m in {late!r} if m in sys.modules])")
     assert printed.splitlines()[-1] == "[]"
@@ -102,10 +102,10 @@ def times_the_floor(code: str, limit: float) -> float:
 
 
 def test_building_the_services_is_quick() -> None:
-    """The first call of a fresh process pays at most 50 ms of CPU for the services."""
+    """Building the services costs a fresh process at most 50 ms of CPU."""
     assert times_the_floor(SERVICES, FIRST_CALL_RATIO) <= FIRST_CALL_RATIO
 
 
 def test_importing_the_app_is_quick() -> None:
-    """Importing function_app takes at most twice the CPU of importing azure.functions alone."""
+    """Importing function_app costs at most twice the CPU of importing azure.functions alone."""
     assert times_the_floor(MEASURE.format(module="function_app"), RATIO) <= RATIO

@@ -62,11 +62,11 @@ class TableStoreCases:
         return fresh
 
     async def test_a_missing_row_is_none(self, store: TableStore, table: str) -> None:
-        """Reading a row that nobody wrote says None."""
+        """Reading a row that nobody wrote gives None."""
         assert await store.get(table, "p", "r") is None
 
     async def test_a_row_comes_back_as_it_went(self, store: TableStore, table: str) -> None:
-        """Every type of column survives, to the microsecond and to the 64th bit; None is not stored."""
+        """Every type of column survives, to the microsecond and the 64th bit, and None is not stored."""
         moment = datetime(2026, 3, 2, 9, 0, 0, 123456, tzinfo=UTC)
         values: dict[str, Value] = {
             "text": "Grüße 😀 'quoted' \"twice\"\nnext\tline <&>",
@@ -93,12 +93,12 @@ class TableStoreCases:
         }
 
     async def test_a_whole_float_keeps_its_value(self, store: TableStore, table: str) -> None:
-        """2.0 comes back equal to 2.0 (over JSON it may have become an int on the way)."""
+        """A whole float comes back with the same value, although JSON may have made it an int on the way."""
         await store.insert(table, "p", "r", {"x": 2.0})
         assert await self._values(store, table, "p", "r") == {"x": 2.0}
 
     async def test_a_time_of_another_zone_comes_back_in_utc(self, store: TableStore, table: str) -> None:
-        """A moment is kept, its zone is not."""
+        """A time of another zone comes back as the same moment in UTC."""
         there = datetime(2026, 3, 2, 9, 0, tzinfo=timezone(timedelta(hours=5, minutes=30)))
         await store.insert(table, "p", "r", {"at": there})
         at = (await self._values(store, table, "p", "r"))["at"]
@@ -107,19 +107,19 @@ class TableStoreCases:
         assert at.tzinfo is UTC
 
     async def test_a_naive_time_is_refused(self, store: TableStore, table: str) -> None:
-        """A time without a zone is a mistake, found before it is stored."""
+        """A time without a zone is refused before it is stored."""
         with pytest.raises(ValueError, match="cannot hold"):
             await store.insert(table, "p", "r", {"at": datetime(2026, 3, 2)})  # noqa: DTZ001 - the mistake itself
 
     async def test_enumerations_are_stored_by_value(self, store: TableStore, table: str) -> None:
-        """A StrEnum is its text; other enumerations, which the client would store by name, are refused."""
+        """A StrEnum is stored as its text, and other enumerations are refused."""
         await store.insert(table, "p", "r", {"state": State.OPEN})
         assert repr((await self._values(store, table, "p", "r"))["state"]) == "'open'"
         with pytest.raises(ValueError, match="not its value"):
             await store.upsert(table, "p", "r", {"state": Number.ONE})
 
     async def test_a_second_insert_is_refused(self, store: TableStore, table: str) -> None:
-        """Insert decides "first time?" (E-3): the second writer is told, and the first one's row stays."""
+        """A second insert of a row is refused, and the first one's row stays (E-3)."""
         await store.insert(table, "p", "r", {"x": 1})
         with pytest.raises(RowExists) as refused:
             await store.insert(table, "p", "r", {"x": 2})
@@ -127,7 +127,7 @@ class TableStoreCases:
         assert await self._values(store, table, "p", "r") == {"x": 1}
 
     async def test_replace_takes_only_the_etag_last_given(self, store: TableStore, table: str) -> None:
-        """A write over an older state is refused (E-2); one over the present state gives a new ETag."""
+        """A replace under an older ETag is refused, and one under the present ETag gives a new one (E-2)."""
         first = await store.insert(table, "p", "r", {"x": 1, "gone": True})
         second = await store.replace(table, "p", "r", {"x": 2}, first)
         assert second != first
@@ -138,7 +138,7 @@ class TableStoreCases:
         assert row == Row("p", "r", {"x": 2}, second)
 
     async def test_replace_of_a_missing_row_is_refused(self, store: TableStore, table: str) -> None:
-        """A row deleted meanwhile is not brought back by a replace."""
+        """A replace does not bring back a row that was deleted meanwhile."""
         etag = await store.insert(table, "p", "r", {"x": 1})
         await store.delete(table, "p", "r")
         with pytest.raises(RowMissing):
@@ -146,7 +146,7 @@ class TableStoreCases:
         assert await store.get(table, "p", "r") is None
 
     async def test_a_row_inserted_again_has_another_etag(self, store: TableStore, table: str) -> None:
-        """Whoever read the row before it was deleted and made anew cannot write over the new one."""
+        """A row that was deleted and inserted anew cannot be overwritten under its former ETag."""
         old = await store.insert(table, "p", "r", {"x": 1})
         await store.delete(table, "p", "r", old)
         await asyncio.sleep(0.002)  # Azurite's ETags are the millisecond in which a request arrived
@@ -155,7 +155,7 @@ class TableStoreCases:
             await store.replace(table, "p", "r", {"x": 2}, old)
 
     async def test_upsert_writes_over_anything(self, store: TableStore, table: str) -> None:
-        """Upsert stores a whole row, there or not."""
+        """An upsert stores the whole row, whether or not it was there."""
         await store.upsert(table, "p", "r", {"x": 1, "y": 1})
         etag = await store.upsert(table, "p", "r", {"x": 2})
         assert await store.get(table, "p", "r") == Row("p", "r", {"x": 2}, etag)
@@ -170,7 +170,7 @@ class TableStoreCases:
         assert await store.get(table, "p", "r") is None
 
     async def test_delete_with_etag_is_exact(self, store: TableStore, table: str) -> None:
-        """A delete with an ETag takes only the row that was read, and says when there is none."""
+        """A delete with an ETag takes only the row that was read, and a missing row is an error."""
         old = await store.insert(table, "p", "r", {"x": 1})
         new = await store.replace(table, "p", "r", {"x": 2}, old)
         with pytest.raises(RowChanged):
@@ -180,7 +180,7 @@ class TableStoreCases:
             await store.delete(table, "p", "r", new)
 
     async def test_odd_keys_stay_apart(self, store: TableStore, table: str) -> None:
-        """Case, spaces, quotes, percent signs and other scripts make different rows in different partitions."""
+        """Keys that differ by case, spaces, quotes, percent signs or script are different rows."""
         for number, key in enumerate(ODD_KEYS):
             await store.insert(table, key, key, {"n": number})
         for number, key in enumerate(ODD_KEYS):
@@ -199,7 +199,7 @@ class TableStoreCases:
 
     @pytest.mark.parametrize("key", ["a/b", "a\\b", "a#b", "a?b", "a\nb", "a\x85b", "k" * 513])
     async def test_forbidden_keys_are_refused(self, store: TableStore, table: str, key: str) -> None:
-        """Keys that Azure refuses are refused here too, before anything is sent."""
+        """Keys that Azure refuses are refused before anything is sent."""
         for write in (
             store.insert(table, key, "r", {}),
             store.insert(table, "p", key, {}),
@@ -337,14 +337,14 @@ class TableStoreCases:
             await store.upsert(table, "p", "r", {f"c{number}": 1 for number in range(253)})
 
     async def test_one_of_many_writers_wins(self, store: TableStore, table: str) -> None:
-        """Of writers that read the same state exactly one gets through; the others are told."""
+        """Of many who write over the same state at once exactly one succeeds, and the others are told."""
         etag = await store.insert(table, "p", "r", {"x": 0})
         writers = (store.replace(table, "p", "r", {"x": number}, etag) for number in range(20))
         results = await asyncio.gather(*writers, return_exceptions=True)
         assert [type(result) for result in results if not isinstance(result, str)] == [RowChanged] * 19
 
     async def test_one_of_many_inserters_wins(self, store: TableStore, table: str) -> None:
-        """Of those who insert the same row exactly one is the first."""
+        """Of many who insert the same row at once exactly one succeeds."""
         results = await asyncio.gather(
             *(store.insert(table, "p", "r", {"x": number}) for number in range(20)), return_exceptions=True
         )
@@ -399,7 +399,7 @@ class TableStoreCases:
         assert await store.get(table, "p", "r") is not None
 
     async def test_a_missing_table_is_a_surprise(self, store: TableStore) -> None:
-        """A table that was never created is an error of set-up, not an absent row."""
+        """Using a table that was never created is an error of set-up, not an absent row."""
         for act in (
             store.get("nosuchtable", "p", "r"),
             store.insert("nosuchtable", "p", "r", {}),

@@ -29,7 +29,7 @@ class BlobStoreCases:
         return fresh
 
     async def test_a_missing_blob_is_none(self, store: BlobStore, container: str) -> None:
-        """Reading a blob that nobody wrote says None."""
+        """Reading a blob that nobody wrote gives None."""
         assert await store.get(container, "a/b") is None
 
     async def test_a_blob_comes_back_as_it_went(self, store: BlobStore, container: str) -> None:
@@ -44,7 +44,7 @@ class BlobStoreCases:
         assert await store.get(container, "empty") == Blob(b"", "text/plain")
 
     async def test_a_large_file_goes_in_one_piece(self, store: BlobStore, container: str) -> None:
-        """The largest message's worth of files (25 MB) fits one blob."""
+        """A blob takes 25 MB, the most that a send's files may have."""
         data = bytes(25_000_000)
         await store.put(container, "large", data, "application/zip")
         found = await store.get(container, "large")
@@ -69,7 +69,7 @@ class BlobStoreCases:
         assert await store.get(container, "a") == Blob(b"small", "text/plain")
 
     async def test_a_second_put_is_refused(self, store: BlobStore, container: str) -> None:
-        """What is staged under a name stays, unless the writer says that it may be overwritten."""
+        """A second put under a name is refused unless it says that it may overwrite."""
         await store.put(container, "a", b"1", "text/plain")
         with pytest.raises(BlobExists):
             await store.put(container, "a", b"2", "text/html")
@@ -78,7 +78,7 @@ class BlobStoreCases:
         assert await store.get(container, "a") == Blob(b"2", "text/html")
 
     async def test_one_of_many_writers_wins(self, store: BlobStore, container: str) -> None:
-        """Of those who stage the same name at once exactly one does."""
+        """Of many who put a blob of the same name at once exactly one succeeds."""
         results = await asyncio.gather(
             *(store.put(container, "a", bytes([n]), "text/plain") for n in range(8)), return_exceptions=True
         )
@@ -102,7 +102,7 @@ class BlobStoreCases:
         assert await store.list(container, "x") == []
 
     async def test_a_missing_container_is_a_surprise(self, store: BlobStore) -> None:
-        """A container that was never created is an error of set-up, not an absent blob."""
+        """Using a container that was never created is an error of set-up, not an absent blob."""
         for act in (
             store.get("nosuch", "a"),
             store.put("nosuch", "a", b"", "text/plain"),

@@ -13,7 +13,7 @@ from shared.storage.testing import Call, MemoryBlobs, MemoryQueues, MemoryTables
 
 
 async def test_a_fault_before_leaves_nothing() -> None:
-    """A call that fails before its commit has done nothing."""
+    """An in-memory call that fails before its commit has done nothing."""
     store = MemoryTables()
     await store.ensure(["table"])
 
@@ -28,7 +28,7 @@ async def test_a_fault_before_leaves_nothing() -> None:
 
 
 async def test_a_fault_after_leaves_everything() -> None:
-    """A call that fails after its commit has done all of it: the answer was lost (E-6)."""
+    """An in-memory call that fails after its commit has done all of it, as when the answer was lost (E-6)."""
     store = MemoryTables()
     await store.ensure(["table"])
 
@@ -43,7 +43,7 @@ async def test_a_fault_after_leaves_everything() -> None:
 
 
 async def test_calls_say_what_they_touch() -> None:
-    """A fault plan can aim: port, operation and place are on the call."""
+    """A hook of an in-memory store is told the port, the operation and the place of a call."""
     seen: list[Call] = []
     tables = MemoryTables(before=seen.append)
     await tables.ensure(["table"])
@@ -55,7 +55,7 @@ async def test_calls_say_what_they_touch() -> None:
 
 
 async def test_calls_are_counted_by_operation() -> None:
-    """Each call is told to the observer once, refused ones too: they cost a transaction like any other."""
+    """Each call of an in-memory store is told to the observer once, a refused one too."""
     seen: list[tuple[str, str]] = []
     clock = VirtualClock()
     tables = MemoryTables(observe=lambda *call: seen.append(call))
@@ -82,7 +82,7 @@ async def test_calls_are_counted_by_operation() -> None:
 
 
 async def test_a_waiting_hook_lets_tasks_interleave() -> None:
-    """With a hook that waits two tasks both read before either writes, and the ETag decides."""
+    """With a hook that waits, two tasks both read before either writes, and the ETag decides."""
     store = MemoryTables()
     await store.ensure(["table"])
     await store.insert("table", "p", "r", {"x": 0})
@@ -104,7 +104,7 @@ async def test_a_waiting_hook_lets_tasks_interleave() -> None:
 
 
 async def test_what_was_read_is_not_what_is_stored() -> None:
-    """Changing a read row's columns changes nothing in the store, nor does changing what was written."""
+    """Changing a row that was read, or that was written, changes nothing in the in-memory store."""
     store = MemoryTables()
     await store.ensure(["table"])
     written = {"x": 1}

@@ -35,7 +35,7 @@ class Credential:
 
 
 async def test_addresses_are_reached_with_an_identity() -> None:
-    """Without a connection string each service is asked with a token for storage, and none is asked twice."""
+    """Without a connection string each service is asked with one token for storage."""
     credential = Credential()
     stores = open_stores(**PLACES, credential=credential)
     for act in (
@@ -57,6 +57,6 @@ async def test_unused_stores_close_too() -> None:
 
 
 def test_half_an_address_is_refused() -> None:
-    """An account without one of its addresses is a mistake of set-up, told at once."""
+    """A storage account that lacks one of its addresses is refused at once."""
     with pytest.raises(ValueError, match="table, queue and blob"):
         open_stores(table_uri="https://127.0.0.1:1")

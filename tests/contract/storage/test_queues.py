@@ -105,7 +105,7 @@ class QueueStoreCases:
         assert sorted([message.text for message in await store.receive(queue, 32)]) == ["default", "forever"]
 
     async def test_several_messages_come_at_once(self, store: QueueStore, queue: str) -> None:
-        """Up to 32 messages come with one request, each to one receiver only."""
+        """One request receives up to 32 messages, and each goes to one receiver only."""
         for number in range(40):
             await store.put(queue, str(number))
         first = await store.receive(queue, 32)
@@ -137,7 +137,7 @@ class QueueStoreCases:
         assert [message.text for message in await store.receive(f"{queue}-poison")] == ["bad"]
 
     async def test_a_missing_queue_is_a_surprise(self, store: QueueStore) -> None:
-        """A queue that was never created is an error of set-up, not an empty queue."""
+        """Using a queue that was never created is an error of set-up, not an empty queue."""
         for act in (
             store.receive("nosuch"),
             store.put("nosuch", "x"),
@@ -171,7 +171,7 @@ class TestMemoryQueues(QueueStoreCases):
         self.clock.advance(seconds)
 
     async def test_a_simulation_can_ask_when_something_shows(self, store: QueueStore, queue: str) -> None:
-        """The next visible time is that of the earliest message, hidden ones included."""
+        """An in-memory queue tells when its next message becomes visible, hidden ones included."""
         assert isinstance(store, MemoryQueues)
         assert store.next_visible_at(queue) is None
         await store.put(queue, "late", delay_seconds=60)

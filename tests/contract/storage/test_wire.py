@@ -102,7 +102,7 @@ every_call = pytest.mark.parametrize("act", [*WRITES.values(), *READS.values()],
 @every_write
 @pytest.mark.parametrize("said", [DROP, answer(500), answer(502), answer(504), answer(408)])
 async def test_a_write_without_a_clear_answer_is_unknown_and_not_repeated(act: Act, said: bytes) -> None:
-    """A connection that broke after sending, or a 5xx, leaves the outcome open (E-6); nothing is sent twice."""
+    """A write whose connection broke, or that ended in a 5xx, has an unknown outcome and is not repeated (E-6)."""
     async with stub(said) as (told, stores):
         with pytest.raises(OutcomeUnknown):
             await act(stores)
@@ -144,7 +144,7 @@ async def test_no_connection_means_nothing_was_done(act: Act) -> None:
 
 @every_write
 async def test_silence_after_a_write_is_unknown(act: Act, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write that is not answered in time may have happened."""
+    """A write that is not answered in time has an unknown outcome."""
     monkeypatch.setattr(wire, "READ_SECONDS", 0.05)
     async with stub(SILENCE) as (told, stores):
         with pytest.raises(OutcomeUnknown):
