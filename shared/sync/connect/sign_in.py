@@ -1,4 +1,4 @@
-"""To Microsoft and back: a ticket opens the sign-in, its outcome waits sealed for the person's yes (O-2 to O-4, O-6)."""
+"""To Microsoft and back: a ticket opens the sign-in, the outcome waits sealed for a yes (O-2 to O-4, O-6)."""
 
 from __future__ import annotations
 
