@@ -233,7 +233,7 @@ async def test_the_same_mailbox_again_repairs_the_connection(app: App) -> None:
 
 
 async def test_the_settings_page_is_framed_by_registered_origins_only(app: App) -> None:
-    """A tenant's settings page may be framed by that tenant's origins, and by nobody for any other tenant id (W-4)."""
+    """A tenant's settings page may be framed by its registered origins, and by nobody where there are none (W-4)."""
     ours = await app.call("GET", "/settings", params={"tenant": app.tenant.tenant_id})
     assert "frame-ancestors https://crm.example" in ours.headers["content-security-policy"]
     for tenant in (
