@@ -1,5 +1,5 @@
-"""A development host: runs an Azure Functions app (Python, v2 model) as the real host does, on this machine.
+"""A development host: runs an Azure Functions app (Python, v2 programming model) on this machine, as Azure's host does.
 
-`python -m sandbox.devhost` serves a folder with a `function_app.py`; `sandbox.devhost.inprocess` does the same
-inside a test.
+`python -m sandbox.devhost` serves a folder with a `function_app.py`; `sandbox.devhost.inprocess` hosts an app inside
+a test.
 """

@@ -10,7 +10,7 @@ from sandbox.devhost.supervisor import Supervisor
 
 
 def main() -> int:
-    """Run as the supervisor, as one of its children, or alone."""
+    """Run as the supervisor, as one of its child processes, or as a single process; return the exit code."""
     options = parse_options()
     if options.child is not None or (options.group == ALL_IN_ONE and not options.reload):
         from sandbox.devhost.child import run_child

@@ -1,4 +1,7 @@
-"""The worker's rules for a function's signature (azure-functions-runtime, `functions.py`), with its sentences."""
+"""Check a function's signature against its bindings, with the rules and error texts of Azure's Python worker.
+
+Source: azure-functions-runtime, `functions.py`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from sandbox.devhost.functions import Binding, ParamType
 
 
 class FunctionLoadError(RuntimeError):
-    """A function whose signature does not fit its bindings; the whole app fails to index."""
+    """A function's signature does not fit its bindings; the whole app fails to index."""
 
     def __init__(self, function: str, message: str) -> None:
         super().__init__(f"cannot load the {function} function: {message}")
@@ -25,17 +28,17 @@ class Generic:
 
     @classmethod
     def has_trigger_support(cls) -> bool:
-        """Such a parameter gets no trigger metadata."""
+        """No: such a parameter gets no trigger metadata."""
         return False
 
     @classmethod
     def check_input_type_annotation(cls, annotation: type) -> bool:
-        """Text or bytes come in."""
+        """Whether the annotation is text or bytes."""
         return issubclass(annotation, (str, bytes))
 
     @classmethod
     def check_output_type_annotation(cls, annotation: type) -> bool:
-        """Text or bytes go out."""
+        """Whether the annotation is text, bytes or a bytearray."""
         return issubclass(annotation, (str, bytes, bytearray))
 
 
@@ -49,13 +52,16 @@ def _has_implicit_output(binding: str) -> bool:
     return getattr(converter(binding), "has_implicit_output", lambda: False)() is True
 
 
-def takes_context(
+def pop_context(
     function: str,
     parameters: dict[str, inspect.Parameter],
     bound: Mapping[str, Binding],
     annotations: Mapping[str, Any],
 ) -> bool:
-    """Whether the function asks for `context`; takes that parameter out of `parameters`."""
+    """Remove the `context` parameter from `parameters`; return whether it was there.
+
+    Raises FunctionLoadError when it has another type than `Context`.
+    """
     if "context" not in parameters or "context" in bound:
         return False
     parameters.pop("context")
@@ -74,7 +80,7 @@ def check_parameters(
     bound: Mapping[str, Binding],
     annotations: Mapping[str, Any],
 ) -> tuple[dict[str, ParamType], dict[str, ParamType]]:
-    """Types of the inputs and of the outputs; raises FunctionLoadError."""
+    """The types of the inputs and those of the outputs; raises FunctionLoadError when a parameter does not fit."""
     if unbound := set(parameters) - set(bound):
         raise FunctionLoadError(
             function,
@@ -132,7 +138,7 @@ def _is_class(annotation: Any) -> bool:
 
 
 def _is_typing_generic(annotation: Any) -> bool:
-    """`typing.List[str]` is one, `list[str]` is none to the worker: it refuses the built-in spelling."""
+    """Whether it is a generic of `typing`; the worker accepts `typing.List[str]` and refuses `list[str]`."""
     origin = typing.get_origin(annotation)
     return origin not in {None, typing.Union} and not isinstance(annotation, GenericAlias)
 
@@ -150,15 +156,15 @@ def _accepts(kind: str, annotation: Any, is_out: bool) -> bool:
     try:
         return bool(check(annotation))
     except TypeError:
-        # issubclass refuses unions and other generics: the worker fails to index with that very error.
+        # issubclass raises for unions and other generics; there the worker's indexing fails too.
         return False
 
 
 def check_return(
     function: str, bindings: tuple[Binding, ...], annotations: Mapping[str, Any]
 ) -> ParamType | None:
-    """What the function returns through `$return`, or None when it must return nothing."""
-    binding = next((one for one in bindings if one.name == "$return"), None)
+    """The type of the `$return` binding, or None when there is none; raises FunctionLoadError."""
+    binding = next((binding for binding in bindings if binding.name == "$return"), None)
     if binding is None:
         return None
     if "return" not in annotations:

@@ -1,4 +1,4 @@
-"""Make a `Host` from an app, its host.json and the storage it shall use."""
+"""Build a `Host` from an app, its host.json and the storage it uses."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sandbox.devhost.functions import IndexedFunction
 from sandbox.devhost.host import Host
 from sandbox.devhost.hostjson import HostConfig, HttpRules, load_host_json
 from sandbox.devhost.indexing import index_app, index_module
-from sandbox.devhost.invocation import Invoker, OnTimeout, cancel_only
+from sandbox.devhost.invocation import Invoker, OnTimeout, log_timeout
 from sandbox.devhost.keys import Keys
 from sandbox.devhost.monitor import MemoryTimers, TimerStore
 from sandbox.devhost.outputs import OutputWriter
 from sandbox.devhost.processor import QueueProcessor
 from sandbox.devhost.queues import MemoryQueues, QueueAccess
-from sandbox.devhost.routes import build_routes, valid_names
+from sandbox.devhost.routes import build_routes, with_valid_names
 from sandbox.devhost.schedule import parse_schedule
 from sandbox.devhost.throttle import DEFAULT_HTTP_CONCURRENCY, Throttle
 from sandbox.devhost.timers import Timer
@@ -40,22 +40,22 @@ def build_host(
     environ: Mapping[str, str] | None = None,
     keys: Keys | None = None,
     http_concurrency: int = DEFAULT_HTTP_CONCURRENCY,
-    on_timeout: OnTimeout = cancel_only,
+    on_timeout: OnTimeout = log_timeout,
 ) -> Host:
-    """Index the app and wire it; nothing is started and nothing is sent.
+    """Index the app and connect its parts; no listener is started and nothing is sent.
 
     `queues` is one storage for all connections, or a function from connection name to storage; by default it is in
-    memory, and so is what timers keep. Raises what indexing and host.json raise.
+    memory, and so is the status of timers. Raises FunctionLoadError, ValueError and HostJsonError.
     """
     clock = clock or RealClock()
     environ = os.environ if environ is None else environ
     config = load_host_json({"version": "2.0"} if host_json is None else host_json, environ)
     indexed = index_module(app) if isinstance(app, ModuleType) else index_app(app)
-    named, misnamed = valid_names(indexed)
+    named, misnamed = with_valid_names(indexed)
     table, clashing = build_routes(named, config.http.route_prefix)
     dropped = (*misnamed, *clashing)
-    gone = {one.function for one in dropped}
-    functions = {one.name: one for one in named if one.name not in gone}
+    left_out = {drop.function for drop in dropped}
+    functions = {function.name: function for function in named if function.name not in left_out}
     invoker = Invoker(config.timeout_seconds, environ, on_timeout)
     access = _access(queues, clock)
     outputs = OutputWriter(access, environ, base64_texts=config.queues.base64)
@@ -68,7 +68,7 @@ def build_host(
         rules=config.http,
         throttle=_throttle(config.http, http_concurrency),
         environ=environ,
-        errors=tuple(f"{one.function}: {one.reason}" for one in dropped),
+        errors=tuple(f"{drop.function}: {drop.reason}" for drop in dropped),
     )
     parts = _Parts(config, clock, environ, invoker, outputs, access, timers or MemoryTimers())
     host = Host(
@@ -82,7 +82,7 @@ def build_host(
         processors=parts.processors(functions),
         timers=parts.timers(functions),
     )
-    outputs.wrote = host.wrote
+    outputs.on_written = host.wake_listeners
     asgi.run_by_hand = host.run_by_hand
     asgi.drain = host.drain
     return host
@@ -105,7 +105,7 @@ def _access(
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What listeners are made of."""
+    """What queue processors and timers are built from."""
 
     config: HostConfig
     clock: Clock
@@ -116,31 +116,31 @@ class _Parts:
     store: TimerStore
 
     def processors(self, functions: Mapping[str, IndexedFunction]) -> dict[str, QueueProcessor]:
-        """One for each queue function that is not disabled."""
+        """A processor for each queue function that is not disabled, by name."""
         return {
             name: QueueProcessor(
-                function=one,
-                queue=resolve_text(one.trigger.text("queueName"), self.environ),
-                queues=self.access(one.trigger.text("connection")),
+                function=function,
+                queue=resolve_text(function.trigger.text("queueName"), self.environ),
+                queues=self.access(function.trigger.text("connection")),
                 rules=self.config.queues,
                 invoker=self.invoker,
                 outputs=self.outputs,
             )
-            for name, one in functions.items()
-            if one.is_queue and not is_disabled(name, self.environ)
+            for name, function in functions.items()
+            if function.is_queue and not is_disabled(name, self.environ)
         }
 
     def timers(self, functions: Mapping[str, IndexedFunction]) -> dict[str, Timer]:
-        """One for each timer function that is not disabled."""
+        """A timer for each timer function that is not disabled, by name."""
         return {
             name: Timer(
-                function=one,
-                schedule=parse_schedule(resolve_text(one.trigger.text("schedule"), self.environ)),
+                function=function,
+                schedule=parse_schedule(resolve_text(function.trigger.text("schedule"), self.environ)),
                 clock=self.clock,
                 store=self.store,
                 invoker=self.invoker,
                 outputs=self.outputs,
             )
-            for name, one in functions.items()
-            if one.is_timer and not is_disabled(name, self.environ)
+            for name, function in functions.items()
+            if function.is_timer and not is_disabled(name, self.environ)
         }

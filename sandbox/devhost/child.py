@@ -1,4 +1,4 @@
-"""One process of the host: imports the app and serves its group until told to stop."""
+"""One process of the host: imports the app and serves its group until it is told to stop."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ from sandbox.devhost.serving import Serving, listen
 
 log = logging.getLogger("devhost")
 
-STOP_AT_ONCE_SECONDS = 4.0
+EXIT_AFTER_SECONDS = 4.0
 HOST_STORAGE = "AzureWebJobsStorage"
 HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
 
 
 def run_child(options: Options) -> int:
-    """Serve one group (or everything) until SIGTERM, SIGINT or the parent's end; the exit code."""
+    """Serve one group (or everything) until SIGTERM, SIGINT or the end of the parent process; return the exit code."""
     group = options.child or ALL_IN_ONE
-    _prepare(options, group)
+    _prepare_process(options, group)
     clock: Clock = OffsetClock(options.clock_file) if options.clock_file else RealClock()
     run_hooks(options.hooks, HostContext(clock, group, os.environ))
     module = import_app(options.app_dir)
-    return asyncio.run(_serve(options, group, lambda: _built(options, module, clock)))
+    return asyncio.run(_serve(options, group, lambda: _build(options, module, clock)))
 
 
-def _built(options: Options, module: object, clock: Clock) -> Host:
+def _build(options: Options, module: object, clock: Clock) -> Host:
     queues: dict[str, AzureQueues] = {}
 
     def access(connection: str) -> AzureQueues:
@@ -75,7 +75,7 @@ def _built(options: Options, module: object, clock: Clock) -> Host:
         clock=clock,
         keys=load_keys(options.data_dir),
         http_concurrency=options.http_concurrency,
-        on_timeout=_die,
+        on_timeout=_end_process,
     )
     host.close_stores = close
     return host
@@ -85,7 +85,7 @@ def _timer_store(app_dir: Path) -> TimerStore:
     try:
         connection = resolve_connection(HOST_STORAGE, "blob", os.environ)
     except MissingConnection:
-        log.warning("%s is not set: timers remember nothing from one start to the next", HOST_STORAGE)
+        log.warning("%s is not set: the status of timers is lost when the host stops", HOST_STORAGE)
         return MemoryTimers()
     return BlobTimers(open_blob_service(connection), host_id(app_dir))
 
@@ -101,9 +101,9 @@ async def _serve(options: Options, group: str, build: Callable[[], Host]) -> int
     serving = Serving.begin(host.asgi, sockets) if sockets else None
     if group != HTTP_GROUP:
         host.start(None if group == ALL_IN_ONE else [group])
-    _report(options, describe(host, os.environ, _port(sockets)))
+    _send_report(options, describe(host, os.environ, _port(sockets)))
     await stopping.wait()
-    _stop_at_once_after(STOP_AT_ONCE_SECONDS)
+    _exit_after(EXIT_AFTER_SECONDS)
     await asyncio.gather(*([serving.end()] if serving else []), host.stop())
     return 0
 
@@ -112,8 +112,8 @@ def _port(sockets: list[socket.socket]) -> int | None:
     return int(sockets[0].getsockname()[1]) if sockets else None
 
 
-def _report(options: Options, report: Report) -> None:
-    """Tell the supervisor through its pipe, or the person."""
+def _send_report(options: Options, report: Report) -> None:
+    """Write the report to the supervisor's pipe, or print it when there is no supervisor."""
     if options.report_fd is None:
         print_report(report, options.address)
         return
@@ -121,10 +121,10 @@ def _report(options: Options, report: Report) -> None:
         json.dump(report.document(), pipe)
 
 
-def _prepare(options: Options, group: str) -> None:
-    """Settings, log, working folder and import path, as the worker has them."""
+def _prepare_process(options: Options, group: str) -> None:
+    """Set up settings, log, working folder and import path of this process, as the worker has them."""
     if options.child is not None:
-        # Ctrl-C reaches the whole terminal group; a child waits for its supervisor's word.
+        # Ctrl-C reaches every process of the terminal; a child waits until its supervisor stops it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _end_with_parent()
     apply_local_settings(options.app_dir, os.environ)
@@ -133,14 +133,14 @@ def _prepare(options: Options, group: str) -> None:
     set_up_logging(group, debug=os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in {"1", "true"})
     os.chdir(options.app_dir)
     own_root = str(Path(sandbox.__file__).resolve().parent.parent)
-    # The worker puts the app's folder last: a package that is installed under the same name wins, here as there.
+    # The worker puts the app's folder last, so that an installed package of the same name is imported instead.
     last = list(dict.fromkeys([str(options.app_dir), own_root]))
     here = {"", *last}
     sys.path[:] = [*(entry for entry in sys.path if entry not in here), *last]
 
 
 def apply_local_settings(app_dir: Path, environ: MutableMapping[str, str]) -> None:
-    """Values of local.settings.json become environment variables unless they are set already."""
+    """Set the values of local.settings.json in `environ`; a variable that is set already stays."""
     path = app_dir / "local.settings.json"
     if path.is_file():
         for name, value in json.loads(path.read_text(encoding="utf-8")).get("Values", {}).items():
@@ -148,32 +148,32 @@ def apply_local_settings(app_dir: Path, environ: MutableMapping[str, str]) -> No
 
 
 def host_id(app_dir: Path) -> str:
-    """`AzureFunctionsWebHost__hostid`, or the machine's name and a number for the folder, at most 32 characters."""
+    """`AzureFunctionsWebHost__hostid`, else the machine's name and a checksum of the folder; at most 32 characters."""
     given = os.environ.get(HOST_ID_SETTING)
     machine = "".join(character for character in socket.gethostname().lower() if character.isalnum())
     return given or f"{machine[:20]}-{zlib.crc32(str(app_dir).encode())}"[:32]
 
 
-def _die(function: IndexedFunction, seconds: float) -> None:
-    """The host restarts the worker process of a function that ran too long; whatever else ran there dies too."""
+def _end_process(function: IndexedFunction, seconds: float) -> None:
+    """End this process because a function ran too long; other functions that run in it end too, as in Azure."""
     log.error("Timeout value of %s s exceeded by function '%s': the process ends", seconds, function.name)
     os._exit(1)
 
 
 def _end_with_parent() -> None:
-    """Our standard input is a pipe the supervisor holds: when it closes, the supervisor is gone."""
+    """Stop this process when its supervisor ends: standard input is a pipe from it, which closes then."""
 
     def watch() -> None:
         while os.read(0, 4096):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
-        _stop_at_once_after(STOP_AT_ONCE_SECONDS)
+        _exit_after(EXIT_AFTER_SECONDS)
 
     threading.Thread(target=watch, daemon=True, name="parent").start()
 
 
-def _stop_at_once_after(seconds: float) -> None:
-    """Whatever hangs then, hangs no longer."""
+def _exit_after(seconds: float) -> None:
+    """Exit with code 1 after that many seconds, even when something still runs."""
     timer = threading.Timer(seconds, os._exit, [1])
     timer.daemon = True
     timer.start()

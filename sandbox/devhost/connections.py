@@ -1,4 +1,4 @@
-"""From the name a trigger gives its connection to a storage client, by the host's rules.
+"""Find the storage account that a trigger's `connection` names, by the host's rules, and open clients for it.
 
 Facts: Microsoft, "Azure Functions developer guide", section "Connections".
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import BlobServiceClient
     from azure.storage.queue.aio import QueueServiceClient
 
-# The key that every Azurite has; it is printed in its documentation and opens nothing else.
+# Azurite's default account key, printed in its documentation; no other account has it.
 AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 DEVELOPMENT_STORAGE = (
     f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={AZURITE_KEY};"
@@ -23,11 +23,11 @@ DEVELOPMENT_STORAGE = (
     "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
 )
 NO_RETRIES: dict[str, Any] = dict.fromkeys(("retry_total", "retry_connect", "retry_read", "retry_status"), 0)
-"""The host's own loops try again; the SDK's first pause would be 15 seconds."""
+"""No retries by the SDK, whose first pause is 15 seconds: the host's own loops try again."""
 
 
 class MissingConnection(ValueError):
-    """The settings do not say how the storage account is reached."""
+    """No setting says how to reach the storage account."""
 
 
 class MissingSetting(ValueError):
@@ -35,7 +35,7 @@ class MissingSetting(ValueError):
 
 
 def resolve_text(text: str, environ: Mapping[str, str]) -> str:
-    """Replace every `%SETTING%` by its value; raises MissingSetting."""
+    """The text with every `%SETTING%` replaced by its value; raises MissingSetting."""
 
     def value(found: re.Match[str]) -> str:
         if found[1] not in environ:
@@ -55,9 +55,9 @@ class Connection:
 
 
 def resolve_connection(name: str, service: str, environ: Mapping[str, str]) -> Connection:
-    """The connection `name` for `service` (blob, queue); raises MissingConnection.
+    """The connection `name` for `service` (`blob` or `queue`); raises MissingConnection.
 
-    `AzureWebJobs<name>` goes before `<name>`; a connection string before the `<name>__…` section.
+    `AzureWebJobs<name>` is looked up before `<name>`, and a connection string before the `<name>__…` settings.
     """
     for candidate in (f"AzureWebJobs{name}", name):
         if text := environ.get(candidate):
@@ -80,7 +80,7 @@ def _address(name: str, service: str, environ: Mapping[str, str]) -> str | None:
 
 
 def open_queue_service(connection: Connection) -> QueueServiceClient:
-    """A client of the queue service; nothing is sent yet."""
+    """A client of the queue service; it sends nothing before its first call."""
     from azure.storage.queue.aio import QueueServiceClient
 
     if connection.connection_string:
@@ -89,7 +89,7 @@ def open_queue_service(connection: Connection) -> QueueServiceClient:
 
 
 def open_blob_service(connection: Connection) -> BlobServiceClient:
-    """A client of the blob service; nothing is sent yet."""
+    """A client of the blob service; it sends nothing before its first call."""
     from azure.storage.blob.aio import BlobServiceClient
 
     if connection.connection_string:

@@ -1,4 +1,4 @@
-"""What a built host says of itself, and the log with each line's function."""
+"""The report on a built host, and the log format with the function that wrote each line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.devhost.web import is_disabled
 
 
 def describe(host: Host, environ: Mapping[str, str], port: int | None = None) -> Report:
-    """A report about a built host."""
+    """The report on a built host: its functions, what was left out, warnings."""
     lines = [
         *_http_lines(host, environ),
         *_lines(host.functions.values(), environ),
@@ -35,16 +35,16 @@ def _http_lines(host: Host, environ: Mapping[str, str]) -> Iterator[Line]:
 
 
 def _lines(functions: Iterable[IndexedFunction], environ: Mapping[str, str]) -> Iterator[Line]:
-    for one in functions:
-        if one.is_queue:
-            queue = resolve_text(one.trigger.text("queueName"), environ)
-            yield Line("queue", one.name, queue, _note(one, environ, f"in {one.trigger.text('connection')}"))
-        elif one.is_timer:
-            yield Line(
-                "timer", one.name, resolve_text(one.trigger.text("schedule"), environ), _note(one, environ)
-            )
-        elif not one.is_http:
-            yield Line("other", one.name, one.trigger.type, "this host has no listener for it")
+    for function in functions:
+        if function.is_queue:
+            queue = resolve_text(function.trigger.text("queueName"), environ)
+            note = _note(function, environ, f"in {function.trigger.text('connection')}")
+            yield Line("queue", function.name, queue, note)
+        elif function.is_timer:
+            schedule = resolve_text(function.trigger.text("schedule"), environ)
+            yield Line("timer", function.name, schedule, _note(function, environ))
+        elif not function.is_http:
+            yield Line("other", function.name, function.trigger.type, "this host has no listener for it")
 
 
 def _note(function: IndexedFunction, environ: Mapping[str, str], *notes: str) -> str:
@@ -58,7 +58,7 @@ class _WithFunction(logging.Filter):
 
 
 def set_up_logging(group: str, *, debug: bool = False) -> None:
-    """Everything to stderr, each line with the function on whose behalf it was written."""
+    """Send all log lines to stderr, each with the function during whose call it was written."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_WithFunction())
     handler.setFormatter(

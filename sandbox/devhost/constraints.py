@@ -14,11 +14,11 @@ _DATES = ("%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p"
 
 
 class UnknownConstraint(ValueError):
-    """A template names a constraint that ASP.NET Core does not have."""
+    """A template names a constraint that ASP.NET Core does not have, or with arguments that it does not take."""
 
 
 def constraint(text: str) -> Constraint:
-    """The check that `name` or `name(arguments)` stands for; raises UnknownConstraint."""
+    """The check for `name` or `name(arguments)`; raises UnknownConstraint."""
     name, _, rest = text.partition("(")
     arguments = rest.removesuffix(")")
     known = name.lower()
@@ -39,7 +39,7 @@ def _matches(pattern: str) -> Constraint:
     return lambda value: compiled.search(value) is not None
 
 
-def _whole(bits: int) -> Constraint:
+def _whole_number(bits: int) -> Constraint:
     limit = 2 ** (bits - 1)
 
     def fits(value: str) -> bool:
@@ -48,8 +48,8 @@ def _whole(bits: int) -> Constraint:
     return fits
 
 
-def _bounded(low: int | None, high: int | None) -> Constraint:
-    whole = _whole(64)
+def _within_bounds(low: int | None, high: int | None) -> Constraint:
+    whole = _whole_number(64)
 
     def within(value: str) -> bool:
         return whole(value) and (low is None or int(value) >= low) and (high is None or int(value) <= high)
@@ -57,7 +57,7 @@ def _bounded(low: int | None, high: int | None) -> Constraint:
     return within
 
 
-def _lengthy(low: int, high: int | None) -> Constraint:
+def _has_length(low: int, high: int | None) -> Constraint:
     return lambda value: len(value) >= low and (high is None or len(value) <= high)
 
 
@@ -101,8 +101,8 @@ def _is_date_of(value: str, form: str) -> bool:
 
 
 _PLAIN: dict[str, Constraint] = {
-    "int": _whole(32),
-    "long": _whole(64),
+    "int": _whole_number(32),
+    "long": _whole_number(64),
     "bool": lambda value: value.lower() in {"true", "false"},
     "datetime": _is_date,
     "decimal": _is_decimal,
@@ -114,10 +114,10 @@ _PLAIN: dict[str, Constraint] = {
 }
 
 _COUNTED: dict[str, Callable[..., Constraint]] = {
-    "length": lambda low, high=None: _lengthy(low, low if high is None else high),
-    "minlength": lambda low: _lengthy(low, None),
-    "maxlength": lambda high: _lengthy(0, high),
-    "min": lambda low: _bounded(low, None),
-    "max": lambda high: _bounded(None, high),
-    "range": _bounded,
+    "length": lambda low, high=None: _has_length(low, low if high is None else high),
+    "minlength": lambda low: _has_length(low, None),
+    "maxlength": lambda high: _has_length(0, high),
+    "min": lambda low: _within_bounds(low, None),
+    "max": lambda high: _within_bounds(None, high),
+    "range": _within_bounds,
 }

@@ -1,4 +1,4 @@
-"""What the host hands to a bootstrap hook before it imports the app."""
+"""What the host passes to a bootstrap hook before it imports the app."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The one thing the host asks of time."""
+    """The source of the time."""
 
     def now(self) -> datetime:
-        """The present, aware UTC."""
+        """The present time, aware UTC."""
         ...
 
 
 class RealClock:
-    """The computer's own time."""
+    """The time of this machine."""
 
     def now(self) -> datetime:
-        """The present, aware UTC."""
+        """The present time, aware UTC."""
         return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class HostContext:
-    """The process the hook runs in: its clock, its group (`http`, a function's name, or `all-in-one`), its settings."""
+    """The process that the hook runs in: its clock, its settings and its group.
+
+    The group is `http`, the name of a function, or `all-in-one`.
+    """
 
     clock: Clock
     group: str
@@ -35,11 +38,11 @@ class HostContext:
 
 
 class BadHook(ValueError):
-    """`--bootstrap` names nothing that can be called."""
+    """A `--bootstrap` argument does not name a function."""
 
 
 def run_hooks(names: Sequence[str], context: HostContext) -> None:
-    """Call each `package.module:function` in turn with the context."""
+    """Call each `package.module:function` in turn with the context; raises BadHook."""
     for name in names:
         _load(name)(context)
 

@@ -1,4 +1,4 @@
-"""What indexing an app finds: functions, their triggers and the types of their parameters."""
+"""The functions that indexing an app finds, their triggers and the types of their parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ParamType:
-    """Which converter serves a parameter (`generic` for plain str and bytes) and what it is annotated with."""
+    """The binding type whose converter serves a parameter (`generic` for plain str and bytes), and its annotation."""
 
     binding: str
     annotation: Any = None
@@ -17,7 +17,7 @@ class ParamType:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One binding as the host sees it: the decorator's metadata."""
+    """One binding; `raw` is the metadata that its decorator made."""
 
     type: str
     name: str
@@ -25,7 +25,7 @@ class Binding:
     raw: Mapping[str, Any]
 
     def text(self, key: str, default: str = "") -> str:
-        """A text property of the metadata."""
+        """A property of the metadata, as text."""
         return str(self.raw.get(key, default))
 
 
@@ -45,24 +45,24 @@ class IndexedFunction:
 
     @property
     def trigger(self) -> Binding:
-        """The one binding that starts the function."""
-        return next(one for one in self.bindings if one.type.lower().endswith("trigger"))
+        """The binding that starts the function."""
+        return next(binding for binding in self.bindings if binding.type.lower().endswith("trigger"))
 
     def output(self, name: str) -> Binding:
         """The output binding of that name."""
-        return next(one for one in self.bindings if one.is_output and one.name == name)
+        return next(binding for binding in self.bindings if binding.is_output and binding.name == name)
 
     @property
     def is_http(self) -> bool:
-        """Whether a request starts it."""
+        """Whether it has an HTTP trigger."""
         return self.trigger.type == "httpTrigger"
 
     @property
     def is_queue(self) -> bool:
-        """Whether a queue message starts it."""
+        """Whether it has a queue trigger."""
         return self.trigger.type == "queueTrigger"
 
     @property
     def is_timer(self) -> bool:
-        """Whether the time starts it."""
+        """Whether it has a timer trigger."""
         return self.trigger.type == "timerTrigger"

@@ -1,4 +1,4 @@
-"""One host over one app: everything wired, started piece by piece, or driven by hand in one process."""
+"""A host of one app. A process starts its listeners; a test calls its functions itself."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ FINISH_SECONDS = 2.5
 
 
 async def _nothing_to_close() -> None:
-    """Stores handed in from outside are closed outside."""
+    """Close nothing: whoever passed the stores in closes them."""
 
 
 @dataclass(slots=True)
 class Host:
-    """An app being hosted. Use `asgi`, `pump_queues` and `run_timer` by hand, or `start` its listeners."""
+    """An app with its HTTP server, queues and timers.
+
+    Either `start` its listeners, or call `asgi`, `pump_queues` and `run_timer` yourself.
+    """
 
     functions: Mapping[str, IndexedFunction]
     dropped: Sequence[Dropped]
@@ -48,26 +51,26 @@ class Host:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def pump_queues(self, *names: str) -> int:
-        """Work every message visible now, once, function by function in name order; how many there were.
+        """Process every message visible now once, function by function in name order; return how many there were.
 
-        `names` limits it to some functions.
+        With `names`, only those functions.
         """
         return sum([await pump(self.processors[name]) for name in names or sorted(self.processors)])
 
     async def run_timer(self, name: str, *, past_due: bool = False) -> bool:
-        """Run a timer now, whatever its schedule; whether it succeeded."""
+        """Run a timer now, whatever its schedule; return whether it succeeded."""
         return await self.timers[name].run(past_due=past_due)
 
     async def run_due_timers(self) -> list[str]:
-        """Run those timers whose time has come; their names. The first call only looks at the clock."""
+        """Run the timers that are due; return their names. The first call only reads when each fires next."""
         return [name for name, timer in sorted(self.timers.items()) if await timer.run_if_due()]
 
     def next_timer_at(self) -> datetime | None:
-        """When the next timer fires: lets a virtual clock jump there. None before the first `run_due_timers`."""
+        """When the next timer fires, for a virtual clock to move to; None before the first `run_due_timers`."""
         return min((timer.status.next for timer in self.timers.values() if timer.status), default=None)
 
     def start(self, names: Sequence[str] | None = None) -> None:
-        """Begin to listen for the queue and timer functions named (None: all) on the running loop."""
+        """Start the listeners of the named queue and timer functions (None: of all) on the running event loop."""
         for name, processor in self.processors.items():
             if names is None or name in names:
                 self._listeners[name] = QueueListener(
@@ -79,26 +82,26 @@ class Host:
                 self._tasks.append(asyncio.create_task(TimerListener(timer).run()))
 
     def drain(self) -> None:
-        """Fetch nothing and fire nothing any more; what runs goes on."""
+        """Receive no more messages and fire no more timers; functions that run already go on."""
         for task in self._tasks:
             task.cancel()
 
-    def wrote(self, queue: str) -> None:
-        """An output binding has written to a queue: a listener of it in this process looks at once."""
+    def wake_listeners(self, queue: str) -> None:
+        """Let the listeners of a queue in this process read it now: an output binding has written to it."""
         for listener in self._listeners.values():
             if listener.processor.queue == queue:
                 listener.wake()
 
     async def stop(self) -> None:
-        """End the listeners, give running messages a moment, and let go of the storage."""
+        """Stop the listeners, give running functions 2.5 seconds to end, and close the storage clients."""
         self.drain()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(one.finish(FINISH_SECONDS) for one in self._listeners.values()))
+        await asyncio.gather(*(listener.finish(FINISH_SECONDS) for listener in self._listeners.values()))
         await self.close_stores()
         self.invoker.close()
 
     async def run_by_hand(self, function: IndexedFunction, text: str) -> None:
-        """What `POST /admin/functions/{name}` does: run any function with the text as its input."""
+        """Run any function with the text as its input, for `POST /admin/functions/{name}`; failures are only logged."""
         if function.name in self.timers:
             await self.timers[function.name].run()
             return

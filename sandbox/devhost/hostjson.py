@@ -1,4 +1,4 @@
-"""host.json: what the host reads of it, checked, with app settings on top.
+"""Read and check host.json; app settings override its values.
 
 Facts: Microsoft, "host.json reference for Azure Functions 2.x and later"; "Azure Queue storage trigger and bindings",
 section "host.json settings"; any value may be replaced by an app setting `AzureFunctionsJobHost__a__b`.
@@ -17,7 +17,7 @@ from sandbox.devhost.timespan import parse_timespan
 OVERRIDE_PREFIX = "azurefunctionsjobhost__"
 DEFAULT_TIMEOUT_SECONDS = 30 * 60.0
 EVENT_KEYS = frozenset({"http", "queues", "servicebus", "eventhub"})
-"""Sections of the first runtime's host.json: read by nobody at the top level any more."""
+"""Sections that runtime 1.x read at the top level; newer runtimes ignore them there."""
 KNOWN_KEYS = EVENT_KEYS | {
     *(
         "version",
@@ -45,12 +45,12 @@ KNOWN_EXTENSION_KEYS = {
 
 
 class HostJsonError(ValueError):
-    """host.json says something with which the host refuses to start."""
+    """The host refuses to start with this host.json."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRules:
-    """`extensions.queues`: one set of rules for every queue function of the app."""
+    """`extensions.queues`: the settings of all queue functions of the app."""
 
     batch_size: int = 16
     new_batch_threshold: int = 8
@@ -62,7 +62,7 @@ class QueueRules:
 
 @dataclass(frozen=True, slots=True)
 class HttpRules:
-    """`extensions.http`; a limit of None is no limit."""
+    """`extensions.http`; None means no limit."""
 
     route_prefix: str = "api"
     max_concurrent: int | None = None
@@ -72,7 +72,7 @@ class HttpRules:
 
 @dataclass(frozen=True, slots=True)
 class HostConfig:
-    """Everything of host.json that this host acts on, and what it has to say about the rest."""
+    """The values of host.json that this host uses, and warnings about values that have no effect."""
 
     queues: QueueRules = QueueRules()
     http: HttpRules = field(default_factory=HttpRules)
@@ -81,11 +81,11 @@ class HostConfig:
 
 
 def load_host_json(source: Path | Mapping[str, Any], environ: Mapping[str, str]) -> HostConfig:
-    """Read, override and check; raises HostJsonError naming every fault at once."""
+    """Read host.json, apply overrides from app settings and check it; raises HostJsonError with all faults in it."""
     document = _read(source) if isinstance(source, Path) else source
     if document.get("version") != "2.0":
         raise HostJsonError('host.json: "version" must be the string "2.0"')
-    values = _Values(_overridden(_lowered(document), environ))
+    values = _Values(_apply_overrides(_lowered(document), environ))
     config = HostConfig(_queues(values), _http(values), _timeout(values), tuple(_warnings(values.tree)))
     if values.faults:
         raise HostJsonError("host.json: " + "; ".join(values.faults))
@@ -105,7 +105,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _lowered(value: Any) -> Any:
-    """Keys are compared without case, as .NET configuration does."""
+    """The value with all keys in lower case: .NET configuration compares keys without case."""
     return (
         {key.lower(): _lowered(inner) for key, inner in value.items()}
         if isinstance(value, Mapping)
@@ -113,7 +113,7 @@ def _lowered(value: Any) -> Any:
     )
 
 
-def _overridden(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def _apply_overrides(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     for name, value in environ.items():
         if name.lower().startswith(OVERRIDE_PREFIX):
             *parents, last = name.lower().removeprefix(OVERRIDE_PREFIX).split("__")
@@ -125,7 +125,7 @@ def _overridden(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, A
 
 
 class _Values:
-    """Typed reads from the tree; faults are gathered, not raised, so that a person sees them all."""
+    """Typed reads from the tree; faults are collected in `faults` instead of raised, to report all at once."""
 
     def __init__(self, tree: dict[str, Any]) -> None:
         self.tree = tree
@@ -139,7 +139,7 @@ class _Values:
         return value
 
     def integer(self, path: str, default: int, low: int, high: int | None = None) -> int:
-        """A whole number within bounds."""
+        """The whole number at a path; the default when there is none or when it is out of bounds (a fault)."""
         raw = self.at(path)
         if raw is None:
             return default
@@ -154,7 +154,7 @@ class _Values:
         return number
 
     def seconds(self, path: str, default: float, low: float) -> float:
-        """A TimeSpan, as seconds."""
+        """The TimeSpan at a path, in seconds; below `low` it is a fault."""
         raw = self.at(path)
         if raw is None:
             return default
@@ -177,7 +177,7 @@ def _queues(values: _Values) -> QueueRules:
         )
     return QueueRules(
         batch_size=batch_size,
-        # The default is half a batch for each core; one core is what the smallest instance has.
+        # The default is half a batch for each core; the smallest instance has one core.
         new_batch_threshold=values.integer("extensions.queues.newBatchThreshold", batch_size // 2, 0),
         max_polling_seconds=values.seconds("extensions.queues.maxPollingInterval", 60.0, 0.1),
         visibility_seconds=values.seconds("extensions.queues.visibilityTimeout", 0.0, 0.0),

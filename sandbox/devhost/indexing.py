@@ -1,7 +1,7 @@
-"""Find the functions of an app by the rules of the Python worker, with its errors.
+"""Find the functions of an app by the rules of Azure's Python worker, with its error texts.
 
 Facts: azure-functions-runtime, `loader.py` and `functions.py` (Microsoft's worker library for Python 3.13 and newer).
-Any fault fails the whole app, as in the cloud; only route conflicts cost a single function.
+A fault fails the whole app, as in Azure; a route conflict drops only the function that has it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 
 import azure.functions as func
 
-from sandbox.devhost.annotations import FunctionLoadError, check_parameters, check_return, takes_context
+from sandbox.devhost.annotations import FunctionLoadError, check_parameters, check_return, pop_context
 from sandbox.devhost.functions import Binding, IndexedFunction
 
 log = logging.getLogger("devhost")
@@ -34,7 +34,10 @@ __all__ = ["FunctionLoadError", "import_app", "index_app", "index_module"]
 
 
 def import_app(app_dir: Path, environ: typing.Mapping[str, str] = os.environ) -> ModuleType:
-    """Import the app's script (`function_app.py`, or PYTHON_SCRIPT_FILE_NAME) under its own name."""
+    """Import the app's script (`function_app.py`, or PYTHON_SCRIPT_FILE_NAME) under its own name.
+
+    Raises ValueError when the name is invalid or the file is missing.
+    """
     script = environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
     if not SCRIPT_NAME.fullmatch(script):
         raise ValueError(f"Invalid PYTHON_SCRIPT_FILE_NAME: {script}")
@@ -51,7 +54,7 @@ def import_app(app_dir: Path, environ: typing.Mapping[str, str] = os.environ) ->
 
 
 def index_module(module: ModuleType) -> list[IndexedFunction]:
-    """Index the one FunctionApp that the module's names hold; raises ValueError when there is none or a second."""
+    """Index the FunctionApp in the module's namespace; raises ValueError unless there is exactly one."""
     values = (getattr(module, name, None) for name in dir(module))
     apps = [value for value in values if isinstance(value, func.FunctionRegister)]
     if not apps:
@@ -64,10 +67,13 @@ def index_module(module: ModuleType) -> list[IndexedFunction]:
 
 
 def index_app(app: func.FunctionRegister) -> list[IndexedFunction]:
-    """All functions of an app, checked; its `get_functions()` is called once in the life of the app object."""
+    """All functions of an app, checked; raises FunctionLoadError.
+
+    `get_functions()` is called only once for each app object: a second call returns them again.
+    """
     if app not in _built:
         _built[app] = app.get_functions()
-    return [_index(one) for one in _built[app]]
+    return [_index(function) for function in _built[app]]
 
 
 def _index(function: Any) -> IndexedFunction:
@@ -77,13 +83,14 @@ def _index(function: Any) -> IndexedFunction:
     call = function.get_user_function()
     raw = {binding.name: json.loads(text) for binding, text in _with_raw(function)}
     bindings = tuple(
-        Binding(one.type, one.name, one.direction == 1, raw[one.name]) for one in function.get_bindings()
+        Binding(binding.type, binding.name, binding.direction == 1, raw[binding.name])
+        for binding in function.get_bindings()
     )
     _check_directions(name, function.get_bindings())
     parameters = dict(inspect.signature(call).parameters)
     annotations = typing.get_type_hints(call)
-    bound = {one.name: one for one in bindings if one.name != "$return"}
-    wants_context = takes_context(name, parameters, bound, annotations)
+    bound = {binding.name: binding for binding in bindings if binding.name != "$return"}
+    wants_context = pop_context(name, parameters, bound, annotations)
     inputs, outputs = check_parameters(name, parameters, bound, annotations)
     return IndexedFunction(
         name=name,

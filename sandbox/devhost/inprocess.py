@@ -1,4 +1,4 @@
-"""The host inside one's own process: for tests, and for runs of the whole system under a virtual clock.
+"""The host inside the caller's process: for tests, and for runs of the whole system under a virtual clock.
 
 host = build_host(app, queues=MemoryQueues(clock), clock=clock)
 httpx.AsyncClient(transport=httpx.ASGITransport(host.asgi), base_url=…)

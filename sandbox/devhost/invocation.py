@@ -1,4 +1,4 @@
-"""Call a function as the worker does: decode inputs, run it on the loop or in a thread, encode what it gives back.
+"""Call a function as the worker does: decode inputs, run it on the loop or in a thread, encode its results.
 
 Facts: azure-functions-runtime, `handle_event.invocation_request` and `utils/threadpool.py`.
 """
@@ -32,17 +32,17 @@ OWN_FOLDER = Path(__file__).parent
 log = logging.getLogger("devhost")
 
 running_function: ContextVar[str] = ContextVar("running_function", default="host")
-"""The name of the function on whose behalf code runs, for the log."""
+"""The name of the function that runs, for the log."""
 
 _thread_local = threading.local()
 
 
 class FunctionFailed(Exception):
-    """A function raised, or gave back something its bindings cannot carry; the cause is chained."""
+    """A function raised, or returned something that its bindings cannot encode; the cause is chained."""
 
 
 class Output(func.Out[T]):
-    """What a parameter of type `func.Out` receives."""
+    """The argument for a parameter of type `func.Out`."""
 
     def __init__(self) -> None:
         self._value: T | None = None
@@ -52,7 +52,7 @@ class Output(func.Out[T]):
         self._value = val
 
     def get(self) -> T:
-        """The value kept."""
+        """The value that was set, or None."""
         return self._value  # type: ignore[return-value]  # None until set, as in the worker
 
 
@@ -67,7 +67,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The retry context: this host has no retry policies."""
+    """The retry context; always the first try, because this host has no retry policies."""
 
     retry_count: int = 0
     max_retry_count: int = 0
@@ -89,7 +89,7 @@ class Context(func.Context):
 
     @property
     def thread_local_storage(self) -> Any:
-        """Where a thread of the function's own notes the invocation id."""
+        """Thread-local storage where a thread that the function starts notes the invocation id."""
         return _thread_local
 
     @property
@@ -115,7 +115,7 @@ class Context(func.Context):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a successful call gave: its return value and what it set on its outputs, encoded."""
+    """The results of a successful call: its return value and the outputs it set, encoded."""
 
     returned: Datum | None
     outputs: Mapping[str, Datum]
@@ -129,22 +129,22 @@ def new_trace_parent() -> str:
 OnTimeout = Callable[[IndexedFunction, float], None]
 
 
-def cancel_only(function: IndexedFunction, seconds: float) -> None:
-    """Say that a function took too long; the call is cancelled, its process lives on."""
+def log_timeout(function: IndexedFunction, seconds: float) -> None:
+    """Log that a function ran too long, and do nothing else: the invoker cancels the call."""
     log.error("Timeout value of %s s exceeded by function '%s'", seconds, function.name)
 
 
 class Invoker:
-    """Runs functions; one for each process.
+    """Runs functions; each process has one.
 
-    `on_timeout` is told when a function exceeds `timeout_seconds`: the real host restarts the worker process then.
+    `on_timeout` is called when a function exceeds `timeout_seconds`; Azure's host restarts the worker process then.
     """
 
     def __init__(
         self,
         timeout_seconds: float | None = None,
         environ: Mapping[str, str] = os.environ,
-        on_timeout: OnTimeout = cancel_only,
+        on_timeout: OnTimeout = log_timeout,
     ) -> None:
         threads = environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
         self._threads = ThreadPoolExecutor(int(threads) if threads and threads.isdigit() else None)
@@ -152,7 +152,7 @@ class Invoker:
         self._on_timeout = on_timeout
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Shut the thread pool down without waiting for its threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def invoke(
@@ -187,12 +187,12 @@ class Invoker:
         arguments |= outputs
         if function.wants_context:
             arguments["context"] = Context(function, str(uuid.uuid4()), trace_parent)
-        result = await self._within_time(function, arguments)
+        result = await self._run_within_timeout(function, arguments)
         if result is not None and function.returns is None:
             raise RuntimeError(
                 f"function {function.name!r} without a $return bindingreturned a non-None value"
             )
-        given = {name: one.get() for name, one in outputs.items()}
+        given = {name: output.get() for name, output in outputs.items()}
         return Outcome(
             returned=_encode(function.returns, result) if function.returns else None,
             outputs={
@@ -202,7 +202,7 @@ class Invoker:
             },
         )
 
-    async def _within_time(self, function: IndexedFunction, arguments: dict[str, Any]) -> Any:
+    async def _run_within_timeout(self, function: IndexedFunction, arguments: dict[str, Any]) -> Any:
         running = asyncio.ensure_future(self._run(function, arguments))
         done, _ = await _wait(running, self._timeout_seconds)
         if not done:
@@ -223,7 +223,7 @@ class Invoker:
 async def _wait(
     running: asyncio.Future[Any], seconds: float | None
 ) -> tuple[set[asyncio.Future[Any]], set[asyncio.Future[Any]]]:
-    """Wait for it; when the waiting itself is cancelled, so is the function."""
+    """Wait for the function at most that long; when the waiting is cancelled, cancel the function too."""
     try:
         return await asyncio.wait({running}, timeout=seconds)
     except asyncio.CancelledError:
@@ -232,7 +232,7 @@ async def _wait(
 
 
 def _own_part(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback from the app's first frame on; all of it when the app has none."""
+    """The traceback from the app's first frame on; all of it when no frame is the app's."""
     step = trace
     while step is not None and Path(step.tb_frame.f_code.co_filename).parent == OWN_FOLDER:
         step = step.tb_next

@@ -1,7 +1,7 @@
 """Access keys: who may call a function that is not anonymous.
 
 Facts: azure-functions-host, `AuthenticationLevelHandler.cs` and `SecretManager.cs`. The cloud keeps the keys in blob
-storage; here they are made at first start and kept in a file only its owner can read.
+storage; here they are made at the first start and kept in a file that only its owner can read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 FILE_NAME = "keys.json"
 
 
-def _fresh() -> str:
+def _new_key() -> str:
     return secrets.token_urlsafe(42)
 
 
@@ -25,16 +25,16 @@ def _fresh() -> str:
 class Keys:
     """The master key, the host key for all functions, and keys of single functions by name."""
 
-    master: str = field(default_factory=_fresh)
-    host: str = field(default_factory=_fresh)
+    master: str = field(default_factory=_new_key)
+    host: str = field(default_factory=_new_key)
     functions: Mapping[str, str] = field(default_factory=dict)
 
     def is_master(self, presented: str | None) -> bool:
-        """Whether it is the master key."""
+        """Whether the presented key is the master key."""
         return _same(presented, self.master)
 
     def admits(self, level: str, function: str, presented: str | None) -> bool:
-        """Whether a caller with this key may call a function of this level; the master key opens everything."""
+        """Whether a caller with this key may call a function of this level; the master key is good for all."""
         if level == "anonymous" or self.is_master(presented):
             return True
         if level != "function":
@@ -48,12 +48,12 @@ def _same(presented: str | None, expected: str) -> bool:
 
 
 def presented_key(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
-    """What a request shows: `x-functions-key` wins over `?code=`."""
+    """The key in a request: the `x-functions-key` header, else `?code=`."""
     return headers.get("x-functions-key") or query.get("code")
 
 
 def load_keys(data_dir: Path) -> Keys:
-    """The keys of this data folder, made when there are none yet."""
+    """Read the keys of this data folder; make and write them when there are none yet."""
     path = data_dir / FILE_NAME
     if path.exists():
         return Keys(**json.loads(path.read_text(encoding="utf-8")))

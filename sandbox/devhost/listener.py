@@ -21,63 +21,63 @@ LARGEST_BATCH = 32
 
 @dataclass(slots=True)
 class BackOff:
-    """Pauses between looks at a queue: 100 ms after work, then randomly around a doubling, up to the longest."""
+    """Pauses between reads of a queue: 100 ms after a message, then about twice as long each time, up to a maximum."""
 
     longest_seconds: float
-    chance: random.Random = field(default_factory=random.Random)
+    randomness: random.Random = field(default_factory=random.Random)
     _empty_looks: int = 0
 
     def next_seconds(self, *, found: bool) -> float:
-        """The pause after a look that found something, or did not."""
+        """Count a read that found messages, or none; return the pause after it in seconds."""
         if found:
             self._empty_looks = 0
             return SHORTEST_SECONDS
         self._empty_looks = min(self._empty_looks + 1, 30)
-        growth = self.chance.uniform(0.8, 1.2) * 2.0 ** (self._empty_looks - 1) * SHORTEST_SECONDS
+        growth = self.randomness.uniform(0.8, 1.2) * 2.0 ** (self._empty_looks - 1) * SHORTEST_SECONDS
         return min(SHORTEST_SECONDS + growth, max(self.longest_seconds, SHORTEST_SECONDS))
 
 
 @dataclass(slots=True)
 class QueueListener:
-    """Receives messages and works them concurrently: at most a batch more than the threshold at a time."""
+    """Receives messages and processes them concurrently, `new_batch_threshold` + `batch_size` at most."""
 
     processor: QueueProcessor
     back_off: BackOff
     _running: set[asyncio.Task[None]] = field(default_factory=set)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
-    _missing_said: bool = False
+    _missing_logged: bool = False
 
     def wake(self) -> None:
-        """Look now: this very process has put a message into the queue."""
+        """Read the queue now: this process has just put a message into it."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Poll until cancelled; messages already running go on, see `finish`."""
+        """Poll until cancelled; messages in process then go on, see `finish`."""
         while True:
-            if await self._look():
-                await self._until_few_run()
+            if await self._receive_and_start():
+                await self._wait_for_capacity()
             else:
                 await self._pause(self.back_off.next_seconds(found=False))
 
     async def finish(self, seconds: float) -> None:
-        """Give running messages some time to end; one cut off shows again when its invisibility ends."""
+        """Wait some seconds for messages in process, then cancel them; a cancelled one becomes visible again later."""
         if self._running:
             _, cut_off = await asyncio.wait(self._running, timeout=seconds)
             for task in cut_off:
                 task.cancel()
             await asyncio.gather(*cut_off, return_exceptions=True)
 
-    async def _look(self) -> bool:
+    async def _receive_and_start(self) -> bool:
         try:
             messages = await self.processor.queues.receive(
                 self.processor.queue, self.processor.rules.batch_size, INVISIBLE_SECONDS
             )
         except QueueMissing:
-            if not self._missing_said:
+            if not self._missing_logged:
                 log.warning("the queue '%s' does not exist; a trigger never creates it", self.processor.queue)
-            self._missing_said = True
+            self._missing_logged = True
             return False
-        except Exception as error:  # noqa: BLE001 - whatever the storage says, the loop goes on, as in the real host
+        except Exception as error:  # noqa: BLE001 - after any storage error the loop goes on, as in Azure's host
             log.warning("the queue '%s' could not be read: %s", self.processor.queue, error)
             return False
         for message in messages:
@@ -87,17 +87,17 @@ class QueueListener:
         return bool(messages)
 
     def _start(self, message: Received) -> None:
-        task = asyncio.create_task(self._work(message))
+        task = asyncio.create_task(self._process(message))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _work(self, message: Received) -> None:
+    async def _process(self, message: Received) -> None:
         try:
             await self.processor.process(message)
         except Exception:
             log.exception("message %s of '%s' could not be finished", message.id, self.processor.queue)
 
-    async def _until_few_run(self) -> None:
+    async def _wait_for_capacity(self) -> None:
         while len(self._running) > self.processor.rules.new_batch_threshold:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
@@ -111,7 +111,7 @@ class QueueListener:
 
 
 async def pump(processor: QueueProcessor) -> int:
-    """Work every message that is visible now, once and one after the other; how many there were."""
+    """Process every message that is visible now, one after the other; return how many there were."""
     messages: list[Received] = []
     while batch := await _receive(processor):
         messages.extend(batch)

@@ -1,8 +1,8 @@
-"""Where a timer's past and next firing are written down, and the lease that makes one process the timer's only one.
+"""Storage of a timer's last and next firing, and the lease by which only one process at a time runs the timer.
 
 Facts: azure-webjobs-sdk-extensions, `StorageScheduleMonitor.cs`; WebJobs SDK, `SingletonListener.cs`. The names of
-container and blobs are theirs; the lease is shorter here (15 s instead of 60 s), so that a killed host can be
-started again without a minute's silence.
+container and blobs are theirs; the lease is shorter here (15 s instead of 60 s), so that the timers of a killed host
+go on soon after the next start.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ log = logging.getLogger("devhost.timers")
 CONTAINER = "azure-webjobs-hosts"
 LEASE_SECONDS = 15
 NEVER = datetime.min.replace(tzinfo=UTC)
-"""What .NET writes for a moment that has not been: year 1."""
+"""The default of .NET's DateTime, which the host writes for a firing that has not happened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """When a timer last fired, fires next, and when this was written."""
+    """When a timer last fired, when it fires next, and when this was written."""
 
     last: datetime
     next: datetime
     updated: datetime
 
     def document(self) -> dict[str, str]:
-        """As it lies in the blob, and as the function gets it."""
+        """The JSON in the blob and in the function's `TimerRequest`."""
         return {"Last": _text(self.last), "Next": _text(self.next), "LastUpdated": _text(self.updated)}
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> Status:
-        """The reverse of `document`."""
+        """The status in a document; raises KeyError or ValueError when it is malformed."""
         return cls(_time(document["Last"]), _time(document["Next"]), _time(document["LastUpdated"]))
 
 
@@ -53,7 +53,7 @@ def _time(text: str) -> datetime:
 
 
 class TimerStore(Protocol):
-    """What a timer keeps outside its process."""
+    """Where a timer keeps its status and its lease."""
 
     async def read(self, function: str) -> Status | None:
         """The status last written, if any."""
@@ -64,21 +64,21 @@ class TimerStore(Protocol):
         ...
 
     async def hold(self, function: str) -> bool:
-        """Take the timer's lease, or keep it when it is ours; False while another process has it."""
+        """Acquire the timer's lease, or renew it when this process has it; False while another process has it."""
         ...
 
     async def release(self, function: str) -> None:
-        """Give the lease back."""
+        """Release the lease."""
         ...
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         ...
 
 
 @dataclass(slots=True)
 class MemoryTimers:
-    """A `TimerStore` for one process: nobody competes for the lease."""
+    """A `TimerStore` in memory, for one process."""
 
     statuses: dict[str, Status] = field(default_factory=dict)
 
@@ -91,19 +91,19 @@ class MemoryTimers:
         self.statuses[function] = status
 
     async def hold(self, function: str) -> bool:
-        """Always ours."""
+        """Always succeed: no other process competes."""
         return bool(function)
 
     async def release(self, function: str) -> None:
-        """Nothing to give back."""
+        """Do nothing."""
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing."""
 
 
 @dataclass(slots=True)
 class BlobTimers:
-    """A `TimerStore` in the host's storage account."""
+    """A `TimerStore` in blobs of the host's storage account."""
 
     service: BlobServiceClient
     host_id: str
@@ -111,14 +111,14 @@ class BlobTimers:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def read(self, function: str) -> Status | None:
-        """The status last written; one that cannot be read counts as none."""
+        """The status last written; None also when it is malformed."""
         try:
             stream = await self._status_blob(function).download_blob()
             return Status.read(json.loads(await stream.readall()))
         except ResourceNotFoundError:
             return None
         except (ValueError, KeyError):
-            log.warning("the status of timer '%s' cannot be read and is begun anew", function)
+            log.warning("the status of timer '%s' is malformed and starts anew", function)
             return None
 
     async def write(self, function: str, status: Status) -> None:
@@ -126,7 +126,7 @@ class BlobTimers:
         await self._put(self._status_blob(function), json.dumps(status.document()).encode())
 
     async def hold(self, function: str) -> bool:
-        """Take the timer's lease or renew it."""
+        """Acquire the timer's lease or renew it; False while another process has it."""
         async with self._lock:
             try:
                 if lease := self._leases.get(function):
@@ -134,7 +134,7 @@ class BlobTimers:
                 else:
                     self._leases[function] = await self._acquire(self._lock_blob(function))
             except HttpResponseError as error:
-                # 409: somebody else holds it, or ours has ended and been taken.
+                # 409: another process holds the lease, perhaps because ours has expired.
                 self._leases.pop(function, None)
                 if error.status_code != 409:
                     raise
@@ -142,15 +142,15 @@ class BlobTimers:
             return True
 
     async def release(self, function: str) -> None:
-        """Give the lease back, if it is still ours."""
+        """Release the lease if this process still has it; a failure is only logged."""
         if lease := self._leases.pop(function, None):
             try:
                 await lease.release()
             except HttpResponseError as error:
-                log.info("the lease of timer '%s' could not be given back: %s", function, error.reason)
+                log.info("the lease of timer '%s' could not be released: %s", function, error.reason)
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self.service.close()
 
     async def _acquire(self, blob: BlobClient) -> BlobLeaseClient:

@@ -15,7 +15,7 @@ HTTP_GROUP = "http"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person asked for; `child` and `report_fd` are only used between the host's own processes."""
+    """The arguments given; `child` and `report_fd` are only used between the host's own processes."""
 
     app_dir: Path
     data_dir: Path
@@ -30,7 +30,7 @@ class Options:
     report_fd: int | None = None
 
     def child_arguments(self, child: str, port: int, report_fd: int) -> list[str]:
-        """The command line for one of our processes."""
+        """The command line of a child process."""
         arguments = [
             *("--app-dir", str(self.app_dir), "--data-dir", str(self.data_dir)),
             *("--address", self.address, "--port", str(port)),
@@ -45,7 +45,7 @@ class Options:
 
 
 def parse_options(arguments: list[str] | None = None) -> Options:
-    """Read the command line; exits with a usage message when it cannot."""
+    """Read the command line; exits with a usage message when it is wrong."""
     given = _parser().parse_args(arguments)
     app_dir: Path = given.app_dir.resolve()
     return Options(
@@ -82,9 +82,9 @@ def _parser() -> argparse.ArgumentParser:
         "--group",
         choices=[PER_GROUP, ALL_IN_ONE],
         default=PER_GROUP,
-        help="a process for HTTP and one for each other function, as on Flex Consumption, or one for everything",
+        help="a process for HTTP and one for each other function, as on Flex Consumption, or a single process",
     )
-    add("--clock-file", type=Path, help="file with an offset in seconds: the world's clock")
+    add("--clock-file", type=Path, help="file with the sandbox clock's offset from real time, in seconds")
     add(
         "--bootstrap",
         action="append",
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         "--http-concurrency",
         type=int,
         default=DEFAULT_HTTP_CONCURRENCY,
-        help=f"requests running at once, as one instance would (default: {DEFAULT_HTTP_CONCURRENCY})",
+        help=f"requests that may run at once, as on one instance (default: {DEFAULT_HTTP_CONCURRENCY})",
     )
     add("--child", help=argparse.SUPPRESS)
     add("--report-fd", type=int, help=argparse.SUPPRESS)

@@ -1,4 +1,4 @@
-"""Write what a function put on its queue outputs: after it returned, before the answer goes out."""
+"""Write a function's queue outputs, after it returned and before its HTTP response is sent."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ONE_MESSAGE_BYTES = 64 * 1024
 
 
 class OutputFailed(Exception):
-    """An output binding could not be written: the invocation fails, whatever the function returned."""
+    """An output binding could not be written; the invocation has failed."""
 
 
 def encode_text(body: bytes, *, base64_texts: bool) -> str:
-    """A message's body as it lies in the queue, by host.json's `messageEncoding`; raises OutputFailed over 64 KiB."""
+    """A message's text in the queue, by host.json's `messageEncoding`; raises OutputFailed over 64 KiB."""
     text = base64.b64encode(body).decode() if base64_texts else body.decode("utf-8", "replace")
     if len(text.encode()) > ONE_MESSAGE_BYTES:
         raise OutputFailed(f"a queue message of {len(text)} characters is over 64 KiB")
@@ -30,19 +30,19 @@ def encode_text(body: bytes, *, base64_texts: bool) -> str:
 
 
 def bodies(datum: Datum) -> Iterator[bytes]:
-    """The messages that an encoded output stands for: one, or one for each element of a list."""
+    """The message bodies of an encoded output: one for each element of a list, else a single one."""
     if datum.type == "string":
         yield datum.value.encode()
     elif datum.type == "bytes":
         yield datum.value
     elif datum.type == "json":
         document = json.loads(datum.value) if isinstance(datum.value, str) else datum.value
-        for one in document if isinstance(document, list) else [document]:
-            yield _body(one)
+        for element in document if isinstance(document, list) else [document]:
+            yield _body(element)
 
 
 def _body(document: Any) -> bytes:
-    """Text as it is; a QueueMessage (which travels as an object with `body`) by its body; else JSON."""
+    """Text as it is; the body of a QueueMessage (encoded as an object with `body`); JSON of anything else."""
     if isinstance(document, str):
         return document.encode()
     if isinstance(document, dict) and document.keys() <= {"id", "body"} and "body" in document:
@@ -51,7 +51,7 @@ def _body(document: Any) -> bytes:
 
 
 class OutputWriter:
-    """Writes the queue outputs of any function of the app; `wrote` is told each queue's name."""
+    """Writes the queue outputs of any function of the app; `on_written` is called with each queue's name."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class OutputWriter:
         self._queues = queues
         self._environ = environ
         self._base64_texts = base64_texts
-        self.wrote: Callable[[str], None] = lambda _: None
+        self.on_written: Callable[[str], None] = lambda _: None
 
     async def write(self, function: IndexedFunction, outcome: Outcome) -> None:
         """Send every message; raises OutputFailed, after which some may have been sent and others not."""
@@ -83,4 +83,4 @@ class OutputWriter:
                 await self._queues(binding.text("connection")).put(queue, text)
             except Exception as error:
                 raise OutputFailed(f"the queue {queue!r} took no message: {error}") from error
-            self.wrote(queue)
+            self.on_written(queue)

@@ -1,4 +1,4 @@
-"""What happens to one received queue message: decode, run, delete; or hide again; or poison.
+"""Process a received queue message: run the function, then delete the message, hide it again or move it to poison.
 
 Facts: Azure SDK for .NET, `QueueProcessor.cs` and `QueueListener.cs` of Microsoft.Azure.WebJobs.Extensions.Storage.
 """
@@ -33,13 +33,13 @@ POISON_SUFFIX = "-poison"
 
 
 def poison_queue(queue: str) -> str | None:
-    """Where a queue's hopeless messages go; None when it has no such queue: then failures stay hidden."""
+    """The queue for messages that failed too often; None when there is none, and such messages stay where they are."""
     name = queue + POISON_SUFFIX
     return None if queue.endswith(POISON_SUFFIX) or len(name) > LONGEST_QUEUE_NAME else name
 
 
 def decode_text(text: str, *, base64_texts: bool) -> bytes | None:
-    """The body; None when it should be base64 and is not."""
+    """The body of a message; None when it should be base64 and is not."""
     if not base64_texts:
         return text.encode()
     try:
@@ -49,7 +49,7 @@ def decode_text(text: str, *, base64_texts: bool) -> bytes | None:
 
 
 def trigger_metadata(message: Received, body: str) -> dict[str, Datum]:
-    """The message's properties as the worker gets them.
+    """The message's properties as the worker receives them.
 
     When the body is a JSON object, its top-level properties (arrays and nulls excepted) REPLACE those of the same
     name, whatever their case (azure-functions-host, `Utility.ApplyBindingData`): a payload with `id` changes `msg.id`.
@@ -88,7 +88,7 @@ def _top_level(body: str) -> Mapping[str, Any]:
 
 @dataclass(slots=True)
 class Hold:
-    """Our claim on a received message: its receipt changes with each renewal."""
+    """A received message with its current receipt, which changes with each renewal."""
 
     queues: QueueAccess
     queue: str
@@ -96,11 +96,11 @@ class Hold:
     receipt: str
 
     async def extend(self, seconds: float) -> None:
-        """Hide the message for another while."""
+        """Hide the message for that many seconds from now; raises MessageGone."""
         self.receipt = await self.queues.update(self.queue, self.message.id, self.receipt, seconds)
 
     async def delete(self) -> None:
-        """Finish with the message; somebody else's by now is no error, it will be worked twice."""
+        """Delete the message; when another process has received it meanwhile, only log it: it is processed twice."""
         try:
             await self.queues.delete(self.queue, self.message.id, self.receipt)
         except MessageGone:
@@ -109,7 +109,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class QueueProcessor:
-    """Works the messages of one queue function."""
+    """Processes the messages of one queue function."""
 
     function: IndexedFunction
     queue: str
@@ -119,19 +119,19 @@ class QueueProcessor:
     outputs: OutputWriter
 
     async def process(self, message: Received) -> bool:
-        """Work one received message; whether the function ran and succeeded."""
+        """Process one received message; return whether the function ran and succeeded."""
         hold = Hold(self.queues, self.queue, message, message.receipt)
         body = decode_text(message.text, base64_texts=self.rules.base64)
         if body is None or message.dequeue_count > self.rules.max_dequeue_count:
-            # Text that is not base64 shares the fate, and the only line in the log, of worn-out messages.
-            await self._poison(hold)
+            # The host treats text that is not base64 like a message that failed too often, with the same log line.
+            await self._move_to_poison(hold)
             return False
-        async with self._renewed(hold):
+        async with self._keep_hidden(hold):
             succeeded = await self._run(message, body)
         if succeeded:
             await hold.delete()
         else:
-            await self._failed(hold)
+            await self._hide_or_move(hold)
         return succeeded
 
     async def _run(self, message: Received, body: bytes) -> bool:
@@ -150,16 +150,16 @@ class QueueProcessor:
             return False
         return True
 
-    async def _failed(self, hold: Hold) -> None:
+    async def _hide_or_move(self, hold: Hold) -> None:
         try:
             if hold.message.dequeue_count >= self.rules.max_dequeue_count:
-                await self._poison(hold)
+                await self._move_to_poison(hold)
             else:
                 await hold.extend(self.rules.visibility_seconds)
         except MessageGone:
             log.warning("message %s of '%s' was no longer ours to release", hold.message.id, self.queue)
 
-    async def _poison(self, hold: Hold) -> None:
+    async def _move_to_poison(self, hold: Hold) -> None:
         target = poison_queue(self.queue)
         if target is None:
             return
@@ -172,7 +172,7 @@ class QueueProcessor:
         await hold.delete()
 
     @asynccontextmanager
-    async def _renewed(self, hold: Hold) -> AsyncIterator[None]:
+    async def _keep_hidden(self, hold: Hold) -> AsyncIterator[None]:
         """Keep the message hidden while the function runs."""
         renewing = asyncio.create_task(self._renew(hold))
         try:

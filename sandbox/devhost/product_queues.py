@@ -1,7 +1,7 @@
-"""The product's own queues in memory, seen by the host: so that one process can hold the whole world.
+"""The host's view of the product's in-memory queues, so that both can run in one process.
 
-The host neither counts as the product nor is it disturbed by faults planned for the product: it goes around the
-hooks of the in-memory store.
+The host's calls bypass the hooks of the in-memory store: they are not counted as the product's calls, and faults
+planned for the product do not hit them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class ProductQueues:
     store: MemoryQueues
 
     async def receive(self, queue: str, count: int, visibility_seconds: float) -> Sequence[Received]:
-        """Up to `count` visible messages."""
+        """Receive up to `count` visible messages; raises QueueMissing."""
         hidden_until = self.store.clock.now() + timedelta(seconds=visibility_seconds)
         try:
-            visible = self.store._visible(queue, count)  # noqa: SLF001 - past the hooks, see above
+            visible = self.store._visible(queue, count)  # noqa: SLF001 - without the hooks, see above
         except UpstreamSurprise as error:
             raise QueueMissing(queue) from error
         received = []
@@ -47,12 +47,12 @@ class ProductQueues:
         return received
 
     async def delete(self, queue: str, message_id: str, receipt: str) -> None:
-        """Finish with a received message."""
+        """Delete a received message; raises MessageGone."""
         self._check(queue, message_id, receipt)
         del self.store._queue(queue)[message_id]  # noqa: SLF001 - as above
 
     async def update(self, queue: str, message_id: str, receipt: str, visibility_seconds: float) -> str:
-        """Hide it for another while; the receipt stays good, for nobody else is about."""
+        """Hide it for that many seconds from now; the receipt stays the same. Raises MessageGone."""
         self._check(queue, message_id, receipt)
         waiting = self.store._queue(queue)[message_id]  # noqa: SLF001 - as above
         waiting.visible_at = self.store.clock.now() + timedelta(seconds=visibility_seconds)
@@ -67,7 +67,7 @@ class ProductQueues:
             self.store.put_raw(queue, text)
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing."""
 
     def _check(self, queue: str, message_id: str, receipt: str) -> None:
         waiting = self.store._alive(queue).get(message_id)  # noqa: SLF001 - as above

@@ -1,4 +1,4 @@
-"""Queues as the host needs them: a small protocol, and its forms on Azure Storage and in memory."""
+"""The protocol by which the host uses queues, and its implementations on Azure Storage and in memory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ ANSWER_SECONDS = 30
 
 
 class QueueMissing(Exception):
-    """There is no such queue."""
+    """The queue does not exist."""
 
 
 class MessageGone(Exception):
-    """The message has been deleted, or somebody else has received it meanwhile."""
+    """The message has been deleted, or another process has received it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message as it lies in the queue: `text` is still encoded; `receipt` is what permits touching it."""
+    """A received message: `text` is still encoded; `receipt` is needed to change or delete it."""
 
     id: str
     receipt: str
@@ -39,18 +39,18 @@ class Received:
 
 
 class QueueAccess(Protocol):
-    """What the host does with the queues of one storage account; texts travel as they are."""
+    """What the host does with the queues of one storage account; texts are neither encoded nor decoded."""
 
     async def receive(self, queue: str, count: int, visibility_seconds: float) -> Sequence[Received]:
-        """Up to `count` (at most 32) visible messages, hidden for a while; raises QueueMissing."""
+        """Receive up to `count` (at most 32) visible messages and hide them; raises QueueMissing."""
         ...
 
     async def delete(self, queue: str, message_id: str, receipt: str) -> None:
-        """Finish with a received message; raises MessageGone."""
+        """Delete a received message; raises MessageGone."""
         ...
 
     async def update(self, queue: str, message_id: str, receipt: str, visibility_seconds: float) -> str:
-        """Hide it for another while from now on; gives the new receipt; raises MessageGone."""
+        """Hide it for that many seconds from now; return the new receipt; raises MessageGone."""
         ...
 
     async def put(self, queue: str, text: str) -> None:
@@ -58,7 +58,7 @@ class QueueAccess(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         ...
 
 
@@ -70,7 +70,7 @@ class AzureQueues:
     _clients: dict[str, QueueClient] = field(default_factory=dict)
 
     async def receive(self, queue: str, count: int, visibility_seconds: float) -> Sequence[Received]:
-        """Up to `count` visible messages."""
+        """Receive up to `count` visible messages; raises QueueMissing."""
         pages = self._client(queue).receive_messages(
             messages_per_page=count,
             max_messages=count,
@@ -83,14 +83,14 @@ class AzureQueues:
             raise QueueMissing(queue) from error
 
     async def delete(self, queue: str, message_id: str, receipt: str) -> None:
-        """Finish with a received message."""
+        """Delete a received message; raises MessageGone."""
         try:
             await self._client(queue).delete_message(message_id, receipt, timeout=ANSWER_SECONDS)
         except HttpResponseError as error:
             raise _gone(error, message_id) from error
 
     async def update(self, queue: str, message_id: str, receipt: str, visibility_seconds: float) -> str:
-        """Hide it for another while."""
+        """Hide it for that many seconds from now; return the new receipt; raises MessageGone."""
         try:
             renewed = await self._client(queue).update_message(
                 message_id, receipt, visibility_timeout=int(visibility_seconds), timeout=ANSWER_SECONDS
@@ -109,7 +109,7 @@ class AzureQueues:
             await client.send_message(text, timeout=ANSWER_SECONDS)
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self.service.close()
 
     def _client(self, queue: str) -> QueueClient:
@@ -131,7 +131,7 @@ def _received(message: Any) -> Received:
 
 
 def _gone(error: HttpResponseError, message_id: str) -> Exception:
-    """A wrong receipt is 400 (PopReceiptMismatch) or 404 (MessageNotFound); anything else stays what it is."""
+    """MessageGone for 400 (PopReceiptMismatch) and 404 (MessageNotFound), else the error itself."""
     return MessageGone(message_id) if error.status_code in {400, 404} else error
 
 
@@ -146,14 +146,14 @@ class _Kept:
 
 @dataclass(slots=True)
 class MemoryQueues:
-    """Queues in dicts, for tests and for runs in one process; time passes as the clock says."""
+    """Queues in memory, for tests and for runs in one process."""
 
     clock: Clock
     queues: dict[str, dict[str, _Kept]] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)
 
     def create(self, *names: str) -> None:
-        """Make queues."""
+        """Create queues."""
         for name in names:
             self.queues.setdefault(name, {})
 
@@ -162,7 +162,7 @@ class MemoryQueues:
         return [kept.text for kept in self.queues.get(queue, {}).values()]
 
     async def receive(self, queue: str, count: int, visibility_seconds: float) -> Sequence[Received]:
-        """Up to `count` visible messages, oldest first."""
+        """Receive up to `count` visible messages, oldest first; raises QueueMissing."""
         if queue not in self.queues:
             raise QueueMissing(queue)
         now = self.clock.now()
@@ -170,12 +170,12 @@ class MemoryQueues:
         return [self._take(*item, now + timedelta(seconds=visibility_seconds)) for item in visible]
 
     async def delete(self, queue: str, message_id: str, receipt: str) -> None:
-        """Finish with a received message."""
+        """Delete a received message; raises MessageGone."""
         self._held(queue, message_id, receipt)
         del self.queues[queue][message_id]
 
     async def update(self, queue: str, message_id: str, receipt: str, visibility_seconds: float) -> str:
-        """Hide it for another while."""
+        """Hide it for that many seconds from now; return the new receipt; raises MessageGone."""
         kept = self._held(queue, message_id, receipt)
         kept.visible_at = self.clock.now() + timedelta(seconds=visibility_seconds)
         kept.receipt = f"receipt-{next(self._numbers)}"
@@ -188,7 +188,7 @@ class MemoryQueues:
         self.queues[queue][f"message-{next(self._numbers)}"] = _Kept(text, now, now)
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing."""
 
     def _take(self, message_id: str, kept: _Kept, hidden_until: datetime) -> Received:
         kept.receipt = f"receipt-{next(self._numbers)}"

@@ -1,4 +1,4 @@
-"""The table of functions that a person sees at start; light, for the supervisor imports little."""
+"""The table of functions printed at start. It imports little, because the supervisor uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a started process tells its supervisor, and the supervisor the person."""
+    """What a process reports to its supervisor after its start, and what is printed of it."""
 
     port: int | None
     lines: Sequence[Line]
@@ -27,18 +27,18 @@ class Report:
     warnings: Sequence[str] = ()
 
     def document(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The report as JSON values."""
         return asdict(self)
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Report:
-        """The reverse of `document`."""
+        """The report in a document that `document` made."""
         lines = [Line(**line) for line in document["lines"]]
         return cls(document["port"], lines, document["dropped"], document["warnings"])
 
 
 def print_report(report: Report, address: str) -> None:
-    """The table a person sees at start."""
+    """Print the table of functions, with warnings and what was left out."""
     for warning in report.warnings:
         print(f"warning: {warning}")
     widths = [

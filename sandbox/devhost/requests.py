@@ -1,4 +1,4 @@
-"""From an ASGI request to what the worker gets: lower-cased joined headers, non-empty query values, a whole body.
+"""Convert an ASGI request to what the worker receives: lower-case joined headers, non-empty query values, the body.
 
 Facts: azure-functions-host, `GrpcMessageConversionExtensions.cs`; azure-functions-runtime, its capabilities.
 """
@@ -19,12 +19,12 @@ DEFAULT_BODY_LIMIT = 104_857_600
 
 
 class BodyTooLarge(Exception):
-    """The request announces, or sends, more than the limit."""
+    """The request's `Content-Length` is over the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, read as far as needed to route it."""
+    """A request without its body."""
 
     method: str
     raw_path: str
@@ -35,7 +35,7 @@ class Call:
 
 
 def read_call(request: Request) -> Call:
-    """Everything but the body."""
+    """The request's method, path, headers and query; the body is not read."""
     scope = request.scope
     raw = scope.get("raw_path") or scope["path"].encode()
     raw_path = _without_dots(raw.decode("latin-1"))
@@ -47,7 +47,7 @@ def read_call(request: Request) -> Call:
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The body when `Content-Length` announces one, else nothing: a chunked body does not reach the function.
+    """Read the body when `Content-Length` announces one; else nothing, because the host drops a chunked body.
 
     Raises BodyTooLarge.
     """
@@ -60,7 +60,7 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
 
 
 def http_datum(call: Call, route_values: Mapping[str, str], body: bytes) -> Datum:
-    """The request as the library's converter for `func.HttpRequest` takes it."""
+    """The request in the form that the library's converter for `func.HttpRequest` decodes."""
     return Datum(
         {
             "method": Datum(call.method, "string"),
@@ -87,7 +87,7 @@ def _headers(request: Request) -> dict[str, str]:
 
 
 def _query(text: str) -> dict[str, str]:
-    """Names compare without case and keep their first spelling; repeated values are joined; empty ones vanish."""
+    """Query values by name: names compare without case, repeated values are joined, empty ones are left out."""
     spelling: dict[str, str] = {}
     values: dict[str, list[str]] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
@@ -98,7 +98,7 @@ def _query(text: str) -> dict[str, str]:
 
 
 def _without_dots(path: str) -> str:
-    """Kestrel resolves `.` and `..` before anything else sees the path (RFC 3986, 5.2.4)."""
+    """The path with `.` and `..` resolved, which Kestrel does first (RFC 3986, 5.2.4)."""
     if not re.search(r"(^|/)\.{1,2}(/|$)", path):
         return path
     kept: list[str] = []

@@ -1,4 +1,4 @@
-"""From what a function returned to an ASGI response, with ASP.NET's way of writing cookies.
+"""Convert what a function returned to an ASGI response; cookies are written as ASP.NET writes them.
 
 Facts: azure-functions-host, `RawScriptResult.cs` and `HttpBinding.cs`; ASP.NET Core, `ResponseCookies.Append` and
 `SetCookieHeaderValue` (the value is percent-encoded, attribute names are lower-case, the path defaults to `/`).
@@ -24,16 +24,16 @@ class BadResponse(Exception):
 
 
 def empty(status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer without a body, as the host itself gives them."""
+    """A response without a body, as the host itself sends."""
     return Response(status_code=status, headers=dict(headers) if headers else None)
 
 
 def to_response(returned: Datum | None, custom_headers: Mapping[str, str]) -> Response:
-    """The answer to send; raises BadResponse."""
+    """The response for a function's return value; raises BadResponse."""
     if returned is None or returned.value is None:
-        return _finished(empty(200), custom_headers)
+        return _add_headers(empty(200), custom_headers)
     if returned.type == "string":
-        return _finished(_from_text(returned.value), custom_headers)
+        return _add_headers(_from_text(returned.value), custom_headers)
     value = returned.value
     status = _status(value["status_code"].value)
     body = value["body"].value
@@ -46,10 +46,10 @@ def to_response(returned: Datum | None, custom_headers: Mapping[str, str]) -> Re
     for cookie in value["cookies"] or ():
         for line in _cookie_lines(cookie):
             response.headers.append("set-cookie", line)
-    return _finished(response, custom_headers)
+    return _add_headers(response, custom_headers)
 
 
-def _finished(response: Response, custom_headers: Mapping[str, str]) -> Response:
+def _add_headers(response: Response, custom_headers: Mapping[str, str]) -> Response:
     for name, value in custom_headers.items():
         response.headers.setdefault(name, value)
     return response
@@ -58,12 +58,12 @@ def _finished(response: Response, custom_headers: Mapping[str, str]) -> Response
 def _status(text: Any) -> int:
     number = int(text) if str(text).isdigit() else 0
     if not 100 <= number <= 999:
-        raise BadResponse(f"{text!r} is no status")
+        raise BadResponse(f"{text!r} is not a status code")
     return number
 
 
 def _from_text(text: str) -> Response:
-    """A plain `str` takes an old path: an object with a `body` is taken for a description of the answer."""
+    """The response for a returned `str`: its text, or what it describes when it is a JSON object with a `body`."""
     try:
         document = json.loads(text)
     except ValueError:

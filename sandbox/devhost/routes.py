@@ -1,7 +1,7 @@
-"""Which function answers a request: functions in the order of their names, first match of template and method wins.
+"""Which function answers a request: the first in the order of names whose template and method match.
 
-Facts: azure-functions-host, `WebScriptHostHttpRoutesManager.cs` and `ScriptHost.cs`. There is no preference for
-literal routes, a wrong method is a plain 404, and HEAD or OPTIONS are never derived from GET.
+Facts: azure-functions-host, `WebScriptHostHttpRoutesManager.cs` and `ScriptHost.cs`. The host does not prefer
+literal routes, answers 404 to a wrong method, and never derives HEAD or OPTIONS from GET.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RESERVED = ("admin", "runtime")
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A function the host leaves out at start, and why; the rest of the app runs."""
+    """A function that the host leaves out, and why; the rest of the app runs."""
 
     function: str
     reason: str
@@ -27,7 +27,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One HTTP function's address."""
+    """The route of an HTTP function; empty `methods` means all."""
 
     function: IndexedFunction
     template: Template
@@ -39,11 +39,11 @@ class Route:
         return self.function.trigger.text("authLevel", "FUNCTION").lower()
 
     def answers(self, method: str) -> bool:
-        """Whether it takes this method; no methods named means all."""
+        """Whether it takes this method."""
         return not self.methods or method.upper() in self.methods
 
     def clashes_with(self, other: Route) -> bool:
-        """Whether some request would fit both texts alike."""
+        """Whether both have the same template text and a method in common."""
         same = self.template.text.lower() == other.template.text.lower()
         return same and (not self.methods or not other.methods or bool(self.methods & other.methods))
 
@@ -56,7 +56,7 @@ class RouteTable:
     routes: tuple[Route, ...]
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """The route for a decoded path and the values in it."""
+        """The route for a decoded path with its parameters' values, or None."""
         inside = self._inside(path.removeprefix("/"))
         if inside is None:
             return None
@@ -73,28 +73,28 @@ class RouteTable:
         return path[len(start) :] if path.lower().startswith(start.lower()) else None
 
 
-def sort_functions(functions: Iterable[IndexedFunction]) -> list[IndexedFunction]:
-    """In the host's order: by name, ignoring case."""
-    return sorted(functions, key=lambda one: one.name.upper())
+def in_host_order(functions: Iterable[IndexedFunction]) -> list[IndexedFunction]:
+    """The functions in the host's order: by name, without case."""
+    return sorted(functions, key=lambda function: function.name.upper())
 
 
-def valid_names(functions: Iterable[IndexedFunction]) -> tuple[list[IndexedFunction], list[Dropped]]:
-    """Functions whose names the host takes, in its order, and the others."""
+def with_valid_names(functions: Iterable[IndexedFunction]) -> tuple[list[IndexedFunction], list[Dropped]]:
+    """The functions whose names the host accepts, in its order, and those it drops."""
     kept: list[IndexedFunction] = []
     dropped: list[Dropped] = []
-    for one in sort_functions(functions):
-        if FUNCTION_NAME.fullmatch(one.name) and one.name.lower() != "host":
-            kept.append(one)
+    for function in in_host_order(functions):
+        if FUNCTION_NAME.fullmatch(function.name) and function.name.lower() != "host":
+            kept.append(function)
         else:
-            dropped.append(Dropped(one.name, "is not a valid function name"))
+            dropped.append(Dropped(function.name, "is not a valid function name"))
     return kept, dropped
 
 
 def build_routes(functions: Iterable[IndexedFunction], prefix: str) -> tuple[RouteTable, list[Dropped]]:
-    """The table for the HTTP functions, and those that had to be left out."""
+    """The route table of the HTTP functions, and the functions it leaves out."""
     routes: list[Route] = []
     dropped: list[Dropped] = []
-    for function in sort_functions(one for one in functions if one.is_http):
+    for function in in_host_order(function for function in functions if function.is_http):
         try:
             route = _route(function)
             _check_free(route, routes)

@@ -1,8 +1,8 @@
 """When a timer fires: NCRONTAB expressions and plain intervals.
 
 NCRONTAB is not Unix cron: six fields with seconds first (five mean second 0), Sunday is 0 and nothing else, and a day
-must satisfy both the day-of-month and the day-of-week field (NCrontab, "CrontabSchedule"). The cron libraries at hand
-join those two fields with "or", so the few lines are written here.
+must satisfy both the day-of-month and the day-of-week field (NCrontab, "CrontabSchedule"). Cron libraries for Python
+join those two fields with "or", so this module has a parser of its own.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ MONTHS = (
 )
 WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 SEARCHED_DAYS = 366 * 40
-"""Long enough for every 29 February that falls on a wanted weekday."""
+"""Enough to find a 29 February on any weekday."""
 
 
 class Schedule(Protocol):
-    """Anything that says when to fire next."""
+    """When a timer fires."""
 
     def next_after(self, moment: datetime) -> datetime:
         """The first firing strictly after `moment`."""
@@ -42,7 +42,7 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One position of the expression: its bounds and, where it has them, its names."""
+    """One field of the expression: its bounds and, for months and weekdays, their names."""
 
     title: str
     low: int
@@ -101,7 +101,7 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A parsed NCRONTAB expression; times are read in the zone of the moment given (UTC on the platform)."""
+    """A parsed NCRONTAB expression; times are in the zone of the moment passed in (UTC in Azure)."""
 
     expression: str
     seconds: tuple[int, ...]
@@ -142,7 +142,7 @@ class Interval:
     seconds: float
 
     def next_after(self, moment: datetime) -> datetime:
-        """One pause later."""
+        """`moment` plus the interval."""
         return moment + timedelta(seconds=self.seconds)
 
 
@@ -159,13 +159,13 @@ def parse_schedule(text: str) -> Schedule:
     if len(parts) != 6:
         raise ValueError(f"an NCRONTAB expression has six fields (or five): {text!r}")
     second, minute, hour, day, month, weekday = (
-        one.parse(part) for one, part in zip(FIELDS, parts, strict=True)
+        field.parse(part) for field, part in zip(FIELDS, parts, strict=True)
     )
     return Cron(text, tuple(sorted(second)), tuple(sorted(minute)), tuple(sorted(hour)), day, month, weekday)
 
 
 def fires_within_a_minute(schedule: Schedule, moment: datetime) -> bool:
-    """Whether any of the next five pauses is shorter than a minute: then the host keeps no status of the timer."""
+    """Whether any of the next five intervals is under a minute: the host keeps no status of such a timer."""
     for _ in range(5):
         first = schedule.next_after(moment)
         moment = schedule.next_after(first)

@@ -15,16 +15,16 @@ GRACE_SECONDS = 2
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the process decides when to stop."""
+    """uvicorn without its signal handlers: the host's process handles the signals."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
+        """Install no handlers."""
         yield
 
 
 def listen(address: str, port: int) -> list[socket.socket]:
-    """Listening sockets; `localhost` means IPv4 and, where there is one, IPv6; raises OSError."""
+    """Open listening sockets; `localhost` means IPv4 and, where available, IPv6; raises OSError."""
     if address != "localhost":
         return [_bind(socket.AF_INET6 if ":" in address else socket.AF_INET, address, port)]
     first = _bind(socket.AF_INET, "127.0.0.1", port)
@@ -55,7 +55,7 @@ class Serving:
 
     @classmethod
     def begin(cls, app: ASGIApp, sockets: list[socket.socket]) -> Serving:
-        """Serve the app on the running loop."""
+        """Start to serve the app on the running event loop."""
         config = uvicorn.Config(
             app,
             http="h11",
@@ -70,6 +70,6 @@ class Serving:
         return cls(server, asyncio.create_task(server.serve(sockets)))
 
     async def end(self) -> None:
-        """Stop taking requests and give running ones a moment."""
+        """Accept no more requests and wait up to 2 seconds for running ones."""
         self.server.should_exit = True
         await self.task

@@ -1,7 +1,7 @@
-"""The parent of a host in several processes: starts one for each group, starts the dead again, stops them all.
+"""The parent of a host in several processes: starts one for each group, restarts those that end, stops them all.
 
-As on Flex Consumption the groups share nothing but storage: HTTP functions run together, every queue or timer
-function by itself (Microsoft, "Azure Functions Flex Consumption plan hosting", "Per-function scaling").
+As on Flex Consumption, groups share only storage: HTTP functions run in one process, every queue or timer
+function in its own (Microsoft, "Azure Functions Flex Consumption plan hosting", "Per-function scaling").
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ OWN_ROOT = Path(sandbox.__file__).resolve().parent.parent
 
 
 class StartFailed(Exception):
-    """A process ended before it reported."""
+    """A process ended before it sent its report."""
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """Runs until SIGTERM or SIGINT; leaves no process behind."""
+    """Runs the host's processes until SIGTERM or SIGINT, then ends them all."""
 
     options: Options
     _processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Supervisor:
     _port: int = 0
 
     async def run(self) -> int:
-        """Start everything, again after each change of the app's files when asked to; the exit code."""
+        """Start everything, with `--reload` again after each change of the app's files; return the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -53,24 +53,24 @@ class Supervisor:
             print("the app's files have changed: starting again", flush=True)
 
     async def _run_once(self) -> int:
-        """One life of the app: until stopped or, when reloading, until its files change."""
+        """Run the processes until stopped or, with `--reload`, until the app's files change; return the exit code."""
         ends: list[asyncio.Task[Any]] = [asyncio.create_task(self._stopping.wait())]
         if self.options.reload:
             ends.append(asyncio.create_task(wait_for_change(self.options.app_dir)))
-        life = asyncio.create_task(self._live())
+        processes = asyncio.create_task(self._run_processes())
         try:
             await asyncio.wait(
-                [*ends, *([] if self.options.reload else [life])], return_when=asyncio.FIRST_COMPLETED
+                [*ends, *([] if self.options.reload else [processes])], return_when=asyncio.FIRST_COMPLETED
             )
-            return life.result() if life.done() else 0
+            return processes.result() if processes.done() else 0
         finally:
-            for task in (*ends, life):
+            for task in (*ends, processes):
                 task.cancel()
-            await asyncio.gather(*ends, life, return_exceptions=True)
+            await asyncio.gather(*ends, processes, return_exceptions=True)
             await self._stop_all()
 
-    async def _live(self) -> int:
-        """Start the first process, learn from it which others there are, and keep all of them going."""
+    async def _run_processes(self) -> int:
+        """Start the first process, read from its report which others there are, and keep all of them running."""
         alone = self.options.group == ALL_IN_ONE
         first = ALL_IN_ONE if alone else HTTP_GROUP
         try:
@@ -84,20 +84,20 @@ class Supervisor:
             [] if alone else [line.name for line in report.lines if self._has_process(line.group, line.note)]
         )
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep(first, started=True))
+            group.create_task(self._keep_running(first, started=True))
             for name in others:
-                group.create_task(self._keep(name))
+                group.create_task(self._keep_running(name))
         return 0
 
     @staticmethod
     def _has_process(kind: str, note: str) -> bool:
         return kind in {"queue", "timer"} and "disabled" not in note
 
-    async def _keep(self, group: str, *, started: bool = False) -> None:
-        """Start a process again whenever it ends, after a growing pause."""
+    async def _keep_running(self, group: str, *, started: bool = False) -> None:
+        """Restart a process whenever it ends, after a pause that grows up to 10 seconds."""
         pause = 0.2
         while True:
-            began = time.monotonic()
+            started_at = time.monotonic()
             try:
                 if not started:
                     await self._start(group)
@@ -110,7 +110,7 @@ class Supervisor:
             except StartFailed as error:
                 print(error, file=sys.stderr, flush=True)
             started = False
-            steady = time.monotonic() - began > STEADY_SECONDS
+            steady = time.monotonic() - started_at > STEADY_SECONDS
             pause = 0.2 if steady else min(pause * 2, LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
 
@@ -134,7 +134,7 @@ class Supervisor:
         return Report.read(json.loads(text))
 
     async def _stop_all(self) -> None:
-        """SIGTERM, some patience, SIGKILL."""
+        """Send SIGTERM to all processes; after 4.5 seconds SIGKILL."""
         alive = [process for process in self._processes.values() if process.returncode is None]
         for process in alive:
             process.terminate()
@@ -150,7 +150,7 @@ class Supervisor:
 
 
 async def _read_all(descriptor: int) -> bytes:
-    """Everything a pipe gives until its writers are gone."""
+    """Read a pipe until its writers close it."""
     reader = asyncio.StreamReader()
     pipe = os.fdopen(descriptor, "rb", buffering=0)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(

@@ -16,7 +16,7 @@ _NAME = re.compile(r"\*{0,2}(?P<name>[^:=?*{}/]+)")
 
 
 class BadTemplate(ValueError):
-    """A route template that ASP.NET Core would refuse."""
+    """A route template that ASP.NET Core refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Parameter:
         return self.optional or self.default is not None or self.catch_all
 
     def value(self, raw: str | None) -> str | None:
-        """The value; None when there is none. Raises LookupError when a constraint fails."""
+        """The value in the path, else the default, else None; raises LookupError when a constraint fails."""
         value = raw or self.default
         if value is not None and not all(check(value) for check in self.constraints):
             raise LookupError(self.name)
@@ -47,7 +47,7 @@ Part = str | Parameter
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled template: one expression for the whole path and the parameters in the order of its groups."""
+    """A compiled template: a pattern for the whole path, and the parameters in the order of its groups."""
 
     text: str
     pattern: re.Pattern[str]
@@ -60,7 +60,8 @@ class Template:
             return None
         try:
             values = {
-                one.name: one.value(raw) for one, raw in zip(self.parameters, found.groups(), strict=True)
+                parameter.name: parameter.value(raw)
+                for parameter, raw in zip(self.parameters, found.groups(), strict=True)
             }
         except LookupError:
             return None
@@ -71,10 +72,10 @@ def parse_template(text: str) -> Template:
     """Compile a template; raises BadTemplate."""
     segments = [_parts(segment) for segment in _split(text.strip("/"))]
     parameters = [part for segment in segments for part in segment if isinstance(part, Parameter)]
-    names = [one.name.lower() for one in parameters]
+    names = [parameter.name.lower() for parameter in parameters]
     if len(set(names)) < len(names):
         raise BadTemplate(f"a parameter appears twice in {text!r}")
-    if any(one.catch_all for one in parameters[:-1]) or _catch_all_inside(segments):
+    if any(parameter.catch_all for parameter in parameters[:-1]) or _catch_all_inside(segments):
         raise BadTemplate(f"a catch-all parameter must be the last segment of {text!r}")
     return Template(text, re.compile(_expression(segments), re.IGNORECASE | re.DOTALL), tuple(parameters))
 
@@ -86,7 +87,7 @@ def _catch_all_inside(segments: list[list[Part]]) -> bool:
 
 
 def _expression(segments: list[list[Part]]) -> str:
-    """Segments joined by slashes; those at the end that may be missing are nested in optional groups."""
+    """The pattern of the path; segments at the end that may be missing are nested optional groups."""
     first_missing = len(segments)
     while first_missing and _may_be_missing(segments[first_missing - 1]):
         first_missing -= 1
@@ -109,7 +110,7 @@ def _segment(parts: list[Part]) -> str:
 
 
 def _split(text: str) -> Iterator[str]:
-    """Segments; a slash inside braces (in a regex constraint) does not divide."""
+    """The segments; a slash inside braces (in a regex constraint) does not separate."""
     depth, begin = 0, 0
     for position, character in enumerate(text):
         depth += {"{": 1, "}": -1}.get(character, 0)
@@ -157,7 +158,7 @@ def _parameter(text: str) -> Parameter:
     while rest.startswith(":"):
         end = _constraint_end(rest)
         try:
-            # In a template braces are doubled, and so are they inside regex(...).
+            # Braces are doubled in a template, also inside regex(...).
             checks.append(constraint(rest[1:end].replace("{{", "{").replace("}}", "}")))
         except UnknownConstraint as error:
             raise BadTemplate(str(error)) from error
@@ -169,7 +170,7 @@ def _parameter(text: str) -> Parameter:
 
 
 def _constraint_end(rest: str) -> int:
-    """Where a `:constraint(…)` ends: at the next `:`, `=` or `?` outside its parentheses."""
+    """The index where a `:constraint(…)` ends: the next `:`, `=` or `?` outside its parentheses."""
     depth = 0
     for position, character in enumerate(rest[1:], start=1):
         depth += {"(": 1, ")": -1}.get(character, 0)
@@ -179,6 +180,6 @@ def _constraint_end(rest: str) -> int:
 
 
 def decoded(raw_path: str) -> str:
-    """A path percent-decoded as Kestrel does it: everything but an encoded slash."""
+    """A path percent-decoded as Kestrel does it: an encoded slash stays encoded."""
     pieces = re.split("(%2[Ff])", raw_path)
     return "".join(piece if piece.lower() == "%2f" else unquote(piece) for piece in pieces)

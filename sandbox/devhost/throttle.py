@@ -14,21 +14,21 @@ class TooManyRequests(Exception):
 
 
 class Throttle:
-    """A gate for `concurrent` requests; more wait, up to `outstanding` in all (None: any number)."""
+    """Lets `concurrent` requests run; more wait, up to `outstanding` running and waiting (None: any number)."""
 
     def __init__(self, concurrent: int, outstanding: int | None = None) -> None:
-        self._gate = asyncio.Semaphore(concurrent)
+        self._semaphore = asyncio.Semaphore(concurrent)
         self._outstanding = outstanding
         self._inside = 0
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Hold one place; raises TooManyRequests at once when even waiting is full."""
+        """Run the body as one of the requests; raises TooManyRequests when no more may wait."""
         if self._outstanding is not None and self._inside >= self._outstanding:
             raise TooManyRequests
         self._inside += 1
         try:
-            async with self._gate:
+            async with self._semaphore:
                 yield
         finally:
             self._inside -= 1

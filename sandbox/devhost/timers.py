@@ -1,7 +1,7 @@
-"""The timer trigger: one process at a time, past-due at start, the next firing computed after each run.
+"""The timer trigger: runs in one process at a time, catches up at start, computes the next firing after each run.
 
-Facts: azure-webjobs-sdk-extensions, `TimerListener.cs` and `ScheduleMonitor.cs`. The clock is the world's: it is
-looked at several times a second, so that moving the world forward fires what has become due.
+Facts: azure-webjobs-sdk-extensions, `TimerListener.cs` and `ScheduleMonitor.cs`. The sandbox's clock can jump, so it
+is read several times a second instead of sleeping until the next firing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TRY_LEASE_EVERY_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Timer:
-    """One timer function and where it stands."""
+    """A timer function, its schedule and its status."""
 
     function: IndexedFunction
     schedule: Schedule
@@ -41,16 +41,16 @@ class Timer:
 
     @property
     def monitored(self) -> bool:
-        """Whether its status is kept: by default yes, never when it fires more than once a minute."""
+        """Whether its status is stored: by default yes, never when it fires more than once a minute."""
         wanted = self.function.trigger.raw.get("useMonitor") is not False
         return wanted and not fires_within_a_minute(self.schedule, self.clock.now())
 
     async def begin(self) -> None:
-        """Catch up: run once when a firing was missed while no host ran, or when the trigger says `runOnStartup`."""
+        """Load the status; run once when a firing was missed while no host ran, or when `runOnStartup` is set."""
         now = self.clock.now()
-        self.status = await self._recalled() if self.monitored else None
+        self.status = await self._load_status() if self.monitored else None
         if self.status is None:
-            await self._keep(Status(NEVER, self.schedule.next_after(now), NEVER))
+            await self._save_status(Status(NEVER, self.schedule.next_after(now), NEVER))
         assert self.status is not None
         if now > self.status.next:
             log.info("timer '%s' is past due since %s", self.function.name, self.status.next.isoformat())
@@ -59,7 +59,7 @@ class Timer:
             await self.run()
 
     async def run_if_due(self) -> bool:
-        """Run when the time has come; whether it ran."""
+        """Run if the timer is due; return whether it was."""
         if self.status is None:
             await self.begin()
             return False
@@ -69,7 +69,7 @@ class Timer:
         return True
 
     async def run(self, *, past_due: bool = False) -> bool:
-        """Run now, then compute the next firing; whether it succeeded (a failure is only logged)."""
+        """Run now, then compute the next firing; return whether it succeeded (a failure is only logged)."""
         began_at = self.clock.now()
         try:
             outcome = await self.invoker.invoke(
@@ -83,15 +83,15 @@ class Timer:
             log.exception("function '%s': an output was not written", self.function.name)
             succeeded = False
         ended_at = self.clock.now()
-        await self._keep(Status(began_at, self.schedule.next_after(ended_at), ended_at))
+        await self._save_status(Status(began_at, self.schedule.next_after(ended_at), ended_at))
         return succeeded
 
-    async def _recalled(self) -> Status | None:
-        """The status kept, put right when the schedule or the clock has been changed since."""
+    async def _load_status(self) -> Status | None:
+        """Read the stored status; correct it when the schedule has changed, drop it when the clock was set back."""
         kept = await self.store.read(self.function.name)
         now = self.clock.now()
         if kept is None or (kept.updated != NEVER and kept.updated > now):
-            return None  # never run, or the world's clock was set back: begin anew
+            return None  # never run, or the clock was set back: start anew
         since = next((moment for moment in (kept.updated, kept.last) if moment != NEVER), None)
         expected = self.schedule.next_after(since) if since else kept.next
         if expected == kept.next:
@@ -100,7 +100,7 @@ class Timer:
         await self.store.write(self.function.name, changed)
         return changed
 
-    async def _keep(self, status: Status) -> None:
+    async def _save_status(self, status: Status) -> None:
         self.status = status
         if self.monitored:
             await self.store.write(self.function.name, status)
@@ -116,43 +116,43 @@ class Timer:
 
 @dataclass(slots=True)
 class TimerListener:
-    """Keeps one timer going while this process holds its lease."""
+    """Fires one timer on time while this process holds its lease."""
 
     timer: Timer
 
     async def run(self) -> None:
-        """Wait for the lease, then fire on time, until cancelled; the lease is given back at the end."""
+        """Wait for the lease, then fire on time, until cancelled; release the lease at the end."""
         try:
             while True:
-                await self._hold()
-                await self._while_held()
+                await self._wait_for_lease()
+                await self._fire_while_held()
         finally:
             await self.timer.store.release(self.timer.function.name)
 
-    async def _hold(self) -> None:
-        said = False
-        while not await self._try_to_hold():
-            if not said:
+    async def _wait_for_lease(self) -> None:
+        logged = False
+        while not await self._try_lease():
+            if not logged:
                 log.info("timer '%s' runs in another process", self.timer.function.name)
-                said = True
+                logged = True
             await asyncio.sleep(TRY_LEASE_EVERY_SECONDS)
 
-    async def _try_to_hold(self) -> bool:
+    async def _try_lease(self) -> bool:
         try:
             return await self.timer.store.hold(self.timer.function.name)
-        except Exception as error:  # noqa: BLE001 - without its storage a timer waits, as in the real host
+        except Exception as error:  # noqa: BLE001 - a timer waits for its storage, as in Azure's host
             log.warning("timer '%s' cannot reach the host's storage: %s", self.timer.function.name, error)
             return False
 
-    async def _while_held(self) -> None:
+    async def _fire_while_held(self) -> None:
         firing = asyncio.create_task(self._fire())
         try:
             while not firing.done():
                 await asyncio.wait({firing}, timeout=RENEW_EVERY_SECONDS)
-                if not firing.done() and not await self._try_to_hold():
+                if not firing.done() and not await self._try_lease():
                     log.warning("timer '%s' has lost its lease", self.timer.function.name)
                     return
-            self._report(firing)
+            self._log_failure(firing)
             await asyncio.sleep(TRY_LEASE_EVERY_SECONDS)
         finally:
             firing.cancel()
@@ -165,6 +165,6 @@ class TimerListener:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             await self.timer.run_if_due()
 
-    def _report(self, firing: asyncio.Task[None]) -> None:
+    def _log_failure(self, firing: asyncio.Task[None]) -> None:
         if not firing.cancelled() and (error := firing.exception()):
-            log.error("timer '%s' stumbled and starts again: %s", self.timer.function.name, error)
+            log.error("timer '%s' failed and starts again: %s", self.timer.function.name, error)

@@ -1,4 +1,4 @@
-"""Notice that the app's files have changed."""
+"""Wait until the app's files change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WATCHED_FOLDERS = ("functions", "shared")
 async def wait_for_change(app_dir: Path) -> None:
     """Return when a watched file is changed, added or removed."""
     before = _snapshot(app_dir)
-    while _snapshot(app_dir) == before:  # noqa: ASYNC110 - files set no events
+    while _snapshot(app_dir) == before:  # noqa: ASYNC110 - file changes set no event
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 

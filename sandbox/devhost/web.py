@@ -1,4 +1,4 @@
-"""The host's HTTP side as an ASGI app: route, authorise, limit, call the function, write its outputs, answer.
+"""The host's HTTP server as an ASGI app: route, authorise, throttle, call the function, write its outputs, answer.
 
 Facts: azure-functions-host, `FunctionInvocationMiddleware.cs`, `ExceptionMiddleware.cs`, `HomepageMiddleware.cs` and
 its controllers under `/admin`.
@@ -35,18 +35,18 @@ HOME_PAGE = "<!doctype html><title>Functions</title><p>Your Functions app is up 
 RunByHand = Callable[[IndexedFunction, str], Awaitable[None]]
 
 
-async def _nobody(function: IndexedFunction, text: str) -> None:
-    """Until a host says how, nothing is run by hand."""
+async def _log_not_run(function: IndexedFunction, text: str) -> None:
+    """Log that nothing was run; a host replaces this."""
     log.warning("function '%s' was not run with %d characters of input", function.name, len(text))
 
 
-def _nothing() -> None:
-    """Until a host says how, nothing is drained."""
+def _drain_nothing() -> None:
+    """Do nothing; a host replaces this."""
 
 
 @dataclass(slots=True)
 class WebApp:
-    """Serves every HTTP function and the host's own addresses."""
+    """Serves every HTTP function, the home page and the host's own paths below `/admin`."""
 
     table: RouteTable
     functions: Mapping[str, IndexedFunction]
@@ -56,8 +56,8 @@ class WebApp:
     rules: HttpRules
     throttle: Throttle
     environ: Mapping[str, str]
-    run_by_hand: RunByHand = _nobody
-    drain: Callable[[], None] = _nothing
+    run_by_hand: RunByHand = _log_not_run
+    drain: Callable[[], None] = _drain_nothing
     errors: tuple[str, ...] = ()
     _began: float = field(default_factory=time.monotonic)
     _background: set[asyncio.Future[None]] = field(default_factory=set)
@@ -73,7 +73,7 @@ class WebApp:
     async def _answer(self, request: Request) -> Response:
         call = read_call(request)
         if call.path.lower().startswith("/admin/"):
-            return await self._admin(call, request)
+            return await self._answer_admin(call, request)
         found = self.table.find(call.method, call.path)
         if found is None:
             return self._home() if call.path == "/" and call.method in {"GET", "HEAD"} else empty(404)
@@ -81,7 +81,7 @@ class WebApp:
         refusal = self._refusal(route, call)
         if refusal is not None:
             return empty(refusal)
-        return await self._limited(route, values, call, request)
+        return await self._answer_throttled(route, values, call, request)
 
     def _refusal(self, route: Route, call: Call) -> int | None:
         key = presented_key(call.headers, call.query)
@@ -89,19 +89,19 @@ class WebApp:
             return 404
         return None if self.keys.admits(route.auth_level, route.function.name, key) else 401
 
-    async def _limited(
+    async def _answer_throttled(
         self, route: Route, values: Mapping[str, str], call: Call, request: Request
     ) -> Response:
         try:
             async with self.throttle.slot():
                 body = await read_body(request, self._body_limit())
-                return await self._call(route.function, values, call, body)
+                return await self._call_function(route.function, values, call, body)
         except TooManyRequests:
             return empty(429, {"X-FUNCTION-SCALEOUT": "1"})
         except BodyTooLarge:
             return empty(413)
 
-    async def _call(
+    async def _call_function(
         self, function: IndexedFunction, values: Mapping[str, str], call: Call, body: bytes
     ) -> Response:
         datum = http_datum(call, values, body)
@@ -114,7 +114,7 @@ class WebApp:
         except FunctionFailed:
             return empty(500)
         except (OutputFailed, BadResponse):
-            log.exception("function '%s': its answer or an output could not be sent", function.name)
+            log.exception("function '%s': its response or an output could not be sent", function.name)
             return empty(500)
 
     def _body_limit(self) -> int:
@@ -125,8 +125,8 @@ class WebApp:
         hidden = self.environ.get("AzureWebJobsDisableHomepage", "").lower() == "true"
         return empty(204) if hidden else HTMLResponse(HOME_PAGE)
 
-    async def _admin(self, call: Call, request: Request) -> Response:
-        """The host's own addresses; all but ping need the master key."""
+    async def _answer_admin(self, call: Call, request: Request) -> Response:
+        """Answer the host's own paths; all but ping need the master key."""
         path = call.path.lower().strip("/")
         if path == "admin/host/ping" and call.method in {"GET", "POST"}:
             return empty(200)
@@ -134,14 +134,14 @@ class WebApp:
             return empty(401)
         if path.startswith("admin/functions/") and call.method == "POST":
             return await self._start_by_hand(path.removeprefix("admin/functions/"), request)
-        return self._host_command(call.method, path)
+        return self._answer_host_command(call.method, path)
 
-    def _host_command(self, method: str, path: str) -> Response:
+    def _answer_host_command(self, method: str, path: str) -> Response:
         match method, path:
             case "GET", "admin/host/status":
                 return JSONResponse(self._status())
             case "POST", "admin/host/synctriggers":
-                return JSONResponse({"status": "success"})  # nobody here scales by what triggers there are
+                return JSONResponse({"status": "success"})  # Azure scales by the triggers; here nothing does
             case "POST", "admin/host/drain":
                 self.drain()
                 return empty(202)
@@ -158,7 +158,7 @@ class WebApp:
         }
 
     async def _start_by_hand(self, name: str, request: Request) -> Response:
-        function = next((one for key, one in self.functions.items() if key.lower() == name), None)
+        function = next((found for key, found in self.functions.items() if key.lower() == name), None)
         if function is None:
             return empty(404)
         try:
