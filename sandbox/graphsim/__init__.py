@@ -1,1 +1,1 @@
-"""An imitation of Microsoft 365: Entra sign-in, Graph mail, subscriptions and notifications; held to the facts."""
+"""An imitation of Microsoft 365: Entra sign-in, Graph mail, subscriptions and notifications (docs/simulator.md)."""

@@ -20,7 +20,7 @@ TICK_SECONDS = 0.05
 
 
 def main() -> None:
-    """Read the arguments and serve until told to stop."""
+    """Read the arguments and serve until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.graphsim", description=__doc__)
     parser.add_argument("--http-port", type=int, default=7444)
     parser.add_argument("--https-port", type=int, default=7443)
@@ -42,7 +42,7 @@ async def _serve(given: argparse.Namespace) -> None:
         public_http_url=given.public_http_url or f"http://localhost:{given.http_port}",
         public_https_url=given.public_https_url or f"https://localhost:{given.https_port}",
         concurrent=True,
-        knobs={name: _value(value) for name, _, value in (one.partition("=") for one in given.knob)},
+        knobs={name: _value(value) for name, _, value in (knob.partition("=") for knob in given.knob)},
     )
     async with httpx.AsyncClient(trust_env=False) as http:
         simulator = build_simulator(config, OffsetClock(given.clock_file), http)
@@ -51,7 +51,7 @@ async def _serve(given: argparse.Namespace) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        tasks = [asyncio.create_task(one.serve()) for one in (plain, secure)]
+        tasks = [asyncio.create_task(server.serve()) for server in (plain, secure)]
         ticking = asyncio.create_task(_tick(simulator))
         print(f"simulator ready on {config.public_http_url} and {config.public_https_url}", flush=True)
         await stop.wait()
@@ -70,7 +70,7 @@ def _value(text: str) -> str | float:
 
 
 class _Quiet(uvicorn.Server):
-    """Signals are ours."""
+    """uvicorn without its signal handlers: `_serve` handles the signals."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -98,7 +98,10 @@ async def _tick(simulator: Simulator) -> None:
 
 
 def make_certificates(folder: Path) -> Path:
-    """A local certificate authority (ca.pem) and a certificate for loopback names: key and chain in one file."""
+    """Make a local certificate authority (ca.pem) unless there is one, and a certificate for loopback names.
+
+    Return the file with the certificate's key and chain.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     leaf_file, ca_file, key_file = folder / "leaf.pem", folder / "ca.pem", folder / "ca-key.pem"
     if ca_file.exists() and key_file.exists():

@@ -1,4 +1,4 @@
-"""The simulator: one ASGI application, in process or on ports."""
+"""The simulator as an ASGI application, used in process or served on ports."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 
 @dataclass(slots=True)
 class Simulator:
-    """A running imitation: `app` answers requests, `run_due` lets happen what its clock says is due."""
+    """A simulator: `app` answers requests, `run_due` runs the scheduled jobs that are due."""
 
     world: World
     app: Starlette
 
     async def run_due(self) -> int:
-        """Do everything that is due now, what follows from it included; returns how many things were done."""
+        """Run all jobs that are due now, including those that they schedule for now; return how many ran."""
         done = 0
         while (job := self.world.schedule.pop_due(self.world.now())) is not None:
             result = job()
@@ -59,23 +59,23 @@ class Simulator:
         return done
 
     def next_due_at(self) -> datetime | None:
-        """When the next thing is to happen by itself."""
+        """When the next scheduled job is due, or None."""
         return self.world.schedule.next_at()
 
 
 def build_simulator(
     config: SimulatorConfig, clock: Clock, http: httpx.AsyncClient | None = None
 ) -> Simulator:
-    """Wire a simulator. `http` delivers its notifications."""
+    """Build a simulator; `http` is the client that posts its notifications."""
     knobs = Knobs()
     for name, value in config.knobs.items():
         knobs.set(name, value)
     ids = IdMaker(config.seed, knobs.text("ids_differ_by_case") == "yes")
-    dice = random.Random(config.seed + 1)
+    chances = random.Random(config.seed + 1)
     store = Store()
     world = World(
-        config=config, clock=clock, http=http, random=dice, knobs=knobs, ids=ids, store=store, schedule=Schedule(),
-        log=RequestLog(), faults=Faults(dice), throttle=Throttle(knobs), uploads=Uploads(),
+        config=config, clock=clock, http=http, random=chances, knobs=knobs, ids=ids, store=store, schedule=Schedule(),
+        log=RequestLog(), faults=Faults(chances), throttle=Throttle(knobs), uploads=Uploads(),
     )  # fmt: skip
     world.entra = Entra(world)
     world.subscriptions = Subscriptions(world)
@@ -105,7 +105,7 @@ def _routes(world: World) -> Starlette:
         return await login.authorize(world, request)
 
     async def token(request: Request) -> Response:
-        return await login.token(world, request)
+        return await login.issue_token(world, request)
 
     app = Starlette(
         routes=[

@@ -27,7 +27,7 @@ def _find(call: Call, message: Message) -> Attachment:
 
 
 async def list_attachments(call: Call) -> Reply:
-    """GET all attachments of a message; with their content unless `$select` leaves it out."""
+    """GET all attachments of a message, with their content unless `$select` excludes it."""
     select = query.parse_attachment_select(call.query.get("$select"))
     call.entry.fields = list(select)
     call.entry.reads_attachments = not select
@@ -45,7 +45,7 @@ async def get_attachment(call: Call) -> Reply:
 
 
 async def get_content(call: Call) -> Reply:
-    """GET the raw bytes; a cloud link has none."""
+    """GET the raw bytes; 405 for a reference attachment, which has none."""
     attachment = _find(call, messages.find(call))
     if attachment.kind == "reference":
         raise GraphError(405, "ErrorInvalidRequest", "The content of a reference attachment cannot be read.")
@@ -57,7 +57,7 @@ async def get_content(call: Call) -> Reply:
 
 
 async def add_attachment(call: Call) -> Reply:
-    """POST one small file to a draft."""
+    """POST a file of up to 3 MB to a draft."""
     value = call.json_body()
     message = messages.find(call)
     attachment = writing.attachment_from(call.world, call.mailbox, value)

@@ -1,4 +1,4 @@
-"""What Exchange makes of HTML: a whole document, no scripts, a text preview.
+"""How Exchange changes HTML bodies: a whole document, no scripts, a text preview.
 
 Sources: Microsoft Graph, "Create message" (a fragment comes back inside a full document) and
 "Automate creating, sending and processing messages" (unsafe HTML is removed unless asked for).
@@ -25,7 +25,7 @@ _QUOTES = re.compile(
 
 
 class _Cleaner(HTMLParser):
-    """Rewrites a document without active content; spelling of tags and quotes gets normalised on the way."""
+    """Rewrites a document without active content; the spelling of tags and quotes is normalised too."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
@@ -121,19 +121,19 @@ def to_document(content: str) -> str:
 
 
 def inner(document: str) -> str:
-    """What stands inside `<body>`."""
+    """The content of `<body>`."""
     found = re.search(r"<body[^>]*>(.*)</body>", document, re.IGNORECASE | re.DOTALL)
     return found.group(1) if found else document
 
 
 def preview(body_type: BodyType, content: str) -> str:
-    """First 255 characters as text, the `bodyPreview`."""
+    """The `bodyPreview`: the first 255 characters as text."""
     text = to_text(content) if body_type == "html" else content
     return re.sub(r"\s+", " ", text).strip()[:PREVIEW_CHARACTERS]
 
 
 def unique_part(body_type: BodyType, content: str) -> str:
-    """`uniqueBody`: the part above the first quotation mark of a mail program; a heuristic, as in Exchange."""
+    """The `uniqueBody`: the part above the first quoted message; a heuristic, as in Exchange."""
     found = _QUOTES.search(content)
     if not found:
         return content

@@ -1,4 +1,4 @@
-"""One request to Graph from the wire to its handler: who asks, with which scopes, for what."""
+"""Parsing of a request to Graph, and the entries of the route table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _KNOWN_PREFERENCES = {
 
 @dataclass(slots=True)
 class Reply:
-    """What a handler answers: JSON, or bytes of a media type, or nothing."""
+    """A handler's answer: JSON, or bytes of a media type, or nothing."""
 
     status: int = 200
     json: dict[str, Any] | None = None
@@ -49,7 +49,7 @@ class Reply:
 
 @dataclass(slots=True)
 class Call:
-    """A request after its first reading. `base_url` is how the caller reached us, for links in answers."""
+    """A parsed request. `base_url` is the address that the caller used, for links in answers."""
 
     world: World
     method: str
@@ -67,7 +67,7 @@ class Call:
 
     @property
     def mailbox(self) -> Mailbox:
-        """The caller's own mailbox; raises what Graph says when the account has none."""
+        """The caller's own mailbox; raises Graph's 404 when the account has none."""
         if self._mailbox is None:
             if self.grant is None:
                 msg = "not signed in"
@@ -84,7 +84,7 @@ class Call:
 
     @property
     def caller(self) -> Grant:
-        """Who asks, known after authentication."""
+        """The caller's grant; raises RuntimeError before authentication."""
         if self.grant is None:
             msg = "not signed in"
             raise RuntimeError(msg)
@@ -111,7 +111,7 @@ class Call:
         return value
 
     def parameters(self, declared: dict[str, str]) -> dict[str, Any]:
-        """Parameters of an action; their names are matched without regard to case, their values by type."""
+        """The parameters of an action; names are matched without regard to case, values are checked by type."""
         names = {name.lower(): name for name in declared}
         out = {}
         for key, value in self.json_body(optional=True).items():
@@ -126,11 +126,11 @@ class Call:
         return out
 
     def context(self, path: str) -> str:
-        """An `@odata.context`."""
+        """The `@odata.context` for a path."""
         return f"{self.base_url}/v1.0/$metadata#{path}"
 
     def mailbox_context(self, path: str) -> str:
-        """An `@odata.context` below the caller's user."""
+        """The `@odata.context` for a path below the caller's user."""
         return self.context(f"users('{self.caller.user.user_id}')/{path}")
 
 
@@ -139,9 +139,9 @@ Handler = "Callable[[Call], Awaitable[Reply]]"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One entry of the route table. `template` segments in braces are ids; `scopes`: any one of them suffices.
+    """An entry of the route table. `template` segments in braces are ids; any of the `scopes` suffices.
 
-    `not_imitated`: query options that Graph would take here.
+    `not_imitated`: query options that Graph accepts here and the simulator answers with 501.
     """
 
     name: str
@@ -153,7 +153,7 @@ class Operation:
     not_imitated: frozenset[str] = frozenset()
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
-        """The ids when the path fits; fixed segments match without regard to case."""
+        """The ids in a path that matches, else None; fixed segments match without regard to case."""
         parts = self.template.split("/")
         if len(parts) != len(segments):
             return None
@@ -181,7 +181,7 @@ def segments_of(raw_path: bytes, prefix: str) -> list[str]:
 
 
 def parse_query(raw: str, operation: Operation) -> dict[str, str]:
-    """The options by name; refuses doubled ones and any that the operation does not take."""
+    """The query options by name; raises Graph's 400 for repeated ones and those that the operation does not accept."""
     out: dict[str, str] = {}
     for name, value in parse_qsl(raw, keep_blank_values=True):
         if name in out:
@@ -199,7 +199,7 @@ def parse_query(raw: str, operation: Operation) -> dict[str, str]:
 
 
 def parse_prefer(values: list[str]) -> tuple[Style, str | None]:
-    """All Prefer headers together: what to do, and what to say back in Preference-Applied."""
+    """The style that all Prefer headers ask for, and the value of Preference-Applied."""
     found: dict[str, str | None] = {}
     for part in ",".join(values).split(","):
         if not part.strip():
@@ -220,7 +220,7 @@ def parse_prefer(values: list[str]) -> tuple[Style, str | None]:
 
 
 def headers_of(request: Request) -> dict[str, str]:
-    """Header names in lower case; repeated ones joined."""
+    """The headers by lower-case name; repeated ones are joined."""
     out: dict[str, str] = {}
     for name, value in request.headers.items():
         out[name.lower()] = f"{out[name.lower()]}, {value}" if name.lower() in out else value
@@ -228,5 +228,5 @@ def headers_of(request: Request) -> dict[str, str]:
 
 
 def decode_base64(text: str) -> bytes:
-    """Content given as base64 in JSON, already checked."""
+    """The bytes of base64 that was checked already, of the plain or the URL alphabet."""
     return base64.b64decode(text.replace("-", "+").replace("_", "/"))

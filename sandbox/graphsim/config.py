@@ -1,4 +1,4 @@
-"""What a simulator is started with."""
+"""The settings of a simulator."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-# One work tenant for everybody who is not a personal account; any GUID would do.
+# The tenant of all work accounts; any GUID would do.
 HOME_TENANT_ID = "5f0c3a52-7d4e-4f0b-9a51-2f3c1f0a7e11"
-# The tenant of all personal accounts of the world (Microsoft identity platform, "ID token claims reference").
+# The tenant of all personal accounts at Microsoft (Microsoft identity platform, "ID token claims reference").
 PERSONAL_TENANT_ID = "9188040d-6c67-4c5b-b112-36a304b66dad"
 
 
 class Clock(Protocol):
-    """Where the simulator gets the time."""
+    """The source of the time."""
 
     def now(self) -> datetime:
         """The present time, aware UTC."""
@@ -25,7 +25,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One app registration in Entra; `redirect_uris` are compared exactly."""
+    """An app registration in Entra; `redirect_uris` are compared exactly."""
 
     client_id: str
     client_secret: str
@@ -35,10 +35,10 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class SimulatorConfig:
-    """`seed` decides every id and every chance; `knobs` overrides defaults of knobs.py.
+    """`seed` determines all ids and random choices; `knobs` overrides the defaults in knob_table.py.
 
-    `concurrent` lets notification deliveries run beside each other as a server needs; without it they run
-    one after the other, so that a run under a virtual clock can be repeated exactly.
+    With `concurrent`, notifications are posted concurrently, as a server needs; without it one after the other, so
+    that a run under a virtual clock can be repeated exactly.
     """
 
     seed: int = 1

@@ -1,8 +1,7 @@
-"""Controls, apart from the imitated surface: seed, clock, knobs, faults, and what lies where."""
+"""The control API below /__control, which Microsoft 365 does not have: people, clock, knobs, faults, logs."""
 
 from __future__ import annotations
 
-import base64
 import inspect
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -29,18 +28,18 @@ Handler = Callable[["World", "Request", dict[str, Any]], "Any | Awaitable[Any]"]
 
 
 class Refused(ValueError):
-    """A control call that cannot be done."""
+    """A control call cannot be carried out; it is answered with 400."""
 
 
 def routes(world: World) -> list[Route]:
-    """Every control below /__control."""
+    """The routes of the control API."""
     return [
-        Route(f"/__control/{path}", _serving(world, handler), methods=[method])
+        Route(f"/__control/{path}", _endpoint(world, handler), methods=[method])
         for method, path, handler in TABLE
     ]
 
 
-def _serving(world: World, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(world: World, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         body = await request.json() if await request.body() else {}
         try:
@@ -54,13 +53,13 @@ def _serving(world: World, handler: Handler) -> Callable[[Request], Awaitable[Re
     return serve
 
 
-def health(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """It answers."""
+def show_health(world: World, _request: Request, _body: dict[str, Any]) -> Any:
+    """Answer that the simulator runs, with its time."""
     return {"status": "ok", "now": when(world.now())}
 
 
 def reset(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """Forget mail, people, sign-ins, subscriptions, faults, knobs and all that was to happen; applications stay."""
+    """Delete mail, people, sign-ins, subscriptions, faults and scheduled jobs, reset knobs; applications stay."""
     world.store.users.clear()
     world.store.mailboxes.clear()
     world.store.outsiders.clear()
@@ -76,7 +75,7 @@ def reset(world: World, _request: Request, _body: dict[str, Any]) -> Any:
     world.store.version += 1
 
 
-def applications(world: World, _request: Request, body: dict[str, Any]) -> Any:
+def register_application(world: World, _request: Request, body: dict[str, Any]) -> Any:
     """Register an application."""
     world.entra.register(
         Application(
@@ -89,7 +88,7 @@ def applications(world: World, _request: Request, body: dict[str, Any]) -> Any:
 
 
 def add_user(world: World, _request: Request, body: dict[str, Any]) -> Any:
-    """An account with a mailbox; known already is fine."""
+    """Add an account with a mailbox, unless it is known already."""
     known = world.store.user(body["address"])
     if known is None:
         personal = bool(body.get("personal"))
@@ -100,7 +99,7 @@ def add_user(world: World, _request: Request, body: dict[str, Any]) -> Any:
             tenant_id=body.get("tenant_id") or (PERSONAL_TENANT_ID if personal else HOME_TENANT_ID),
             personal=personal,
             mail=None if body.get("no_mail") else body["address"],
-            aliases=tuple(one.lower() for one in body.get("aliases", ())),
+            aliases=tuple(alias.lower() for alias in body.get("aliases", ())),
             mailbox_enabled=not body.get("no_mailbox"),
         )
         world.store.add_user(known, world.ids)
@@ -109,15 +108,18 @@ def add_user(world: World, _request: Request, body: dict[str, Any]) -> Any:
 
 
 def list_users(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """Accounts and people outside."""
-    users = [{"address": one.address, "display_name": one.display_name} for one in world.store.users.values()]
+    """List the accounts and the outsiders."""
+    users = [
+        {"address": user.address, "display_name": user.display_name} for user in world.store.users.values()
+    ]
     outside = [
-        {"address": one.address.address, "name": one.address.name} for one in world.store.outsiders.values()
+        {"address": person.address.address, "name": person.address.name}
+        for person in world.store.outsiders.values()
     ]
     return {"users": users, "outside": outside}
 
 
-def revoke(world: World, request: Request, _body: dict[str, Any]) -> Any:
+def revoke_sessions(world: World, request: Request, _body: dict[str, Any]) -> Any:
     """End all sessions of an account."""
     world.entra.revoke(_user(world, request))
 
@@ -130,43 +132,43 @@ def _user(world: World, request: Request) -> User:
 
 
 def add_contact(world: World, _request: Request, body: dict[str, Any]) -> Any:
-    """A person outside."""
-    world.store.outsider(Address(body.get("name", ""), body["address"]))
+    """Add an outsider: a person whose mailbox is not simulated."""
+    world.store.ensure_outsider(Address(body.get("name", ""), body["address"]))
     world.store.version += 1
 
 
-def outside_compose(world: World, request: Request, body: dict[str, Any]) -> Any:
-    """A person outside writes."""
-    return {"internet_message_id": people.outsider_writes(world, request.path_params["address"], body)}
+def compose_outside(world: World, request: Request, body: dict[str, Any]) -> Any:
+    """Write a mail as an outsider."""
+    return {"internet_message_id": people.write_as_outsider(world, request.path_params["address"], body)}
 
 
-def outside_reply(world: World, request: Request, body: dict[str, Any]) -> Any:
-    """A person outside answers a mail they got."""
-    return {"internet_message_id": people.outsider_replies(world, request.path_params["address"], body)}
+def reply_outside(world: World, request: Request, body: dict[str, Any]) -> Any:
+    """Answer a mail as an outsider."""
+    return {"internet_message_id": people.reply_as_outsider(world, request.path_params["address"], body)}
 
 
-def outside_messages(world: World, request: Request, _body: dict[str, Any]) -> Any:
-    """What reached a person outside."""
-    person = world.store.outsider(Address("", request.path_params["address"]))
+def list_outside_messages(world: World, request: Request, _body: dict[str, Any]) -> Any:
+    """List the mails that an outsider received."""
+    person = world.store.ensure_outsider(Address("", request.path_params["address"]))
     return {"messages": [people.shown_mail(at, mail) for at, mail in person.received]}
 
 
-def mailbox_compose(world: World, request: Request, body: dict[str, Any]) -> Any:
-    """The mailbox's user writes, answers, forwards or begins a draft in Outlook."""
-    return people.user_writes(world, _mailbox(world, request), body)
+def compose_in_mailbox(world: World, request: Request, body: dict[str, Any]) -> Any:
+    """Write, answer, forward or begin a draft as the mailbox's user in Outlook."""
+    return people.write_as_user(world, _mailbox(world, request), body)
 
 
-def mailbox_act(world: World, request: Request, body: dict[str, Any]) -> Any:
-    """Send a draft, move, delete, or mark as read."""
-    return people.user_acts(
+def act_on_message(world: World, request: Request, body: dict[str, Any]) -> Any:
+    """Send a draft, or move, delete, copy or mark a message as read, as the mailbox's user in Outlook."""
+    return people.act_as_user(
         world, _mailbox(world, request), request.path_params["id"], request.path_params["action"], body
     )
 
 
-def mailbox_messages(world: World, request: Request, _body: dict[str, Any]) -> Any:
-    """Everything in a mailbox."""
+def list_mailbox_messages(world: World, request: Request, _body: dict[str, Any]) -> Any:
+    """List all messages of a mailbox."""
     mailbox = _mailbox(world, request)
-    return {"messages": [people.shown_message(mailbox, one) for one in mailbox.messages.values()]}
+    return {"messages": [people.shown_message(mailbox, message) for message in mailbox.messages.values()]}
 
 
 def _mailbox(world: World, request: Request) -> Any:
@@ -177,14 +179,14 @@ def _mailbox(world: World, request: Request) -> Any:
 
 
 def authorize(world: World, _request: Request, body: dict[str, Any]) -> Any:
-    """Sign in without a browser: what it would post back."""
+    """Sign in without a browser; return the form that the browser would post to the application."""
     query = dict(parse_qsl(urlsplit(body["url"]).query, keep_blank_values=True))
     try:
         login.check_authorize(world, query)
     except login.AuthorizePageError as error:
         raise Refused(str(error)) from error
     user = world.store.user(body["address"])
-    fields = login.outcome(world, query, user, body.get("decision", "accept"))
+    fields = login.complete_sign_in(world, query, user, body.get("decision", "accept"))
     return {
         "action": query["redirect_uri"],
         "fields": fields,
@@ -192,24 +194,24 @@ def authorize(world: World, _request: Request, body: dict[str, Any]) -> Any:
     }
 
 
-def requests(world: World, request: Request, _body: dict[str, Any]) -> Any:
-    """The log of Graph and token requests."""
+def list_requests(world: World, request: Request, _body: dict[str, Any]) -> Any:
+    """List the logged requests to Graph and to the token endpoint."""
     return world.log.since(int(request.query_params.get("since", "0")))
 
 
 def clear_requests(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """Empty the log."""
+    """Empty the request log."""
     world.log.clear()
 
 
 def show_clock(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """What time it is here."""
+    """Show the time and when the next scheduled job is due."""
     due = world.schedule.next_at()
     return {"now": when(world.now()), "next_due_at": when(due) if due else None}
 
 
 def advance_clock(world: World, _request: Request, body: dict[str, Any]) -> Any:
-    """Move the whole world forward (every process that shares the clock)."""
+    """Move the clock forward, for every process that shares it."""
     advance = getattr(world.clock, "advance", None)
     if advance is None:
         raise Refused("this clock cannot be moved")
@@ -218,17 +220,17 @@ def advance_clock(world: World, _request: Request, body: dict[str, Any]) -> Any:
 
 
 def show_knobs(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """The switches with what they change."""
+    """Show the knobs: their values and what they change."""
     table = [
-        {"name": one.name, "values": one.values, "default": one.default, "confidence": one.confidence,
-         "source": one.source, "changes": one.changes}
-        for one in KNOBS
+        {"name": knob.name, "values": knob.values, "default": knob.default, "confidence": knob.confidence,
+         "source": knob.source, "changes": knob.changes}
+        for knob in KNOBS
     ]  # fmt: skip
     return {"knobs": world.knobs.all(), "table": table}
 
 
 def set_knobs(world: World, _request: Request, body: dict[str, Any]) -> Any:
-    """Turn switches."""
+    """Set knobs."""
     for name, value in body.items():
         world.knobs.set(name, value)
     world.ids.differ_by_case = world.knobs.text("ids_differ_by_case") == "yes"
@@ -236,7 +238,7 @@ def set_knobs(world: World, _request: Request, body: dict[str, Any]) -> Any:
 
 
 def add_fault(world: World, _request: Request, body: dict[str, Any]) -> Any:
-    """Make something go wrong."""
+    """Plan a fault."""
     if body.get("kind") not in KINDS:
         raise Refused(f"kind is one of {', '.join(KINDS)}")
     fault = world.faults.add(**{name: value for name, value in body.items() if value is not None})
@@ -244,17 +246,17 @@ def add_fault(world: World, _request: Request, body: dict[str, Any]) -> Any:
 
 
 def list_faults(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """The plan, with how often each struck."""
+    """List the planned faults, with how often each was applied."""
     return {"faults": world.faults.listing()}
 
 
 def clear_faults(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """No more faults."""
+    """Delete all faults."""
     world.faults.clear()
 
 
-async def notifications(world: World, _request: Request, body: dict[str, Any]) -> Any:
-    """Drop or double the next ones, or hold all back."""
+async def control_notifications(world: World, _request: Request, body: dict[str, Any]) -> Any:
+    """Drop or double the next notifications, or pause and resume all."""
     action = body["action"]
     match action:
         case "pause":
@@ -274,7 +276,7 @@ async def notifications(world: World, _request: Request, body: dict[str, Any]) -
 
 
 def show_notifications(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """What waits and what was lost."""
+    """Show how many notifications wait, were posted and were dropped."""
     waiting = sum(len(items) for items in world.notifier.waiting.values())
     return {
         "waiting": waiting,
@@ -285,60 +287,55 @@ def show_notifications(world: World, _request: Request, _body: dict[str, Any]) -
 
 
 def list_subscriptions(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """All subscriptions of everybody."""
+    """List all subscriptions of all users."""
     return {
         "subscriptions": [
             {
-                "id": one.subscription_id,
-                "address": one.user.address,
-                "resource": one.resource,
-                "expires_at": fine_time(one.expires_at),
-                "paused": world.subscriptions.paused(one),
+                "id": subscription.subscription_id,
+                "address": subscription.user.address,
+                "resource": subscription.resource,
+                "expires_at": fine_time(subscription.expires_at),
+                "paused": world.subscriptions.is_paused(subscription),
             }
-            for one in world.subscriptions.items.values()
+            for subscription in world.subscriptions.items.values()
         ]
     }
 
 
 def send_lifecycle(world: World, request: Request, body: dict[str, Any]) -> Any:
-    """A lifecycle notification now; `subscriptionRemoved` also removes."""
+    """Send a lifecycle notification now; `subscriptionRemoved` also removes the subscription."""
     found = world.subscriptions.items.get(request.path_params["id"])
     if found is None:
         raise Refused("there is no such subscription")
     if body["event"] == "subscriptionRemoved":
-        world.subscriptions.remove(found, tell=True)
+        world.subscriptions.remove(found, notify=True)
     else:
-        world.notifier.lifecycle(found, body["event"])
+        world.notifier.notify_lifecycle(found, body["event"])
 
 
 def force_throttle(world: World, _request: Request, body: dict[str, Any]) -> Any:
-    """Answer 429 to a mailbox for a while."""
+    """Answer 429 to a mailbox's requests, for some seconds or some times."""
     seconds = body.get("seconds")
     until = world.now() + timedelta(seconds=float(seconds)) if seconds else None
     world.throttle.force(body["address"], until, body.get("count"), float(body.get("retry_after", 10)))
 
 
-def decode(text: str) -> bytes:
-    """Bytes in JSON."""
-    return base64.b64decode(text)
-
-
 TABLE: tuple[tuple[str, str, Handler], ...] = (
-    ("GET", "health", health),
+    ("GET", "health", show_health),
     ("POST", "reset", reset),
-    ("POST", "applications", applications),
+    ("POST", "applications", register_application),
     ("POST", "users", add_user),
     ("GET", "users", list_users),
-    ("POST", "users/{address}/revoke", revoke),
+    ("POST", "users/{address}/revoke", revoke_sessions),
     ("POST", "contacts", add_contact),
-    ("POST", "outside/{address}/compose", outside_compose),
-    ("POST", "outside/{address}/reply", outside_reply),
-    ("GET", "outside/{address}/messages", outside_messages),
-    ("POST", "mailboxes/{address}/compose", mailbox_compose),
-    ("POST", "mailboxes/{address}/messages/{id}/{action}", mailbox_act),
-    ("GET", "mailboxes/{address}/messages", mailbox_messages),
+    ("POST", "outside/{address}/compose", compose_outside),
+    ("POST", "outside/{address}/reply", reply_outside),
+    ("GET", "outside/{address}/messages", list_outside_messages),
+    ("POST", "mailboxes/{address}/compose", compose_in_mailbox),
+    ("POST", "mailboxes/{address}/messages/{id}/{action}", act_on_message),
+    ("GET", "mailboxes/{address}/messages", list_mailbox_messages),
     ("POST", "authorize", authorize),
-    ("GET", "requests", requests),
+    ("GET", "requests", list_requests),
     ("POST", "requests/clear", clear_requests),
     ("GET", "clock", show_clock),
     ("POST", "clock", advance_clock),
@@ -347,7 +344,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "faults", add_fault),
     ("GET", "faults", list_faults),
     ("DELETE", "faults", clear_faults),
-    ("POST", "notifications", notifications),
+    ("POST", "notifications", control_notifications),
     ("GET", "notifications", show_notifications),
     ("GET", "subscriptions", list_subscriptions),
     ("POST", "subscriptions/{id}/lifecycle", send_lifecycle),

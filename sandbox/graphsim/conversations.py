@@ -1,4 +1,4 @@
-"""Which conversation a message belongs to in one mailbox.
+"""The conversation that a message belongs to in a mailbox.
 
 Sources: Microsoft Graph, "message resource type"; MS-OXOMSG and "Tracking conversations" for the index: a block of 22
 bytes (0x01, five bytes of FILETIME, a GUID) and five bytes more for each reply. A conversation is one GUID under one
@@ -43,7 +43,7 @@ def child_index(world: World, parent: bytes) -> bytes:
 
 
 def conversation_id(world: World, mailbox: Mailbox, index: bytes, subject: str) -> str:
-    """The id of that conversation in that mailbox; every mailbox has its own."""
+    """The id of the conversation in this mailbox, made when it is new; every mailbox has its own."""
     key = (index[6:_HEADER_BYTES], normalized_subject(subject))
     found = mailbox.conversations.get(key)
     if found is None:
@@ -53,7 +53,7 @@ def conversation_id(world: World, mailbox: Mailbox, index: bytes, subject: str) 
 
 
 def index_of_arrival(world: World, mailbox: Mailbox, mail: Mail) -> bytes:
-    """Where an arriving mail belongs: by Thread-Index, or (knob) by References under the same subject, or nowhere."""
+    """The index of an arriving mail: by Thread-Index, by References and subject (knob), else a new conversation."""
     if mail.thread_index and len(mail.thread_index) >= _HEADER_BYTES:
         return mail.thread_index
     if world.knobs.text("external_reply_conversation") == "matched":

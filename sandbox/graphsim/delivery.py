@@ -1,7 +1,7 @@
-"""Mail transport: what happens after the 202 of send, and how mail reaches mailboxes and people outside.
+"""Mail transport: what happens after the 202 of send, and how mail reaches mailboxes and outsiders.
 
-Source: Microsoft Graph, "Overview of the Microsoft Graph send mail process": the answer only means that transport was
-told; the copy in Sent Items, the delivery and non-delivery reports all come later.
+Source: Microsoft Graph, "Overview of the Microsoft Graph send mail process": the answer only means that transport has
+the mail; the copy in Sent Items, the delivery and non-delivery reports all come later.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _POSTMASTER = Address("Microsoft Outlook", "postmaster@simulated.outlook.example
 
 
 def check_sendable(message: Message) -> None:
-    """Raises what the API says at once; everything else is told by a bounce."""
+    """Raise Graph's error when the mail cannot be sent at all; other failures end in a bounce."""
     people = (*message.to, *message.cc, *message.bcc)
     if not people or len(people) > MAX_RECIPIENTS or not all(_ADDRESS.match(a.address) for a in people):
         raise GraphError(400, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
@@ -40,9 +40,9 @@ def check_sendable(message: Message) -> None:
 
 
 def submit(world: World, mailbox: Mailbox, draft: Message, *, save: bool = True) -> None:
-    """Hand a draft to transport. It leaves Drafts; its copy is filed (unless not to be saved) and delivered later."""
+    """Hand a draft to transport: it is delivered later and, with `save`, filed in Sent Items later."""
     check_sendable(draft)
-    leaving_at = _departure(world, mailbox)
+    leaving_at = _book_departure(world, mailbox)
     if world.knobs.text("sent_message_id") == "changed":
         final_id = world.ids.internet_message_id(mail.mail_domain(mailbox))
     else:
@@ -59,8 +59,8 @@ def submit(world: World, mailbox: Mailbox, draft: Message, *, save: bool = True)
     world.schedule.add(filing_at, lambda: file_sent_copy(world, mailbox, draft, outgoing))
 
 
-def _departure(world: World, mailbox: Mailbox) -> datetime:
-    """When transport takes the next mail: at once, or when the minute's allowance is free again."""
+def _book_departure(world: World, mailbox: Mailbox) -> datetime:
+    """Reserve the time when transport takes the next mail: now, or when the limit per minute allows it."""
     limit = int(world.knobs.number("transport_per_minute"))
     now = world.now()
     if limit and len(mailbox.departures) >= limit:
@@ -84,7 +84,7 @@ def _outgoing(draft: Message, mailbox: Mailbox, internet_message_id: str, at: da
 
 
 def file_sent_copy(world: World, mailbox: Mailbox, draft: Message, outgoing: Mail) -> None:
-    """Put the copy into Sent Items, under the old or a new immutable id."""
+    """Put the copy into Sent Items, under the old or a new immutable id (knob)."""
     mailbox.awaiting_filing.discard(draft.immutable_id)
     if mailbox.messages.get(draft.immutable_id) is draft:
         mail.remove(world, mailbox, draft)
@@ -104,7 +104,7 @@ def file_sent_copy(world: World, mailbox: Mailbox, draft: Message, outgoing: Mai
 
 
 def transport(world: World, outgoing: Mail, leaving_at: datetime) -> None:
-    """Deliver to every recipient after the usual delay."""
+    """Schedule the delivery to every recipient, after the delay that the knob sets."""
     at = leaving_at + timedelta(seconds=world.knobs.number("delivery_delay_seconds"))
     seen_by_others = outgoing
     if world.knobs.text("relay_message_id") == "rewritten":
@@ -121,12 +121,12 @@ def _deliver(world: World, arriving: Mail, recipient: Address) -> None:
     if mailbox:
         receive(world, mailbox, arriving)
     else:
-        world.store.outsider(recipient).received.append((world.now(), arriving))
+        world.store.ensure_outsider(recipient).received.append((world.now(), arriving))
         world.store.version += 1
 
 
 def receive(world: World, mailbox: Mailbox, arriving: Mail) -> Message:
-    """The recipient's own copy: own ids, own conversation, the same Message-ID; Bcc stays unseen."""
+    """Put a mail into the recipient's inbox, with new ids, its own conversation, the same Message-ID, without Bcc."""
     index = conversations.index_of_arrival(world, mailbox, arriving)
     message = mail.blank(world, mailbox, folder="inbox")
     message.conversation_index = index
@@ -140,10 +140,12 @@ def receive(world: World, mailbox: Mailbox, arriving: Mail) -> Message:
     message.in_reply_to, message.references = arriving.in_reply_to, arriving.references
     message.reply_tags = _received_tags(world)
     message.headers = mime.received_headers(arriving, mailbox.user.address, world.now())
-    message.attachments = [mail.renewed(world, mailbox, a) for a in arriving.attachments]
+    message.attachments = [mail.with_new_id(world, mailbox, a) for a in arriving.attachments]
     mail.place(world, mailbox, message)
     if world.knobs.text("received_updated") == "yes":
-        world.schedule.add(world.now() + timedelta(seconds=1), lambda: _classified(world, mailbox, message))
+        world.schedule.add(
+            world.now() + timedelta(seconds=1), lambda: _touch_received(world, mailbox, message)
+        )
     return message
 
 
@@ -160,16 +162,16 @@ def _received_tags(world: World) -> frozenset[str]:
     return frozenset({"both": {"in_reply_to", "references"}, "none": set()}.get(choice, {choice}))
 
 
-def _classified(world: World, mailbox: Mailbox, message: Message) -> None:
-    """Exchange touches received mail once more (classification, preview)."""
+def _touch_received(world: World, mailbox: Mailbox, message: Message) -> None:
+    """Change received mail once more, as Exchange does (classification, preview)."""
     if mailbox.messages.get(message.immutable_id) is message:
         mail.touch(world, mailbox, message)
 
 
 def _bounce(world: World, failed: Mail, recipient: Address) -> None:
-    """A non-delivery report into the sender's inbox, if the sender has one here."""
-    told = world.store.mailbox(failed.sender.address)
-    if not told:
+    """Put a non-delivery report into the sender's inbox, if the sender has a mailbox here."""
+    mailbox = world.store.mailbox(failed.sender.address)
+    if not mailbox:
         return
     known = world.knobs.text("bounce_in_reply_to") == "present"
     text = (
@@ -186,4 +188,4 @@ def _bounce(world: World, failed: Mail, recipient: Address) -> None:
         headers=(("Auto-Submitted", "auto-replied"), ("X-MS-Exchange-Message-Is-Ndr", "")),
         content_type="multipart/report; report-type=delivery-status; boundary=report",
     )  # fmt: skip
-    receive(world, told, report)
+    receive(world, mailbox, report)

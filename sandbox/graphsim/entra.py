@@ -35,7 +35,7 @@ GRAPH_PREFIX = "https://graph.microsoft.com/"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What an access token stands for."""
+    """The user, application and scopes of an access token."""
 
     user: User
     client_id: str
@@ -46,7 +46,7 @@ class Grant:
 
 @dataclass(slots=True)
 class Code:
-    """A code on its way to the token endpoint."""
+    """An authorization code."""
 
     user: User
     client_id: str
@@ -61,7 +61,7 @@ class Code:
 
 @dataclass(slots=True)
 class RefreshToken:
-    """A refresh token; using it never kills it, only disuse and revocation do."""
+    """A refresh token. Use does not end it; disuse and revocation do."""
 
     user: User
     client_id: str
@@ -83,7 +83,7 @@ class EntraError(Exception):
 
 @dataclass(slots=True)
 class Entra:
-    """All of it, in memory."""
+    """The applications, sign-ins, codes and tokens, in memory."""
 
     world: World
     applications: dict[str, Application] = field(default_factory=dict)
@@ -96,22 +96,22 @@ class Entra:
 
     @property
     def key(self) -> rsa.RSAPrivateKey:
-        """What ID tokens are signed with; made at its first use, because that takes a while."""
+        """The key that signs ID tokens; made at its first use, because that is slow."""
         if self._key is None:
             self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         return self._key
 
     def register(self, application: Application) -> None:
-        """Make an application known, or change it."""
+        """Add an application, or replace it."""
         self.applications[application.client_id] = application
 
     def peek(self, authorization: str | None) -> Grant | None:
-        """Whose token this is, valid or not; for the log."""
+        """The grant of a token, valid or not, or None; for the log."""
         scheme, _, token = (authorization or "").partition(" ")
         return self.grants.get(token.strip()) if scheme.lower() == "bearer" else None
 
     def authenticate(self, authorization: str | None) -> Grant:
-        """The grant behind a request; raises Graph's 401."""
+        """The grant of a request's token; raises Graph's 401."""
         if not authorization:
             raise invalid_token("Access token is empty.")
         grant = self.peek(authorization)
@@ -124,7 +124,7 @@ class Entra:
         return grant
 
     def issue_code(self, user: User, query: dict[str, str]) -> str:
-        """A code for a sign-in that was approved."""
+        """Record the consent of an approved sign-in and issue a code for it."""
         code = self.world.ids.opaque("0.A", 60)
         self.consents.setdefault((user.user_id, query["client_id"]), set()).update(
             _names(query.get("scope", ""))
@@ -137,11 +137,11 @@ class Entra:
         return code
 
     def client_info(self, user: User) -> str:
-        """`client_info` as the library reads it."""
+        """The `client_info` of a token response, as MSAL reads it."""
         return _b64(json.dumps({"uid": user.user_id, "utid": user.tenant_id}).encode())
 
     def redeem_code(self, form: dict[str, str]) -> dict[str, Any]:
-        """grant_type=authorization_code."""
+        """Answer grant_type=authorization_code; raises EntraError."""
         code = self.codes.get(form.get("code", ""))
         if code is None or code.client_id != form["client_id"]:
             raise EntraError("invalid_grant", 9002313, "Invalid request. Request is malformed or invalid.")
@@ -165,7 +165,7 @@ class Entra:
             )
         self._check_verifier(code, form.get("code_verifier"))
         code.used = True
-        return self._tokens(code.user, code.client_id, form.get("scope") or code.scope, code.nonce)
+        return self._issue_tokens(code.user, code.client_id, form.get("scope") or code.scope, code.nonce)
 
     def _check_verifier(self, code: Code, verifier: str | None) -> None:
         if code.challenge is None:
@@ -181,7 +181,7 @@ class Entra:
             )
 
     def redeem_refresh_token(self, form: dict[str, str]) -> dict[str, Any]:
-        """grant_type=refresh_token."""
+        """Answer grant_type=refresh_token; raises EntraError."""
         token = self.refresh_tokens.get(form.get("refresh_token", ""))
         if token is None or token.client_id != form["client_id"]:
             raise EntraError("invalid_grant", 9002313, "Invalid request. Request is malformed or invalid.")
@@ -200,10 +200,10 @@ class Entra:
                 suberror="token_expired",
             )
         token.used_at = self.world.now()
-        return self._tokens(token.user, token.client_id, form.get("scope") or token.scope, None)
+        return self._issue_tokens(token.user, token.client_id, form.get("scope") or token.scope, None)
 
     def check_client(self, form: dict[str, str], basic: tuple[str, str] | None) -> None:
-        """client_secret, Basic or an assertion; sets client_id from Basic."""
+        """Check client_secret, Basic or an assertion; sets `client_id` from Basic. Raises EntraError."""
         if basic:
             form["client_id"], form["client_secret"] = basic
         application = self.applications.get(form.get("client_id", ""))
@@ -214,9 +214,9 @@ class Entra:
         if form.get("client_secret") != application.client_secret:
             raise EntraError("invalid_client", 7000215, "Invalid client secret provided.", 401)
 
-    def _tokens(self, user: User, client_id: str, scope: str, nonce: str | None) -> dict[str, Any]:
+    def _issue_tokens(self, user: User, client_id: str, scope: str, nonce: str | None) -> dict[str, Any]:
         names = _names(scope)
-        unknown = [one for one in names if one not in GRAPH_SCOPES | OIDC_SCOPES and one != ".default"]
+        unknown = [name for name in names if name not in GRAPH_SCOPES | OIDC_SCOPES and name != ".default"]
         if unknown:
             raise EntraError(
                 "invalid_scope",
@@ -289,24 +289,24 @@ class Entra:
         )
 
     def forget(self) -> None:
-        """No sign-in has ever happened."""
+        """Delete all codes, tokens, consents and revocations."""
         for kept in (self.codes, self.refresh_tokens, self.grants, self.consents, self.revoked_at):
             kept.clear()
 
     def revoke(self, user: User) -> None:
-        """An administrator or the user ends all sessions."""
+        """End all sessions of a user, as an administrator or the user does."""
         for token in self.refresh_tokens.values():
             if token.user is user:
                 token.revoked = True
         if self.world.knobs.text("revoked_access_tokens") == "refused":
-            ended = [text for text, one in self.grants.items() if one.user is user]
+            ended = [token for token, grant in self.grants.items() if grant.user is user]
             self.revoked_at |= dict.fromkeys(ended, self.world.now())
-        self.world.subscriptions.sessions_revoked(user)
+        self.world.subscriptions.end_sessions(user)
 
 
 def _names(scope: str) -> list[str]:
-    """The single scopes, those of Graph without its address."""
-    return [one.removeprefix(GRAPH_PREFIX) for one in scope.split()]
+    """The scopes in a scope parameter, those of Graph without its address."""
+    return [name.removeprefix(GRAPH_PREFIX) for name in scope.split()]
 
 
 def _b64(raw: bytes) -> str:

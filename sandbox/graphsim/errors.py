@@ -1,4 +1,4 @@
-"""Graph's way of saying no: status, `error.code`, sentence.
+"""Graph's errors: status, `error.code` and message.
 
 Sources: Microsoft Graph, "Error responses and resource types"; codes of single operations from their method pages
 and from field reports, see docs/simulator.md.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class GraphError(Exception):
-    """Raised by any operation; becomes Graph's error body."""
+    """An error of an operation; it is answered with Graph's error body."""
 
     status: int
     code: str
@@ -28,19 +28,19 @@ class GraphError(Exception):
 
 
 class ConnectionCut(httpx.RemoteProtocolError):
-    """Raised out of the app to cut a connection; in process it is what an httpx client sees."""
+    """Raised to cut the connection; an in-process httpx client sees this very exception."""
 
     def __init__(self) -> None:
         super().__init__("Server disconnected without sending a response.")
 
 
 def item_not_found() -> GraphError:
-    """Moved, deleted, or not yet there."""
+    """The item was moved, deleted, or is not there yet."""
     return GraphError(404, "ErrorItemNotFound", "The specified object was not found in the store.")
 
 
 def malformed_id() -> GraphError:
-    """The text is no id at all."""
+    """The text does not have the form of an id."""
     return GraphError(400, "ErrorInvalidIdMalformed", "Id is malformed.")
 
 
@@ -53,7 +53,7 @@ _CHALLENGE = 'Bearer realm="", authorization_uri="https://login.microsoftonline.
 
 
 def invalid_token(message: str) -> GraphError:
-    """No, unknown or expired access token."""
+    """The access token is missing, unknown or expired."""
     return GraphError(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": _CHALLENGE})
 
 
@@ -83,7 +83,7 @@ def bad_body(message: str) -> GraphError:
 
 
 def bad_request(message: str, code: str = "BadRequest") -> GraphError:
-    """Anything else the caller got wrong."""
+    """Any other mistake of the caller."""
     return GraphError(400, code, message)
 
 
@@ -95,7 +95,7 @@ def read_only(name: str) -> GraphError:
 
 
 def not_simulated(what: str) -> GraphError:
-    """Real Graph can do this; the simulator does not pretend to."""
+    """Graph can do this, the simulator cannot."""
     return GraphError(
         501, "SimulatorNotImplemented", f"The simulator does not imitate {what}; see docs/simulator.md."
     )

@@ -1,4 +1,4 @@
-"""Names of extended properties, and the standard ones that Exchange keeps by itself.
+"""Ids of extended properties, and the standard properties that Exchange sets itself.
 
 Sources: Microsoft Graph, "Outlook extended properties overview" (three forms of id; the name is case-sensitive);
 Exchange property tags PidTagInternetMessageId 0x1035, PidTagInReplyToId 0x1042, PidTagInternetReferences 0x1039.
@@ -24,7 +24,7 @@ REFERENCES_TAG = "string 0x1039"
 
 
 def normal_property_id(text: str) -> str | None:
-    """One spelling for equal ids: lower-case type and GUID, the name untouched; None if it is no property id."""
+    """The id with type and GUID in lower case, so that equal ids compare equal; None if it is no property id."""
     if found := _NAMED.match(text):
         return f"{(found[1] + (found[2] or '')).lower()} {{{found[3].lower()}}} Name {found[4]}"
     if found := _NUMBERED.match(text):
@@ -35,12 +35,12 @@ def normal_property_id(text: str) -> str | None:
 
 
 def is_tag(normal_id: str) -> bool:
-    """Whether it names one of Exchange's own properties, which a client may read but not make."""
+    """Whether it names one of Exchange's own properties, which a client may read but not set."""
     return _TAG.match(normal_id) is not None
 
 
 def value_of(message: Message, normal_id: str) -> str | None:
-    """The value of a single-value property on this message, or None when it has none."""
+    """The value of a message's single-value property, or None."""
     if normal_id == MESSAGE_ID_TAG:
         return message.internet_message_id
     if normal_id == IN_REPLY_TO_TAG:

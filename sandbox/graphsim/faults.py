@@ -1,4 +1,4 @@
-"""Things made to go wrong on purpose: by operation, so many times or by chance."""
+"""Planned faults of requests: by operation, a number of times or at random."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _CODES = {
 
 @dataclass(slots=True)
 class Fault:
-    """`operation` may hold `*`. `count` limits how often; with `probability` each request throws a die.
+    """`operation` may hold `*`. `count` limits how often it happens, `probability` makes it random per request.
 
-    status: answered with `status` and `code`, nothing done. drop_before / drop_after: the connection is cut before /
-    after the work. delay: `seconds` of real time pass first. commit_late: answered `status` (default 504) at once,
-    the work is done `seconds` of world time later.
+    status: answered with `status` and `code`, and the operation is not executed. drop_before / drop_after: the
+    connection is cut before / after the operation. delay: `seconds` of real time pass first. commit_late: answered
+    with `status` (default 504) at once; the operation is executed `seconds` of simulated time later.
     """
 
     fault_id: int
@@ -44,13 +44,13 @@ class Fault:
     hits: int = 0
 
     def error_code(self) -> str:
-        """`error.code` of the made-up answer."""
+        """`error.code` of the answer."""
         return self.code or _CODES.get(self.status or 500, "UnknownError")
 
 
 @dataclass(slots=True)
 class Faults:
-    """The plan in force."""
+    """The faults in force."""
 
     random: random.Random
     plan: list[Fault] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Faults:
         return fault
 
     def hit(self, operation: str, method: str, address: str | None) -> Fault | None:
-        """The fault that strikes this request, if one does."""
+        """Find the fault for this request and count it; None when there is none."""
         for fault in self.plan:
             if self._matches(fault, operation, method, address):
                 fault.hits += 1
@@ -83,9 +83,9 @@ class Faults:
         )
 
     def listing(self) -> list[dict[str, Any]]:
-        """The plan as JSON."""
+        """The faults as JSON."""
         return [asdict(fault) for fault in self.plan]
 
     def clear(self) -> None:
-        """No more faults."""
+        """Delete all faults."""
         self.plan.clear()

@@ -1,4 +1,4 @@
-"""`$filter` over messages: the part of OData that mail clients use, read strictly.
+"""`$filter` on messages: the part of OData that mail clients use, parsed strictly.
 
 Sources: Microsoft Graph, "Use the $filter query parameter", "List messages" and "Outlook extended properties
 overview": string values compare without regard to case, property names do.
@@ -62,16 +62,16 @@ _BOOLEANS = {"isread", "isdraft", "hasattachments"}
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """`names`: the properties in order of appearance, lower case, for the rule about $orderby."""
+    """A parsed filter. `names`: its properties in order of appearance, lower case, to check $orderby with."""
 
     matches: Predicate
     names: tuple[str, ...]
 
 
 def parse_filter(text: str) -> Filter:
-    """Read a `$filter`; raises Graph's 400 for what it does not accept."""
+    """Parse a `$filter`; raises Graph's 400 for what it does not accept."""
     parser = _Parser(_tokens(text))
-    matches = parser.either()
+    matches = parser.parse_or()
     if parser.tokens:
         raise bad_query(f"Syntax error at '{parser.tokens[0][1]}' in '{text}'.")
     return Filter(matches, tuple(parser.names))
@@ -94,7 +94,7 @@ def _ordered(a: Value, b: Value) -> bool:
 
 @dataclass(slots=True)
 class _Parser:
-    """Recursive descent; each method takes its tokens from the front."""
+    """A recursive descent parser; each method removes its tokens from the front."""
 
     tokens: list[tuple[str, str]]
     names: list[str]
@@ -114,52 +114,52 @@ class _Parser:
     def next_is(self, text: str) -> bool:
         return bool(self.tokens) and self.tokens[0][1].lower() == text
 
-    def either(self) -> Predicate:
-        left = self.both()
+    def parse_or(self) -> Predicate:
+        left = self.parse_and()
         while self.next_is("or"):
             self.take()
-            left = _any_of(left, self.both())
+            left = _any_of(left, self.parse_and())
         return left
 
-    def both(self) -> Predicate:
-        left = self.unary()
+    def parse_and(self) -> Predicate:
+        left = self.parse_not()
         while self.next_is("and"):
             self.take()
-            left = _all_of(left, self.unary())
+            left = _all_of(left, self.parse_not())
         return left
 
-    def unary(self) -> Predicate:
+    def parse_not(self) -> Predicate:
         if self.next_is("not"):
             self.take()
-            inner = self.unary()
+            inner = self.parse_not()
             return lambda m: not inner(m)
         if self.next_is("("):
             self.take()
-            inner = self.either()
+            inner = self.parse_or()
             self.take(text=")")
             return inner
-        return self.term()
+        return self.parse_term()
 
-    def term(self) -> Predicate:
+    def parse_term(self) -> Predicate:
         word = self.take("word")
         lowered = word.lower()
         if lowered in _FUNCTIONS:
-            return self.function(lowered)
+            return self.parse_function(lowered)
         if lowered == "singlevalueextendedproperties/any":
-            return self.any_property()
+            return self.parse_any_property()
         if lowered not in PROPERTIES:
             raise _unknown(word)
-        return self.comparison(lowered)
+        return self.parse_comparison(lowered)
 
-    def comparison(self, name: str) -> Predicate:
+    def parse_comparison(self, name: str) -> Predicate:
         compare = _COMPARE.get(operator := self.take("word").lower())
         if compare is None:
             raise bad_query(f"'{operator}' is no comparison in a filter.")
-        wanted, read = self.literal(name), PROPERTIES[name]
+        wanted, read = self.parse_literal(name), PROPERTIES[name]
         self.names.append(name)
         return lambda m: compare(read(m), wanted)
 
-    def literal(self, name: str) -> Value:
+    def parse_literal(self, name: str) -> Value:
         kind, text = self.tokens.pop(0) if self.tokens else ("", "")
         if name in _TIMES and kind == "time":
             return _moment(text)
@@ -172,26 +172,26 @@ class _Parser:
             return plain if name in _CASE_SENSITIVE else plain.lower()
         raise bad_query(f"A binary operator with incompatible types was detected: '{name}' and '{text}'.")
 
-    def function(self, name: str) -> Predicate:
+    def parse_function(self, name: str) -> Predicate:
         self.take(text="(")
         word = self.take("word").lower()
         if word not in PROPERTIES or word in _TIMES | _BOOLEANS:
             raise _unknown(word)
         self.take(text=",")
-        part, call, read = str(self.literal(word)), _FUNCTIONS[name], PROPERTIES[word]
+        part, call, read = str(self.parse_literal(word)), _FUNCTIONS[name], PROPERTIES[word]
         self.take(text=")")
         self.names.append(word)
         return lambda m: call(str(read(m) or ""), part)
 
-    def any_property(self) -> Predicate:
-        """`Any(ep: ep/id eq '...' and ep/value eq '...')`, in either order; `ne`, `contains`, `startswith` too."""
+    def parse_any_property(self) -> Predicate:
+        """Parse `Any(ep: ep/id eq '...' and ep/value eq '...')`, in either order; ne, contains and startswith too."""
         self.take(text="(")
         variable = self.take("word").lower()
         self.take(text=":")
-        conditions = [self.property_condition(variable)]
+        conditions = [self.parse_property_condition(variable)]
         while self.next_is("and"):
             self.take()
-            conditions.append(self.property_condition(variable))
+            conditions.append(self.parse_property_condition(variable))
         self.take(text=")")
         self.names.append("singlevalueextendedproperties")
         ids = [c for what, c in conditions if what == "id" and isinstance(c, str)]
@@ -204,24 +204,24 @@ class _Parser:
             (found := value_of(m, ids[0])) is not None and all(test(found.lower()) for test in values)
         )
 
-    def property_condition(self, variable: str) -> tuple[str, str | Callable[[str], bool]]:
+    def parse_property_condition(self, variable: str) -> tuple[str, str | Callable[[str], bool]]:
         word = self.take("word").lower()
         if word in _FUNCTIONS:
             self.take(text="(")
             self.take(text=f"{variable}/value")
             self.take(text=",")
-            part, call = self.quoted().lower(), _FUNCTIONS[word]
+            part, call = self.parse_text().lower(), _FUNCTIONS[word]
             self.take(text=")")
             return "value", lambda text: call(text, part)
         operator = self.take("word").lower()
-        wanted = self.quoted()
+        wanted = self.parse_text()
         if word == f"{variable}/id" and operator == "eq":
             return "id", _property_id(wanted)
         if word == f"{variable}/value" and operator in {"eq", "ne"}:
             return "value", lambda text: (text == wanted.lower()) == (operator == "eq")
         raise bad_query(f"'{word} {operator}' cannot be used in a filter on extended properties.")
 
-    def quoted(self) -> str:
+    def parse_text(self) -> str:
         return self.take("text")[1:-1].replace("''", "'")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PAGE = 10
 
 
-def _selected(call: Call, type_name: str, body: dict[str, Any]) -> dict[str, Any]:
+def _apply_select(call: Call, type_name: str, body: dict[str, Any]) -> dict[str, Any]:
     text = call.query.get("$select")
     if text is None:
         return body
@@ -32,12 +32,12 @@ def _selected(call: Call, type_name: str, body: dict[str, Any]) -> dict[str, Any
 
 async def get_me(call: Call) -> Reply:
     """GET the signed-in user."""
-    body = _selected(call, "user", render.user(call.caller.user))
+    body = _apply_select(call, "user", render.user(call.caller.user))
     return Reply(200, {"@odata.context": call.context("users/$entity"), **body})
 
 
 def find_folder(call: Call) -> Folder:
-    """The folder that the path names by id or well-known name."""
+    """The folder that the path names by id or well-known name; raises Graph's 400 or 404."""
     reference = call.ids["folder"]
     folder = call.mailbox.folder(reference)
     if folder is None:
@@ -47,15 +47,15 @@ def find_folder(call: Call) -> Folder:
 
 async def list_folders(call: Call) -> Reply:
     """GET the folders directly below the root."""
-    return _folders(call, call.mailbox.root_id)
+    return _list_below(call, call.mailbox.root_id)
 
 
 async def list_child_folders(call: Call) -> Reply:
-    """GET the folders directly below one."""
-    return _folders(call, find_folder(call).folder_id)
+    """GET the folders directly below a folder."""
+    return _list_below(call, find_folder(call).folder_id)
 
 
-def _folders(call: Call, parent_id: str) -> Reply:
+def _list_below(call: Call, parent_id: str) -> Reply:
     box = call.mailbox
     found = [f for f in box.folders.values() if f.parent_id == parent_id != f.folder_id]
     top = call.query.get("$top", str(PAGE))
@@ -64,7 +64,7 @@ def _folders(call: Call, parent_id: str) -> Reply:
     if not (skipped := call.query.get("$skip", "0")).isdigit():
         raise bad_query(f"Invalid value '{skipped}' for $skip query option.")
     skip = int(skipped)
-    value = [_selected(call, "mailFolder", render.folder(box, f)) for f in found[skip : skip + int(top)]]
+    value = [_apply_select(call, "mailFolder", render.folder(box, f)) for f in found[skip : skip + int(top)]]
     body: dict[str, Any] = {"@odata.context": call.mailbox_context("mailFolders"), "value": value}
     if skip + int(top) < len(found):
         body["@odata.nextLink"] = (
@@ -75,7 +75,7 @@ def _folders(call: Call, parent_id: str) -> Reply:
 
 async def get_folder(call: Call) -> Reply:
     """GET one folder."""
-    body = _selected(call, "mailFolder", render.folder(call.mailbox, find_folder(call)))
+    body = _apply_select(call, "mailFolder", render.folder(call.mailbox, find_folder(call)))
     return Reply(200, {"@odata.context": call.mailbox_context("mailFolders/$entity"), **body})
 
 
@@ -99,13 +99,13 @@ async def create_folder(call: Call) -> Reply:
 async def list_folder_messages(call: Call) -> Reply:
     """GET the messages directly in one folder."""
     folder = find_folder(call)
-    return messages.listing(
+    return messages.list_page(
         call, call.mailbox.in_folder(folder.folder_id), f"mailFolders('{folder.folder_id}')/messages"
     )
 
 
 async def get_folder_message(call: Call) -> Reply:
-    """GET one message by way of its folder."""
+    """GET one message by a path through its folder."""
     folder = find_folder(call)
     if messages.find(call).folder_id != folder.folder_id:
         raise item_not_found()

@@ -1,4 +1,4 @@
-"""The entrance to Graph: finds the operation, checks the caller and the limits, lets faults strike, writes the log."""
+"""Serve Graph: find the operation, check caller and limits, apply faults, execute, write the request log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandbox.graphsim.world import World
 
 PREFIX = "/v1.0"
-# What the real Graph has and this one does not pretend to: by the last segment of a path, and by method and path.
+# What Graph has and the simulator does not: by the last segment of a path, and by method and operation.
 _MISSING = {
     "$batch": "JSON batching",
     "delta": "delta queries",
@@ -58,27 +58,27 @@ async def serve_graph(world: World, request: Request) -> Response:
 async def _answer(world: World, request: Request, entry: Entry) -> Response:
     body = await request.body()
     entry.request_bytes = len(body)
-    segments = _own_alias(world, request, calls.segments_of(request.scope["raw_path"], PREFIX))
+    segments = _with_me(world, request, calls.segments_of(request.scope["raw_path"], PREFIX))
     try:
         operation, ids = _find(request.method, segments)
     except GraphError:
-        world.entra.authenticate(request.headers.get("authorization"))  # a stranger is not told what there is
+        world.entra.authenticate(request.headers.get("authorization"))  # without a token 401 comes first
         raise
     entry.operation = operation.name
-    call = _call(world, request, entry, body, segments, ids)
+    call = _make_call(world, request, entry, body, segments, ids)
     entry.address = _address(world, call)
     fault = world.faults.hit(operation.name, request.method, entry.address)
     if fault:
         entry.fault = fault.kind
-        await _strike_before(world, fault, call, operation)
-    reply = await _carry_out(call, operation, request)
+        await _apply_fault(world, fault, call, operation)
+    reply = await _execute(call, operation, request)
     if fault and fault.kind == "drop_after":
         raise ConnectionCut
     return _response(world, request, reply)
 
 
-async def _carry_out(call: Call, operation: Operation, request: Request) -> Reply:
-    """Authenticate, hold a slot of the mailbox, check what all operations have in common, do the work."""
+async def _execute(call: Call, operation: Operation, request: Request) -> Reply:
+    """Authenticate, take a slot of the mailbox, check what all operations have in common, call the handler."""
     world = call.world
     grant = call.grant = world.entra.authenticate(call.headers.get("authorization"))
     call.style, applied = calls.parse_prefer(request.headers.getlist("prefer"))
@@ -99,8 +99,8 @@ async def _carry_out(call: Call, operation: Operation, request: Request) -> Repl
     return reply
 
 
-def _own_alias(world: World, request: Request, segments: list[str]) -> list[str]:
-    """`users/{the caller}/...` means `me/...`; another person's stays as it is."""
+def _with_me(world: World, request: Request, segments: list[str]) -> list[str]:
+    """The segments with `users/{the caller}` replaced by `me`; another user's stay as they are."""
     if len(segments) < 2 or segments[0].lower() != "users":
         return segments
     grant = world.entra.peek(request.headers.get("authorization"))
@@ -111,7 +111,7 @@ def _own_alias(world: World, request: Request, segments: list[str]) -> list[str]
 def _find(method: str, segments: list[str]) -> tuple[Operation, dict[str, str]]:
     if what := _MISSING.get(segments[-1].lower()):
         raise not_simulated(what)
-    known = [(one, ids) for one in OPERATIONS if (ids := one.match(segments)) is not None]
+    known = [(operation, ids) for operation in OPERATIONS if (ids := operation.match(segments)) is not None]
     for operation, ids in known:
         if operation.method == method:
             return operation, ids
@@ -124,7 +124,7 @@ def _find(method: str, segments: list[str]) -> tuple[Operation, dict[str, str]]:
     raise bad_request(f"Resource not found for the segment '{segments[-1]}'.")
 
 
-def _call(
+def _make_call(
     world: World, request: Request, entry: Entry, body: bytes, segments: list[str], ids: dict[str, str]
 ) -> Call:
     entry.message_id = ids.get("message")
@@ -140,8 +140,8 @@ def _address(world: World, call: Call) -> str | None:
     return grant.user.address if grant else None
 
 
-async def _strike_before(world: World, fault: Fault, call: Call, operation: Operation) -> None:
-    """Let a fault happen that comes before the work; drop_after is left to the caller."""
+async def _apply_fault(world: World, fault: Fault, call: Call, operation: Operation) -> None:
+    """Apply a fault that comes before the operation; the caller handles drop_after."""
     if fault.kind == "drop_before":
         raise ConnectionCut
     if fault.kind == "delay":
@@ -156,7 +156,7 @@ async def _strike_before(world: World, fault: Fault, call: Call, operation: Oper
 
 
 def _commit_later(world: World, fault: Fault, call: Call, operation: Operation) -> None:
-    """Have the work done later, whatever the caller was told."""
+    """Schedule the operation for later; its result is only logged."""
     call.grant = world.entra.authenticate(call.headers.get("authorization"))
     call.query = calls.parse_query(call.raw_query, operation)
     call.style, _ = calls.parse_prefer([call.headers.get("prefer", "")])

@@ -1,4 +1,4 @@
-"""Ids that look and behave like Exchange's and Entra's: opaque, case-sensitive, and different in every role.
+"""Ids in the form of Exchange's and Entra's: opaque, case-sensitive, with a prefix for each kind of item.
 
 Source: Microsoft Graph, "Obtain immutable identifiers for Outlook resources": ids are case-sensitive and may contain
 `=`, `-` and `_`, so they must be percent-encoded in a path.
@@ -21,13 +21,13 @@ _SHAPE = re.compile(r"^[A-Za-z0-9_=-]{20,400}$")
 
 
 def looks_like_id(text: str) -> bool:
-    """Whether Exchange could parse it at all; otherwise it answers ErrorInvalidIdMalformed."""
+    """Whether it has the form of an id; otherwise Exchange answers ErrorInvalidIdMalformed."""
     return bool(_SHAPE.match(text)) and text.startswith(("AAMk", "AAkA", "AQMk"))
 
 
 @dataclass(slots=True)
 class IdMaker:
-    """All ids of one simulator, from one seed.
+    """Makes all ids of a simulator from one seed.
 
     `differ_by_case`: of each kind of item, every second id differs from the one before only in the case of a letter, as
     happens with Exchange's counting base64 ids.
@@ -46,15 +46,15 @@ class IdMaker:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
     def bytes(self, count: int) -> bytes:
-        """Seeded bytes."""
+        """Random bytes from the seed."""
         return self._random.randbytes(count)
 
     def opaque(self, prefix: str, count: int = 40) -> str:
-        """A secret-looking token of `count` random bytes."""
+        """A token of `count` random bytes in base64."""
         return prefix + base64.urlsafe_b64encode(self.bytes(count)).decode().rstrip("=")
 
     def mailbox_part(self) -> str:
-        """The stretch that all item ids of one mailbox share; always holds a dash and an underscore."""
+        """The part that all item ids of one mailbox share; it always holds a dash and an underscore."""
         return self.opaque("", 12) + "-" + self.opaque("", 12) + "_"
 
     def item(self, prefix: str, mailbox_part: str) -> str:
@@ -69,7 +69,7 @@ class IdMaker:
         return tail
 
     def change_key(self) -> str:
-        """A new version mark of an item."""
+        """A new change key of an item."""
         return base64.b64encode(b"\x09\0\0\0\x16" + self.bytes(20)).decode()
 
     def internet_message_id(self, domain: str) -> str:

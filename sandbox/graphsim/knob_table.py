@@ -1,8 +1,8 @@
-"""The table of knobs: each behaviour of Microsoft 365 that is not promised, with its source and what it changes.
+"""The table of knobs: settings for behaviours that Microsoft does not promise, with source and effect of each.
 
 Confidence: "stated" on a Microsoft page; "(f)" reported from the field; "(k)" long-standing general knowledge;
 "(?)" could not be confirmed. Where it is not stated, the default is the setting that is worse for a client, except
-where the worse one would leave a client nothing at all to go by; then `changes` says so.
+where a client could not work at all with the worse one; then `changes` says so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Value = str | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """`values`: the permitted words, or None for a number from 0 up."""
+    """A knob. `values`: the permitted words, or None for a number from 0 up."""
 
     name: str
     values: tuple[str, ...] | None
@@ -29,7 +29,7 @@ def _number(name: str, default: float, confidence: str, source: str, changes: st
 
 
 def _choice(name: str, values: str, confidence: str, source: str, changes: str) -> Knob:
-    """The first of the space-separated `values` is the default."""
+    """A knob with words; the first of the space-separated `values` is the default."""
     words = tuple(values.split())
     return Knob(name, words, words[0], confidence, source, changes)
 
@@ -50,7 +50,7 @@ KNOBS: tuple[Knob, ...] = (
         2.0,
         "stated",
         _SENDING,
-        "Time from the 202 of send to the copy in Sent Items; unbounded in life.",
+        "Time from the 202 of send to the copy in Sent Items; in reality there is no upper limit.",
     ),
     _number(
         "delivery_delay_seconds",
@@ -93,7 +93,7 @@ KNOBS: tuple[Knob, ...] = (
         "(f)",
         "docs issue 4006",
         "Whether single-value properties survive sending. Default kept: with both ids changed, "
-        "nothing else would be left to know the copy by.",
+        "nothing else would identify the copy.",
     ),
     _choice(
         "relay_message_id",
@@ -339,7 +339,7 @@ KNOBS: tuple[Knob, ...] = (
         "silent sent",
         "(f)",
         "Microsoft Q&A 5825832",
-        "Whether `missed` tells of notifications given up after 4 hours.",
+        "Whether a `missed` event reports notifications given up after 4 hours.",
     ),
     # Entra and limits
     _number(
@@ -354,7 +354,7 @@ KNOBS: tuple[Knob, ...] = (
         90,
         "stated",
         "Refresh tokens",
-        "Days of disuse after which a refresh token dies.",
+        "Days of disuse after which a refresh token expires.",
     ),
     _choice(
         "revoked_access_tokens",

@@ -1,4 +1,4 @@
-"""The settings of the knobs in force: every behaviour of Microsoft 365 that is not promised (see knob_table.py)."""
+"""The values of the knobs in force (see knob_table.py)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _BY_NAME = {knob.name: knob for knob in KNOBS}
 
 
 class UnknownKnob(ValueError):
-    """No such knob, or a value it does not take."""
+    """There is no such knob, or it does not take that value."""
 
 
 @dataclass(slots=True)
 class Knobs:
-    """The settings in force; unset ones have their default."""
+    """The values in force; a knob that is not set has its default."""
 
     _set: dict[str, Value] = field(default_factory=dict)
 
     def set(self, name: str, value: Value) -> None:
-        """Turn one knob; raises UnknownKnob for a name or value that is not in the table."""
+        """Set a knob; raises UnknownKnob for a name or value that is not in the table."""
         knob = _BY_NAME.get(name)
         if knob is None:
             msg = f"no knob {name!r}"
@@ -37,17 +37,17 @@ class Knobs:
         self._set[name] = value
 
     def text(self, name: str) -> str:
-        """The word a choice is set to."""
+        """The value of a knob with words."""
         return str(self._set.get(name, _BY_NAME[name].default))
 
     def number(self, name: str) -> float:
-        """The value of a number."""
+        """The value of a knob with a number."""
         return float(self._set.get(name, _BY_NAME[name].default))
 
     def all(self) -> dict[str, Value]:
-        """Every knob with the value in force."""
+        """All knobs by name, with the value in force."""
         return {knob.name: self._set.get(knob.name, knob.default) for knob in KNOBS}
 
     def reset(self) -> None:
-        """Back to the defaults."""
+        """Set all knobs to their defaults."""
         self._set.clear()

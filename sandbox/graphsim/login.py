@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
@@ -30,11 +30,11 @@ ASKS = {
 
 
 class AuthorizePageError(Exception):
-    """An error that stays on Microsoft's page; the application never hears of it."""
+    """An error that is shown on Microsoft's page and not sent to the application."""
 
 
 def discovery(world: World, tenant: str) -> JSONResponse:
-    """The OpenID configuration; the authorize page is on plain http for the person's sake."""
+    """The OpenID configuration; the authorize page is on http, so that browsers need not trust the local CA."""
     secure, plain = world.config.public_https_url, world.config.public_http_url
     issuer = "{tenantid}" if tenant in {"common", "organizations", "consumers"} else tenant
     return JSONResponse(
@@ -77,7 +77,7 @@ def discovery(world: World, tenant: str) -> JSONResponse:
 
 
 def instance_discovery(world: World, authorization_endpoint: str) -> JSONResponse:
-    """Which hosts are one cloud."""
+    """The instance discovery document: which hosts belong to the cloud."""
     tenant = authorization_endpoint.split("/")[3] if authorization_endpoint.count("/") > 3 else "common"
     address = f"{world.config.public_https_url}/{tenant}/v2.0/.well-known/openid-configuration"
     host = world.config.public_https_url.removeprefix("https://").split(":")[0]
@@ -86,7 +86,7 @@ def instance_discovery(world: World, authorization_endpoint: str) -> JSONRespons
 
 
 def check_authorize(world: World, query: dict[str, str]) -> None:
-    """Raises AuthorizePageError for what is told on the page only."""
+    """Raise AuthorizePageError when client, redirect URI or a parameter is wrong."""
     application = world.entra.applications.get(query.get("client_id", ""))
     if application is None:
         raise AuthorizePageError("AADSTS700016: Application was not found in the directory.")
@@ -100,8 +100,8 @@ def check_authorize(world: World, query: dict[str, str]) -> None:
         raise AuthorizePageError(f"AADSTS900144: The request must contain the parameter '{missing[0]}'.")
 
 
-def outcome(world: World, query: dict[str, str], user: User | None, decision: str) -> dict[str, str]:
-    """The fields that go back to the application."""
+def complete_sign_in(world: World, query: dict[str, str], user: User | None, decision: str) -> dict[str, str]:
+    """Issue a code when the user accepted; return the fields, or the error, for the application."""
     state = {"state": query["state"]} if "state" in query else {}
     if query.get("response_type") != "code":
         return {
@@ -118,8 +118,8 @@ def outcome(world: World, query: dict[str, str], user: User | None, decision: st
     return fields
 
 
-def send_back(query: dict[str, str], fields: dict[str, str]) -> Response:
-    """By redirect or by a form that posts itself, as response_mode says."""
+def callback_response(query: dict[str, str], fields: dict[str, str]) -> Response:
+    """The response that sends the fields to the application: a redirect, or a form that submits itself."""
     target = query["redirect_uri"]
     mode = query.get("response_mode", "query")
     if mode != "form_post":
@@ -138,24 +138,24 @@ def send_back(query: dict[str, str], fields: dict[str, str]) -> Response:
 
 
 def account_page(world: World, query: dict[str, str]) -> HTMLResponse:
-    """Who are you? Nobody has a password here."""
+    """The page where the person picks an account; accounts have no passwords."""
     hint = query.get("login_hint", "").lower()
     users = sorted(
-        world.store.users.values(), key=lambda one: (one.address.lower() != hint, one.display_name)
+        world.store.users.values(), key=lambda user: (user.address.lower() != hint, user.display_name)
     )
     rows = "".join(
-        f'<li><a class="account" data-testid="account-{html.escape(one.address)}" '
-        f'href="?{html.escape(urlencode({**query, "account": one.address}))}">'
-        f"<strong>{html.escape(one.display_name)}</strong><span>{html.escape(one.address)}</span></a></li>"
-        for one in users
+        f'<li><a class="account" data-testid="account-{html.escape(user.address)}" '
+        f'href="?{html.escape(urlencode({**query, "account": user.address}))}">'
+        f"<strong>{html.escape(user.display_name)}</strong><span>{html.escape(user.address)}</span></a></li>"
+        for user in users
     )
-    note = '<p class="dim">This imitates Microsoft\'s sign-in: nobody has a password here.</p>'
+    note = '<p class="dim">This imitates Microsoft\'s sign-in; no password is needed.</p>'
     body = f'<h1>Pick an account</h1>{note}<ul class="accounts">{rows}</ul>{_decline(query, "")}'
     return HTMLResponse(page("Sign in (simulated)", body, narrow=True))
 
 
 def consent_page(world: World, query: dict[str, str], user: User) -> HTMLResponse:
-    """Ask whether the application may do these things."""
+    """The page that asks for consent to the application's permissions."""
     application = world.entra.applications[query["client_id"]]
     asked = [
         text
@@ -186,7 +186,7 @@ def _hidden(query: dict[str, str]) -> str:
 
 
 async def authorize(world: World, request: Request) -> Response:
-    """GET shows the pages, POST carries the decision."""
+    """Serve the authorize endpoint: GET shows the pages, POST carries the decision."""
     if request.method == "POST":
         form = {name: str(value) for name, value in (await request.form()).items()}
         query = dict(parse_qsl(form.get("query", ""), keep_blank_values=True))
@@ -201,28 +201,28 @@ async def authorize(world: World, request: Request) -> Response:
         )
     user = world.store.user(query.pop("account", ""))
     if form:
-        return send_back(query, outcome(world, query, user, form.get("decision", "")))
+        return callback_response(query, complete_sign_in(world, query, user, form.get("decision", "")))
     if query.get("prompt") == "none":
         fields = {
             "error": "login_required",
             "error_description": "AADSTS50058: Session information is not sufficient for single sign-on.",
             "state": query.get("state", ""),
         }
-        return send_back(query, fields)
+        return callback_response(query, fields)
     if user is None:
         return account_page(world, query)
     return consent_page(world, {**query, "account": user.address}, user)
 
 
-async def token(world: World, request: Request) -> JSONResponse:
-    """The token endpoint."""
+async def issue_token(world: World, request: Request) -> JSONResponse:
+    """Serve the token endpoint."""
     entry = world.log.start(world.now().strftime("%Y-%m-%dT%H:%M:%SZ"), "POST", request.url.path, "")
     entry.operation = "entra.token"
     form = {name: str(value) for name, value in (await request.form()).items()}
     fault = world.faults.hit("entra.token", "POST", None)
     try:
-        _strike(fault)
-        answer = _tokens(world, form, _basic(request))
+        _raise_fault(fault)
+        answer = _redeem(world, form, _basic(request))
         entry.status = 200
         return JSONResponse(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
     except EntraError as error:
@@ -230,7 +230,7 @@ async def token(world: World, request: Request) -> JSONResponse:
         return JSONResponse(error_body(world, error), error.status)
 
 
-# What a planned fault of the token endpoint may say by its AADSTS number: error, suberror, status
+# The answers of planned faults of the token endpoint, by AADSTS number: error, suberror, status
 # ("Microsoft Entra authentication and authorization error codes"; suberrors are general knowledge).
 PLANNED: dict[str, tuple[str, str | None, int]] = {
     "50076": ("interaction_required", "basic_action", 400),
@@ -246,8 +246,8 @@ PLANNED: dict[str, tuple[str, str | None, int]] = {
 }
 
 
-def _strike(fault: Fault | None) -> None:
-    """A fault with an AADSTS number as its code answers that; any other a transient error of its status."""
+def _raise_fault(fault: Fault | None) -> None:
+    """Raise the error of a fault's AADSTS number, or else a transient error with the fault's status."""
     if fault and fault.code in PLANNED:
         error, suberror, status = PLANNED[fault.code]
         raise EntraError(
@@ -258,7 +258,7 @@ def _strike(fault: Fault | None) -> None:
         raise EntraError("temporarily_unavailable", 90033, text, fault.status)
 
 
-def _tokens(world: World, form: dict[str, str], basic: tuple[str, str] | None) -> dict[str, Any]:
+def _redeem(world: World, form: dict[str, str], basic: tuple[str, str] | None) -> dict[str, Any]:
     world.entra.check_client(form, basic)
     match form.get("grant_type"):
         case "authorization_code":
@@ -272,7 +272,7 @@ def _tokens(world: World, form: dict[str, str], basic: tuple[str, str] | None) -
 
 
 def error_body(world: World, error: EntraError) -> dict[str, Any]:
-    """The error JSON with trace ids and the AADSTS text."""
+    """The JSON of an error, with trace ids and the AADSTS text."""
     trace, correlation, now = world.ids.guid(), world.ids.guid(), world.now().strftime("%Y-%m-%d %H:%M:%SZ")
     text = (
         f"AADSTS{error.number}: {error.text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}"
@@ -298,8 +298,3 @@ def _basic(request: Request) -> tuple[str, str] | None:
     except ValueError as error:
         raise EntraError("invalid_client", 7000215, "Invalid client secret provided.", 401) from error
     return name, secret
-
-
-def quoted(text: str) -> str:
-    """For addresses of pages."""
-    return quote(text, safe="@")

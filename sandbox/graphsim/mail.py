@@ -1,4 +1,4 @@
-"""What can happen to a message within one mailbox; every change is published to the subscriptions."""
+"""Changes of messages within a mailbox; every change is published to the subscriptions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def own_address(mailbox: Mailbox) -> Address:
 def blank(
     world: World, mailbox: Mailbox, *, folder: str, subject: str = "", parent_index: bytes | None = None
 ) -> Message:
-    """A message with fresh ids and the conversation that its subject and parent give it; not yet in the mailbox."""
+    """A message with new ids, in the conversation of its parent and subject; not yet in the mailbox."""
     now = world.now()
     index = (
         conversations.child_index(world, parent_index)
@@ -54,7 +54,7 @@ def blank(
 def new_draft(
     world: World, mailbox: Mailbox, *, subject: str = "", parent_index: bytes | None = None
 ) -> Message:
-    """A blank in Drafts; `place` it once it is filled."""
+    """A blank message for Drafts; `place` puts it there once it is filled."""
     draft = blank(world, mailbox, folder="drafts", subject=subject, parent_index=parent_index)
     draft.is_draft = True
     draft.is_read = True
@@ -71,14 +71,14 @@ def place(world: World, mailbox: Mailbox, message: Message) -> None:
 
 
 def touch(world: World, mailbox: Mailbox, message: Message) -> None:
-    """The message was changed: new change key, new lastModifiedDateTime."""
+    """Give a changed message a new change key and lastModifiedDateTime, and publish the change."""
     message.change_key = world.ids.change_key()
     message.modified_at = world.now()
     _publish(world, "updated", mailbox, message)
 
 
 def set_subject(world: World, mailbox: Mailbox, message: Message, subject: str) -> None:
-    """A new subject, and with it maybe a new conversation."""
+    """Set the subject, and the conversation that goes with it."""
     message.subject = subject
     message.conversation_id = conversations.conversation_id(
         world, mailbox, message.conversation_index, subject
@@ -86,7 +86,7 @@ def set_subject(world: World, mailbox: Mailbox, message: Message, subject: str) 
 
 
 def move(world: World, mailbox: Mailbox, message: Message, folder: Folder) -> None:
-    """Same item, same immutable id, new ordinary id; seen as a deletion and a creation in either order."""
+    """Move a message: the immutable id stays, the ordinary id is new; published as a deletion and a creation (knob)."""
     gone = _change("deleted", mailbox, message)
     del mailbox.ordinary[message.ordinary_id]
     message.ordinary_id = world.ids.item(id_forms.ORDINARY, mailbox.id_part)
@@ -103,14 +103,14 @@ def move(world: World, mailbox: Mailbox, message: Message, folder: Folder) -> No
 
 
 def remove(world: World, mailbox: Mailbox, message: Message) -> None:
-    """Take it out of the mailbox for good."""
+    """Delete a message permanently."""
     del mailbox.messages[message.immutable_id]
     del mailbox.ordinary[message.ordinary_id]
     _publish(world, "deleted", mailbox, message)
 
 
 def delete(world: World, mailbox: Mailbox, message: Message) -> None:
-    """What DELETE does: to Deleted Items, or away for good from there."""
+    """Move a message to Deleted Items, or delete it permanently when it is there; so does DELETE."""
     trash = mailbox.well_known("deleteditems")
     if message.folder_id == trash.folder_id:
         remove(world, mailbox, message)
@@ -119,20 +119,20 @@ def delete(world: World, mailbox: Mailbox, message: Message) -> None:
 
 
 def duplicate(world: World, mailbox: Mailbox, message: Message, folder: Folder) -> Message:
-    """A copy in another folder, with ids of its own."""
+    """Put a copy with new ids into another folder."""
     copied = copy.deepcopy(message)
     copied.immutable_id = world.ids.item(id_forms.IMMUTABLE, mailbox.id_part)
     copied.ordinary_id = world.ids.item(id_forms.ORDINARY, mailbox.id_part)
     copied.folder_id = folder.folder_id
     copied.created_at = copied.modified_at = world.now()
     copied.change_key = world.ids.change_key()
-    copied.attachments = [renewed(world, mailbox, a) for a in message.attachments]
+    copied.attachments = [with_new_id(world, mailbox, a) for a in message.attachments]
     place(world, mailbox, copied)
     return copied
 
 
-def renewed(world: World, mailbox: Mailbox, attachment: Attachment) -> Attachment:
-    """The same attachment for another message, under a new id."""
+def with_new_id(world: World, mailbox: Mailbox, attachment: Attachment) -> Attachment:
+    """A copy of an attachment with a new id, for another message."""
     copied = copy.copy(attachment)
     copied.attachment_id = world.ids.item(id_forms.ATTACHMENT, mailbox.id_part)
     return copied
@@ -148,7 +148,7 @@ def new_attachment(
     inline: bool = False,
     content_id: str | None = None,
 ) -> Attachment:
-    """A file attachment with an id of this mailbox."""
+    """A file attachment with a new id of this mailbox."""
     return Attachment(
         attachment_id=world.ids.item(id_forms.ATTACHMENT, mailbox.id_part),
         kind="file", name=name, content_type=content_type, content=content,

@@ -21,7 +21,7 @@ _FULL = query.parse_shape({})
 
 
 def find(call: Call) -> Message:
-    """The message that the path names; raises 400 for what is no id, 404 for what is not there."""
+    """The message that the path names; raises 400 for a malformed id, 404 for a missing message."""
     reference = call.ids["message"]
     if not looks_like_id(reference):
         raise malformed_id()
@@ -32,8 +32,8 @@ def find(call: Call) -> Message:
     return message
 
 
-def _whole(call: Call, message: Message, status: int) -> Reply:
-    """The full message, as writes answer it."""
+def _full_reply(call: Call, message: Message, status: int) -> Reply:
+    """The reply of a write: the full message."""
     body = render.message(call.world, message, _FULL, call.style)
     if not call.entry.message_id:
         call.entry.message_id = str(body["id"])
@@ -50,11 +50,11 @@ def _note_shape(call: Call, shape: query.Shape) -> None:
 
 async def list_messages(call: Call) -> Reply:
     """GET messages of the whole mailbox."""
-    return listing(call, call.mailbox.messages.values(), "messages")
+    return list_page(call, call.mailbox.messages.values(), "messages")
 
 
-def listing(call: Call, messages: Iterable[Message], path: str) -> Reply:
-    """One page; the next link repeats the query with a `$skip` and is followed as it stands."""
+def list_page(call: Call, messages: Iterable[Message], path: str) -> Reply:
+    """Answer with a page of messages; the next link repeats the query with another `$skip`."""
     shape, page = query.parse_shape(call.query), query.parse_page(call.query)
     _note_shape(call, shape)
     arbitrary = call.world.knobs.text("unordered_list") == "arbitrary"
@@ -84,7 +84,7 @@ async def get_message(call: Call) -> Reply:
 
 
 async def get_mime(call: Call) -> Reply:
-    """GET the message as MIME: everything of it is read."""
+    """GET the message as MIME; logged as a read of body and attachments."""
     call.entry.reads_body = call.entry.reads_attachments = True
     return Reply(200, content=render.raw(find(call)), media_type="text/plain")
 
@@ -98,7 +98,7 @@ async def create_message(call: Call) -> Reply:
     writing.fill(call.world, call.mailbox, draft, value)
     mail.place(call.world, call.mailbox, draft)
     call.entry.internet_message_ids.append(draft.internet_message_id)
-    reply = _whole(call, draft, 201)
+    reply = _full_reply(call, draft, 201)
     reply.headers["Location"] = (
         f"{call.base_url}/v1.0/me/messages/{quote(render.message_id(draft, call.style))}"
     )
@@ -111,7 +111,7 @@ def _refuse_mime(call: Call) -> None:
 
 
 async def update_message(call: Call) -> Reply:
-    """PATCH; with If-Match only the version named."""
+    """PATCH; with If-Match only when the change key is current."""
     message = find(call)
     expected = call.headers.get("if-match", "*")
     if expected not in {"*", f'W/"{message.change_key}"'}:
@@ -122,11 +122,11 @@ async def update_message(call: Call) -> Reply:
             "match the current change key for the item.",
         )
     writing.update(call.world, call.mailbox, message, call.json_body())
-    return _whole(call, message, 200)
+    return _full_reply(call, message, 200)
 
 
 async def delete_message(call: Call) -> Reply:
-    """DELETE: to Deleted Items first."""
+    """DELETE: moves to Deleted Items, or deletes a message that is there."""
     mail.delete(call.world, call.mailbox, find(call))
     return Reply(204)
 
@@ -138,7 +138,7 @@ async def permanent_delete(call: Call) -> Reply:
 
 
 async def send(call: Call) -> Reply:
-    """POST send: no body, and Content-Length must say so; 202 only means that transport was told."""
+    """POST send: without a body and with Content-Length 0; 202 only means that transport has the mail."""
     if call.headers.get("content-length") != "0" or call.body:
         raise GraphError(
             411 if not call.body else 400,
@@ -166,16 +166,16 @@ async def move(call: Call) -> Reply:
     """POST move: the same item under a new ordinary id."""
     folder, message = _target(call), find(call)
     mail.move(call.world, call.mailbox, message, folder)
-    return _whole(call, message, 201)
+    return _full_reply(call, message, 201)
 
 
 async def copy(call: Call) -> Reply:
-    """POST copy: another item with ids of its own."""
+    """POST copy: another item with new ids."""
     folder, message = _target(call), find(call)
-    return _whole(call, mail.duplicate(call.world, call.mailbox, message, folder), 201)
+    return _full_reply(call, mail.duplicate(call.world, call.mailbox, message, folder), 201)
 
 
-def _answering(action: replies.Action) -> Callable[[Call], Awaitable[Reply]]:
+def _reply_handler(action: replies.Action) -> Callable[[Call], Awaitable[Reply]]:
     declared = {"Message": "message", "Comment": "string"}
     if action == "forward":
         declared["ToRecipients"] = "recipient[]"
@@ -186,22 +186,22 @@ def _answering(action: replies.Action) -> Callable[[Call], Awaitable[Reply]]:
         draft = replies.create(call.world, call.mailbox, find(call), action, given)
         call.entry.internet_message_ids.append(draft.internet_message_id)
         status = int(call.world.knobs.text("create_reply_status"))
-        return _whole(call, draft, status)
+        return _full_reply(call, draft, status)
 
     return handler
 
 
-create_reply = _answering("reply")
-create_reply_all = _answering("reply_all")
-create_forward = _answering("forward")
+create_reply = _reply_handler("reply")
+create_reply_all = _reply_handler("reply_all")
+create_forward = _reply_handler("forward")
 
 
 async def send_mail(call: Call) -> Reply:
-    """POST sendMail: draft and send in one, with nothing to know the mail by afterwards."""
+    """POST sendMail: create and send a mail in one request; the answer carries no id of it."""
     _refuse_mime(call)
     given = call.parameters(
         {"Message": "message", "SaveToSentItems": "string"}
-        if _says_word(call)
+        if _has_text_flag(call)
         else {"Message": "message", "SaveToSentItems": "bool"}
     )
     value = given.get("Message")
@@ -216,6 +216,6 @@ async def send_mail(call: Call) -> Reply:
     return Reply(202)
 
 
-def _says_word(call: Call) -> bool:
-    """The documentation's own sample passes the string "false"."""
+def _has_text_flag(call: Call) -> bool:
+    """Whether SaveToSentItems is a string: the documentation's own sample passes "false"."""
     return any(isinstance(v, str) for k, v in call.json_body().items() if k.lower() == "savetosentitems")

@@ -1,4 +1,4 @@
-"""Mails as RFC 5322 text: the header list of received mail, and the whole of a message for `$value`."""
+"""Mails as RFC 5322 text: the headers of received mail, and a whole message for `$value`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _people(addresses: tuple[Address, ...]) -> str:
 
 
 def received_headers(mail: Mail, recipient: str, received_at: datetime) -> list[tuple[str, str]]:
-    """The headers a recipient finds, in order, repeated names included. Bcc is not among them."""
+    """The headers of a received mail, in order, repeated names included, without Bcc."""
     when = format_datetime(received_at)
     headers = [
         ("Received", f"from mail.relay.example (192.0.2.10) by simulated.outlook.example with SMTP; {when}"),
@@ -46,7 +46,7 @@ def received_headers(mail: Mail, recipient: str, received_at: datetime) -> list[
 
 
 def as_text(message: Message) -> bytes:
-    """The message rebuilt as MIME; not byte for byte what was sent, as in Exchange."""
+    """The message rebuilt as MIME; as in Exchange, not byte for byte what was sent."""
     out = EmailMessage()
     if message.from_:
         out["From"] = _people((message.from_,))

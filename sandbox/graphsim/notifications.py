@@ -1,7 +1,7 @@
-"""Notifications on their way: delay, batches, duplicates, retries for four hours; and the validation handshake.
+"""Sending of notifications: delay, batches, duplicates, retries for four hours; and the validation handshake.
 
 Source: Microsoft Graph, "Receive change notifications through webhooks": a 2xx within 3 seconds counts, retries get 10;
-everything else is tried again with exponential backoff for up to 4 hours, a 4xx too.
+everything else is tried requeue with exponential backoff for up to 4 hours, a 4xx too.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PATHS = {
 
 @dataclass(slots=True)
 class Item:
-    """One notification waiting for its address."""
+    """A notification that waits to be posted."""
 
     url: str
     body: dict[str, Any]
@@ -49,7 +49,7 @@ class Item:
 
 @dataclass(slots=True)
 class Control:
-    """What a test asked for: the next so many change notifications of an address are treated so."""
+    """A test's order to drop or double the next `left` change notifications of an address (None: of all)."""
 
     action: str
     left: int
@@ -71,12 +71,14 @@ class Notifier:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def validate(self, url: str) -> None:
-        """The handshake; raises the documented 400 when it fails."""
+        """Do the validation handshake with an address; raises the documented 400 when it fails."""
         about = "Testing client application reachability for subscription"
         token = f"Validation: {about} Request-Id: {self.world.ids.guid()}"
         try:
             answer = await self._client().post(
-                httpx.URL(url).copy_merge_params({"validationToken": token}),  # a query of its own stays
+                httpx.URL(url).copy_merge_params(
+                    {"validationToken": token}
+                ),  # keeps the query of the address
                 headers={"Content-Type": "text/plain; charset=utf-8"},
                 timeout=10.0,
             )
@@ -93,9 +95,9 @@ class Notifier:
             raise RuntimeError(msg)
         return self.world.http
 
-    def change(self, subscription: Subscription, change: Change) -> None:
-        """A change notification begins its way."""
-        control = self._control(subscription, change.kind)
+    def notify_change(self, subscription: Subscription, change: Change) -> None:
+        """Enqueue a change notification, unless a control drops it."""
+        control = self._take_control(subscription, change.kind)
         if control == "drop":
             self.dropped += 1
             return
@@ -105,30 +107,29 @@ class Notifier:
             subscription,
             self.world.now(),
         )
-        copies = 2 if control == "double" or self._doubled() else 1
+        copies = 2 if control == "double" or self._is_doubled() else 1
         for number in range(copies):
             self._enqueue(item if number == 0 else Item(item.url, dict(item.body), subscription, item.since))
 
-    def _doubled(self) -> bool:
+    def _is_doubled(self) -> bool:
         word = self.world.knobs.text("notification_duplicates")
         return word == "always" or (word == "sometimes" and self.world.random.random() < 0.2)
 
-    def _control(self, subscription: Subscription, kind: str) -> str | None:
-        for one in self.controls:
-            fits = one.address in {None, subscription.user.address.lower()} and one.change_type in {
-                None,
-                kind,
-            }
-            if one.left > 0 and fits:
-                one.left -= 1
-                return one.action
+    def _take_control(self, subscription: Subscription, kind: str) -> str | None:
+        address = subscription.user.address.lower()
+        for control in self.controls:
+            fits = control.address in {None, address} and control.change_type in {None, kind}
+            if control.left > 0 and fits:
+                control.left -= 1
+                return control.action
         return None
 
-    async def before_answer(self, subscription: Subscription, mailbox: Mailbox) -> None:
-        """Post the mail of the last minute at once, while the client still waits for its new subscription's id."""
+    async def post_before_answer(self, subscription: Subscription, mailbox: Mailbox) -> None:
+        """Post notifications of the last minute's mail now, before the POST of the new subscription is answered."""
         since = self.world.now() - BEFORE_ANSWER
-        for one in [message for message in mailbox.messages.values() if message.received_at >= since]:
-            change = Change("created", mailbox, one, one.folder_id, one.ordinary_id, one.change_key)
+        for message in [recent for recent in mailbox.messages.values() if recent.received_at >= since]:
+            ids = (message.folder_id, message.ordinary_id, message.change_key)
+            change = Change("created", mailbox, message, *ids)
             if self.world.subscriptions.concerns(subscription, change):
                 body = self._change_body(subscription, change)
                 await self._post([Item(subscription.notification_url, body, subscription, self.world.now())])
@@ -138,8 +139,8 @@ class Notifier:
         delay = timedelta(seconds=self.world.knobs.number("notification_delay_seconds"))
         self.world.schedule.add(self.world.now() + delay, lambda: self.flush(item.url))
 
-    def lifecycle(self, subscription: Subscription, event: Lifecycle) -> None:
-        """A lifecycle notification; without an address for it there is none."""
+    def notify_lifecycle(self, subscription: Subscription, event: Lifecycle) -> None:
+        """Enqueue a lifecycle notification, if the subscription has an address for it."""
         if not subscription.lifecycle_url:
             return
         body = {
@@ -180,17 +181,17 @@ class Notifier:
         return fine_time(at)
 
     async def flush(self, url: str) -> None:
-        """Post what waits for an address, in batches; what is paused waits on."""
+        """Post the notifications that wait for an address, in batches; those of paused subscriptions wait on."""
         if self.paused:
             return
         ready = [
-            one
-            for one in self.waiting.get(url, [])
-            if not self.world.subscriptions.paused(one.subscription) or one.lifecycle
+            item
+            for item in self.waiting.get(url, [])
+            if not self.world.subscriptions.is_paused(item.subscription) or item.lifecycle
         ]
-        held = [one for one in self.waiting.pop(url, []) if one not in ready]
-        for one in held:
-            self._later(one)
+        held = [item for item in self.waiting.pop(url, []) if item not in ready]
+        for item in held:
+            self._retry_later(item)
         if self.world.knobs.text("notification_order") == "shuffled":
             self.world.random.shuffle(ready)
         size = int(self.world.knobs.number("notification_batch_items")) or 1
@@ -209,43 +210,43 @@ class Notifier:
         timeout = RETRY_SECONDS if items[0].attempts else FIRST_SECONDS
         try:
             answer = await self._client().post(
-                items[0].url, json={"value": [one.body for one in items]}, timeout=timeout
+                items[0].url, json={"value": [item.body for item in items]}, timeout=timeout
             )
             delivered = answer.is_success
         except httpx.HTTPError:
             delivered = False
         self.posted += 1
         if not delivered:
-            for one in items:
-                self._later(one)
+            for item in items:
+                self._retry_later(item)
 
-    def _later(self, item: Item) -> None:
-        """Exponential backoff until four hours are over; then it is dropped, and `missed` may tell."""
+    def _retry_later(self, item: Item) -> None:
+        """Schedule the next attempt with exponential backoff; after four hours drop the item (`missed` by the knob)."""
         item.attempts += 1
         now = self.world.now()
         if now - item.since > GIVE_UP_AFTER:
             self.dropped += 1
             if not item.lifecycle and self.world.knobs.text("missed_event") == "sent":
-                self.lifecycle(item.subscription, "missed")
+                self.notify_lifecycle(item.subscription, "missed")
             return
         first = max(1.0, self.world.knobs.number("notification_retry_first_seconds"))
         wait = first * 2 ** min(item.attempts - 1, 8)
 
-        def again() -> Any:
+        def requeue() -> Any:
             self.waiting.setdefault(item.url, []).append(item)
             return self.flush(item.url)
 
-        self.world.schedule.add(now + timedelta(seconds=wait), again)
+        self.world.schedule.add(now + timedelta(seconds=wait), requeue)
 
     def forget(self) -> None:
-        """Nothing waits, nothing is held back, nothing was ever posted."""
+        """Delete waiting notifications and controls, end a pause, set the counters to 0."""
         self.waiting.clear()
         self.controls.clear()
         self.paused = False
         self.posted = self.dropped = 0
 
     async def resume(self) -> None:
-        """After a pause by hand: everything that waits goes out."""
+        """End a pause and post everything that waits."""
         self.paused = False
         for url in list(self.waiting):
             await self.flush(url)

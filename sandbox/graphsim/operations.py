@@ -1,4 +1,4 @@
-"""The route table: what the simulated Graph can do, with the scopes and query options of each operation.
+"""The route table: the operations of the simulated Graph, with the scopes and query options of each.
 
 Paths and query options as in Graph v1.0; any of the scopes suffices (Microsoft Graph permissions reference).
 """
@@ -20,7 +20,7 @@ _READ = ("Mail.Read", "Mail.ReadWrite")
 _WRITE = ("Mail.ReadWrite",)
 _SEND = ("Mail.Send",)
 _PAGED = ("$select", "$top", "$skip")
-# What Graph takes of a query on a collection and on a single item; what of it is not imitated is said so.
+# The query options that Graph accepts on a collection and on a single item; those not imitated are answered with 501.
 _OF_COLLECTIONS = ("$count", "$expand", "$filter", "$orderby", "$search", "$select", "$skip", "$top")
 _OF_ITEMS = ("$select", "$expand")
 _COLLECTIONS = {"message.list", "attachment.list", "folder.list", "folder.children", "folder.messages"}

@@ -1,4 +1,4 @@
-"""What people do in their own mail programs: a mailbox's user in Outlook, and persons outside."""
+"""What people do in their mail programs: a mailbox's user in Outlook, and outsiders elsewhere."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Json = dict[str, Any]
 
 
 class NotPossible(ValueError):
-    """There is no such mail, or it is of the wrong kind."""
+    """There is no such mail or folder, or the action is unknown."""
 
 
-def outsider_writes(world: World, address: str, wanted: Json, thread_index: bytes | None = None) -> str:
-    """A new mail from outside; returns its Message-ID."""
-    person = world.store.outsider(Address("", address))
+def write_as_outsider(world: World, address: str, wanted: Json, thread_index: bytes | None = None) -> str:
+    """Send a new mail as an outsider; return its Message-ID."""
+    person = world.store.ensure_outsider(Address("", address))
     sent = _outside_mail(world, person.address, wanted, thread_index)
     person.written.append(sent)
     delivery.transport(world, sent, world.now())
@@ -49,37 +49,42 @@ def _outside_mail(world: World, sender: Address, wanted: Json, thread_index: byt
         in_reply_to=wanted.get("in_reply_to"),
         references=tuple(wanted.get("references", ())),
         headers=tuple((wanted.get("headers") or {}).items()),
-        attachments=tuple(_attachment(world, one) for one in wanted.get("attachments", ())),
+        attachments=tuple(_attachment(world, file) for file in wanted.get("attachments", ())),
         thread_index=thread_index,
     )
 
 
-def outsider_replies(world: World, address: str, wanted: Json) -> str:
-    """An answer from outside, with In-Reply-To and References; a Thread-Index (knob) is written by few programs."""
-    person = world.store.outsider(Address("", address))
-    known = [one for _, one in person.received] + person.written
-    original = next((one for one in known if one.internet_message_id == wanted["internet_message_id"]), None)
+def reply_as_outsider(world: World, address: str, wanted: Json) -> str:
+    """Answer a mail as an outsider, with In-Reply-To and References, and with Thread-Index by the knob.
+
+    Return the answer's Message-ID; raises NotPossible when the outsider does not have the mail.
+    """
+    person = world.store.ensure_outsider(Address("", address))
+    mails = [received for _, received in person.received] + person.written
+    original = next(
+        (known for known in mails if known.internet_message_id == wanted["internet_message_id"]), None
+    )
     if original is None:
         raise NotPossible("this person never saw that mail")
     own = original in person.written
     to = list(original.to) if own else list(original.reply_to or (original.sender,))
     cc = [
-        one
-        for one in (*original.to, *original.cc)
-        if one.key not in {person.address.key, *(p.key for p in to)}
+        other
+        for other in (*original.to, *original.cc)
+        if other.key not in {person.address.key, *(p.key for p in to)}
     ]
     subject = wanted.get("subject") or (
         original.subject if original.subject.lower().startswith("re:") else f"Re: {original.subject}"
     )
-    quoted = f"<blockquote>{inner(original.body)}</blockquote>"  # not a document within a document
+    quoted = f"<blockquote>{inner(original.body)}</blockquote>"  # without <html> and <body>
     index = original.thread_index if world.knobs.text("contact_thread_index") == "present" else None
-    return outsider_writes(
+    return write_as_outsider(
         world,
         address,
         {
             **wanted,
-            "to": [one.address for one in to],
-            "cc": [one.address for one in cc] if wanted.get("reply_all", True) else [],
+            "to": [recipient.address for recipient in to],
+            "cc": [recipient.address for recipient in cc] if wanted.get("reply_all", True) else [],
             "subject": subject,
             "html": f"{wanted.get('html') or html.escape(wanted.get('text', ''))}{quoted}",
             "in_reply_to": original.internet_message_id,
@@ -89,8 +94,8 @@ def outsider_replies(world: World, address: str, wanted: Json) -> str:
     )
 
 
-def user_writes(world: World, mailbox: Mailbox, wanted: Json) -> Json:
-    """The mailbox's user: action new, reply, reply_all or forward; sent at once unless `draft_only`."""
+def write_as_user(world: World, mailbox: Mailbox, wanted: Json) -> Json:
+    """Write as the mailbox's user (action new, reply, reply_all or forward) and send, unless `draft_only`."""
     action = wanted.get("action", "new")
     if action == "new":
         draft = mail.new_draft(world, mailbox, subject=wanted.get("subject", ""))
@@ -106,16 +111,16 @@ def user_writes(world: World, mailbox: Mailbox, wanted: Json) -> Json:
         draft.to = _people(world, wanted["to"])
     if wanted.get("cc"):
         draft.cc = _people(world, wanted["cc"])
-    files = (_attachment(world, one) for one in wanted.get("attachments", ()))
-    draft.attachments += [mail.renewed(world, mailbox, one) for one in files]
+    files = (_attachment(world, file) for file in wanted.get("attachments", ()))
+    draft.attachments += [mail.with_new_id(world, mailbox, file) for file in files]
     mail.touch(world, mailbox, draft)
     if not wanted.get("draft_only"):
         delivery.submit(world, mailbox, draft)
     return {"id": draft.immutable_id, "internet_message_id": draft.internet_message_id}
 
 
-def user_acts(world: World, mailbox: Mailbox, reference: str, action: str, wanted: Json) -> Json:
-    """Send a draft, move, delete or mark as read."""
+def act_as_user(world: World, mailbox: Mailbox, reference: str, action: str, wanted: Json) -> Json:
+    """Send a draft, or move, delete, copy or mark a message as read, as the mailbox's user; raises NotPossible."""
     message = _message(mailbox, reference)
     match action:
         case "send":
@@ -154,17 +159,17 @@ def _above(own: str, document: str) -> str:
 
 
 def _people(world: World, addresses: Any) -> tuple[Address, ...]:
-    return tuple(_person(world, one) for one in addresses)
+    return tuple(_person(world, address) for address in addresses)
 
 
-def _person(world: World, one: str | Json) -> Address:
-    if isinstance(one, dict):
-        return Address(one.get("name", ""), one["address"])
-    user = world.store.user(one)
+def _person(world: World, given: str | Json) -> Address:
+    if isinstance(given, dict):
+        return Address(given.get("name", ""), given["address"])
+    user = world.store.user(given)
     if user:
         return Address(user.display_name, user.address)
-    known = world.store.outsiders.get(one.strip().lower())
-    return known.address if known else Address("", one)
+    known = world.store.outsiders.get(given.strip().lower())
+    return known.address if known else Address("", given)
 
 
 def _attachment(world: World, wanted: Json) -> Attachment:
@@ -181,46 +186,46 @@ def _attachment(world: World, wanted: Json) -> Attachment:
     )
 
 
-def shown_mail(at: datetime, one: Mail) -> Json:
-    """A mail as it reached somebody outside."""
+def shown_mail(at: datetime, received: Mail) -> Json:
+    """A mail that an outsider received, as JSON."""
     return {
-        "internet_message_id": one.internet_message_id,
+        "internet_message_id": received.internet_message_id,
         "at": when(at),
-        "from": one.sender.address,
-        "from_name": one.sender.name,
-        "to": [person.address for person in one.to],
-        "cc": [person.address for person in one.cc],
-        "subject": one.subject,
-        "html": one.body if one.body_type == "html" else f"<pre>{html.escape(one.body)}</pre>",
-        "in_reply_to": one.in_reply_to,
-        "references": list(one.references),
-        "headers": dict(one.headers),
-        "attachments": [_shown_file(file) for file in one.attachments],
+        "from": received.sender.address,
+        "from_name": received.sender.name,
+        "to": [person.address for person in received.to],
+        "cc": [person.address for person in received.cc],
+        "subject": received.subject,
+        "html": received.body if received.body_type == "html" else f"<pre>{html.escape(received.body)}</pre>",
+        "in_reply_to": received.in_reply_to,
+        "references": list(received.references),
+        "headers": dict(received.headers),
+        "attachments": [_shown_file(file) for file in received.attachments],
     }
 
 
-def shown_message(mailbox: Mailbox, one: Message) -> Json:
-    """A message of a mailbox with everything the service knows of it."""
-    folder = mailbox.folders[one.folder_id]
+def shown_message(mailbox: Mailbox, message: Message) -> Json:
+    """A message of a mailbox with all its properties, as JSON."""
+    folder = mailbox.folders[message.folder_id]
     return {
-        "id": one.immutable_id,
-        "ordinary_id": one.ordinary_id,
+        "id": message.immutable_id,
+        "ordinary_id": message.ordinary_id,
         "folder": folder.well_known or folder.display_name,
-        "internet_message_id": one.internet_message_id,
-        "conversation_id": one.conversation_id,
-        "subject": one.subject,
-        "from": one.from_.address if one.from_ else None,
-        "to": [person.address for person in one.to],
-        "cc": [person.address for person in one.cc],
-        "bcc": [person.address for person in one.bcc],
-        "html": without_active_content(one.body),
-        "is_draft": one.is_draft,
-        "is_read": one.is_read,
-        "in_reply_to": one.in_reply_to,
-        "references": list(one.references),
-        "received_at": when(one.received_at),
-        "extended": dict(one.extended),
-        "attachments": [_shown_file(file) for file in one.attachments],
+        "internet_message_id": message.internet_message_id,
+        "conversation_id": message.conversation_id,
+        "subject": message.subject,
+        "from": message.from_.address if message.from_ else None,
+        "to": [person.address for person in message.to],
+        "cc": [person.address for person in message.cc],
+        "bcc": [person.address for person in message.bcc],
+        "html": without_active_content(message.body),
+        "is_draft": message.is_draft,
+        "is_read": message.is_read,
+        "in_reply_to": message.in_reply_to,
+        "references": list(message.references),
+        "received_at": when(message.received_at),
+        "extended": dict(message.extended),
+        "attachments": [_shown_file(file) for file in message.attachments],
     }
 
 
@@ -234,5 +239,6 @@ def _shown_file(file: Attachment) -> Json:
 
 
 __all__ = [
-    "NotPossible", "outsider_replies", "outsider_writes", "shown_mail", "shown_message", "user_acts", "user_writes",
+    "NotPossible", "act_as_user", "reply_as_outsider", "shown_mail", "shown_message", "write_as_outsider",
+    "write_as_user",
 ]  # fmt: skip

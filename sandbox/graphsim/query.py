@@ -1,4 +1,4 @@
-"""OData options of reads: `$select`, `$expand`, `$filter`, `$orderby`, `$top`, `$skip`, `$count`; strictly.
+"""OData options of reads, parsed strictly: `$select`, `$expand`, `$filter`, `$orderby`, `$top`, `$skip`, `$count`.
 
 Sources: Microsoft Graph, "Use query parameters" and "List messages" (page of 10, `$top` up to 1000; with `$filter`,
 the properties of `$orderby` must come first in the filter, in the same order).
@@ -45,7 +45,7 @@ class Expansion:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How messages are to be written: `fields` are the properties, `selected` as the caller listed them."""
+    """Which properties of messages to return: `fields` all of them, `selected` those that the caller listed."""
 
     fields: frozenset[str]
     selected: tuple[str, ...]
@@ -53,13 +53,13 @@ class Shape:
 
     @property
     def reads_body(self) -> bool:
-        """Whether anything of the body leaves the mailbox."""
+        """Whether any part of the body is returned."""
         return bool(self.fields & _BODIES)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which messages, in which order, which part of them."""
+    """Filter, order and limits of a list of messages."""
 
     filter: Filter | None
     order: tuple[tuple[str, bool], ...]
@@ -80,14 +80,14 @@ def parse_select(text: str | None) -> tuple[str, ...]:
 
 
 def parse_shape(query: Mapping[str, str]) -> Shape:
-    """Read `$select` and `$expand`."""
+    """Parse `$select` and `$expand`; raises Graph's 400."""
     selected = parse_select(query.get("$select"))
     fields = frozenset(selected) | {"id"} if selected else _ALL - NOT_BY_DEFAULT
     return Shape(frozenset(fields), selected, parse_expand(query.get("$expand")))
 
 
 def parse_expand(text: str | None) -> Expansion:
-    """Read an `$expand`; only attachments and extended properties are to be had on messages."""
+    """Parse an `$expand`; messages have only attachments and extended properties to expand."""
     attachments, select, single, multi = False, (), [], []  # type: bool, tuple[str, ...], list[tuple[str, str]], list[tuple[str, str]]
     for part in _split(text or "", ","):
         found = _EXPANSION.match(part)
@@ -126,7 +126,7 @@ def parse_attachment_select(text: str | None) -> tuple[str, ...]:
 
 
 def _property_ids(inside: str | None) -> list[tuple[str, str]]:
-    """(id as written, normal id) of `($filter=id eq '...' or id eq '...')`; there is no way to list all."""
+    """(id as written, normal id) of each in `($filter=id eq '...' or id eq '...')`, which Graph requires."""
     name, _, value = (inside or "").partition("=")
     if name.strip() != "$filter":
         raise GraphError(
@@ -146,7 +146,7 @@ def _property_ids(inside: str | None) -> list[tuple[str, str]]:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Split outside parentheses and quotes."""
+    """The parts between separators that are outside parentheses and quotes."""
     parts, depth, quoted, current = [], 0, False, ""
     for letter in text:
         quoted ^= letter == "'"
@@ -160,7 +160,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def parse_page(query: Mapping[str, str]) -> Page:
-    """Read `$filter`, `$orderby`, `$top`, `$skip`, `$count`."""
+    """Parse `$filter`, `$orderby`, `$top`, `$skip`, `$count`; raises Graph's 400."""
     if "$search" in query:
         raise not_simulated("$search")
     flt = parse_filter(query["$filter"]) if "$filter" in query else None
@@ -188,7 +188,7 @@ def _number(query: Mapping[str, str], name: str, default: int, low: int, high: i
 
 
 def _rank(name: str, message: Message) -> tuple[bool, Any]:
-    """Where a message stands by one property; a missing value comes first."""
+    """The sort key of a message by one property; a missing value comes first."""
     value = PROPERTIES[name](message)
     return value is not None, value
 
@@ -207,7 +207,7 @@ def _parse_order(text: str | None) -> tuple[tuple[str, bool], ...]:
 
 
 def arrange(messages: Iterable[Message], page: Page, *, arbitrary: bool) -> list[Message]:
-    """All messages that match, in the order asked for; `$skip` and `$top` are not applied yet."""
+    """All messages that match, in the requested order; `$skip` and `$top` are not applied."""
     found = [m for m in messages if page.filter is None or page.filter.matches(m)]
     if page.order:
         for name, descending in reversed(page.order):

@@ -1,4 +1,4 @@
-"""Messages, attachments, folders and users as Graph writes them in JSON.
+"""Messages, attachments, folders and users as Graph's JSON.
 
 Source: Microsoft Graph, "message resource type": times are UTC with whole seconds, enum values in lower camel case.
 """
@@ -43,7 +43,7 @@ def fine_time(at: datetime) -> str:
 
 
 def recipient(address: Address | None) -> Json | None:
-    """One person; Graph fills an empty name with the address."""
+    """A recipient; Graph replaces an empty name by the address."""
     if address is None:
         return None
     return {"emailAddress": {"name": address.name or address.address, "address": address.address}}
@@ -54,7 +54,7 @@ def _people(addresses: tuple[Address, ...]) -> list[Json | None]:
 
 
 def message_id(message: Message, style: Style) -> str:
-    """The id in the format asked for."""
+    """The id in the requested format."""
     return message.immutable_id if style.immutable_ids else message.ordinary_id
 
 
@@ -101,7 +101,7 @@ _FIELDS: dict[str, Callable[[Message, Style], object]] = {
 
 
 def message(world: World, item: Message, shape: Shape, style: Style) -> Json:
-    """One message with the fields and expansions asked for. Extended properties only when expanded."""
+    """A message with the requested fields and expansions; extended properties only when expanded."""
     out: Json = {"@odata.etag": f'W/"{item.change_key}"'}
     out.update({name: write(item, style) for name, write in _FIELDS.items() if name in shape.fields})
     if "internetMessageHeaders" in shape.fields and (headers := _headers(world, item)):
@@ -131,7 +131,7 @@ def _headers(world: World, item: Message) -> list[Json]:
 
 
 def attachment(world: World, item: Attachment, select: tuple[str, ...] = ()) -> Json:
-    """One attachment; `size` counts the store's overhead too."""
+    """An attachment; `size` includes the store's overhead (knob)."""
     out: Json = {
         "@odata.type": f"#microsoft.graph.{item.kind}Attachment",
         "@odata.mediaContentType": item.content_type or "application/octet-stream",
@@ -152,7 +152,7 @@ def attachment(world: World, item: Attachment, select: tuple[str, ...] = ()) -> 
 
 
 def folder(mailbox: Mailbox, item: Folder) -> Json:
-    """One mail folder with its counts."""
+    """A mail folder with its counts."""
     inside = mailbox.in_folder(item.folder_id)
     return {
         "id": item.folder_id,

@@ -1,7 +1,7 @@
 """Drafts that answer or forward a message, with the quoted original and the threading headers.
 
 Sources: Microsoft Graph, "message: createReply", "createReplyAll", "createForward" (`comment` or `message.body`, not
-both; a reply goes to `replyTo` where there is one); RFC 5322, 3.6.4 for In-Reply-To and References.
+both; a reply goes to `replyTo` if there is one); RFC 5322, 3.6.4 for In-Reply-To and References.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PREFIXES = {"reply": "RE:", "reply_all": "RE:", "forward": "FW:"}
 def create(
     world: World, mailbox: Mailbox, original: Message, action: Action, parameters: dict[str, Any]
 ) -> Message:
-    """Make the draft and put it into Drafts. `parameters`: comment, message, toRecipients."""
+    """Make the draft and put it into Drafts. `parameters`: comment, message, toRecipients; raises Graph's 400."""
     given = parameters.get("message") or {}
     comment = parameters.get("comment")
     if comment and given.get("body"):
@@ -34,13 +34,13 @@ def create(
     draft = mail.new_draft(
         world, mailbox, subject=_subject(original, action), parent_index=original.conversation_index
     )
-    _thread(world, draft, original)
-    _address(mailbox, draft, original, action)
+    _set_threading(world, draft, original)
+    _set_recipients(mailbox, draft, original, action)
     quote = _quoted(original)
     shown = html.escape(comment) if comment and world.knobs.text("reply_comment") == "shown" else ""
     draft.body_type, draft.body = "html", to_document(shown + quote)
     if action == "forward":
-        draft.attachments = [mail.renewed(world, mailbox, a) for a in original.attachments]
+        draft.attachments = [mail.with_new_id(world, mailbox, a) for a in original.attachments]
         draft.to = writing.recipients(parameters.get("toRecipients") or [])
     writing.fill(world, mailbox, draft, given, adding=world.knobs.text("reply_recipients") == "added")
     if given.get("body") and world.knobs.text("reply_message_body") == "above":
@@ -59,7 +59,7 @@ def _subject(original: Message, action: Action) -> str:
     return f"{prefix} {original.subject}"
 
 
-def _thread(world: World, draft: Message, original: Message) -> None:
+def _set_threading(world: World, draft: Message, original: Message) -> None:
     draft.in_reply_to = original.internet_message_id
     earlier = original.references or ((original.in_reply_to,) if original.in_reply_to else ())
     draft.references = (
@@ -70,7 +70,7 @@ def _thread(world: World, draft: Message, original: Message) -> None:
         draft.reply_tags = frozenset({"in_reply_to", "references"})
 
 
-def _address(mailbox: Mailbox, draft: Message, original: Message, action: Action) -> None:
+def _set_recipients(mailbox: Mailbox, draft: Message, original: Message, action: Action) -> None:
     if action == "forward":
         return
     own = {mailbox.user.address.lower(), *mailbox.user.aliases}
@@ -88,7 +88,7 @@ def _without(people: tuple[Address, ...], excluded: set[str]) -> tuple[Address, 
 
 
 def _quoted(original: Message) -> str:
-    """The original below a line and its header, as mail programs of this family write it."""
+    """The original below a line and its header, as Outlook quotes it."""
     sender = html.escape(f"{original.from_.name} <{original.from_.address}>") if original.from_ else ""
     to = html.escape("; ".join(f"{a.name} <{a.address}>" for a in original.to))
     content = (

@@ -1,4 +1,4 @@
-"""Every request that reached Graph or Entra, for whoever has to prove what a client did and did not ask for."""
+"""The log of requests to Graph and Entra, by which tests prove what a client read and what it did not."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ KEPT = 50_000
 
 @dataclass(slots=True)
 class Entry:
-    """One request. `fields`: what `$select` named; `status` 0 means the connection was cut without an answer.
+    """A request. `fields`: what `$select` named; `status` 0 means that the connection was cut without an answer.
 
-    `reads_body`: body, uniqueBody or bodyPreview was asked for (also by naming nothing), or the whole as MIME.
-    `reads_attachments`: the content of attachments was asked for. `internet_message_ids`: what was read or written.
+    `reads_body`: body, uniqueBody or bodyPreview was read (also without a `$select`), or the message as MIME.
+    `reads_attachments`: the content of attachments was read. `internet_message_ids`: what was read or written.
     """
 
     seq: int
@@ -39,22 +39,22 @@ class Entry:
 
 @dataclass(slots=True)
 class RequestLog:
-    """Numbered from 1 on; numbers are never used twice, not even after `clear`."""
+    """The requests, numbered from 1; a number is never used twice, not even after `clear`."""
 
     entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=KEPT))
     count: int = 0
 
     def start(self, at: str, method: str, path: str, query: str) -> Entry:
-        """Note a request as it comes in; the caller completes it."""
+        """Add an entry for a new request; the caller completes it."""
         self.count += 1
         entry = Entry(self.count, at, method, path, query)
         self.entries.append(entry)
         return entry
 
     def since(self, seq: int) -> dict[str, Any]:
-        """Entries after `seq`, and the `next` to ask with."""
+        """The entries after `seq`, and as `next` the value to pass the next time."""
         return {"next": self.count, "requests": [asdict(e) for e in self.entries if e.seq > seq]}
 
     def clear(self) -> None:
-        """Forget all entries."""
+        """Delete all entries."""
         self.entries.clear()

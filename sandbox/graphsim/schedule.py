@@ -1,4 +1,4 @@
-"""What is to happen later, in order of time."""
+"""Jobs that run at a later time of the clock."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ class Schedule:
     _count: int = 0
 
     def add(self, at: datetime, job: Job) -> None:
-        """Have `job` done once the clock has reached `at`."""
+        """Schedule `job` for `at`."""
         self._count += 1
         heapq.heappush(self._heap, _Entry(at, self._count, job))
 
     def clear(self) -> None:
-        """Nothing is to happen any more."""
+        """Delete all jobs."""
         self._heap.clear()
 
     def pop_due(self, now: datetime) -> Job | None:
-        """The earliest job whose time has come, taken out."""
+        """Remove the earliest job that is due and return it; None when no job is due."""
         if self._heap and self._heap[0].at <= now:
             return heapq.heappop(self._heap).job
         return None
 
     def next_at(self) -> datetime | None:
-        """When the next job is due."""
+        """When the next job is due, or None."""
         return self._heap[0].at if self._heap else None

@@ -1,7 +1,7 @@
-"""The shapes of the v1.0 types a mail client meets, as facts: property names and types.
+"""The properties and their types of the v1.0 types that a mail client uses.
 
 Source: Microsoft Graph v1.0 metadata (CSDL). A trailing `?` marks a nullable property, `[]` a collection. `check`
-says what is wrong with a value; requests may write enum values in any case and leave out what they like.
+reports what is wrong with a value; requests may write enum values in any case and leave out properties.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def properties_of(type_name: str) -> frozenset[str]:
 
 
 def check(type_name: str, value: object, *, request: bool = False) -> str | None:
-    """The first thing that is wrong with `value` as a `type_name`, in Graph's words; None when all is well."""
+    """The first error in `value` as a `type_name`, in Graph's words; None when there is none."""
     return next(_problems(type_name, value, type_name, request=request), None)
 
 
@@ -247,7 +247,7 @@ def is_time(text: str) -> bool:
 
 
 def is_base64(text: str) -> bool:
-    """Whether it is base64, of the plain or the URL alphabet."""
+    """Whether it is base64, in the plain or the URL alphabet."""
     try:
         base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""What the simulated Microsoft 365 holds: users, mailboxes, folders, messages, and people outside."""
+"""The data of the simulated Microsoft 365: users, mailboxes, folders, messages, and outsiders."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ WELL_KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One name and address as written in a mail."""
+    """A name and address as written in a mail."""
 
     name: str
     address: str
 
     @property
     def key(self) -> str:
-        """The form to compare by."""
+        """The address in the form to compare by."""
         return self.address.strip().lower()
 
 
@@ -70,7 +70,7 @@ class Attachment:
 
 @dataclass(slots=True)
 class Message:
-    """One item of a mailbox. `immutable_id` stays, `ordinary_id` changes with each move."""
+    """A message in a mailbox. `immutable_id` stays, `ordinary_id` changes with each move."""
 
     immutable_id: str
     ordinary_id: str
@@ -110,7 +110,7 @@ class Message:
 
     @property
     def has_attachments(self) -> bool:
-        """False when all are inline (Microsoft Graph, "message resource type")."""
+        """Whether it has an attachment that is not inline (Microsoft Graph, "message resource type")."""
         return any(not a.inline for a in self.attachments)
 
 
@@ -126,7 +126,7 @@ class Folder:
 
 @dataclass(slots=True)
 class Mailbox:
-    """A user's folders and messages. `in_transit`: sent, not yet filed, and not to be found."""
+    """A user's folders and messages. `awaiting_filing`: immutable ids that are sent and not yet in Sent Items."""
 
     user: User
     id_part: str
@@ -146,7 +146,7 @@ class Mailbox:
         return next((f for f in self.folders.values() if f.well_known == name), None)
 
     def well_known(self, name: str) -> Folder:
-        """A folder that every mailbox has."""
+        """A folder by well-known name; every mailbox has them all."""
         return next(f for f in self.folders.values() if f.well_known == name)
 
     def message(self, reference: str) -> Message | None:
@@ -160,7 +160,7 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail on its way, as RFC 5322 sees it. `thread_index` is only written by Exchange."""
+    """A mail in transport, with the fields of RFC 5322. Only Exchange writes a `thread_index`."""
 
     internet_message_id: str
     sender: Address
@@ -181,13 +181,13 @@ class Mail:
 
     @property
     def recipients(self) -> tuple[Address, ...]:
-        """Everybody it goes to, each address once."""
+        """All recipients, each address once."""
         return tuple({a.key: a for a in (*self.to, *self.cc, *self.bcc)}.values())
 
 
 @dataclass(slots=True)
 class Outsider:
-    """A person whose mail lives elsewhere: all the simulator knows is what reached or left them."""
+    """A person whose mailbox is not simulated; the simulator knows the mails that they received and wrote."""
 
     address: Address
     received: list[tuple[datetime, Mail]] = field(default_factory=list)
@@ -196,7 +196,7 @@ class Outsider:
 
 @dataclass(slots=True)
 class Store:
-    """All of it, by address."""
+    """Users, mailboxes and outsiders by address; `version` grows with each change."""
 
     users: dict[str, User] = field(default_factory=dict)
     mailboxes: dict[str, Mailbox] = field(default_factory=dict)
@@ -204,19 +204,19 @@ class Store:
     version: int = 0
 
     def user(self, address: str) -> User | None:
-        """A user by address or alias."""
+        """A user by address or alias, or None."""
         key = address.strip().lower()
         if key in self.users:
             return self.users[key]
         return next((u for u in self.users.values() if key in u.aliases), None)
 
     def mailbox(self, address: str) -> Mailbox | None:
-        """The mailbox behind an address or alias."""
+        """The mailbox of an address or alias, or None."""
         user = self.user(address)
         return self.mailboxes.get(user.address.lower()) if user else None
 
     def add_user(self, user: User, ids: IdMaker) -> Mailbox:
-        """A user with an empty mailbox."""
+        """Add a user with an empty mailbox."""
         part = ids.mailbox_part()
         root_id = ids.item(id_forms.FOLDER, part)
         mailbox = Mailbox(user, part, root_id)
@@ -228,8 +228,8 @@ class Store:
         self.mailboxes[user.address.lower()] = mailbox
         return mailbox
 
-    def outsider(self, address: Address) -> Outsider:
-        """A person outside, made known on first mention."""
+    def ensure_outsider(self, address: Address) -> Outsider:
+        """The outsider with an address; add them when new, and take over a name that was missing."""
         known = self.outsiders.get(address.key)
         if known is None:
             known = self.outsiders[address.key] = Outsider(address)

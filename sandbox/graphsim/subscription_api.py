@@ -1,4 +1,4 @@
-"""The operations on subscriptions (Microsoft Graph, "Create subscription", "Update subscription", …)."""
+"""Handlers of subscriptions (Microsoft Graph, "Create subscription", "Update subscription", …)."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ MAX_STATE = 128
 
 
 async def create_subscription(call: Call) -> Reply:
-    """POST: check the request, validate the addresses, 201."""
+    """POST: check the request, validate the addresses, add the subscription."""
     body = call.json_body()
     _check_members(body, WRITABLE)
     _check_scope(call)
     if body.get("includeResourceData"):
         raise not_simulated("notifications with resource data")
-    subscription = _parsed(call, body)
+    subscription = _parse(call, body)
     _check_duplicate(call, subscription)
     await call.world.notifier.validate(subscription.notification_url)
     if subscription.lifecycle_url:
         await call.world.notifier.validate(subscription.lifecycle_url)
     call.world.subscriptions.add(subscription)
     if call.world.knobs.text("notification_before_answer") == "yes":
-        await call.world.notifier.before_answer(subscription, call.mailbox)
+        await call.world.notifier.post_before_answer(subscription, call.mailbox)
     return Reply(201, {"@odata.context": call.context("subscriptions/$entity"), **subscription.shown()})
 
 
@@ -54,7 +54,7 @@ def _check_scope(call: Call) -> None:
         raise extension_error("Create", "Forbidden", "Access is denied. Check credentials and try again.")
 
 
-def _parsed(call: Call, body: dict[str, Any]) -> Subscription:
+def _parse(call: Call, body: dict[str, Any]) -> Subscription:
     for name in ("changeType", "notificationUrl", "resource", "expirationDateTime"):
         if not isinstance(body.get(name), str) or not body[name]:
             raise GraphError(400, "InvalidRequest", f"{name} is required.")
@@ -105,33 +105,32 @@ def _check_url(call: Call, url: str) -> None:
 
 
 def _check_duplicate(call: Call, wanted: Subscription) -> None:
-    mine = call.world.subscriptions.of(call.caller)
+    mine = call.world.subscriptions.owned_by(call.caller)
     if call.world.subscriptions.count(call.caller.user) >= QUOTA:
         raise GraphError(403, "Forbidden", "The subscription quota of 1000 for this mailbox is exceeded.")
     if call.world.knobs.text("duplicate_subscription") != "conflict":
         return
-    for one in mine:
-        if one.resource.lower() == wanted.resource.lower() and set(one.change_types) == set(
-            wanted.change_types
-        ):
-            text = f"Subscription Id {one.subscription_id} already exists for the requested combination"
+    for existing in mine:
+        same_types = set(existing.change_types) == set(wanted.change_types)
+        if existing.resource.lower() == wanted.resource.lower() and same_types:
+            text = f"Subscription Id {existing.subscription_id} already exists for the requested combination"
             raise GraphError(409, "ObjectIdentifierInUse", text)
 
 
 async def list_subscriptions(call: Call) -> Reply:
-    """GET the app's own ones of this user."""
-    shown = [one.shown() for one in call.world.subscriptions.of(call.caller)]
+    """GET the app's own subscriptions of this user."""
+    shown = [subscription.shown() for subscription in call.world.subscriptions.owned_by(call.caller)]
     return Reply(200, {"@odata.context": call.context("subscriptions"), "value": shown})
 
 
 async def get_subscription(call: Call) -> Reply:
-    """GET one."""
+    """GET one subscription."""
     found = call.world.subscriptions.find(call.caller, call.ids["subscription"])
     return Reply(200, {"@odata.context": call.context("subscriptions/$entity"), **found.shown()})
 
 
 async def update_subscription(call: Call) -> Reply:
-    """PATCH: a new expiry; it also reauthorizes."""
+    """PATCH a new expiry, which also reauthorizes."""
     body = call.json_body()
     _check_members(body, WRITABLE)
     if others := set(body) - {"expirationDateTime", "@odata.type"}:
@@ -142,21 +141,21 @@ async def update_subscription(call: Call) -> Reply:
     expires_at = call.world.subscriptions.expiry(_time(str(body["expirationDateTime"])))
     if call.world.knobs.text("revalidate_on_renew") == "yes":
         await call.world.notifier.validate(found.notification_url)
-    call.world.subscriptions.renewed(found, call.caller, expires_at)
+    call.world.subscriptions.renew(found, call.caller, expires_at)
     return Reply(200, {"@odata.context": call.context("subscriptions/$entity"), **found.shown()})
 
 
 async def reauthorize(call: Call) -> Reply:
-    """POST reauthorize: a fresh token, the same expiry."""
+    """POST reauthorize: take over the caller's token, keep the expiry."""
     found = call.world.subscriptions.find(call.caller, call.ids["subscription"])
     if call.world.knobs.text("revalidate_on_renew") == "yes":
         await call.world.notifier.validate(found.notification_url)
-    call.world.subscriptions.renewed(found, call.caller, None)
+    call.world.subscriptions.renew(found, call.caller, None)
     return Reply(204)
 
 
 async def delete_subscription(call: Call) -> Reply:
-    """DELETE."""
+    """DELETE a subscription."""
     found = call.world.subscriptions.find(call.caller, call.ids["subscription"])
-    call.world.subscriptions.remove(found, tell=False)
+    call.world.subscriptions.remove(found, notify=False)
     return Reply(204)

@@ -1,4 +1,4 @@
-"""Subscriptions: what is watched, for how long, and which changes of a mailbox concern whom.
+"""Subscriptions: what they watch, for how long, and which changes of a mailbox they are notified of.
 
 Sources: Microsoft Graph, "subscription resource type", "Create subscription", "Change notifications for Outlook
 resources", "Reduce missing change notifications and removed subscriptions".
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAXIMUM = timedelta(minutes=10_080)
 RAISED_TO = timedelta(minutes=45)
-# "Every few minutes to rarely" (lifecycle events): each answer makes a new plan, which never asks at once.
+# reauthorizationRequired comes "every few minutes to rarely" (lifecycle events): never right after an answer to it.
 ASKS_AGAIN_AFTER = timedelta(minutes=3)
 QUOTA = 1000
 Lifecycle = Literal["reauthorizationRequired", "subscriptionRemoved", "missed"]
@@ -36,9 +36,9 @@ DRAFT_FILTER = "isdraft eq false"
 
 @dataclass(slots=True)
 class Subscription:
-    """One registration. `folder_id` None: the whole mailbox. `filtered`: drafts are outside the set.
+    """A subscription. `folder_id` None: the whole mailbox. `filtered`: drafts are excluded.
 
-    `plan` counts the answers to reauthorizationRequired: what an earlier plan still had to ask is void.
+    `plan` counts the plans for reauthorizationRequired; events of an earlier plan are not sent any more.
     """
 
     subscription_id: str
@@ -57,7 +57,7 @@ class Subscription:
     plan: int = 0
 
     def shown(self) -> dict[str, Any]:
-        """As Graph writes it; members that are unset come as null."""
+        """The subscription as Graph's JSON; properties that are not set are null."""
         return {
             "id": self.subscription_id,
             "resource": self.resource,
@@ -80,14 +80,14 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A resource that can be watched."""
+    """The parsed `resource` of a subscription."""
 
     folder_id: str | None
     filtered: bool
 
 
 def parse_resource(world: World, mailbox: Mailbox, resource: str) -> Watched:
-    """What a `resource` names; raises the workload's refusal (its fixed form is a field report)."""
+    """Parse a `resource`; raises the Outlook service's refusal, whose form is known from field reports."""
     path, _, query = resource.partition("?")
     match = _RESOURCE.match(path)
     if match is None:
@@ -128,7 +128,7 @@ def _filtered(world: World, query: str) -> bool:
 
 
 def extension_error(operation: str, name: str, reason: str) -> GraphError:
-    """A refusal by the workload behind subscriptions."""
+    """A refusal by the Outlook service, which checks subscriptions for Graph."""
     statuses = {"BadRequest": 400, "Unauthorized": 401, "Forbidden": 403, "NotFound": 404}
     text = f"Operation: {operation}; Exception: [Status Code: {name}; Reason: {reason}]"
     return GraphError(statuses.get(name, 400), "ExtensionError", text)
@@ -136,36 +136,38 @@ def extension_error(operation: str, name: str, reason: str) -> GraphError:
 
 @dataclass(slots=True)
 class Subscriptions:
-    """All of them."""
+    """All subscriptions, by id."""
 
     world: World
     items: dict[str, Subscription] = field(default_factory=dict)
 
     def add(self, subscription: Subscription) -> None:
-        """A validated one begins to live."""
+        """Add a validated subscription and schedule its expiry and reauthorization events."""
         self.items[subscription.subscription_id] = subscription
         self._plan_expiry(subscription)
         self._plan_reauthorization(subscription)
 
-    def of(self, grant: Grant) -> list[Subscription]:
-        """The ones of this app and user."""
+    def owned_by(self, grant: Grant) -> list[Subscription]:
+        """The subscriptions of this app and user."""
         return [
-            one for one in self.items.values() if one.user is grant.user and one.client_id == grant.client_id
+            subscription
+            for subscription in self.items.values()
+            if subscription.user is grant.user and subscription.client_id == grant.client_id
         ]
 
     def count(self, user: User) -> int:
-        """How many watch this mailbox, of all apps together."""
-        return sum(one.user is user for one in self.items.values())
+        """How many subscriptions watch this mailbox, of all apps together."""
+        return sum(subscription.user is user for subscription in self.items.values())
 
     def find(self, grant: Grant, subscription_id: str) -> Subscription:
-        """One of them; raises the 404 of a gone id."""
+        """A subscription of this app and user; raises Graph's 404."""
         found = self.items.get(subscription_id)
-        if found is None or found not in self.of(grant):
+        if found is None or found not in self.owned_by(grant):
             raise GraphError(404, "ResourceNotFound", "The object was not found.")
         return found
 
     def expiry(self, wanted: datetime) -> datetime:
-        """What is granted: too little is raised, too much refused or cut."""
+        """The expiry for a wanted one: at least 45 minutes away; over 7 days it is refused or reduced (knob)."""
         now = self.world.now()
         if wanted <= now:
             raise GraphError(400, "InvalidRequest", "Subscription expiration must be in the future.")
@@ -177,8 +179,8 @@ class Subscriptions:
             wanted = now + MAXIMUM
         return max(wanted, now + RAISED_TO)
 
-    def renewed(self, subscription: Subscription, grant: Grant, expires_at: datetime | None) -> None:
-        """A PATCH or reauthorize: the token behind it is fresh, and maybe its expiry."""
+    def renew(self, subscription: Subscription, grant: Grant, expires_at: datetime | None) -> None:
+        """Take over the caller's token and, if given, a new expiry, for a PATCH or reauthorize."""
         subscription.token_expires_at = grant.expires_at
         self._plan_reauthorization(subscription)
         if expires_at is not None:
@@ -205,40 +207,40 @@ class Subscriptions:
         plan = subscription.plan
         for at in moments:
             if at >= now + ASKS_AGAIN_AFTER:
-                self.world.schedule.add(at, lambda: self._ask(subscription, plan))
+                self.world.schedule.add(at, lambda: self._ask_to_reauthorize(subscription, plan))
 
-    def _ask(self, subscription: Subscription, plan: int) -> None:
+    def _ask_to_reauthorize(self, subscription: Subscription, plan: int) -> None:
         alive = self.items.get(subscription.subscription_id) is subscription
         if alive and subscription.plan == plan:
-            self.world.notifier.lifecycle(subscription, "reauthorizationRequired")
+            self.world.notifier.notify_lifecycle(subscription, "reauthorizationRequired")
 
-    def remove(self, subscription: Subscription, *, tell: bool) -> None:
-        """Gone; `tell` when the service did it."""
+    def remove(self, subscription: Subscription, *, notify: bool) -> None:
+        """Remove a subscription; with `notify`, send subscriptionRemoved."""
         self.items.pop(subscription.subscription_id, None)
-        if tell:
-            self.world.notifier.lifecycle(subscription, "subscriptionRemoved")
+        if notify:
+            self.world.notifier.notify_lifecycle(subscription, "subscriptionRemoved")
 
-    def sessions_revoked(self, user: User) -> None:
-        """All sessions of a user ended: removed, or only paused with the token."""
-        for one in [item for item in self.items.values() if item.user is user]:
+    def end_sessions(self, user: User) -> None:
+        """All sessions of a user have ended: remove the subscriptions, or let their tokens expire now (knob)."""
+        for subscription in [item for item in self.items.values() if item.user is user]:
             if self.world.knobs.text("revocation_removes_subscriptions") == "yes":
-                self.remove(one, tell=True)
+                self.remove(subscription, notify=True)
             else:
-                one.token_expires_at = self.world.now()
+                subscription.token_expires_at = self.world.now()
 
-    def paused(self, subscription: Subscription) -> bool:
-        """Whether delivery waits for a fresh token."""
+    def is_paused(self, subscription: Subscription) -> bool:
+        """Whether delivery waits for a new token."""
         dead = subscription.token_expires_at <= self.world.now()
         return dead and self.world.knobs.text("subscription_pauses_with_token") == "yes"
 
-    def notice(self, change: Change) -> None:
-        """Hand a change to everybody whom it concerns."""
-        for one in list(self.items.values()):
-            if one.user is change.mailbox.user and self.concerns(one, change):
-                self.world.notifier.change(one, change)
+    def dispatch(self, change: Change) -> None:
+        """Notify all subscriptions that a change concerns."""
+        for subscription in list(self.items.values()):
+            if subscription.user is change.mailbox.user and self.concerns(subscription, change):
+                self.world.notifier.notify_change(subscription, change)
 
     def concerns(self, subscription: Subscription, change: Change) -> bool:
-        """Whether a change is one of what the subscription watches."""
+        """Whether the subscription watches this kind of change in this folder."""
         inside = subscription.folder_id in {None, change.folder_id}
         in_set = not (subscription.filtered and change.message.is_draft)
         return inside and in_set and change.kind in subscription.change_types

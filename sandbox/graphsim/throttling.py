@@ -1,8 +1,8 @@
-"""Limits per app and mailbox.
+"""Throttling limits per app and mailbox.
 
 Sources: Microsoft Graph, "Service-specific throttling limits" (Outlook: 4 concurrent requests, 10,000 requests in 10
 minutes, 150 MB of uploads in 5 minutes) and "Microsoft Graph throttling guidance" (Retry-After may be a decimal;
-requests made while throttled count too). Code and sentence are field reports.
+requests made while throttled count too). Code and message are known from field reports.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ UPLOAD_BYTES = 150 * 1024 * 1024
 
 @dataclass(slots=True)
 class Forced:
-    """Throttling switched on by hand: so many answers, or until a time."""
+    """Throttling that a test switched on: for `left` answers, or until a time."""
 
     until: datetime | None
     left: int | None
@@ -38,7 +38,7 @@ class Forced:
 
 @dataclass(slots=True)
 class Throttle:
-    """Counts by (client id, address)."""
+    """Counts requests by (client id, address)."""
 
     knobs: Knobs
     in_flight: dict[Key, int] = field(default_factory=lambda: defaultdict(int))
@@ -48,7 +48,7 @@ class Throttle:
 
     @contextmanager
     def slot(self, key: Key, now: datetime, body_bytes: int) -> Iterator[None]:
-        """Hold one of the mailbox's slots; raises the 429 when a limit is passed."""
+        """Run the body as one of the mailbox's requests; raises the 429 when a limit is exceeded."""
         self._check_forced(key[1], now)
         self._check_window(key, now)
         self._check_uploads(key, now, body_bytes)
@@ -65,7 +65,7 @@ class Throttle:
         self.forced[address.lower()] = Forced(until, count, retry_after)
 
     def reset(self) -> None:
-        """Forget all counts of the past; requests in flight stay counted."""
+        """Delete all counts but those of requests in flight."""
         self.requests.clear()
         self.uploads.clear()
         self.forced.clear()
@@ -104,7 +104,7 @@ class Throttle:
 
 
 def retry_after_header(knobs: Knobs, seconds: float) -> dict[str, str]:
-    """Retry-After in the form that the knob says."""
+    """Retry-After in the form that the knob sets."""
     form = knobs.text("retry_after")
     if form == "absent":
         return {}

@@ -1,4 +1,4 @@
-"""Upload sessions: the URL is its own permission, and lives on another host than Graph.
+"""Upload sessions. Their URL authorises by itself and has another path (in reality another host) than Graph.
 
 Source: Microsoft Graph, "Attach large files to Outlook messages or events": ranges in order, each below 4 MB, answers
 in PascalCase, 201 with a Location and no body after the last one.
@@ -31,7 +31,7 @@ _RANGE = re.compile(r"^bytes (\d+)-(\d+)/(\d+)$")
 
 @dataclass(slots=True)
 class Session:
-    """One upload under way; `received` grows in order."""
+    """An upload session; `received` are the bytes so far, in order."""
 
     token: str
     client_id: str
@@ -43,12 +43,12 @@ class Session:
     received: bytearray = field(default_factory=bytearray)
 
     def url(self, world: World) -> str:
-        """Where to PUT."""
+        """The URL to PUT to."""
         session = f"{_home(world, self.mailbox)}/AttachmentSessions('{self.token}')"
         return f"{session}?authtoken={quote(self.token)}"
 
     def as_json(self, world: World) -> dict[str, Any]:
-        """As createUploadSession answers it."""
+        """The answer of createUploadSession."""
         return {
             "uploadUrl": self.url(world),
             "expirationDateTime": render.fine_time(self.expires_at),
@@ -65,7 +65,7 @@ class Uploads:
     def open(
         self, world: World, client_id: str, mailbox: Mailbox, message: Message, item: dict[str, Any]
     ) -> Session:
-        """A new session; raises when the size is outside the limits."""
+        """Add a session; raises Graph's 400 or 413 when the size is outside the limits."""
         size = int(item.get("size") or 0)
         if size < world.knobs.number("upload_session_minimum_bytes"):
             raise GraphError(
@@ -93,7 +93,7 @@ def _home(world: World, mailbox: Mailbox) -> str:
 
 
 async def serve_upload(world: World, request: Request) -> Response:
-    """PUT, GET and DELETE of an upload URL; a request that carries a Graph token is refused."""
+    """Serve PUT, GET and DELETE of an upload URL; a request with a Graph token is refused."""
     entry = world.log.start(render.when(world.now()), request.method, request.url.path, request.url.query)
     entry.operation = f"upload.{request.method.lower()}"
     session = world.uploads.sessions.get(request.query_params.get("authtoken", ""))
@@ -137,7 +137,7 @@ def _serve(world: World, request: Request, session: Session | None, body: bytes)
 
 
 def _is_gone(session: Session) -> bool:
-    """Whether the draft was sent or deleted meanwhile."""
+    """Whether the draft has been sent or deleted."""
     return session.message.immutable_id not in session.mailbox.messages or not session.message.is_draft
 
 

@@ -1,4 +1,4 @@
-"""The parts of one simulated Microsoft 365, handed to everything that works on them."""
+"""The parts of a simulated Microsoft 365, and the changes that they publish."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ChangeKind = Literal["created", "updated", "deleted"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that happened to a message, with the ids and folder it had then."""
+    """A change of a message, with the ids and folder it had then."""
 
     kind: ChangeKind
     mailbox: Mailbox
@@ -41,7 +41,7 @@ class Change:
 
 @dataclass(slots=True)
 class World:
-    """Everything; `random` is for chances, `ids` has its own stream so that a chance never shifts an id."""
+    """All parts. `ids` has random numbers of its own, so that other random choices do not change the ids."""
 
     config: SimulatorConfig
     clock: Clock
@@ -60,10 +60,10 @@ class World:
     notifier: Notifier = field(init=False)
 
     def now(self) -> datetime:
-        """The world's time."""
+        """The simulator's time."""
         return self.clock.now()
 
     def publish(self, change: Change) -> None:
-        """Tell everybody who may care."""
+        """Count a change and notify the subscriptions that it concerns."""
         self.store.version += 1
-        self.subscriptions.notice(change)
+        self.subscriptions.dispatch(change)

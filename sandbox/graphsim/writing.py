@@ -1,4 +1,4 @@
-"""Setting properties of a message from JSON, with Graph's rules about what may be set when.
+"""Set properties of a message from JSON, by Graph's rules about what may be set when.
 
 Sources: Microsoft Graph, "Create message" and "Update message" (subject, body, Message-ID and recipients only while a
 draft; own headers only at creation, names beginning with x-, at most five), "Outlook extended properties overview".
@@ -36,7 +36,7 @@ _AT_CREATION = frozenset({"internetMessageHeaders", "attachments"})
 
 
 def check_message(value: Json) -> None:
-    """Raises when `value` is not a message, whatever may be set of it."""
+    """Raise Graph's 400 when `value` does not have the form of a message."""
     if problem := schema.check("message", value, request=True):
         raise bad_body(problem)
     if not str(value.get("@odata.type", "message")).lower().endswith("message"):
@@ -44,7 +44,7 @@ def check_message(value: Json) -> None:
 
 
 def fill(world: World, mailbox: Mailbox, draft: Message, value: Json, *, adding: bool = False) -> None:
-    """Set the properties of a new draft; with `adding`, recipients come on top of those it has."""
+    """Set the properties of a new draft; with `adding`, recipients are added to those it has."""
     check_message(value)
     for name in value:
         _check_settable(name, _ANY_TIME | _WHILE_DRAFT | _AT_CREATION)
@@ -55,7 +55,7 @@ def fill(world: World, mailbox: Mailbox, draft: Message, value: Json, *, adding:
 
 
 def update(world: World, mailbox: Mailbox, message: Message, value: Json) -> None:
-    """PATCH: set what may still be set, and tell the subscriptions."""
+    """Set the properties in a PATCH and publish the change; raises Graph's 400 for those that may not be set."""
     check_message(value)
     permitted = _ANY_TIME | _WHILE_DRAFT if message.is_draft else _ANY_TIME
     for name in value:
@@ -89,7 +89,7 @@ _RECIPIENTS = {"toRecipients": "to", "ccRecipients": "cc", "bccRecipients": "bcc
 
 
 def recipients(items: list[Json]) -> tuple[Address, ...]:
-    """People from JSON; an empty name becomes the address, as Exchange resolves it."""
+    """Recipients from JSON; an empty name becomes the address, as in Exchange."""
     people = []
     for item in items:
         given = item.get("emailAddress") or {}
@@ -190,7 +190,7 @@ def _add_headers(draft: Message, items: list[Json]) -> None:
 
 
 def attachment_from(world: World, mailbox: Mailbox, value: Json) -> Attachment:
-    """A file attachment from JSON; below 3 MB, larger ones need an upload session."""
+    """A file attachment from JSON, of up to 3 MB; larger ones need an upload session. Raises Graph's errors."""
     if problem := schema.check("attachment", value, request=True):
         raise bad_body(problem)
     if not str(value["@odata.type"]).endswith("fileAttachment"):

@@ -1,1 +1,1 @@
-"""Pages of the simulator: sign-in, mailboxes, overview."""
+"""The simulator's pages: layout, mail program, overview."""

@@ -1,4 +1,4 @@
-"""The frame of every page of the simulator."""
+"""The layout of the simulator's pages."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import html
 from pathlib import Path
 
 STYLE = (Path(__file__).parent / "static" / "layout.css").read_text(encoding="utf-8")
-"""Within the page, so that a sign-in page stands by itself."""
+"""Included in each page, so that it needs no other file."""
 
 
 def page(title: str, body: str, *, narrow: bool = False, head: str = "") -> str:
-    """A whole page. `title` is plain text, `body` and `head` are HTML."""
+    """A page as HTML. `title` is plain text, `body` and `head` are HTML."""
     main = f'<main class="narrow"><div class="card">{body}</div></main>' if narrow else body
     bar = (
         '<header class="top"><strong>Simulated Microsoft 365</strong>'

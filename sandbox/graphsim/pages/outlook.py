@@ -1,4 +1,4 @@
-"""The mail program of the simulation, for the users of mailboxes and for people outside; and an overview."""
+"""The simulator's mail program, for the users of mailboxes and for outsiders, and an overview page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FOLDERS = ("inbox", "drafts", "sentitems", "deleteditems", "archive", "junkemail
 
 
 def routes(world: World) -> list[Route]:
-    """Every page."""
+    """The routes of the pages."""
 
     async def overview(_request: Request) -> Response:
         return HTMLResponse(page("Overview (simulated)", _overview(world)))
@@ -66,7 +66,7 @@ def _program(world: World, address: str, *, outside: bool) -> Response:
         words = '<h1>There is no such mailbox</h1><p><a href="/outlook">All mailboxes</a></p>'
         return HTMLResponse(page("Unknown (simulated)", words, narrow=True), 404)
     if outside:
-        world.store.outsider(Address("", address))
+        world.store.ensure_outsider(Address("", address))
     settings = html.escape(json.dumps({"address": address, "outside": outside}))
     head = (
         '<link rel="stylesheet" href="/outlook/static/outlook.css">'
@@ -77,13 +77,15 @@ def _program(world: World, address: str, *, outside: bool) -> Response:
 
 
 def _content(world: World, address: str, *, outside: bool) -> dict[str, Any]:
-    """What the program shows; `version` tells it whether anything changed."""
+    """The JSON that the mail program shows; `version` changes when anything has changed."""
     if outside:
-        person = world.store.outsider(Address("", address))
-        received = [{**people.shown_mail(at, one), "folder": "inbox"} for at, one in person.received]
-        written = [{**people.shown_mail(one.sent_at, one), "folder": "sentitems"} for one in person.written]
-        for one in (*received, *written):
-            one["id"] = f"{one['folder']}:{one['internet_message_id']}"
+        person = world.store.ensure_outsider(Address("", address))
+        received = [{**people.shown_mail(at, mail), "folder": "inbox"} for at, mail in person.received]
+        written = [
+            {**people.shown_mail(mail.sent_at, mail), "folder": "sentitems"} for mail in person.written
+        ]
+        for message in (*received, *written):
+            message["id"] = f"{message['folder']}:{message['internet_message_id']}"
         return {
             "version": world.store.version,
             "name": person.address.name or address,
@@ -95,11 +97,11 @@ def _content(world: World, address: str, *, outside: bool) -> dict[str, Any]:
         return {"version": world.store.version, "name": address, "folders": [], "messages": []}
     shown = [
         {
-            **people.shown_message(mailbox, one),
-            "at": when(one.received_at),
-            "from_name": one.from_.name if one.from_ else "",
+            **people.shown_message(mailbox, item),
+            "at": when(item.received_at),
+            "from_name": item.from_.name if item.from_ else "",
         }
-        for one in mailbox.messages.values()
+        for item in mailbox.messages.values()
     ]
     return {
         "version": world.store.version,
@@ -119,13 +121,16 @@ def _link(address: str, name: str, *, outside: bool) -> str:
 
 def _chooser(world: World) -> str:
     none = '<li class="dim">Nobody yet.</li>'
-    users = "".join(_link(one.address, one.display_name, outside=False) for one in world.store.users.values())
+    users = "".join(
+        _link(user.address, user.display_name, outside=False) for user in world.store.users.values()
+    )
     others = "".join(
-        _link(one.address.address, one.address.name, outside=True) for one in world.store.outsiders.values()
+        _link(person.address.address, person.address.name, outside=True)
+        for person in world.store.outsiders.values()
     )
     return (
         "<h1>Whose mail?</h1>"
-        '<p class="dim">Nothing here is real: every mail stays on this machine, nobody has a password.</p>'
+        '<p class="dim">This is a simulation: every mail stays on this machine, and no password is needed.</p>'
         f'<h2>Mailboxes at Microsoft 365</h2><ul class="accounts">{users or none}</ul>'
         f'<h2>People elsewhere</h2><ul class="accounts">{others or none}</ul>'
     )
@@ -133,12 +138,15 @@ def _chooser(world: World) -> str:
 
 def _overview(world: World) -> str:
     subscriptions = [
-        (one.user.address, one.resource, _spoken(one.expires_at))
-        for one in world.subscriptions.items.values()
+        (subscription.user.address, subscription.resource, _spoken(subscription.expires_at))
+        for subscription in world.subscriptions.items.values()
     ]
     requests = [
-        (str(one.seq), one.address or "", one.operation, str(one.status), "yes" if one.reads_body else "")
-        for one in list(world.log.entries)[-40:][::-1]
+        (
+            *(str(entry.seq), entry.address or "", entry.operation),
+            *(str(entry.status), "yes" if entry.reads_body else ""),
+        )
+        for entry in list(world.log.entries)[-40:][::-1]
     ]
     return (
         '<main><div class="card"><h1>What happens in here</h1>'
@@ -150,7 +158,7 @@ def _overview(world: World) -> str:
 
 
 def _table(title: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A table that scrolls within itself where the screen is narrow."""
+    """A table that scrolls by itself on narrow screens."""
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     none = f'<tr><td colspan="{len(names)}">None yet.</td></tr>'
@@ -161,5 +169,5 @@ def _table(title: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) 
 
 
 def _spoken(moment: datetime) -> str:
-    """A time for people."""
+    """A time as text for a page."""
     return f"{moment:%-d %b %Y, %H:%M:%S} UTC"

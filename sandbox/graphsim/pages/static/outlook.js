@@ -1,4 +1,4 @@
-// The simulated mail program: looks once a second whether anything changed.
+// The simulated mail program. It asks once a second whether anything has changed.
 "use strict";
 
 const program = document.getElementById("program");
@@ -29,25 +29,25 @@ async function look() {
       content = fresh;
       draw();
     }
-  } catch { /* the simulator is restarting: look again */ }
+  } catch { /* the simulator is restarting: ask again later */ }
   setTimeout(look, 1000);
 }
 
 function inFolder(name) {
-  return content.messages.filter((one) => one.folder === name).sort((a, b) => (a.at < b.at ? 1 : -1));
+  return content.messages.filter((message) => message.folder === name).sort((a, b) => (a.at < b.at ? 1 : -1));
 }
 
 function words(markup) {
-  const spaced = (markup || "").replace(/<\/?(p|div|blockquote|li|br|hr)\b/gi, " $&"); // blocks are not one word
+  const spaced = (markup || "").replace(/<\/?(p|div|blockquote|li|br|hr)\b/gi, " $&"); // keeps words of different blocks apart
   return (new DOMParser().parseFromString(spaced, "text/html").body.textContent || "").trim().replace(/\s+/g, " ");
 }
 
-// A time for people, in the simulated world's zone.
+// A time as text, in UTC, which is the simulator's zone.
 function spoken(at) {
   return new Date(at).toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
 }
 
-// Drawn again while somebody stands on a button: they stay on it.
+// Draw the page again and keep the keyboard focus on the same button.
 function draw() {
   const { testid, id } = document.activeElement.dataset;
   redraw();
@@ -66,21 +66,21 @@ function redraw() {
   }));
   $("messages").replaceChildren(...inFolder(folder).map(row));
   $("empty").hidden = inFolder(folder).length > 0;
-  const still = content.messages.find((one) => one.id === chosen);
+  const still = content.messages.find((message) => message.id === chosen);
   if (!still) chosen = null;
   if ($("compose").hidden) read(still);
 }
 
-function row(one) {
-  const who = folder === "sentitems" || folder === "drafts" ? `To: ${one.to.join(", ")}` : one.from_name || one.from || "(no sender)";
-  const from = element("span", { className: "from" }, element("strong", { textContent: who }), element("span", { className: "dim", textContent: spoken(one.at) }));
-  const button = element("button", {}, from, element("span", { className: "subject", textContent: one.subject || "(no subject)" }), element("span", { className: "preview", textContent: words(one.html).slice(0, 90) }));
+function row(message) {
+  const who = folder === "sentitems" || folder === "drafts" ? `To: ${message.to.join(", ")}` : message.from_name || message.from || "(no sender)";
+  const from = element("span", { className: "from" }, element("strong", { textContent: who }), element("span", { className: "dim", textContent: spoken(message.at) }));
+  const button = element("button", {}, from, element("span", { className: "subject", textContent: message.subject || "(no subject)" }), element("span", { className: "preview", textContent: words(message.html).slice(0, 90) }));
   button.dataset.testid = "message";
-  button.dataset.id = one.id;
-  button.setAttribute("aria-current", one.id === chosen);
-  button.onclick = () => { chosen = one.id; $("compose").hidden = true; say(""); markRead(one); draw(); bringIntoView("message"); };
+  button.dataset.id = message.id;
+  button.setAttribute("aria-current", message.id === chosen);
+  button.onclick = () => { chosen = message.id; $("compose").hidden = true; say(""); markRead(message); draw(); bringIntoView("message"); };
   const item = element("li", {}, button);
-  if (one.is_read === false) item.className = "unread";
+  if (message.is_read === false) item.className = "unread";
   return item;
 }
 
@@ -93,19 +93,19 @@ function say(text) {
   $("said").textContent = text;
 }
 
-function read(one) {
-  $("nothing").hidden = Boolean(one);
-  $("message").hidden = !one;
-  if (!one) return;
-  $("subject").textContent = one.subject || "(no subject)";
-  const from = one.from_name && one.from_name !== one.from ? `${one.from_name} <${one.from}>` : one.from || "?";
-  $("people").textContent = `From ${from} · To ${one.to.join(", ")}${one.cc.length ? ` · Cc ${one.cc.join(", ")}` : ""} · ${spoken(one.at)}`;
-  $("files").replaceChildren(...one.attachments.map((file) => element("li", { textContent: `${file.name} (${Math.ceil(file.size_bytes / 1024)} kB)` })));
-  if ($("body").dataset.shown !== one.id + one.html.length) {
-    $("body").dataset.shown = one.id + one.html.length;
-    $("body").srcdoc = `${PLAIN}${one.html}`;
+function read(message) {
+  $("nothing").hidden = Boolean(message);
+  $("message").hidden = !message;
+  if (!message) return;
+  $("subject").textContent = message.subject || "(no subject)";
+  const from = message.from_name && message.from_name !== message.from ? `${message.from_name} <${message.from}>` : message.from || "?";
+  $("people").textContent = `From ${from} · To ${message.to.join(", ")}${message.cc.length ? ` · Cc ${message.cc.join(", ")}` : ""} · ${spoken(message.at)}`;
+  $("files").replaceChildren(...message.attachments.map((file) => element("li", { textContent: `${file.name} (${Math.ceil(file.size_bytes / 1024)} kB)` })));
+  if ($("body").dataset.shown !== message.id + message.html.length) {
+    $("body").dataset.shown = message.id + message.html.length;
+    $("body").srcdoc = `${PLAIN}${message.html}`;
   }
-  const draft = one.is_draft === true;
+  const draft = message.is_draft === true;
   for (const button of document.querySelectorAll("#actions [data-act]")) {
     const act = button.dataset.act;
     const only = { send: draft, archive: !outside && !draft, delete: !outside, forward: !outside && !draft };
@@ -113,15 +113,15 @@ function read(one) {
   }
 }
 
-function compose(action, one) {
-  answering = { action, one };
+function compose(action, message) {
+  answering = { action, message };
   say("");
   const form = $("compose");
   form.reset();
   $("failed").textContent = "";
   $("compose-title").textContent = { new: "New mail", reply: "Reply", reply_all: "Reply to all", forward: "Forward" }[action];
-  form.elements.to.value = action === "new" || action === "forward" ? "" : one.folder === "sentitems" ? one.to.join(", ") : one.from;
-  form.elements.subject.value = action === "new" ? "" : action === "forward" ? `FW: ${one.subject}` : /^re:/i.test(one.subject) ? one.subject : `RE: ${one.subject}`;
+  form.elements.to.value = action === "new" || action === "forward" ? "" : message.folder === "sentitems" ? message.to.join(", ") : message.from;
+  form.elements.subject.value = action === "new" ? "" : action === "forward" ? `FW: ${message.subject}` : /^re:/i.test(message.subject) ? message.subject : `RE: ${message.subject}`;
   form.elements.subject.readOnly = action !== "new" && !outside;
   form.elements.to.readOnly = action.startsWith("reply");
   $("keep").hidden = outside;
@@ -131,7 +131,7 @@ function compose(action, one) {
   form.elements[action === "new" || action === "forward" ? "to" : "text"].focus();
 }
 
-const escaped = (text) => text.replace(/[&<>]/g, (one) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[one]);
+const escaped = (text) => text.replace(/[&<>]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]);
 const markup = (text) => text.split(/\n\s*\n/).map((part) => `<p>${escaped(part).replace(/\n/g, "<br>")}</p>`).join("");
 
 async function base64(file) {
@@ -150,15 +150,15 @@ async function control(path, body) {
 
 async function submit(draftOnly) {
   const form = $("compose");
-  const { action, one } = answering;
+  const { action, message } = answering;
   const to = form.elements.to.value.split(/[,;\s]+/).filter(Boolean);
   const common = { html: markup(form.elements.text.value), attachments: await Promise.all([...form.elements.files.files].map(base64)) };
   const me = encodeURIComponent(address);
   try {
     if (outside && action === "new") await control(`outside/${me}/compose`, { ...common, to, subject: form.elements.subject.value });
-    else if (outside) await control(`outside/${me}/reply`, { ...common, internet_message_id: one.internet_message_id, subject: form.elements.subject.value, reply_all: action === "reply_all" });
+    else if (outside) await control(`outside/${me}/reply`, { ...common, internet_message_id: message.internet_message_id, subject: form.elements.subject.value, reply_all: action === "reply_all" });
     else if (action === "new") await control(`mailboxes/${me}/compose`, { ...common, action, to, subject: form.elements.subject.value, draft_only: draftOnly });
-    else await control(`mailboxes/${me}/compose`, { ...common, action, graph_message_id: one.id, draft_only: draftOnly, ...(action === "forward" ? { to } : {}) });
+    else await control(`mailboxes/${me}/compose`, { ...common, action, graph_message_id: message.id, draft_only: draftOnly, ...(action === "forward" ? { to } : {}) });
     form.hidden = true;
     say(draftOnly ? "Kept in Drafts." : "Sent.");
     draw();
@@ -167,16 +167,16 @@ async function submit(draftOnly) {
   }
 }
 
-async function markRead(one) {
-  if (outside || one.is_read !== false) return;
-  await control(`mailboxes/${encodeURIComponent(address)}/messages/${encodeURIComponent(one.id)}/read`, {});
+async function markRead(message) {
+  if (outside || message.is_read !== false) return;
+  await control(`mailboxes/${encodeURIComponent(address)}/messages/${encodeURIComponent(message.id)}/read`, {});
 }
 
 async function act(name) {
-  const one = content.messages.find((each) => each.id === chosen);
-  if (!one) return;
-  if (["reply", "reply_all", "forward"].includes(name)) { compose(name, one); return; }
-  const path = `mailboxes/${encodeURIComponent(address)}/messages/${encodeURIComponent(one.id)}`;
+  const message = content.messages.find((item) => item.id === chosen);
+  if (!message) return;
+  if (["reply", "reply_all", "forward"].includes(name)) { compose(name, message); return; }
+  const path = `mailboxes/${encodeURIComponent(address)}/messages/${encodeURIComponent(message.id)}`;
   try {
     if (name === "archive") await control(`${path}/move`, { folder: "archive" });
     else await control(`${path}/${name}`, {});
