@@ -1,4 +1,4 @@
-"""`python -m sandbox.democrm`: serve the CRM on 127.0.0.1, so that the product at localhost is another site."""
+"""`python -m sandbox.democrm`: serve the CRM on 127.0.0.1, another site than the product's localhost for browsers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.democrm.crm import Config, build_crm
 
 
 def main() -> None:
-    """Read the arguments and serve until told to stop."""
+    """Read the arguments and serve until stopped by a signal."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.democrm", description=__doc__)
     parser.add_argument("--port", type=int, default=7080)
     parser.add_argument("--app-url", default="http://localhost:7071")

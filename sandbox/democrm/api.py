@@ -1,4 +1,4 @@
-"""The CRM's own JSON API: what its pages do, without pages."""
+"""The CRM's own JSON API, with the same functions as its pages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FileInput(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class MessageInput(msgspec.Struct, forbid_unknown_fields=True):
-    """`POST /api/messages`. `to` is one address, or people."""
+    """`POST /api/messages`. `to` is an address or a list of people."""
 
     user_id: str
     contact_id: str | None = None
@@ -57,7 +57,7 @@ class SessionLinkInput(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def receive_webhook(request: Request) -> Response:
-    """`POST /webhooks/postbraid`: 204 kept, 200 known already, 401 not proven, 422 against the contract."""
+    """`POST /webhooks/postbraid`: 204 accepted, 200 a duplicate, 401 a wrong signature, 400 or 422 malformed."""
     crm = crm_of(request)
     attempt = crm.receiver.receive(request.headers, await request.body(), crm.clock.now())
     response = (
@@ -80,11 +80,11 @@ async def create_message(request: Request) -> Response:
 
 
 async def retry_message(request: Request) -> Response:
-    """`POST /api/messages/{id}/retry`: the same request, the same `crm_message_id`."""
+    """`POST /api/messages/{id}/retry`: send the same request again, with the same `crm_message_id`."""
     crm = crm_of(request)
     message = crm.store.messages.get(request.path_params["id"])
     if message is None or message.request is None:
-        return answer({"error": "There is nothing to hand over again."}, 404)
+        return answer({"error": "There is no such message, or it cannot be sent again."}, 404)
     return _message_or_refusal(crm, message, await hand_over(crm.store, crm.product, message))
 
 
@@ -98,8 +98,11 @@ async def show_message(request: Request) -> Response:
 async def list_conversations(request: Request) -> Response:
     """`GET /api/conversations`: newest first."""
     crm = crm_of(request)
-    found = [_conversation(crm, one, with_messages=False) for one in crm.store.conversations.values()]
-    return answer({"conversations": sorted(found, key=lambda one: one["last_at"], reverse=True)})
+    shown = [
+        _conversation(crm, conversation, with_messages=False)
+        for conversation in crm.store.conversations.values()
+    ]
+    return answer({"conversations": sorted(shown, key=lambda row: row["last_at"], reverse=True)})
 
 
 async def show_conversation(request: Request) -> Response:
@@ -117,7 +120,7 @@ async def list_contacts(request: Request) -> Response:
 
 
 async def create_contact(request: Request) -> Response:
-    """`POST /api/contacts`: a contact with this address, the known one if there is one."""
+    """`POST /api/contacts`: the contact with this address, added when there is none yet."""
     try:
         wanted = msgspec.json.decode(await request.body(), type=ContactInput)
     except msgspec.DecodeError as err:
@@ -131,31 +134,31 @@ async def list_users(request: Request) -> Response:
 
 
 async def list_connections(request: Request) -> Response:
-    """`GET /api/connections`: as the events told it."""
+    """`GET /api/connections`: by the latest event of each user."""
     return answer({"connections": list(crm_of(request).store.connections.values())})
 
 
 async def list_events(request: Request) -> Response:
-    """`GET /api/events?after=N`: in the order of their arrival."""
+    """`GET /api/events?after=N`: the events in the order of arrival."""
     after = int(request.query_params.get("after", "0"))
-    events = [one for one in crm_of(request).store.events.values() if one.number > after]
-    return answer({"events": events, "next": max((one.number for one in events), default=after)})
+    events = [event for event in crm_of(request).store.events.values() if event.number > after]
+    return answer({"events": events, "next": max((event.number for event in events), default=after)})
 
 
 async def create_session_link(request: Request) -> Response:
-    """`POST /api/session-links`: a link of the product's settings page for one user."""
+    """`POST /api/session-links`: a link to the product's settings page for a user."""
     crm = crm_of(request)
     try:
         wanted = msgspec.json.decode(await request.body(), type=SessionLinkInput)
-        return answer(await crm.product.session_link(crm.store.users[wanted.user_id]), 201)
+        return answer(await crm.product.create_session_link(crm.store.users[wanted.user_id]), 201)
     except (msgspec.DecodeError, KeyError):
-        return answer({"error": "Name one of our users."}, 400)
+        return answer({"error": "There is no such user."}, 400)
     except Refused as refused:
         return answer({"error": refused.detail, "problem": refused.problem}, _status(refused))
 
 
 async def catch_up(request: Request) -> Response:
-    """`POST /api/catch-up`: fetch what we missed."""
+    """`POST /api/catch-up`: fetch and apply missed events."""
     crm = crm_of(request)
     try:
         return answer({"applied": await crm.receiver.catch_up(crm.product, crm.clock.now())})
@@ -164,7 +167,7 @@ async def catch_up(request: Request) -> Response:
 
 
 async def show_version(request: Request) -> Response:
-    """`GET /api/version`: pages look here once a second."""
+    """`GET /api/version`: pages poll this once a second."""
     return answer({"version": crm_of(request).store.version})
 
 
@@ -188,8 +191,8 @@ def _order(crm: Crm, wanted: MessageInput) -> Order:
         thread_id=wanted.thread_id,
         crm_message_id=wanted.crm_message_id,
         files=tuple(
-            NewFile(one.name, one.content_type, base64.b64decode(one.content_base64, validate=True))
-            for one in wanted.attachments
+            NewFile(file.name, file.content_type, base64.b64decode(file.content_base64, validate=True))
+            for file in wanted.attachments
         ),
     )
 
@@ -210,7 +213,9 @@ def _conversation(crm: Crm, conversation: Conversation, *, with_messages: bool) 
         "id": conversation.id,
         "subject": conversation.subject,
         "contact": crm.store.contacts[conversation.contact_id],
-        "threads": [{"thread_id": one, "user_id": owner} for one, owner in conversation.threads.items()],
+        "threads": [
+            {"thread_id": thread, "user_id": owner} for thread, owner in conversation.threads.items()
+        ],
         "created_at": conversation.created_at,
         "last_at": messages[-1].happened_at if messages else conversation.created_at,
         "message_count": len(messages),

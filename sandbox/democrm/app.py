@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 
 def build_app(crm: Crm) -> Starlette:
-    """Routes over one CRM. Only loopback names are answered, so that no other site can borrow the address."""
+    """The application of a CRM. It answers only loopback host names, against DNS rebinding."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

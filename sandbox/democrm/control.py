@@ -1,4 +1,4 @@
-"""Levers for tests, apart from what a CRM has: look inside, play dead, begin anew."""
+"""Controls for tests, which a real CRM does not have: show the state, simulate an outage, reset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.democrm.store import KINDS
 
 
 class OutageInput(msgspec.Struct, forbid_unknown_fields=True):
-    """`POST /__control/outage`; a count of 0 ends it."""
+    """`POST /__control/outage`; a count of 0 ends the outage."""
 
     count: int
     status: int = 503
@@ -21,21 +21,21 @@ class OutageInput(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def show_state(request: Request) -> Response:
-    """All books, the outage in force and the time it is here."""
+    """Show all records, the outage in force and the time."""
     crm = crm_of(request)
-    books = {kind: list(getattr(crm.store, kind).values()) for kind in KINDS}
+    records = {kind: list(getattr(crm.store, kind).values()) for kind in KINDS}
     return answer(
-        books | {"now": crm.clock.now(), "outage": crm.receiver.outage, "version": crm.store.version}
+        records | {"now": crm.clock.now(), "outage": crm.receiver.outage, "version": crm.store.version}
     )
 
 
 async def show_attempts(request: Request) -> Response:
-    """Every request to the webhook endpoint with our answer, refused ones included."""
+    """Show every request to the webhook endpoint with its answer, refused ones included."""
     return answer({"attempts": list(crm_of(request).receiver.attempts)})
 
 
 async def set_outage(request: Request) -> Response:
-    """Answer the next webhooks with an error."""
+    """Let the next webhooks be answered with an error."""
     try:
         wanted = msgspec.json.decode(await request.body(), type=OutageInput)
     except msgspec.DecodeError as err:
@@ -46,7 +46,7 @@ async def set_outage(request: Request) -> Response:
 
 
 async def reset(request: Request) -> Response:
-    """Back to the seed."""
+    """Reset the CRM to its initial data."""
     crm = crm_of(request)
     crm.store.reset()
     crm.receiver.attempts.clear()

@@ -1,4 +1,4 @@
-"""The CRM's parts, put together, and the few helpers that every route uses."""
+"""The CRM's parts, and helpers for its routes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from sandbox.democrm.webhooks import Verifier
 
 
 class Clock(Protocol):
-    """The world's time."""
+    """The source of the time."""
 
     def now(self) -> datetime:
-        """Aware UTC."""
+        """The present time, aware UTC."""
         ...
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the CRM must be told; `data_dir` may be left out for a CRM that forgets."""
+    """The CRM's settings; without `data_dir` its data is in memory only."""
 
     api_key: str
     webhook_secret: str
@@ -36,7 +36,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Crm:
-    """Everything a request needs."""
+    """The parts of a CRM."""
 
     store: Store
     product: Product
@@ -47,7 +47,7 @@ class Crm:
 def build_crm(
     config: Config, app_url: str, clock: Clock, transport: httpx.AsyncBaseTransport | None = None
 ) -> Crm:
-    """Open the books and the client; `transport` replaces the network in tests."""
+    """Open the store and the client; `transport` replaces the network in tests."""
     path = None
     if config.data_dir:
         folder = Path(config.data_dir)
@@ -66,5 +66,5 @@ def crm_of(request: Request) -> Crm:
 
 
 def answer(content: Any, status: int = 200) -> Response:
-    """JSON in which structs and times are written the msgspec way."""
+    """A JSON response; msgspec encodes structs and times."""
     return Response(msgspec.json.encode(content), status, media_type="application/json")

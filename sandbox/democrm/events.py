@@ -1,4 +1,4 @@
-"""What each event does to the CRM's books. Events may come late, twice, in any order: the result is the same."""
+"""Apply Postbraid's events to the CRM's data. The result is the same when events come late, twice or out of order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Envelope(msgspec.Struct):
 
 
 class Mailbox(msgspec.Struct):
-    """A mailbox as events name it."""
+    """A mailbox in an event."""
 
     id: str
     address: str
@@ -45,7 +45,7 @@ class OutcomeData(msgspec.Struct):
 
 
 class Body(msgspec.Struct):
-    """A mail's text in up to two forms."""
+    """A mail's body as HTML and text."""
 
     html: str | None = None
     text: str | None = None
@@ -53,7 +53,7 @@ class Body(msgspec.Struct):
 
 
 class MessageData(msgspec.Struct, kw_only=True):
-    """`data` of `message.sent`, `message.received` and `message.not_synced`, as far as we show it."""
+    """`data` of `message.sent`, `message.received` and `message.not_synced`, the fields that the CRM uses."""
 
     id: str
     thread_id: str
@@ -78,21 +78,21 @@ class MessageData(msgspec.Struct, kw_only=True):
 
     @property
     def sender(self) -> Person:
-        """Who wrote it; some mail does not say."""
+        """The author; some mail has none."""
         return self.author or Person("", "(no sender)")
 
 
-def keep(store: Store, event: Event) -> None:
-    """Apply `event` and write it down; msgspec.ValidationError when its data is not what the contract says."""
+def apply_event(store: Store, event: Event) -> None:
+    """Apply `event` and store it; raises msgspec.ValidationError when its data violates the contract."""
     handler = HANDLERS.get(event.type)
     if handler is None and event.type.startswith("connection."):
-        handler = _connection
+        handler = _apply_connection
     if handler is not None:
         handler(store, event)
     store.put("events", event.id, event)
 
 
-def _connection(store: Store, event: Event) -> None:
+def _apply_connection(store: Store, event: Event) -> None:
     data = msgspec.convert(event.data, ConnectionData)
     before = store.connections.get(data.user_id)
     if before is None or before.changed_at <= event.timestamp:
@@ -102,12 +102,14 @@ def _connection(store: Store, event: Event) -> None:
         )
 
 
-def _message(store: Store, event: Event) -> None:
+def _apply_message(store: Store, event: Event) -> None:
     data = msgspec.convert(event.data, MessageData)
-    message = _known(store, data.id, data.crm_message_id) or _new_message(store, data, event)
+    message = _known(store, data.id, data.crm_message_id) or _make_message(store, data, event)
     _fill(message, data, event)
-    message.sender = _named(store, message.sender)
-    message.to, message.cc = ([_named(store, one) for one in people] for people in (message.to, message.cc))
+    message.sender = _with_name(store, message.sender)
+    message.to, message.cc = (
+        [_with_name(store, person) for person in people] for people in (message.to, message.cc)
+    )
     conversation = store.conversations[message.conversation_id]
     if conversation.threads.get(data.thread_id) != data.user_id:
         conversation.threads[data.thread_id] = data.user_id
@@ -115,10 +117,10 @@ def _message(store: Store, event: Event) -> None:
     store.put("messages", message.id, message)
 
 
-def _outcome(store: Store, event: Event) -> None:
+def _apply_outcome(store: Store, event: Event) -> None:
     data = msgspec.convert(event.data, OutcomeData)
     message = _known(store, data.id, data.crm_message_id)
-    if message is None or message.status == "sent":  # the proof that it left outweighs an older doubt
+    if message is None or message.status == "sent":  # proof that it was sent outweighs an older event
         return
     message.product_id = data.id
     message.status = "failed" if event.type == "message.failed" else "unconfirmed"
@@ -130,10 +132,10 @@ def _known(store: Store, product_id: str, crm_message_id: str | None) -> Message
     return store.messages.get(crm_message_id or "") or store.message_by_product_id(product_id)
 
 
-def _new_message(store: Store, data: MessageData, event: Event) -> Message:
+def _make_message(store: Store, data: MessageData, event: Event) -> Message:
     return Message(
         id=f"m-{secrets.token_hex(6)}",
-        conversation_id=_conversation(store, data, event).id,
+        conversation_id=_ensure_conversation(store, data, event).id,
         user_id=data.user_id,
         direction=data.direction,
         origin=data.origin,
@@ -158,7 +160,7 @@ def _fill(message: Message, data: MessageData, event: Event) -> None:
         message.attachments = data.attachments
 
 
-def _conversation(store: Store, data: MessageData, event: Event) -> Conversation:
+def _ensure_conversation(store: Store, data: MessageData, event: Event) -> Conversation:
     known = store.conversations.get(data.crm_thread_id or "") or store.conversation_by_thread(data.thread_id)
     if known is not None:
         return known
@@ -174,15 +176,15 @@ def _conversation(store: Store, data: MessageData, event: Event) -> Conversation
     return fresh
 
 
-def _named(store: Store, person: Person) -> Person:
-    """Under the name in our books when the mail gives none."""
+def _with_name(store: Store, person: Person) -> Person:
+    """The person with the name that the CRM knows, when the mail gives none."""
     if person.name and person.name != person.address:
         return person
     return Person(person.address, store.name_of(person.address))
 
 
 def ensure_contact(store: Store, person: Person) -> Contact:
-    """The contact with this address, made when there is none yet."""
+    """The contact with this address; added when there is none yet."""
     known = store.contact_by_address(person.address)
     if known is None:
         known = Contact(f"k-{secrets.token_hex(6)}", person.label, person.address)
@@ -196,10 +198,10 @@ STATUS_AFTER: dict[str, Literal["sent", "received", "not_synced"]] = {
     "message.not_synced": "not_synced",
 }
 HANDLERS: dict[str, Callable[[Store, Event], None]] = {
-    "message.sent": _message,
-    "message.received": _message,
-    "message.not_synced": _message,
-    "message.failed": _outcome,
-    "message.unconfirmed": _outcome,
+    "message.sent": _apply_message,
+    "message.received": _apply_message,
+    "message.not_synced": _apply_message,
+    "message.failed": _apply_outcome,
+    "message.unconfirmed": _apply_outcome,
 }
-"""Unknown types are kept and shown, and change nothing: new types are additive."""
+"""Events of other types are stored and shown, and change nothing: the API may add types."""

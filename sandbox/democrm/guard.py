@@ -1,4 +1,4 @@
-"""What protects the pages: one policy of what a page may load, and no state changes from other sites."""
+"""Protection of the pages: a content security policy, and no state changes by other sites."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ MAIL_POLICY = (
     "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; "
     "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 )
-"""For somebody else's HTML: no script, no form, nothing from elsewhere (so no tracking pictures either)."""
+"""For mail bodies: no scripts, no forms, nothing loaded from other origins (so no tracking pictures)."""
 
 
 class Guard:
-    """ASGI middleware that adds the headers and refuses what another site's page asks for."""
+    """ASGI middleware that adds security headers and refuses state changes by other sites' pages."""
 
     def __init__(self, app: ASGIApp, app_origin: str) -> None:
-        """`app_origin` is Postbraid's, whose settings page we frame."""
+        """`app_origin` is Postbraid's origin; its settings page is framed."""
         self._app = app
         self._policy = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -30,7 +30,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        async def with_headers(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("content-security-policy", self._policy)
@@ -42,4 +42,4 @@ class Guard:
         site = Headers(scope=scope).get("sec-fetch-site", "none")
         foreign = scope["method"] not in {"GET", "HEAD"} and site not in {"none", "same-origin"}
         app = PlainTextResponse("Not from another site.", 403) if foreign else self._app
-        await app(scope, receive, with_headers)
+        await app(scope, receive, send_with_headers)

@@ -1,4 +1,4 @@
-"""What the CRM keeps. Mutable on purpose: a message changes its status as events arrive."""
+"""The CRM's data. Messages are mutable, because events change their status."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Status = Literal["sending", "sent", "failed", "unconfirmed", "received", "not_sy
 
 
 class Person(msgspec.Struct, frozen=True):
-    """A name and an address, as they stand in a mail."""
+    """A name and an address, as written in a mail."""
 
     address: str
     name: str | None = None
 
     @property
     def label(self) -> str:
-        """The name, or the address of somebody without one."""
+        """The name, or the address when there is no name."""
         return self.name or self.address
 
 
 class User(msgspec.Struct, frozen=True):
-    """Somebody who works with the CRM."""
+    """A user of the CRM."""
 
     id: str
     name: str
@@ -36,7 +36,7 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """Somebody outside, whom the users write to."""
+    """A person outside the company, whom the users write to."""
 
     id: str
     name: str
@@ -60,7 +60,7 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """One attachment. Without `url` there is nothing to fetch (yet)."""
+    """An attachment. Without `url` it cannot be fetched (yet)."""
 
     name: str
     content_type: str = "application/octet-stream"
@@ -73,7 +73,7 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, kw_only=True):
-    """One mail in a conversation; `id` is ours, `product_id` is Postbraid's."""
+    """A mail in a conversation; `id` is the CRM's, `product_id` is Postbraid's."""
 
     id: str
     conversation_id: str
@@ -97,26 +97,26 @@ class Message(msgspec.Struct, kw_only=True):
     attachments: list[File] = []
     automatic: bool = False
     request: dict[str, Any] | None = None
-    """What was handed over, kept to hand it over again unchanged."""
+    """The request to Postbraid, kept to send it again unchanged."""
 
     @property
     def preview(self) -> str:
-        """The first words, for lists."""
+        """The first 140 characters as text, for lists."""
         return " ".join((self.text or unescape(_TAG.sub(" ", self.html or ""))).split())[:140]
 
     @property
     def fingerprint(self) -> str:
-        """Another text when the body is another: pages load a message's frame again only then."""
+        """A checksum of the body: pages reload a message's frame only when it has changed."""
         return f"{crc32(f'{self.html}{self.text}'.encode()):08x}"
 
     @property
     def can_retry(self) -> bool:
-        """True when nobody knows whether Postbraid got it, so that the same request may go again."""
+        """Whether the same request may be sent again: it failed, and Postbraid may or may not have received it."""
         return self.status == "failed" and self.product_id is None and self.request is not None
 
 
 class Conversation(msgspec.Struct, kw_only=True):
-    """What one contact and the users wrote about one subject; may span several threads (one per mailbox)."""
+    """The messages with a contact about a subject; may span several threads (one per mailbox)."""
 
     id: str
     contact_id: str
@@ -127,7 +127,7 @@ class Conversation(msgspec.Struct, kw_only=True):
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """What the last `connection.*` event of a user said."""
+    """A user's connection by the latest `connection.*` event."""
 
     user_id: str
     status: str
@@ -136,7 +136,7 @@ class Connection(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, kw_only=True):
-    """One event accepted, by whichever way it came first."""
+    """An accepted event; `source` is the way by which it came first."""
 
     id: str
     number: int

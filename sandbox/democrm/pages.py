@@ -1,4 +1,4 @@
-"""The pages a person uses. Plain forms and links; script only refreshes what changed and opens the settings frame."""
+"""The CRM's pages: forms and links. The script refreshes changed parts and opens the settings frame."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ templates.env.trim_blocks = templates.env.lstrip_blocks = True
 
 
 async def home(_request: Request) -> Response:
-    """The conversations are the home page."""
+    """Redirect to the conversations."""
     return RedirectResponse("/conversations", 303)
 
 
 async def show_conversations(request: Request) -> Response:
-    """The list beside an invitation to choose."""
+    """The list of conversations, none of them open."""
     return _page(request, "conversations.html", rows=views.conversation_rows(crm_of(request).store))
 
 
 async def show_conversation(request: Request) -> Response:
-    """The list beside one conversation with a form to reply."""
+    """The list of conversations beside one of them, with a form to reply."""
     crm = crm_of(request)
     conversation = crm.store.conversations.get(request.path_params["id"])
     if conversation is None:
@@ -59,7 +59,7 @@ async def reply(request: Request) -> Response:
     """Send the reply and show the conversation again."""
     key = request.path_params["id"]
     async with request.form() as form:
-        order = await _order(request, form, conversation_id=key)
+        order = await _read_order(request, form, conversation_id=key)
     if order.text or order.files:
         crm = crm_of(request)
         await send(crm.store, crm.product, order, crm.clock.now())
@@ -67,16 +67,16 @@ async def reply(request: Request) -> Response:
 
 
 async def show_composer(request: Request) -> Response:
-    """An empty message, its recipient filled in when a contact is named."""
+    """The form for a new message, with the recipient filled in when a contact is named."""
     contact = crm_of(request).store.contacts.get(request.query_params.get("contact", ""))
     return _composer(request, {"to": contact.address if contact else ""})
 
 
 async def compose(request: Request) -> Response:
-    """Send the message and show its conversation; what is missing is said beside the form."""
+    """Send the message and show its conversation; show the form again with the problem when something is missing."""
     crm = crm_of(request)
     async with request.form() as form:
-        order = await _order(request, form)
+        order = await _read_order(request, form)
         kept = {name: str(form.get(name, "")) for name in ("to", "subject", "text")}
     if not order.subject:
         return _composer(request, kept, "Give the message a subject.")
@@ -88,7 +88,7 @@ async def compose(request: Request) -> Response:
 
 
 async def retry(request: Request) -> Response:
-    """Hand a message over again."""
+    """Send a failed message again."""
     crm = crm_of(request)
     message = _message(crm, request)
     if message.can_retry:
@@ -97,7 +97,7 @@ async def retry(request: Request) -> Response:
 
 
 async def show_body(request: Request) -> Response:
-    """A message's HTML as a document of its own, for the sandboxed frame."""
+    """A message's HTML as a separate document, for the sandboxed frame."""
     message = _message(crm_of(request), request)
     html = views.body_with_pictures(message) or html_from_text(message.text or "")
     page = templates.get_template("body.html").render(html=html)
@@ -105,7 +105,7 @@ async def show_body(request: Request) -> Response:
 
 
 async def download(request: Request) -> Response:
-    """A file of a message, fetched from Postbraid by the event's link, or by a new one when that is too old."""
+    """A file of a message, fetched from Postbraid by the event's link, or by a new link when that has expired."""
     crm = crm_of(request)
     message, number = _message(crm, request), request.path_params["number"]
     if number >= len(message.attachments) or message.attachments[number].url is None:
@@ -123,27 +123,27 @@ async def download(request: Request) -> Response:
 
 
 async def show_contacts(request: Request) -> Response:
-    """Everybody the users write to."""
+    """The contacts."""
     return _page(request, "contacts.html", contacts=views.contact_rows(crm_of(request).store))
 
 
 async def show_profile(request: Request) -> Response:
-    """Profile of the signed-in user with the section Email (2-way sync)."""
+    """The profile of the signed-in user with the section Email (2-way sync)."""
     return _page(request, "profile.html")
 
 
 async def open_settings(request: Request) -> Response:
-    """Forward to a fresh link of Postbraid's settings page, for a tab of its own."""
+    """Redirect to a new link to Postbraid's settings page, for a separate tab."""
     crm = crm_of(request)
     try:
-        link = await crm.product.session_link(_user(request))
+        link = await crm.product.create_session_link(_user(request))
     except Refused as refused:
         return _page(request, "profile.html", problem=refused.detail)
     return RedirectResponse(link["url"], 303)
 
 
 async def show_activity(request: Request) -> Response:
-    """The events received, newest first, as they came."""
+    """The latest 200 events, newest first."""
     return _page(request, "activity.html", events=list(reversed(crm_of(request).store.events.values()))[:200])
 
 
@@ -159,7 +159,7 @@ async def catch_up(request: Request) -> Response:
 
 
 async def switch_user(request: Request) -> Response:
-    """Sign in as somebody else: this is a demo, nobody asks for a password."""
+    """Sign in as another user, without a password."""
     async with request.form() as form:
         wanted = str(form.get("user_id", ""))
     response = RedirectResponse("/conversations", 303)
@@ -169,31 +169,33 @@ async def switch_user(request: Request) -> Response:
 
 
 async def show_missing(request: Request, problem: Exception) -> Response:
-    """What a page answers instead of itself, in words."""
+    """The page for an HTTP error."""
     assert isinstance(problem, HTTPException)
     detail = "Perhaps it was moved or never existed." if problem.detail == "Not Found" else problem.detail
     return _page(request, "missing.html", problem.status_code, detail=detail)
 
 
-async def _order(request: Request, form: FormData, conversation_id: str | None = None) -> Order:
-    text = str(form.get("text", "")).strip()
+async def _read_order(request: Request, form: FormData, conversation_id: str | None = None) -> Order:
+    body = str(form.get("text", "")).strip()
     addresses = str(form.get("to", "")).replace(";", ",").split(",")
     store = crm_of(request).store
-    known = [(one.strip(), store.contact_by_address(one.strip())) for one in addresses if one.strip()]
-    uploads = [one for one in form.getlist("files") if isinstance(one, UploadFile) and one.filename]
+    known = [(text.strip(), store.contact_by_address(text.strip())) for text in addresses if text.strip()]
+    uploads = [file for file in form.getlist("files") if isinstance(file, UploadFile) and file.filename]
     return Order(
         user_id=_user(request).id,
         subject=str(form.get("subject", "")).strip(),
-        html=html_from_text(text),
-        text=text,
+        html=html_from_text(body),
+        text=body,
         to=tuple(Person(address, contact.name if contact else None) for address, contact in known),
         conversation_id=conversation_id,
         files=tuple(
             [
                 NewFile(
-                    one.filename or "file", one.content_type or "application/octet-stream", await one.read()
+                    file.filename or "file",
+                    file.content_type or "application/octet-stream",
+                    await file.read(),
                 )
-                for one in uploads
+                for file in uploads
             ]
         ),
     )
@@ -203,7 +205,7 @@ async def _fetch(crm: Crm, message: Message, file: File) -> bytes | None:
     try:
         content = await crm.product.download(file.url or "")
         if content is None and message.product_id:
-            fresh = await crm.product.fresh_link(message.product_id, file)
+            fresh = await crm.product.fetch_link(message.product_id, file)
             content = await crm.product.download(fresh) if fresh else None
     except Refused as refused:
         raise HTTPException(502, refused.detail) from refused

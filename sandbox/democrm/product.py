@@ -1,4 +1,4 @@
-"""Postbraid as its customers see it: six calls of the public API."""
+"""A client for the calls of Postbraid's public API that the CRM uses."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class Refused(Exception):
 
     @property
     def detail(self) -> str:
-        """What to tell the person, bad fields included."""
+        """The problem in words for the user, with the wrong fields."""
         fields = [
-            f"{field_words(one.get('pointer', ''), one.get('detail', ''))}."
-            for one in self.problem.get("errors", [])
+            f"{field_words(error.get('pointer', ''), error.get('detail', ''))}."
+            for error in self.problem.get("errors", [])
         ]
         return " ".join([str(self.problem.get("detail") or self.problem.get("title") or ""), *fields]).strip()
 
     @property
     def is_final(self) -> bool:
-        """False where the same request may yet succeed: no answer, a fault over there, too many requests."""
+        """Whether the same request cannot succeed later: not after no answer, a 5xx, a timeout or too many requests."""
         return 400 <= self.status < 500 and self.status not in {408, 429}
 
 
@@ -65,13 +65,13 @@ class Product:
         """Close the connections."""
         await self._client.aclose()
 
-    async def session_link(self, user: User) -> dict[str, Any]:
-        """A link of the settings page for `user`: `{url, expires_at}`; lives 120 s, works once."""
+    async def create_session_link(self, user: User) -> dict[str, Any]:
+        """Create a link to the settings page for `user`: `{url, expires_at}`; it works once, within 120 s."""
         person = {"id": user.id, "display_name": user.name, "addresses": [user.address]}
         return await self._call("POST", "session-links", json={"user": person})
 
     async def upload(self, name: str, content_type: str, content: bytes) -> str:
-        """The id of the stored file."""
+        """Upload a file; return its id."""
         headers = {
             "content-type": content_type,
             "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
@@ -80,36 +80,36 @@ class Product:
         return str(answer["id"])
 
     async def send(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Hand a message over: `{id, thread_id, status, …}`."""
+        """Send a message: `{id, thread_id, status, …}`."""
         return await self._call("POST", "messages", json=request)
 
-    async def message(self, product_id: str) -> dict[str, Any]:
-        """A message as it now stands, its file links signed anew."""
+    async def get_message(self, product_id: str) -> dict[str, Any]:
+        """Read a message, with new links of its files."""
         return await self._call("GET", f"messages/{quote(product_id, safe='')}")
 
-    async def events(self, after: str | None) -> dict[str, Any]:
-        """One page of events: `{events, next, has_more}`."""
+    async def list_events(self, after: str | None) -> dict[str, Any]:
+        """Read a page of events: `{events, next, has_more}`."""
         params = {"limit": "100"} | ({"after": after} if after else {})
         return await self._call("GET", "events", params=params)
 
     async def download(self, url: str) -> bytes | None:
-        """The bytes behind a file's link (at most 3 MiB), None when it has expired or leads elsewhere."""
+        """Download a file by its link (at most 3 MiB); None when the link has expired or has another origin."""
         target = httpx.URL(url)
         if str(target.copy_with(raw_path=b"/")).rstrip("/") != self.origin:
             return None
         request = self._client.build_request("GET", target)
-        del request.headers["authorization"]  # the link is its own proof
+        del request.headers["authorization"]  # the link is signed
         try:
             response = await self._client.send(request)
         except httpx.HTTPError as err:
             raise Refused(0, UNREACHABLE) from err
         return response.content if response.is_success else None
 
-    async def fresh_link(self, product_id: str, file: File) -> str | None:
-        """A newly signed link of one file, or None when it is gone."""
-        answer = await self.message(product_id)
+    async def fetch_link(self, product_id: str, file: File) -> str | None:
+        """Read a new link of a file; None when the file is gone."""
+        answer = await self.get_message(product_id)
         files = (answer.get("message") or {}).get("attachments", [])
-        return next((one.get("url") for one in files if one.get("id") == file.id), None)
+        return next((other.get("url") for other in files if other.get("id") == file.id), None)
 
     async def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:

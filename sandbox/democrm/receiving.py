@@ -1,4 +1,4 @@
-"""How events arrive: the webhook endpoint and, after the CRM was down, the list of events since a cursor."""
+"""Receive events: by webhook and, after the CRM was down, from the list of events after a cursor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from sandbox.democrm.events import Envelope, keep
+from sandbox.democrm.events import Envelope, apply_event
 from sandbox.democrm.model import Event
 from sandbox.democrm.product import Product
 from sandbox.democrm.store import Store
@@ -21,7 +21,7 @@ ATTEMPTS_KEPT = 5_000
 
 @dataclass(slots=True)
 class Outage:
-    """The next `count` webhooks are answered with `status`, unread."""
+    """The next `count` webhooks are answered with `status` and not read."""
 
     count: int = 0
     status: int = 503
@@ -30,7 +30,7 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request to the webhook endpoint and what we said."""
+    """A request to the webhook endpoint and its answer."""
 
     at: datetime
     webhook_id: str | None
@@ -41,7 +41,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Receiver:
-    """Takes events in, each once, whichever way they come."""
+    """Accepts events, each once, by webhook or catch-up."""
 
     store: Store
     verifier: Verifier
@@ -49,12 +49,12 @@ class Receiver:
     attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=ATTEMPTS_KEPT))
 
     def receive(self, headers: Any, body: bytes, now: datetime) -> Attempt:
-        """Judge one request to the webhook endpoint; the attempt returned carries the status to answer."""
-        attempt = self._judge(headers, body, now)
+        """Process a request to the webhook endpoint; return the attempt with the status to answer."""
+        attempt = self._process(headers, body, now)
         self.attempts.append(attempt)
         return attempt
 
-    def _judge(self, headers: Any, body: bytes, now: datetime) -> Attempt:
+    def _process(self, headers: Any, body: bytes, now: datetime) -> Attempt:
         claimed = headers.get("webhook-id")
         if self.outage.count > 0:
             self.outage.count -= 1
@@ -66,9 +66,9 @@ class Receiver:
             return Attempt(now, claimed, None, 401, str(err))
         except msgspec.DecodeError as err:
             return Attempt(now, claimed, None, 400, str(err))
-        return self._take(event_id, envelope, now, "webhook")
+        return self._accept(event_id, envelope, now, "webhook")
 
-    def _take(
+    def _accept(
         self, event_id: str, envelope: Envelope, now: datetime, source: Literal["webhook", "catch_up"]
     ) -> Attempt:
         known = self.store.events.get(event_id)
@@ -87,23 +87,23 @@ class Receiver:
             data=envelope.data,
         )
         try:
-            keep(self.store, event)
+            apply_event(self.store, event)
         except msgspec.ValidationError as err:
             return Attempt(now, event_id, envelope.type, 422, str(err))
         return Attempt(now, event_id, envelope.type, 204, "kept")
 
     async def catch_up(self, product: Product, now: datetime) -> int:
-        """Read the events since the last catch-up and apply those not yet known; how many those were."""
+        """Read the events since the last catch-up and apply those not yet known; return how many those were."""
         applied = 0
         while True:
-            page = await product.events(self.store.note(CURSOR))
+            page = await product.list_events(self.store.note(CURSOR))
             for raw in page["events"]:
                 if raw.get("expired"):
-                    continue  # it was there once, and its content is no longer kept
+                    continue  # Postbraid no longer has its content
                 applied += (
-                    self._take(raw["id"], msgspec.convert(raw, Envelope), now, "catch_up").status == 204
+                    self._accept(raw["id"], msgspec.convert(raw, Envelope), now, "catch_up").status == 204
                 )
             if page.get("next"):
-                self.store.note(CURSOR, page["next"])
+                self.store.set_note(CURSOR, page["next"])
             if not page.get("has_more"):
                 return applied

@@ -1,4 +1,4 @@
-"""Send a message as a user: write it down, upload its files, hand it to Postbraid, keep what it said."""
+"""Send a message as a user: store it, upload its files, send it to Postbraid, store the answer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ TOO_LARGE = 413
 
 
 class Unusable(Exception):
-    """The order names nobody, or a user or conversation that is not there."""
+    """The order has no recipient, or names a user or conversation that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file that a person attaches."""
+    """A file that a user attaches."""
 
     name: str
     content_type: str
@@ -30,7 +30,7 @@ class NewFile:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a user wants sent. Without `to` it goes to whom the conversation's newest message concerns."""
+    """A message to send. Without `to` it goes to the people of the conversation's newest message."""
 
     user_id: str
     subject: str
@@ -45,18 +45,18 @@ class Order:
 
 
 async def send(store: Store, product: Product, order: Order, now: datetime) -> tuple[Message, Refused | None]:
-    """The message as it stands in our books, and the refusal if there was one. Raises Unusable."""
+    """Store and send a message; return it, with the refusal if there was one. Raises Unusable."""
     user = store.users.get(order.user_id)
     if user is None:
         raise Unusable("There is no such user.")
-    message = _write_down(store, user, order, now)
+    message = _record_message(store, user, order, now)
     ids: list[str] = []
     for file in order.files:
         try:
             ids.append(await product.upload(file.name, file.content_type, file.content))
         except Refused as refused:
-            _failed(store, message, refused)
-            if refused.status == TOO_LARGE:  # the body was the file
+            _record_failure(store, message, refused)
+            if refused.status == TOO_LARGE:  # the body is the file
                 offending = OffendingFile(file.name, len(file.content), "attachment_too_large")
                 message.reason = Reason("attachment_too_large", "Nothing was sent.", (offending,))
                 store.put("messages", message.id, message)
@@ -67,11 +67,11 @@ async def send(store: Store, product: Product, order: Order, now: datetime) -> t
 
 
 async def hand_over(store: Store, product: Product, message: Message) -> Refused | None:
-    """Send the kept request, for the first time or again under the same id; the refusal if there was one."""
+    """Send a message's stored request, for the first time or again; return the refusal if there was one."""
     try:
         answer = await product.send(message.request or {})
     except Refused as refused:
-        _failed(store, message, refused)
+        _record_failure(store, message, refused)
         return refused
     message.product_id, message.thread_id = answer["id"], answer["thread_id"]
     if message.status == "failed":
@@ -84,11 +84,11 @@ async def hand_over(store: Store, product: Product, message: Message) -> Refused
 
 
 def recipients_of_reply(store: Store, conversation: Conversation) -> tuple[Person, ...]:
-    """Everybody on the newest message except the users and their connected mailboxes, the contact if nobody."""
+    """The people of the newest message without the users and their mailboxes; the contact when there are none."""
     own = {user.address.casefold() for user in store.users.values()}
-    own |= {one.address.casefold() for one in store.connections.values() if one.address}
+    own |= {connection.address.casefold() for connection in store.connections.values() if connection.address}
     for message in reversed(store.messages_of(conversation.id)):
-        people = {one.address.casefold(): one for one in (message.sender, *message.to, *message.cc)}
+        people = {person.address.casefold(): person for person in (message.sender, *message.to, *message.cc)}
         others = tuple(person for address, person in people.items() if address not in own)
         if others:
             return others
@@ -97,11 +97,11 @@ def recipients_of_reply(store: Store, conversation: Conversation) -> tuple[Perso
 
 
 def reply_subject(subject: str) -> str:
-    """The subject with one `Re:` before it."""
+    """The subject with a `Re:` before it, unless it has one."""
     return subject if subject[:3].casefold() == "re:" else f"Re: {subject}"
 
 
-def _write_down(store: Store, user: User, order: Order, now: datetime) -> Message:
+def _record_message(store: Store, user: User, order: Order, now: datetime) -> Message:
     conversation = _find_conversation(store, order)
     to = order.to or (recipients_of_reply(store, conversation) if conversation else ())
     if not to:
@@ -125,7 +125,7 @@ def _write_down(store: Store, user: User, order: Order, now: datetime) -> Messag
         cc=list(order.cc),
         html=order.html,
         text=order.text or None,
-        attachments=[File(one.name, one.content_type, len(one.content)) for one in order.files],
+        attachments=[File(file.name, file.content_type, len(file.content)) for file in order.files],
     )
     store.put("messages", message.id, message)
     return message
@@ -167,7 +167,7 @@ def _request(store: Store, message: Message, order: Order, file_ids: list[str]) 
         "bcc": [],
         "subject": message.subject,
         "body": {"html": order.html} | ({"text": order.text} if order.text else {}),
-        "attachments": [{"file_id": one} for one in file_ids],
+        "attachments": [{"file_id": file_id} for file_id in file_ids],
         "crm_context": {"conversation": conversation.id},
         "contact_ids": [conversation.contact_id],
     }
@@ -175,16 +175,18 @@ def _request(store: Store, message: Message, order: Order, file_ids: list[str]) 
 
 
 def _own_thread(conversation: Conversation, user_id: str) -> str | None:
-    """The user's newest thread here: a teammate's first reply begins one of their own."""
-    return next((one for one, owner in reversed(conversation.threads.items()) if owner == user_id), None)
+    """The user's newest thread in the conversation; None for a user who has none yet: a first reply begins one."""
+    return next(
+        (thread for thread, owner in reversed(conversation.threads.items()) if owner == user_id), None
+    )
 
 
 def _people(people: list[Person]) -> list[dict[str, str]]:
-    return [{"address": one.address} | ({"name": one.name} if one.name else {}) for one in people]
+    return [{"address": person.address} | ({"name": person.name} if person.name else {}) for person in people]
 
 
-def _failed(store: Store, message: Message, refused: Refused) -> None:
-    if message.status == "sending":  # an event may have told better meanwhile
+def _record_failure(store: Store, message: Message, refused: Refused) -> None:
+    if message.status == "sending":  # else an event has already set the status
         message.status = "failed"
         message.reason = Reason(refused.code if refused.status else "unreachable", refused.detail)
     if refused.is_final:

@@ -1,4 +1,4 @@
-"""Everything the CRM knows: plain dictionaries in memory, each change written through to SQLite."""
+"""The CRM's data: dictionaries in memory, with each change written to SQLite."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ KINDS: dict[str, type[Any]] = {
 
 
 class Store:
-    """The books of the CRM. Reading is free; a change is `put`, which also moves `version` on."""
+    """The CRM's records. Read the dictionaries directly; write with `put`, which also changes `version`."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """`path` is the SQLite file; without one everything lives in memory only."""
+        """`path` is the SQLite file; without it the data is in memory only."""
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS books (kind TEXT, id TEXT, json BLOB, PRIMARY KEY (kind, id))"
         )
-        self._life = secrets.token_hex(4)
+        self._start_id = secrets.token_hex(4)
         self._changes = 0
         self.users: dict[str, User] = {}
         self.contacts: dict[str, Contact] = {}
@@ -54,64 +54,68 @@ class Store:
 
     @property
     def version(self) -> str:
-        """Another text after every change and every start, so that pages know when to look again."""
-        return f"{self._life}.{self._changes}"
+        """A text that changes with every change and every start, so that pages know when to refresh."""
+        return f"{self._start_id}.{self._changes}"
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the SQLite file."""
         self._db.close()
 
     def put(self, kind: str, key: str, value: msgspec.Struct) -> None:
-        """Keep `value` under `key` of one book."""
+        """Store `value` under `key` of a kind of record."""
         getattr(self, kind)[key] = value
         self._db.execute("REPLACE INTO books VALUES (?, ?, ?)", (kind, key, msgspec.json.encode(value)))
         self._changes += 1
 
     def reset(self) -> None:
-        """Back to the seed: two users, four contacts, nothing written yet."""
+        """Delete everything and add the initial two users and four contacts."""
         self._db.execute("DELETE FROM books")
         for kind in KINDS:
             getattr(self, kind).clear()
         self._seed()
 
-    def note(self, key: str, value: str | None = None) -> str | None:
-        """Read, or with `value` write, one small text (such as the cursor of the event list)."""
-        if value is not None:
-            self._db.execute("REPLACE INTO books VALUES ('notes', ?, ?)", (key, value))
-            return value
+    def set_note(self, key: str, value: str) -> None:
+        """Store a small text, such as the cursor of the event list."""
+        self._db.execute("REPLACE INTO books VALUES ('notes', ?, ?)", (key, value))
+
+    def note(self, key: str) -> str | None:
+        """A small text that `set_note` stored, or None."""
         row = self._db.execute("SELECT json FROM books WHERE kind = 'notes' AND id = ?", (key,)).fetchone()
         return row[0] if row else None
 
     def contact_by_address(self, address: str) -> Contact | None:
         """The contact with this address, whatever its case."""
         folded = address.casefold()
-        return next((one for one in self.contacts.values() if one.address.casefold() == folded), None)
+        return next(
+            (contact for contact in self.contacts.values() if contact.address.casefold() == folded), None
+        )
 
     def name_of(self, address: str) -> str | None:
-        """What a user or contact with this address, or a user with this mailbox, is called."""
+        """The name of the user or contact with this address, or of the user with this mailbox; None if unknown."""
         folded = address.casefold()
         owners = [
-            one.user_id
-            for one in self.connections.values()
-            if one.address and one.address.casefold() == folded
+            connection.user_id
+            for connection in self.connections.values()
+            if connection.address and connection.address.casefold() == folded
         ]
         people: list[User | Contact] = [*self.users.values(), *self.contacts.values()]
         return next(
-            (one.name for one in people if one.address.casefold() == folded or one.id in owners), None
+            (person.name for person in people if person.address.casefold() == folded or person.id in owners),
+            None,
         )
 
     def conversation_by_thread(self, thread_id: str) -> Conversation | None:
-        """The conversation that one of Postbraid's threads belongs to."""
-        return next((one for one in self.conversations.values() if thread_id in one.threads), None)
+        """The conversation with this thread of Postbraid's, or None."""
+        return next((item for item in self.conversations.values() if thread_id in item.threads), None)
 
     def message_by_product_id(self, product_id: str) -> Message | None:
-        """The message that Postbraid knows under `product_id`."""
-        return next((one for one in self.messages.values() if one.product_id == product_id), None)
+        """The message with this id of Postbraid's, or None."""
+        return next((message for message in self.messages.values() if message.product_id == product_id), None)
 
     def messages_of(self, conversation_id: str) -> list[Message]:
-        """Oldest first; the thread's own numbering settles equal times."""
-        mine = (one for one in self.messages.values() if one.conversation_id == conversation_id)
-        return sorted(mine, key=lambda one: (one.happened_at, one.sequence or 0))
+        """The messages of a conversation, oldest first; equal times are ordered by the thread's numbering."""
+        found = (message for message in self.messages.values() if message.conversation_id == conversation_id)
+        return sorted(found, key=lambda message: (message.happened_at, message.sequence or 0))
 
     def _load(self) -> None:
         rows: Iterable[tuple[str, str, bytes]] = self._db.execute(

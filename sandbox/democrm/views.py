@@ -1,4 +1,4 @@
-"""What templates show, computed: rows of lists, times in words, sizes, initials."""
+"""Values for the templates: rows of lists, times in words, sizes, initials."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CID = re.compile(r"""(?<=["'(])cid:([^"')\s]+)""", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ConversationRow:
-    """One line of the list of conversations."""
+    """A row of the list of conversations."""
 
     conversation: Conversation
     contact: Contact
@@ -28,24 +28,21 @@ class ConversationRow:
 
 @dataclass(frozen=True, slots=True)
 class ContactRow:
-    """One line of the list of contacts."""
+    """A row of the list of contacts."""
 
     contact: Contact
     conversations: list[Conversation]
 
 
 def conversation_rows(store: Store) -> list[ConversationRow]:
-    """Newest first."""
+    """The rows of the list of conversations, newest first."""
     rows = []
-    for one in store.conversations.values():
-        messages = store.messages_of(one.id)
+    for conversation in store.conversations.values():
+        messages = store.messages_of(conversation.id)
         newest = messages[-1] if messages else None
-        rows.append(ConversationRow(one, store.contacts[one.contact_id], newest, len(messages)))
-    return sorted(
-        rows,
-        key=lambda row: row.newest.happened_at if row.newest else row.conversation.created_at,
-        reverse=True,
-    )
+        contact = store.contacts[conversation.contact_id]
+        rows.append(ConversationRow(conversation, contact, newest, len(messages)))
+    return sorted(rows, key=_last_at, reverse=True)
 
 
 def _last_at(row: ConversationRow) -> datetime:
@@ -53,16 +50,21 @@ def _last_at(row: ConversationRow) -> datetime:
 
 
 def contact_rows(store: Store) -> list[ContactRow]:
-    """By name."""
-    contacts = sorted(store.contacts.values(), key=lambda one: one.name.casefold())
-    talks = list(store.conversations.values())
-    return [ContactRow(one, [talk for talk in talks if talk.contact_id == one.id]) for one in contacts]
+    """The rows of the list of contacts, by name."""
+    contacts = sorted(store.contacts.values(), key=lambda contact: contact.name.casefold())
+    conversations = list(store.conversations.values())
+    return [
+        ContactRow(contact, [item for item in conversations if item.contact_id == contact.id])
+        for contact in contacts
+    ]
 
 
 def body_with_pictures(message: Message) -> str | None:
-    """The HTML with `cid:` pictures (RFC 2392) leading to our own copies of the files."""
+    """The HTML with `cid:` pictures (RFC 2392) replaced by links to the CRM's own download path."""
     numbers = {
-        one.content_id.strip("<>"): place for place, one in enumerate(message.attachments) if one.content_id
+        file.content_id.strip("<>"): place
+        for place, file in enumerate(message.attachments)
+        if file.content_id
     }
 
     def replaced(found: re.Match[str]) -> str:
@@ -73,7 +75,7 @@ def body_with_pictures(message: Message) -> str | None:
 
 
 def size(size_bytes: int | None) -> str:
-    """A size for people."""
+    """A size in words: B, KB or MB."""
     if size_bytes is None:
         return ""
     if size_bytes < 1024:
@@ -84,25 +86,25 @@ def size(size_bytes: int | None) -> str:
 
 
 def when(moment: datetime, now: datetime) -> str:
-    """Short: the hour today, the day this year, the date before."""
+    """A time in short: the hour today, the day this year, the date before that."""
     if moment.date() == now.date():
         return f"{moment:%H:%M}"
     return f"{moment:%-d %b}" if moment.year == now.year else f"{moment:%-d %b %Y}"
 
 
 def initials(name: str) -> str:
-    """Two letters at most."""
+    """The initials of a name, at most two letters."""
     words = [word for word in name.split() if word[0].isalnum()]
     return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper() or "?"
 
 
 def tone(name: str) -> int:
-    """One of six colours, always the same for one name."""
+    """The number of one of six colours, always the same for a name."""
     return sum(name.casefold().encode()) % 6
 
 
 def pretty(data: dict[str, Any]) -> str:
-    """JSON to read."""
+    """Indented JSON."""
     return json.dumps(data, indent=2, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""Codes in words for the people who use the CRM."""
+"""Codes in words for the users of the CRM."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ PROBLEM_WORDS = {
 
 
 def problem_words(code: str) -> str:
-    """What is wrong with a file or a message; codes that are new to us are made readable."""
+    """A problem of a file or a message in words; an unknown code with spaces for underscores."""
     return PROBLEM_WORDS.get(code, code.replace("_", " "))
 
 
 def field_words(pointer: str, detail: str) -> str:
-    """A bad field of a request, such as `/attachments` with `a.exe: some_code`, without pointer and code."""
+    """A wrong field of a request in words, such as `/attachments` with `a.exe: some_code`."""
     place = pointer.strip("/").partition("/")[0]
     subject, _, code = detail.rpartition(": ")
     said = f"{subject}: {PROBLEM_WORDS[code]}" if code in PROBLEM_WORDS else detail.rstrip(".")

@@ -1,4 +1,4 @@
-"""From what a person types in a plain text field to the HTML of a mail."""
+"""Convert plain text that a user types to the HTML of a mail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LINK = re.compile(r"https://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
 
 
 def html_from_text(text: str) -> str:
-    """Paragraphs at blank lines, lists of lines beginning with a hyphen, links where addresses stand."""
+    """HTML with paragraphs at blank lines, lists from lines that begin with a hyphen, links for https addresses."""
     blocks = _BLANK_LINES.split(text.replace("\r\n", "\n").strip())
     return "".join(_block(block) for block in blocks if block.strip())
 

@@ -4,19 +4,19 @@
 const LOOK_EVERY_MS = 1000;
 const sources = new WeakMap();
 
-// What the server sent for an element, before this script touched it (a frame's height): changes are seen by it.
+// The HTML that the server sent for an element, before this script set a frame's height; comparing it shows changes.
 function remember(element) {
   if (!sources.has(element)) sources.set(element, element.outerHTML);
   return sources.get(element);
 }
 
-// Who stands on a link or button of what is replaced stands on the same one afterwards; open details stay open.
+// Keeps the keyboard focus on the same link or button when an element is replaced, and open details open.
 function keepPlace(old, node) {
   const stops = (root) => [...root.querySelectorAll("a, button, summary")];
   const place = stops(old).indexOf(document.activeElement);
-  const open = [...old.querySelectorAll("details")].map((one) => one.open);
+  const open = [...old.querySelectorAll("details")].map((details) => details.open);
   return () => {
-    node.querySelectorAll("details").forEach((one, number) => { one.open = open[number]; });
+    node.querySelectorAll("details").forEach((details, number) => { details.open = open[number]; });
     if (place >= 0) stops(node)[place]?.focus({ preventScroll: true });
   };
 }
@@ -77,7 +77,7 @@ function fit(frame) {
   followNewest();
 }
 
-// Whoever reads the end of a conversation stays there when it grows; whoever scrolled up is left alone.
+// A conversation that is scrolled to its end stays there when it grows; otherwise its position is kept.
 const messages = document.querySelector(".messages");
 let atEnd = true;
 
@@ -101,7 +101,7 @@ async function openSettings(button) {
   const progress = document.getElementById("frame-progress");
   problem.hidden = true;
   progress.textContent = "Opening the settings…";
-  button.ariaBusy = "true"; // not disabled: that would take the focus away
+  button.ariaBusy = "true"; // disabling it would remove the focus
   try {
     const response = await fetch(button.dataset.openSettings, {
       method: "POST",
