@@ -50,7 +50,7 @@ def citations() -> Iterator[tuple[str, str]]:
 def defined(path: Path) -> set[str]:
     """Functions, methods and classes of a Python file."""
     classes = {node.name for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)}
-    return classes | {one.name for one in functions(path)}
+    return classes | {function.name for function in functions(path)}
 
 
 def leads_somewhere(pointer: str, form: re.Pattern[str]) -> bool:
@@ -78,7 +78,7 @@ def test_lines_stand_under_their_family() -> None:
     listed: list[str] = []
     for heading, letter in FAMILY.findall(section(DOCUMENT)):
         codes = list(rows(DOCUMENT, f"## {heading}"))
-        numbers = [int(found[2]) for one in codes if (found := CODE.fullmatch(one)) and found[1] == letter]
+        numbers = [int(found[2]) for code in codes if (found := CODE.fullmatch(code)) and found[1] == letter]
         assert numbers == sorted(numbers), heading
         assert len(numbers) == len(codes), heading
         listed += codes
@@ -90,15 +90,15 @@ def test_every_place_and_test_exists() -> None:
     wrong = []
     for code, (rule, places, tests) in rows(DOCUMENT).items():
         assert rule.endswith("."), code
-        wrong += [f"{code}: {one}" for one in IN_CODE.findall(places) if not leads_somewhere(one, PLACE)]
-        wrong += [f"{code}: {one}" for one in IN_CODE.findall(tests) if not leads_somewhere(one, TEST)]
+        wrong += [f"{code}: {pointer}" for pointer in IN_CODE.findall(places) if not leads_somewhere(pointer, PLACE)]
+        wrong += [f"{code}: {pointer}" for pointer in IN_CODE.findall(tests) if not leads_somewhere(pointer, TEST)]
     assert wrong == []
 
 
 def test_what_is_missing_is_said() -> None:
     """A line of docs/rules.md without a place says "not built yet", one without a test "no test yet"."""
     for code, (_, places, tests) in rows(DOCUMENT).items():
-        said_of_places, said_of_tests = (IN_CODE.sub("", one).strip(", ") for one in (places, tests))
+        said_of_places, said_of_tests = (IN_CODE.sub("", cell).strip(", ") for cell in (places, tests))
         assert said_of_places in (("", "partly built:") if "`" in places else (NOT_BUILT,)), code
         assert said_of_tests in (("", "partly proved:") if "`" in tests else (NO_TEST,)), code
         assert said_of_places != NOT_BUILT or said_of_tests == NO_TEST, code
