@@ -1,1 +1,1 @@
-"""The local world: everything a laptop needs to run Postbraid without Azure and without a Microsoft account."""
+"""The sandbox: a local world in which Postbraid runs without Azure and without a Microsoft account."""

@@ -1,4 +1,4 @@
-"""`python -m sandbox up` starts the local world and stays; `python -m sandbox story` plays the whole story and ends."""
+"""`python -m sandbox up` runs the local world until Ctrl-C; `python -m sandbox story` plays the story and ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DATA_DIR = ROOT / ".sandbox" / "world"
 
 
 def main() -> int:
-    """Parse, run, and say plainly what could not be started."""
+    """Run the command; print why when something could not start. Return the exit code."""
     asked = _parser().parse_args()
     try:
         if asked.command == "up":
@@ -40,35 +40,38 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start everything, play the story's beginning, stay until Ctrl-C")
-    up.add_argument("--seed", type=int, default=1, help="what the simulator's chance begins with")
+    up.add_argument("--seed", type=int, default=1, help="seed of the simulator's random choices")
     up.add_argument("--empty", action="store_true", help="leave out the story's beginning")
     up.add_argument(
-        "--local-origin", action="append", default=[], help="http://127.0.0.1:PORT of a CRM of your own"
+        "--local-origin",
+        action="append",
+        default=[],
+        help="http://127.0.0.1:PORT of another CRM that the product may call",
     )
-    story = commands.add_parser("story", help="play the whole story in a world of its own")
+    story = commands.add_parser("story", help="play the whole story in a separate world")
     story.add_argument(
         "--sabotage",
         default="",
         choices=("", *SABOTAGES),
-        help="build a fault in (lose, double, peek): the story must notice",
+        help="break the product (lose, double, peek); the story must then fail",
     )
     return parser
 
 
 async def _up(seed: int, local_origins: tuple[str, ...], *, play: bool) -> int:
-    """The demo: 0 after Ctrl-C, 1 when a process died."""
+    """Run the demo; return 0 after Ctrl-C, 1 when a process died."""
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
     options = WorldOptions(preferred_ports=True, data_dir=DATA_DIR, seed=seed, local_origins=local_origins)
     async with World.start(options) as world:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, interrupted.set)
-        died = asyncio.create_task(_until_ended(world))
+        died = asyncio.create_task(_wait_until_ended(world))
         if play:
             from sandbox.story import beginning
 
             print("playing the story's beginning", file=sys.stderr, flush=True)
-            await _unless_interrupted(beginning.play(world), interrupted)
+            await _run_unless_interrupted(beginning.play(world), interrupted)
         if not interrupted.is_set():
             print(_box(world), flush=True)
         await asyncio.wait(
@@ -79,7 +82,7 @@ async def _up(seed: int, local_origins: tuple[str, ...], *, play: bool) -> int:
         return 0 if interrupted.is_set() else 1
 
 
-async def _unless_interrupted(playing: object, interrupted: asyncio.Event) -> None:
+async def _run_unless_interrupted(playing: object, interrupted: asyncio.Event) -> None:
     task = asyncio.ensure_future(playing)  # type: ignore[call-overload]  # the story's coroutine
     waiting = asyncio.ensure_future(interrupted.wait())
     await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -92,14 +95,14 @@ async def _unless_interrupted(playing: object, interrupted: asyncio.Event) -> No
     await task
 
 
-async def _until_ended(world: World) -> None:
+async def _wait_until_ended(world: World) -> None:
     while not world.ended.is_set():  # noqa: ASYNC110 - the event belongs to the watching thread
         await asyncio.sleep(0.2)
 
 
 def _box(world: World) -> str:
     lines = [
-        "Postbraid is up. Open these:",
+        "Postbraid is running:",
         "",
         f"  the CRM            {world.crm_url}",
         f"  simulated Outlook  {world.sim_http_url}",
@@ -108,7 +111,7 @@ def _box(world: World) -> str:
         f"  logs               {world.logs_dir}",
         f"  settings           {world.place.environment_file} (set -a; . FILE; .venv/bin/python -m shared.ops --help)",
         "",
-        "Ctrl-C ends everything.",
+        "Ctrl-C stops everything.",
     ]
     width = max(len(line) for line in lines)
     edge = f"+{'-' * (width + 2)}+"

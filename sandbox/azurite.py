@@ -1,4 +1,4 @@
-"""Azurite, Microsoft's storage emulator, on ports of its own (the npm package `azurite`)."""
+"""Azurite, Microsoft's storage emulator (the npm package `azurite`), on free ports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.processes import ROOT, Process, ProcessDied
 
 EXECUTABLE = ROOT / "node_modules" / ".bin" / "azurite"
 ACCOUNT = "devstoreaccount1"
-# The key that every Azurite has; it is printed in its documentation and opens nothing else.
+# Azurite's default account key, printed in its documentation; no other account has it.
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 START_SECONDS = 60.0
 TRIES = 3
@@ -36,18 +36,18 @@ class Azurite:
 
     @property
     def connection_string(self) -> str:
-        """What the storage SDKs take."""
+        """The connection string for the storage SDKs."""
         services = (("Blob", self.blob_port), ("Queue", self.queue_port), ("Table", self.table_port))
         endpoints = "".join(f"{name}Endpoint=http://127.0.0.1:{port}/{ACCOUNT};" for name, port in services)
         return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};{endpoints}"
 
     def stop(self) -> None:
-        """End it; nothing stays behind but its data folder."""
+        """Stop its process; the data folder stays."""
         processes.stop([self.process])
 
 
 def start_azurite(data_dir: Path, log_path: Path, *, in_memory: bool = False) -> Azurite:
-    """Start on free ports and wait until all three services answer.
+    """Start Azurite on free ports and wait until all three services answer.
 
     Raises AzuriteMissing, ProcessDied or NotReady.
     """
@@ -57,7 +57,7 @@ def start_azurite(data_dir: Path, log_path: Path, *, in_memory: bool = False) ->
         try:
             return _start(data_dir, log_path, in_memory=in_memory)
         except ProcessDied as error:
-            # Somebody took a port between our look and Azurite's.
+            # Another program took a port after it was found free.
             if attempt == TRIES - 1 or "EADDRINUSE" not in str(error):
                 raise
     raise AssertionError("unreachable")
@@ -80,7 +80,7 @@ def _start(data_dir: Path, log_path: Path, *, in_memory: bool) -> Azurite:
 
 
 def _answers(port: int) -> bool:
-    """Whether an HTTP server is there; any status will do."""
+    """Whether an HTTP server answers, with any status."""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=1)) as connection:
         try:
             connection.request("GET", "/")
@@ -91,7 +91,7 @@ def _answers(port: int) -> bool:
 
 @contextlib.contextmanager
 def azurite_in_memory() -> Iterator[Azurite]:
-    """An Azurite for the length of a block, keeping nothing."""
+    """Run an Azurite during a block, with its data in memory."""
     with tempfile.TemporaryDirectory(prefix="azurite-") as folder:
         azurite = start_azurite(Path(folder), Path(folder) / "azurite.log", in_memory=True)
         try:

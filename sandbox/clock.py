@@ -1,7 +1,7 @@
-"""One clock for every process of the local world: the real time plus an offset kept in a small file.
+"""A clock that all processes of the local world share: the real time plus an offset in a file.
 
-Moving the world forward means rewriting that file; each process notices at its next look. The product
-never reads the file by itself: the development host hands it this clock through bootstrap.
+Moving the clock means rewriting that file; each process reads the new offset the next time it asks. The product does
+not read the file: the development host passes this clock to it through `shared.bootstrap`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class OffsetClock:
     _offset_seconds: float = 0.0
 
     def offset_seconds(self) -> float:
-        """The offset now in force, read again only when the file changed."""
+        """The offset in force; the file is read again only when it has changed."""
         try:
             status = self.path.stat()
         except FileNotFoundError:
@@ -33,11 +33,11 @@ class OffsetClock:
         return self._offset_seconds
 
     def now(self) -> datetime:
-        """The world's time, aware UTC."""
+        """The present time of the local world, aware UTC."""
         return datetime.now(UTC) + timedelta(seconds=self.offset_seconds())
 
     def advance(self, seconds: float) -> datetime:
-        """Move the whole world forward by `seconds` and return the new time."""
+        """Move the clock of all processes forward by `seconds`; return the new time."""
         target = self.offset_seconds() + seconds
         fresh = self.path.with_suffix(f".{os.getpid()}.tmp")
         fresh.write_text(repr(target), encoding="ascii")
@@ -47,7 +47,7 @@ class OffsetClock:
 
 @dataclass(slots=True)
 class VirtualClock:
-    """Time that stands still until told otherwise; for runs of the whole system in one process."""
+    """A clock that moves only when told to, for runs of the whole system in one process."""
 
     current: datetime = field(default_factory=lambda: datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
 
@@ -56,6 +56,6 @@ class VirtualClock:
         return self.current
 
     def advance(self, seconds: float) -> datetime:
-        """Move forward by `seconds` and return the new time."""
+        """Move forward by `seconds`; return the new time."""
         self.current += timedelta(seconds=seconds)
         return self.current

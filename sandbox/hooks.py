@@ -1,6 +1,6 @@
-"""What the development host does to the product before it starts: give it the world's clock, and sabotage on demand.
+"""The development host's bootstrap hook: it gives the product the local world's clock and, on demand, a sabotage.
 
-The product has no setting for either; both come in through `shared.bootstrap`.
+The product has no setting for either; both are passed through `shared.bootstrap`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def install(context: HostContext) -> None:
-    """Called in each process of the host before `function_app` is imported."""
+    """Replace parts of the product; the host calls this in each process before it imports `function_app`."""
     wanted = os.environ.get("SANDBOX_SABOTAGE")
     wrap: Callable[[Services], Services] | None = SABOTAGES[wanted] if wanted else None
     bootstrap.replace_parts(clock=context.clock, wrap=wrap)

@@ -1,6 +1,6 @@
-"""Start the local world's processes, each in a group of its own with a log file, and end them for certain.
+"""Start the local world's processes, each in its own process group with a log file, and end them reliably.
 
-A `Reaper` watches over them from outside: should this process be killed, it ends what was started.
+A `Reaper` ends them when this process is killed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ GRACE_SECONDS = 6.0
 
 
 class ProcessDied(RuntimeError):
-    """A process of the world ended by itself; the message holds the end of its log."""
+    """A process ended unexpectedly; the message holds the end of its log."""
 
 
 class NotReady(RuntimeError):
-    """A process runs but did not become ready in time; the message holds the end of its log."""
+    """A process did not become ready in time; the message holds the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs."""
+        """Whether the process still runs."""
         return self.popen.poll() is None
 
     def tail(self, lines: int = TAIL_LINES) -> str:
@@ -52,16 +52,16 @@ class Process:
             return ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def obituary(self) -> str:
-        """What to say when it has died."""
+    def death_report(self) -> str:
+        """The exit code and the end of the log, for a process that has ended."""
         return f"{self.name} ended with exit code {self.popen.poll()}; the end of {self.log_path}:\n{self.tail()}"
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Look again and again until `ready`; raises ProcessDied or NotReady."""
+        """Poll until `ready` is true; raises ProcessDied or, after that many seconds, NotReady."""
         until = time.monotonic() + seconds
         while not ready():
             if not self.alive:
-                raise ProcessDied(self.obituary())
+                raise ProcessDied(self.death_report())
             if time.monotonic() > until:
                 raise NotReady(
                     f"{self.name} was not ready after {seconds:.0f} s; its log ends:\n{self.tail()}"
@@ -92,7 +92,7 @@ def start(
 
 
 def stop(processes: Sequence[Process], grace_seconds: float = GRACE_SECONDS) -> None:
-    """SIGTERM to all at once, patience, then SIGKILL to every group that still has members."""
+    """Send SIGTERM to all process groups, wait up to `grace_seconds`, then send SIGKILL to all."""
     for process in processes:
         _signal_group(process.popen.pid, signal.SIGTERM)
     until = time.monotonic() + grace_seconds
@@ -110,14 +110,14 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on just now, all different."""
+    """Different ports that no program listens on now."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [int(sock.getsockname()[1]) for sock in sockets]
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port of this machine."""
+    """Whether no server answers on the port of this machine."""
     for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         with contextlib.closing(socket.socket(family)) as sock:
             sock.settimeout(0.5)
@@ -131,12 +131,12 @@ def is_free(port: int) -> bool:
 
 
 def accepts(port: int) -> bool:
-    """Whether somebody listens on the port."""
+    """Whether a server listens on the port."""
     return not is_free(port)
 
 
 class Reaper:
-    """A small process that outlives us only long enough to end the groups it was told of."""
+    """A helper process that ends the process groups given to it when this process ends."""
 
     def __init__(self) -> None:
         self._popen = subprocess.Popen(
@@ -147,21 +147,21 @@ class Reaper:
         )
 
     def watch(self, process: Process) -> None:
-        """End this process's group should we die."""
-        self._tell(f"+{process.popen.pid}\n")
+        """End this process's group when this program ends."""
+        self._send_order(f"+{process.popen.pid}\n")
 
     def forget(self, process: Process) -> None:
-        """The process has been ended."""
-        self._tell(f"-{process.popen.pid}\n")
+        """Stop watching a process that has been ended."""
+        self._send_order(f"-{process.popen.pid}\n")
 
     def close(self) -> None:
-        """No more to watch: it ends too."""
+        """End the helper process."""
         assert self._popen.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._popen.stdin.close()
         self._popen.wait()
 
-    def _tell(self, line: str) -> None:
+    def _send_order(self, line: str) -> None:
         assert self._popen.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._popen.stdin.write(line.encode())
@@ -169,7 +169,7 @@ class Reaper:
 
 
 def reap(orders: BinaryIO, patience_seconds: float = 1.0) -> None:
-    """Read orders until their writer is gone, then end every group still on the list."""
+    """Read orders until their writer has ended, then end all process groups that are still watched."""
     groups: set[int] = set()
     for line in orders:
         (groups.add if line.startswith(b"+") else groups.discard)(int(line[1:]))
@@ -181,7 +181,7 @@ def reap(orders: BinaryIO, patience_seconds: float = 1.0) -> None:
 
 @contextlib.contextmanager
 def running(process: Process) -> Iterator[Process]:
-    """Stop the process at the end of the block."""
+    """Stop the process when the block ends."""
     try:
         yield process
     finally:

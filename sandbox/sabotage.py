@@ -1,4 +1,4 @@
-"""Three ways to break the product on purpose, so that the story can show that it notices."""
+"""Three ways to break the product on purpose, to prove that the story finds such faults."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from shared.services import Services
 
 @dataclass(frozen=True, slots=True)
 class _Fine:
-    """An answer that nobody gave."""
+    """A made-up successful answer of the CRM."""
 
     status: int = 200
     retry_after_seconds: float | None = None
 
 
 class _Wrapped:
-    """A port with some methods of its own; the rest is the real one's."""
+    """A port that passes all calls to the real one, unless a subclass overrides them."""
 
     def __init__(self, real: Any) -> None:
         self.real = real
@@ -31,12 +31,12 @@ class _Wrapped:
 
 
 class _Losing(_Wrapped):
-    """A CRM port that says "delivered" of received mail without delivering it."""
+    """A CRM port that reports received mail as delivered without delivering it."""
 
     async def deliver(
         self, url: str, event_id: str, body: bytes, secrets: Sequence[bytes], at: datetime
     ) -> CrmAnswer:
-        """Drop what was received, deliver the rest."""
+        """Drop events of received mail, deliver the others."""
         if b'"type":"message.received"' in body:
             return _Fine()
         answer: CrmAnswer = await self.real.deliver(url, event_id, body, secrets, at)
@@ -51,13 +51,13 @@ class _Doubling(_Wrapped):
         self.contents: dict[str, DraftContent] = {}
 
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:
-        """As the real one, remembering what was in it."""
+        """Create the draft and remember its content."""
         draft: Draft = await self.real.create_draft(access, content)
         self.contents[draft.graph_message_id] = content
         return draft
 
     async def send(self, access: Access, graph_message_id: str) -> None:
-        """Send it, and a second one of the same content."""
+        """Send the draft, and a second one with the same content."""
         await self.real.send(access, graph_message_id)
         content = self.contents.pop(graph_message_id, None)
         if content is not None:
@@ -66,10 +66,10 @@ class _Doubling(_Wrapped):
 
 
 class _Peeking(_Wrapped):
-    """A mail port that reads every mail it is shown, foreign or not."""
+    """A mail port that reads every whole mail, also foreign ones."""
 
     async def outline(self, access: Access, graph_message_id: str) -> Outline:
-        """The outline, and the whole mail beside it."""
+        """Read the whole mail before its outline."""
         await self.real.fetch(access, graph_message_id)
         found: Outline = await self.real.outline(access, graph_message_id)
         return found

@@ -1,4 +1,4 @@
-"""Write the requirement locks from pyproject.toml with uv, or say offline whether they still belong to it.
+"""Write the requirement locks from pyproject.toml with uv, or check offline whether they are current.
 
     python scripts/lock.py            resolve again and write the three files
     python scripts/lock.py --check    compare only the digest in their headers; needs no network
@@ -24,7 +24,7 @@ DIGEST_MARK = "# dependencies: sha256:"
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """One lock file: what it resolves, for which oldest Python, and the locks it is installed on top of."""
+    """A lock file: its dependency group, the oldest Python, and the locks it is installed on top of."""
 
     file: str
     title: str
@@ -65,7 +65,7 @@ def digest(lock: Lock) -> str:
 
 
 def blocks(text: str) -> list[str]:
-    """The requirements of a lock, each with its hash lines; comments left out."""
+    """The requirements of a lock, each with its hash lines, without comments."""
     found: list[str] = []
     for line in text.splitlines(keepends=True):
         if line.startswith((" ", "\t")):
@@ -76,7 +76,7 @@ def blocks(text: str) -> list[str]:
 
 
 def resolve(lock: Lock) -> str:
-    """The lock's text as uv resolves it now; what lower locks pin stays as pinned and is not repeated."""
+    """Resolve with uv and return the lock's text; versions of lower locks are kept and not repeated."""
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     if uv is None:
         sys.exit("uv is missing: run `make setup` first")
@@ -103,17 +103,17 @@ def resolve(lock: Lock) -> str:
 
 
 def is_current(lock: Lock) -> bool:
-    """Whether the file was made from the dependency tables as they stand."""
+    """Whether the file was made from the present dependency tables."""
     path = ROOT / lock.file
     return path.exists() and f"{DIGEST_MARK}{digest(lock)}" in path.read_text(encoding="utf-8")
 
 
 def main() -> int:
-    """Check or write; the exit code says whether all is well."""
+    """Check or write the locks; return the exit code."""
     if "--check" in sys.argv:
         stale = [lock.file for lock in LOCKS if not is_current(lock)]
         for file in stale:
-            print(f"{file} does not belong to pyproject.toml any more: run `make lock`")
+            print(f"{file} is out of date with pyproject.toml: run `make lock`")
         return 1 if stale else 0
     for lock in LOCKS:
         (ROOT / lock.file).write_text(resolve(lock), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Picture the demo for the README: a world of its own, the CRM and the simulated Outlook side by side in one PNG.
+"""Make the README's picture of the demo: the CRM and the simulated Outlook of a new world, side by side in a PNG.
 
 python -m scripts.picture_demo [docs/images/demo.png]
 """
@@ -23,7 +23,7 @@ from sandbox.world import World, WorldOptions
 
 OUTPUT = Path(__file__).resolve().parent.parent / "docs" / "images" / "demo.png"
 WIDTH, HEIGHT = 640, 900
-TALK = "Offer for the garden room"
+SUBJECT = "Offer for the garden room"
 FRAMES = """<!doctype html><meta charset="utf-8"><style>
 body { margin: 0; display: inline-flex; gap: 20px; padding: 20px; background: #dfe4e2; }
 figure { margin: 0; border-radius: 10px; overflow: hidden; box-shadow: 0 6px 20px rgb(36 49 44 / 0.16); }
@@ -35,28 +35,30 @@ img { display: block; width: %(width)dpx; height: %(height)dpx; }
 
 
 async def main(output: Path) -> None:
-    """Play a small talk, photograph both sides, put them together."""
+    """Play a conversation, take a screenshot of both pages, join them."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
     async with World.start(WorldOptions()) as world, async_playwright() as playwright:
         async with staged(world) as stage:
-            conversation = await _talk(stage)
+            conversation = await _play_conversation(stage)
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        crm = await _photograph(browser, f"{world.crm_url}/conversations/{conversation}", "in Outlook")
-        outlook = await _photograph(browser, f"{world.sim_http_url}/outlook/{ANN_ADDRESS}", TALK, click=True)
-        await _put_together(browser, crm, outlook, output)
+        crm = await _take_screenshot(browser, f"{world.crm_url}/conversations/{conversation}", "in Outlook")
+        outlook = await _take_screenshot(
+            browser, f"{world.sim_http_url}/outlook/{ANN_ADDRESS}", SUBJECT, click=True
+        )
+        await _join_pictures(browser, crm, outlook, output)
         await browser.close()
 
 
-async def _talk(stage: Stage) -> str:
-    """The CRM writes, Carla answers with a picture, Ann answers from Outlook; the conversation's id in the CRM."""
+async def _play_conversation(stage: Stage) -> str:
+    """The CRM writes, Carla answers with a picture, Ann answers from Outlook; return the CRM's conversation id."""
     await acts.seed(stage)
     await connect(stage)
     pdf = {"name": "offer.pdf", "content_type": "application/pdf", "content_base64": _base64(acts.PDF)}
     words = "<p>Dear Carla,</p><p>here is our offer for the garden room, as we talked about it.</p>"
     sent = await stage.of_crm(
-        "POST", "/api/messages", user_id=ANN, to=CARLA, subject=TALK, html=words, attachments=[pdf]
+        "POST", "/api/messages", user_id=ANN, to=CARLA, subject=SUBJECT, html=words, attachments=[pdf]
     )
-    await _shown(stage, "garden room", "sent")
+    await _wait_until_shown(stage, "garden room", "sent")
     mail = (await stage.outside(CARLA))[0]
     png = {"name": "garden.png", "content_type": "image/png", "content_base64": _base64(acts.PNG)}
     await stage.control(
@@ -66,8 +68,8 @@ async def _talk(stage: Stage) -> str:
         html="<p>Thank you, Ann! Can the door be on the left side, as in the picture?</p>",
         attachments=[png],
     )
-    await _shown(stage, "left side", "received")
-    inbox = [one for one in await stage.mailbox() if one["folder"] == "inbox"]
+    await _wait_until_shown(stage, "left side", "received")
+    inbox = [mail for mail in await stage.mailbox() if mail["folder"] == "inbox"]
     await stage.control(
         "POST",
         f"mailboxes/{ANN_ADDRESS}/compose",
@@ -75,20 +77,24 @@ async def _talk(stage: Stage) -> str:
         graph_message_id=inbox[-1]["id"],
         html="<p>Yes, it can. I am writing from Outlook, on the train.</p>",
     )
-    await _shown(stage, "on the train", "sent")
+    await _wait_until_shown(stage, "on the train", "sent")
     return str((await stage.of_crm("GET", f"/api/messages/{sent['id']}"))["conversation_id"])
 
 
-async def _shown(stage: Stage, words: str, status: str) -> None:
-    async def found() -> object:
+async def _wait_until_shown(stage: Stage, words: str, status: str) -> None:
+    async def find() -> object:
         messages = await stage.crm_messages()
-        return [one for one in messages if words in (one["html"] or "") and one["status"] == status]
+        return [
+            message
+            for message in messages
+            if words in (message["html"] or "") and message["status"] == status
+        ]
 
-    await stage.until(f"the CRM shows: {words}", found)
+    await stage.wait_until(f"the CRM shows: {words}", find)
 
 
-async def _photograph(browser: Browser, address: str, wanted: str, *, click: bool = False) -> bytes:
-    """A page when it shows what is wanted."""
+async def _take_screenshot(browser: Browser, address: str, wanted: str, *, click: bool = False) -> bytes:
+    """A screenshot of a page, once it shows the message with the wanted text."""
     context = await browser.new_context(
         viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1.25, locale="en-GB"
     )
@@ -105,7 +111,7 @@ async def _photograph(browser: Browser, address: str, wanted: str, *, click: boo
     return picture
 
 
-async def _put_together(browser: Browser, crm: bytes, outlook: bytes, output: Path) -> None:
+async def _join_pictures(browser: Browser, crm: bytes, outlook: bytes, output: Path) -> None:
     page = await browser.new_page(viewport={"width": 2 * WIDTH + 60, "height": 100}, device_scale_factor=1.25)
     pictures = {"crm": _data(crm), "outlook": _data(outlook), "width": WIDTH, "height": HEIGHT}
     with tempfile.TemporaryDirectory() as folder:

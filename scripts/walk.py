@@ -1,8 +1,8 @@
-"""How many files a reader opens to follow one mail through the code: `python scripts/walk.py`.
+"""Count the files that a reader opens to follow one mail through the code: `python scripts/walk.py`.
 
 What is counted. Two walks are recorded with Python's profiler while the function app runs over the in-memory
-stores: one answer of a contact, from Graph's notification to the CRM's yes; and one new send of the CRM, from the
-request to Graph's yes. Of every call only those count whose code lies in `functions/`,
+stores: an answer of a contact, from Graph's notification to the CRM's 2xx; and a new send of the CRM, from the
+request to Graph's 202. Of all calls only those count whose code lies in `functions/`,
 `shared/sync/` or `shared/domain/`: a walk is the list of these files in the order in which calls enter them. Where a
 call stays in its file, or comes back from a function, nothing is added; code that runs at import does not count.
 
@@ -37,7 +37,7 @@ class Walk:
         self._begun: set[FrameType] = set()
 
     def note(self, frame: FrameType, event: str, _arg: Any) -> None:
-        """What `sys.setprofile` calls; a coroutine that goes on after a wait is no new call."""
+        """Record a call, for `sys.setprofile`; a coroutine that resumes after an await is not a new call."""
         code = frame.f_code
         if event != "call" or code.co_name in NO_CALLS or frame in self._begun:
             return
@@ -56,17 +56,17 @@ class Walk:
 
     @property
     def different(self) -> int:
-        """How many files."""
+        """How many different files the walk enters."""
         return len(set(self.files))
 
     @property
     def returns(self) -> int:
-        """How often a file is entered again."""
+        """How often the walk enters a file again."""
         return len(self.files) - self.different
 
 
-async def recorded(work: Callable[[], Awaitable[object]]) -> Walk:
-    """The walk of this work."""
+async def record(work: Callable[[], Awaitable[object]]) -> Walk:
+    """Run the work and return its walk."""
     walk = Walk()
     sys.setprofile(walk.note)
     try:
@@ -76,16 +76,16 @@ async def recorded(work: Callable[[], Awaitable[object]]) -> Walk:
     return walk
 
 
-async def walks(folder: Path) -> dict[str, Walk]:
-    """Both walks, each on a thread that has begun and in a process that has done the same before."""
+async def record_walks(folder: Path) -> dict[str, Walk]:
+    """Record both walks, in a thread with earlier mails and after the same work was done once (caches are filled)."""
     from tests.functions.world import open_app
 
     async with open_app(folder) as app:
         await app.connect()
         await app.sent("m-0")
         await app.answered()
-        outbound = await recorded(lambda: _send(app, "m-1"))
-        inbound = await recorded(app.answered)
+        outbound = await record(lambda: _send(app, "m-1"))
+        inbound = await record(app.answered)
     return {"inbound": inbound, "outbound": outbound}
 
 
@@ -100,11 +100,11 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="print every file of each walk in its order")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(walks(Path(folder)))
+        found = asyncio.run(record_walks(Path(folder)))
     for name, walk in found.items():
         print(f"{name}: {walk.different} files, {walk.returns} returns")
         if options.list:
-            print("".join(f"    {one}\n" for one in walk.files), end="")
+            print("".join(f"    {file}\n" for file in walk.files), end="")
 
 
 if __name__ == "__main__":

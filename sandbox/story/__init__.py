@@ -1,4 +1,4 @@
-"""The article as a story with a check at every step: `python -m sandbox story`."""
+"""The story: the product's whole behaviour step by step, with checks at every step (`python -m sandbox story`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The story's beginning, so that the demo's pages are not empty when a person opens them."""
+"""The beginning of the story, so that the demo's pages show something at first."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ BOB = ("u_bob", "bob@northwind.example")
 
 
 async def play(world: World) -> None:
-    """Ann connects, writes to Carla, Carla answers; Bob is left for the person to connect."""
+    """Ann connects her mailbox and writes to Carla, Carla answers; Bob's mailbox is left to be connected by hand."""
     async with staged(world) as stage:
         await acts.seed(stage)
-        await _more_people(stage)
+        await _add_people(stage)
         await connect(stage)
         told = acts.Told()
         await acts.sending(stage, told)
         await acts.contact_replies(stage, told)
 
 
-async def _more_people(stage: Stage) -> None:
+async def _add_people(stage: Stage) -> None:
     await stage.control("POST", "users", address=BOB[1], display_name="Bob Baker")
     await stage.control("POST", "contacts", address=DEV, name="Dev Das")

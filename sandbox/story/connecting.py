@@ -1,4 +1,4 @@
-"""Connect a mailbox the way a browser does, without a browser."""
+"""Connect a mailbox by the requests that a browser would make."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.story.stage import ANN, ANN_ADDRESS, Stage, expect
 async def connect(
     stage: Stage, user_id: str = ANN, address: str = ANN_ADDRESS, decision: str = "accept"
 ) -> str:
-    """From the CRM's settings page through Microsoft's pages to the last page, whose text is returned."""
+    """Connect a user's mailbox, or decline; return the text of the last page. Raises Lie."""
     link = await stage.of_crm("POST", "/api/session-links", user_id=user_id)
     token = str(link["url"]).partition("#")[2]
     session = await stage.app.post("/api/session", json={"token": token})
@@ -44,14 +44,14 @@ async def connect(
 
 
 def authorize_url(page: str) -> str:
-    """Where the opening page leads."""
+    """The link to Microsoft in the start page; raises Lie when there is none."""
     found = re.search(r'href="([^"]+/oauth2/v2\.0/authorize[^"]*)"', page)
     expect("the start page leads to Microsoft", found)
     return html.unescape(found[1]) if found else ""
 
 
 def cookie_of(answer: httpx.Response) -> str:
-    """The cookie an answer sets, as a browser sends it back."""
+    """The cookies that a response sets, as a `Cookie` header."""
     cookies: SimpleCookie = SimpleCookie()
     for line in answer.headers.get_list("set-cookie"):
         cookies.load(line)

@@ -1,4 +1,4 @@
-"""Play the story on processes: one line a step, and an end at the first lie."""
+"""Play the story on the processes of a world: print a line for each act, stop at the first failed check."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ QUIET_SECONDS = 3.0
 
 
 async def run(sabotage: str | None = None) -> int:
-    """Start a world of its own, play every act, stop it. Returns the exit code: 0, or 1 at the first lie."""
+    """Start a new world, play every act, stop it. Return the exit code: 0, or 1 when a check failed."""
     async with World.start(WorldOptions(sabotage=sabotage)) as world, staged(world) as stage:
         await acts.seed(stage)
         return await play(stage)
 
 
 async def play(stage: Stage) -> int:
-    """Every act in its order."""
+    """Play all acts in order; return the exit code: 0, or 1 when a check failed."""
     told = acts.Told()
     begun = time.monotonic()
     for number, act in enumerate(acts.STORY, 1):
@@ -35,7 +35,7 @@ async def play(stage: Stage) -> int:
         try:
             await act(stage, told)
         except (Lie, KeyError, IndexError, httpx.HTTPError) as err:
-            print(f"{number:2}. {title} … LIE: {err!r}", flush=True)
+            print(f"{number:2}. {title} … FAILED: {err!r}", flush=True)
             return 1
         print(f"{number:2}. {title} … ok ({time.monotonic() - started:.1f} s)", flush=True)
     print(f"{len(acts.STORY)} passed, 0 failed", flush=True)
@@ -45,7 +45,7 @@ async def play(stage: Stage) -> int:
 
 @asynccontextmanager
 async def staged(world: World) -> AsyncIterator[Stage]:
-    """Clients for the programs of a world, and polling as patience."""
+    """The stage on a world's processes: HTTP clients for its programs, and waiting by polling."""
     async with AsyncExitStack() as stack:
 
         async def client(base: str) -> httpx.AsyncClient:
@@ -69,8 +69,8 @@ async def staged(world: World) -> AsyncIterator[Stage]:
 
 
 async def poll(check: Check, seconds: float) -> Any:
-    """Ask until the answer is truthy or the time is over; the last answer is returned."""
+    """Call `check` until its result is truthy or the time is over; return the last result."""
     until = time.monotonic() + seconds
-    while not (found := await check()) and time.monotonic() < until:  # noqa: ASYNC110 - other programs tell nobody
+    while not (found := await check()) and time.monotonic() < until:  # noqa: ASYNC110 - other processes set no event
         await asyncio.sleep(POLL_SECONDS)
     return found

@@ -1,7 +1,7 @@
-"""The stage a story is played on: three HTTP clients, a clock to move, and patience.
+"""The stage that the story is played on: three HTTP clients, a clock to move, and ways to wait.
 
-On processes the clients speak to ports and patience is polling; in one process they speak to the same programs
-through ASGI, and patience is letting all due work happen under a clock that stands still.
+On processes the clients use ports, and waiting is polling. In one process they call the same programs through ASGI
+under a virtual clock, and waiting is running all work that is due.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ Check = Callable[[], Awaitable[Any]]
 
 
 class Lie(AssertionError):
-    """The product said or did something that is not so."""
+    """A check of the story failed: the product said or did something wrong."""
 
 
 @dataclass(slots=True)
 class Stage:
-    """Where the story plays. `app`, `sim` and `crm` are clients with base addresses; paths begin with a slash."""
+    """What the acts use. `app`, `sim` and `crm` are clients with base addresses; paths begin with a slash.
+
+    `advance` moves the clock by seconds, `settle` waits until a check is true or seconds are over, `quiet` waits until
+    the work in progress is done.
+    """
 
     app: httpx.AsyncClient
     sim: httpx.AsyncClient
@@ -38,55 +42,55 @@ class Stage:
     quiet: Callable[[], Awaitable[None]]
     told: Callable[[str], None] = field(default=print)
 
-    async def until(self, what: str, check: Check, seconds: float = 30.0) -> Any:
-        """Wait until `check` gives something truthy, and return it. Raises Lie naming `what` when it never does."""
+    async def wait_until(self, what: str, check: Check, seconds: float = 30.0) -> Any:
+        """Wait until `check` returns something truthy, and return that; raises Lie with `what` after `seconds`."""
         found = await self.settle(check, seconds)
         if not found:
             raise Lie(f"never happened: {what}")
         return found
 
     async def control(self, method: str, path: str, **body: Any) -> Any:
-        """One call of the simulator's control interface."""
+        """Call the simulator's control API; raises Lie on an error status."""
         answer = await self.sim.request(method, f"/__control/{path}", json=body or None)
         return _content(answer)
 
     async def api(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
-        """One call of the product's API with the tenant's key."""
+        """Call the product's API with the tenant's key."""
         headers = {"Authorization": f"Bearer {self.api_key}", **kwargs.pop("headers", {})}
         return await self.app.request(method, f"/api{path}", headers=headers, **kwargs)
 
     async def of_crm(self, method: str, path: str, **body: Any) -> Any:
-        """One call of the demo CRM."""
+        """Call the demo CRM; raises Lie on an error status."""
         return _content(await self.crm.request(method, path, json=body or None))
 
     async def crm_messages(self) -> list[dict[str, Any]]:
-        """Every message the CRM shows."""
+        """All messages of the CRM."""
         state = await self.of_crm("GET", "/__control/state")
         return list(state["messages"])
 
     async def crm_events(self, *types: str) -> list[dict[str, Any]]:
-        """Every event the CRM was told, each once, in the order of arrival."""
+        """All events that the CRM accepted, each once, in the order of arrival."""
         state = await self.of_crm("GET", "/__control/state")
-        return [one for one in state["events"] if not types or one["type"] in types]
+        return [event for event in state["events"] if not types or event["type"] in types]
 
     async def mailbox(self, address: str = ANN_ADDRESS) -> list[dict[str, Any]]:
-        """Everything that lies in a simulated mailbox."""
+        """All messages of a simulated mailbox."""
         found = await self.control("GET", f"mailboxes/{address}/messages")
         return list(found["messages"])
 
     async def outside(self, address: str) -> list[dict[str, Any]]:
-        """Every mail that an outside contact got."""
+        """All mails that an outsider received."""
         found = await self.control("GET", f"outside/{address}/messages")
         return list(found["messages"])
 
     async def requests(self, since: int = 0) -> tuple[int, list[dict[str, Any]]]:
-        """The simulator's log of Graph requests: the witness of what was read."""
+        """The simulator's log of Graph requests, which shows what was read, and where it ends."""
         found = await self.control("GET", f"requests?since={since}")
         return int(found["next"]), list(found["requests"])
 
 
 def expect(what: str, truth: object) -> None:
-    """Raises Lie naming `what` unless it is true."""
+    """Raise Lie with `what` unless it is true."""
     if not truth:
         raise Lie(what)
 

@@ -1,4 +1,4 @@
-"""What kind of world is wanted."""
+"""The options of a local world."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import Path
 
 
 def say(line: str) -> None:
-    """Tell the person at the terminal how it goes."""
+    """Print a line of progress to stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, slots=True)
 class WorldOptions:
-    """By default a world for tests: free ports, a folder of its own that vanishes, everything new."""
+    """Options of a world. The defaults suit tests: free ports and a new folder that is deleted at the end."""
 
     preferred_ports: bool = False
-    """Take the demo's well-known ports where they are free."""
+    """Use the demo's well-known ports if they are free."""
     data_dir: Path | None = None
-    """Where logs, keys and data lie; None: a new folder below the system's temporary one."""
+    """The folder for logs, keys and data; None: a new folder below the system's temporary one."""
     keep_data: bool = False
-    """Leave a temporary folder behind."""
+    """Do not delete a temporary folder at the end."""
     seed: int = 1
-    """What the simulator's chance begins with."""
+    """The seed of the simulator's random choices."""
     sabotage: str | None = None
     """A fault to build into the product (see `sandbox.sabotage`)."""
     local_origins: tuple[str, ...] = ()
-    """More loopback origins that the product may call, for a CRM of one's own."""
+    """More loopback origins that the product may call, for another CRM."""
     one_process: bool = False
-    """The dev host as one process instead of one for each trigger group: cheaper."""
+    """Run the development host as one process instead of one for each trigger group, which is cheaper."""
     told: Callable[[str], None] = say
-    """Hears a line for each step of the start and of the end."""
+    """Called with a line for each step of the start and of the end."""

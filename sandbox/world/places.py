@@ -1,4 +1,4 @@
-"""Where a world lives: its folder and its ports."""
+"""The folder and the ports of a world."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sandbox.world.options import WorldOptions
 
 PREFERRED = {"app": 7071, "sim_http": 7444, "sim_https": 7443, "crm": 7080}
 EMPTIED = ("azurite", "crm", "keys", "logs", "tls", "clock", "crm.json", "environment")
-"""What of a folder used before belongs to the world that was: the simulator forgets, so everything must."""
+"""What is deleted from a folder used before: the simulator's data does not survive, so nothing else may."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """One for each server a person or a program speaks to."""
+    """The port of each server."""
 
     app: int
     sim_http: int
@@ -38,34 +38,34 @@ class Place:
 
     @property
     def logs(self) -> Path:
-        """One file for each process."""
+        """The folder of log files, one for each process."""
         return self.folder / "logs"
 
     @property
     def clock_file(self) -> Path:
-        """The world's clock."""
+        """The file with the clock's offset."""
         return self.folder / "clock"
 
     @property
     def tls(self) -> Path:
-        """The simulator's certificates."""
+        """The folder of the simulator's certificates."""
         return self.folder / "tls"
 
     @property
     def environment_file(self) -> Path:
-        """The product's settings, for commands run by hand."""
+        """The file with the product's settings, for commands run by hand."""
         return self.folder / "environment"
 
     @property
     def keys(self) -> Path:
-        """Secret files of the product and of the dev host."""
+        """The folder of secret files of the product and of the development host."""
         return self.folder / "keys"
 
 
 @contextmanager
 def prepared(options: WorldOptions) -> Iterator[Place]:
-    """An empty folder and free ports; nobody else uses the folder meanwhile."""
-    with _folder(options) as folder, _well_known_ports(options) as preferred:
+    """Prepare an empty folder and free ports for the length of a block; the folder is locked meanwhile."""
+    with _lock_folder(options) as folder, _lock_well_known_ports(options) as preferred:
         for name in ("logs", "keys", "tls"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "clock").write_text("0", encoding="ascii")
@@ -73,14 +73,14 @@ def prepared(options: WorldOptions) -> Iterator[Place]:
 
 
 @contextmanager
-def _folder(options: WorldOptions) -> Iterator[Path]:
+def _lock_folder(options: WorldOptions) -> Iterator[Path]:
     if options.data_dir is not None:
         options.data_dir.mkdir(parents=True, exist_ok=True)
         with (options.data_dir / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                options.told(f"another world lives in {options.data_dir}: taking a temporary folder")
+                options.told(f"another world uses {options.data_dir}: using a temporary folder")
             else:
                 _empty(options.data_dir)
                 yield options.data_dir
@@ -90,14 +90,14 @@ def _folder(options: WorldOptions) -> Iterator[Path]:
         yield folder
     finally:
         if options.keep_data:
-            options.told(f"left behind: {folder}")
+            options.told(f"kept: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _well_known_ports(options: WorldOptions) -> Iterator[bool]:
-    """Whether this world may take the well-known ports: of two that start at once, both would find them free."""
+def _lock_well_known_ports(options: WorldOptions) -> Iterator[bool]:
+    """Lock the well-known ports; yield whether this world may use them: two starting worlds may both find them free."""
     if not options.preferred_ports:
         yield False
         return
@@ -122,7 +122,7 @@ def _empty(folder: Path) -> None:
 
 
 def choose_ports(told: Callable[[str], None], *, preferred: bool) -> Ports:
-    """The well-known ports where wanted and free, else free ones."""
+    """Choose the well-known ports if wanted and free, else free ones."""
     chosen = dict(zip(PREFERRED, free_ports(len(PREFERRED)), strict=True))
     for name, port in PREFERRED.items() if preferred else ():
         if is_free(port):

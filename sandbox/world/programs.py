@@ -1,4 +1,4 @@
-"""The command line of each of the world's programs."""
+"""The command lines of a world's programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOOK = "sandbox.hooks:install"
 
 
 def simulator(place: Place, options: WorldOptions) -> list[str]:
-    """Microsoft 365: pages and control over http, tokens and Graph over https."""
+    """The Microsoft 365 simulator: pages and controls over http, tokens and Graph over https."""
     ports = place.ports
     return [
         *(sys.executable, "-m", "sandbox.graphsim", "--seed", str(options.seed)),
@@ -24,7 +24,7 @@ def simulator(place: Place, options: WorldOptions) -> list[str]:
 
 
 def dev_host(place: Place, options: WorldOptions) -> list[str]:
-    """The product, on localhost."""
+    """The development host with the product, on localhost."""
     return [
         *(sys.executable, "-m", "sandbox.devhost", "--app-dir", str(ROOT), "--port", str(place.ports.app)),
         *("--data-dir", str(place.keys / "devhost"), "--clock-file", str(place.clock_file)),
@@ -33,7 +33,7 @@ def dev_host(place: Place, options: WorldOptions) -> list[str]:
 
 
 def crm(place: Place) -> list[str]:
-    """The customer's CRM, on 127.0.0.1: another site than localhost."""
+    """The demo CRM, on 127.0.0.1; for browsers that is another site than localhost."""
     return [
         *(sys.executable, "-m", "sandbox.democrm", "--port", str(place.ports.crm)),
         *("--app-url", f"http://localhost:{place.ports.app}"),
@@ -42,12 +42,12 @@ def crm(place: Place) -> list[str]:
 
 
 def create_storage() -> list[str]:
-    """The operator's command for tables, queues and containers."""
+    """The operator's command that creates tables, queues and containers."""
     return [sys.executable, "-m", "shared.ops", "create-storage"]
 
 
 def create_tenant(place: Place) -> list[str]:
-    """The operator's command for the CRM's account."""
+    """The operator's command that creates the CRM's tenant."""
     origin = f"http://127.0.0.1:{place.ports.crm}"
     return [
         *(sys.executable, "-m", "shared.ops", "create-tenant", "--json", "--name", "Northwind"),

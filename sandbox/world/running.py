@@ -1,4 +1,4 @@
-"""Start a world step by step, watch it, and end it without a trace."""
+"""Start a world step by step, watch its processes, and stop them all."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sandbox.processes import ROOT, Process, ProcessDied, Reaper
 from sandbox.world import programs
 from sandbox.world.options import WorldOptions
 from sandbox.world.places import Place, prepared
-from sandbox.world.secrets import CLIENT_ID, keep_environment, own_environment, product_environment
+from sandbox.world.secrets import CLIENT_ID, make_product_environment, own_environment, write_environment
 
 READY_SECONDS = 90.0
 LOOK_EVERY_SECONDS = 0.2
@@ -49,73 +49,73 @@ class World:
     webhook_secret: str = ""
     processes: dict[str, Process] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
-    """Set when a process has died that nobody asked to."""
+    """Set when a process has died unexpectedly."""
     _commands: dict[str, tuple[list[str], Mapping[str, str]]] = field(default_factory=dict)
     _reaper: Reaper = field(default_factory=Reaper)
     _expected_dead: set[str] = field(default_factory=set)
 
     @classmethod
     def start(cls, options: WorldOptions | None = None) -> _Starting:
-        """A world for the length of a `with` or `async with` block. Raises ProcessDied or NotReady."""
+        """Start a world for the length of a `with` or `async with` block; raises ProcessDied or NotReady."""
         return _Starting(options or WorldOptions())
 
     @property
     def app_url(self) -> str:
-        """The product."""
+        """The address of the product."""
         return f"http://localhost:{self.place.ports.app}"
 
     @property
     def sim_http_url(self) -> str:
-        """The simulator's pages and control."""
+        """The address of the simulator's pages and controls."""
         return f"http://localhost:{self.place.ports.sim_http}"
 
     @property
     def sim_https_url(self) -> str:
-        """The simulator's Graph and tokens, certified by `ca_file`."""
+        """The address of the simulated Graph and Entra, with a certificate by `ca_file`."""
         return f"https://localhost:{self.place.ports.sim_https}"
 
     @property
     def crm_url(self) -> str:
-        """The customer's CRM."""
+        """The address of the demo CRM."""
         return f"http://127.0.0.1:{self.place.ports.crm}"
 
     @property
     def ca_file(self) -> Path:
-        """The certificate authority of this world."""
+        """The certificate of this world's certificate authority."""
         return Path(self.env["TRUSTED_CA_FILE"])
 
     @property
     def logs_dir(self) -> Path:
-        """One log file for each process."""
+        """The folder of log files, one for each process."""
         return self.place.logs
 
     def launch(self, name: str, command: list[str], environ: Mapping[str, str]) -> Process:
-        """Start a program of the world."""
+        """Start a program of the world and watch it."""
         self._commands[name] = (command, environ)
         process = processes.start(name, command, self.logs_dir / f"{name}.log", environ)
         self.adopt(process)
         return process
 
     def adopt(self, process: Process) -> None:
-        """Watch over a process from now on."""
+        """Watch a process that was started elsewhere."""
         self.processes[process.name] = process
         self._expected_dead.discard(process.name)
         self._reaper.watch(process)
 
     def kill(self, name: str) -> None:
-        """End a program at once and without warning, as a crash would."""
+        """Kill a program at once, as a crash would."""
         self._expected_dead.add(name)
         self._reaper.forget(self.processes[name])
         processes.stop([self.processes[name]], grace_seconds=0.0)
 
     def restart(self, name: str) -> Process:
-        """Start a program again that `kill` has ended, and wait until it answers."""
+        """Start a program again that `kill` ended, and wait until it answers."""
         process = self.launch(name, *self._commands[name])
         process.wait_until(lambda: answers(self.health_url(name)), READY_SECONDS)
         return process
 
     def health_url(self, name: str) -> str:
-        """Where a program says that it is ready."""
+        """The address that answers when a program is ready."""
         return {
             "simulator": f"{self.sim_http_url}/__control/health",
             "devhost": f"{self.app_url}/admin/host/ping",
@@ -123,27 +123,29 @@ class World:
         }[name]
 
     def dead(self) -> list[Process]:
-        """Processes that ended by themselves."""
+        """The processes that ended unexpectedly."""
         return [
-            one for name, one in self.processes.items() if name not in self._expected_dead and not one.alive
+            process
+            for name, process in self.processes.items()
+            if name not in self._expected_dead and not process.alive
         ]
 
     def watch(self, stopping: threading.Event) -> None:
-        """Until stopped: say at once when a process has died, with the end of its log."""
+        """Until stopped, report each process that has died, with the end of its log."""
         while not stopping.wait(LOOK_EVERY_SECONDS):
             for process in self.dead():
                 self._expected_dead.add(process.name)
-                self.options.told(f"\n{process.obituary()}\n")
+                self.options.told(f"\n{process.death_report()}\n")
                 self.ended.set()
 
     def close(self) -> None:
-        """End every process."""
+        """Stop all processes."""
         processes.stop(list(self.processes.values()))
         self._reaper.close()
 
 
 class _Starting(AbstractContextManager[World], AbstractAsyncContextManager[World]):
-    """Both kinds of `with` over the same start and end."""
+    """The context manager of a world, for `with` and for `async with`."""
 
     def __init__(self, options: WorldOptions) -> None:
         self._options = options
@@ -151,7 +153,7 @@ class _Starting(AbstractContextManager[World], AbstractAsyncContextManager[World
         self._worlds: list[World] = []
 
     def __enter__(self) -> World:
-        return self._stack.enter_context(_started(self._options, self._worlds.append))
+        return self._stack.enter_context(_run_world(self._options, self._worlds.append))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -163,7 +165,7 @@ class _Starting(AbstractContextManager[World], AbstractAsyncContextManager[World
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            # Ctrl-C while starting: the start fails at once when its processes are gone.
+            # Ctrl-C while starting: without its processes the start fails at once.
             for world in self._worlds:
                 await asyncio.to_thread(processes.stop, list(world.processes.values()))
             await asyncio.gather(starting, return_exceptions=True)
@@ -177,42 +179,42 @@ class _Starting(AbstractContextManager[World], AbstractAsyncContextManager[World
 
 
 @contextmanager
-def _started(options: WorldOptions, born: Callable[[World], None]) -> Iterator[World]:
-    began = time.monotonic()
+def _run_world(options: WorldOptions, on_created: Callable[[World], None]) -> Iterator[World]:
+    started_at = time.monotonic()
     with ExitStack() as stack:
         place = stack.enter_context(prepared(options))
         options.told(f"starting a world in {place.folder}")
         world = World(place, options, OffsetClock(place.clock_file))
         stack.callback(lambda: options.told("the world has ended"))
         stack.callback(world.close)
-        born(world)
+        on_created(world)
         _launch_all(world)
         stopping = threading.Event()
         watcher = threading.Thread(target=world.watch, args=[stopping], daemon=True)
         watcher.start()
         stack.callback(watcher.join)
         stack.callback(stopping.set)
-        options.told(f"  the world is up after {time.monotonic() - began:.1f} s")
+        options.told(f"  the world is up after {time.monotonic() - started_at:.1f} s")
         yield world
 
 
 def _launch_all(world: World) -> None:
-    """Storage, the simulator (its certificates, our application), resources and tenant, then host and CRM."""
+    """Start storage and simulator, register the application, create resources and tenant, start CRM and host."""
     told = world.options.told
     azurite = start_azurite(world.place.folder / "azurite", world.logs_dir / "azurite.log", in_memory=True)
     world.adopt(azurite.process)
     world.connection_string = azurite.connection_string
-    own = product_environment(world.place, azurite.connection_string, world.options)
-    keep_environment(own, world.place.environment_file)
+    own = make_product_environment(world.place, azurite.connection_string, world.options)
+    write_environment(own, world.place.environment_file)
     world.env = own_environment() | own
     told(f"  storage ready on ports {_storage_ports(world.connection_string)}")
-    _ready(
+    _wait_until_ready(
         world, world.launch("simulator", programs.simulator(world.place, world.options), own_environment())
     )
     _register_application(world)
-    _command(world, "create-storage", programs.create_storage())
+    _run_command(world, "create-storage", programs.create_storage())
     told("  storage resources created")
-    made = json.loads(_command(world, "create-tenant", programs.create_tenant(world.place)))
+    made = json.loads(_run_command(world, "create-tenant", programs.create_tenant(world.place)))
     world.tenant_id, world.api_key, world.webhook_secret = (
         str(made[name]) for name in ("tenant_id", "api_key", "webhook_secret")
     )
@@ -220,11 +222,11 @@ def _launch_all(world: World) -> None:
     _write_crm_config(world)
     crm = world.launch("crm", programs.crm(world.place), own_environment())
     host = world.launch("devhost", programs.dev_host(world.place, world.options), world.env)
-    _ready(world, crm)
-    _ready(world, host)
+    _wait_until_ready(world, crm)
+    _wait_until_ready(world, host)
 
 
-def _ready(world: World, process: Process) -> None:
+def _wait_until_ready(world: World, process: Process) -> None:
     address = world.health_url(process.name)
     process.wait_until(lambda: answers(address), READY_SECONDS)
     world.options.told(
@@ -259,8 +261,8 @@ def _register_application(world: World) -> None:
     world.options.told("  application registered at the simulator")
 
 
-def _command(world: World, name: str, command: list[str]) -> str:
-    """Run one of the operator's commands; its standard output. Raises ProcessDied."""
+def _run_command(world: World, name: str, command: list[str]) -> str:
+    """Run one of the operator's commands; return its standard output. Raises ProcessDied."""
     done = subprocess.run(
         command,
         env=dict(world.env),
