@@ -20,7 +20,7 @@ def describe(host: Host, environ: Mapping[str, str], port: int | None = None) ->
         *_http_lines(host, environ),
         *_lines(host.functions.values(), environ),
     ]
-    dropped = {one.function: one.reason for one in host.dropped}
+    dropped = {drop.function: drop.reason for drop in host.dropped}
     return Report(port, lines, dropped, host.config.warnings)
 
 
