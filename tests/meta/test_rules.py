@@ -90,8 +90,12 @@ def test_every_place_and_test_exists() -> None:
     wrong = []
     for code, (rule, places, tests) in rows(DOCUMENT).items():
         assert rule.endswith("."), code
-        wrong += [f"{code}: {pointer}" for pointer in IN_CODE.findall(places) if not leads_somewhere(pointer, PLACE)]
-        wrong += [f"{code}: {pointer}" for pointer in IN_CODE.findall(tests) if not leads_somewhere(pointer, TEST)]
+        wrong += [
+            f"{code}: {pointer}" for pointer in IN_CODE.findall(places) if not leads_somewhere(pointer, PLACE)
+        ]
+        wrong += [
+            f"{code}: {pointer}" for pointer in IN_CODE.findall(tests) if not leads_somewhere(pointer, TEST)
+        ]
     assert wrong == []
 
 
