@@ -39,7 +39,6 @@ from shared.domain.errors import (
 from shared.domain.model import CrmUser
 from shared.json_reader import read_json
 from shared.state.sessions import Session
-from shared.sync.connect import confirm_connection as confirming
 from shared.sync.connect import open_session as opening
 from shared.sync.connect.show_connection import find_frame_origins
 from shared.sync.connect.show_connection import show_connection as show_one_connection
@@ -174,8 +173,10 @@ async def finish_oauth(req: func.HttpRequest) -> func.HttpResponse:
 @public("oauth_cookie")
 async def show_confirm_page(req: func.HttpRequest) -> func.HttpResponse:
     """Ask whether to connect mailbox X to CRM user Y of Z (O-7)."""
+    from shared.sync.connect.confirm_connection import read_question
+
     try:
-        question = await confirming.read_question(services(), _cookie_of(req))
+        question = await read_question(services(), _cookie_of(req))
     except PostbraidError as err:
         return _outcome(err)
     warning = (
@@ -197,10 +198,10 @@ async def show_confirm_page(req: func.HttpRequest) -> func.HttpResponse:
 @public("oauth_cookie")
 async def confirm_connection(req: func.HttpRequest) -> func.HttpResponse:
     """The person said yes."""
+    from shared.sync.connect.confirm_connection import confirm_connection as connect_mailbox
+
     try:
-        connection = await confirming.confirm_connection(
-            services(), _cookie_of(req), _form(req).get("csrf_token")
-        )
+        connection = await connect_mailbox(services(), _cookie_of(req), _form(req).get("csrf_token"))
     except PostbraidError as err:
         return _outcome(err)
     response = _result("connected", connection.address)

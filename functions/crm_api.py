@@ -1,4 +1,7 @@
-"""HTTP: what a CRM's server calls. Sends, files, messages, events."""
+"""HTTP: what a CRM's server calls. Sends, files, messages, events.
+
+The use cases are imported by the first call (see `workers.py`).
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,6 @@ from shared.bootstrap import services
 from shared.domain.errors import FieldError, InvalidRequest
 from shared.domain.model import Address, SendRequest
 from shared.json_reader import read_json
-from shared.sync.events.list_events import list_events as list_recorded_events
-from shared.sync.events.show_message import open_file
-from shared.sync.events.show_message import show_message as show_one_message
-from shared.sync.outbound.accept_outbound import accept_outbound
-from shared.sync.outbound.uploads import keep_upload
 
 bp = func.Blueprint()
 
@@ -36,6 +34,8 @@ PAGE: Final = re.compile(
 @tenant_key("send", 4 * MIB)
 async def send_message(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """The CRM send trigger: 202 once the send is stored (A-7)."""
+    from shared.sync.outbound.accept_outbound import accept_outbound
+
     s, body = services(), req.get_body()
     request = send_request(read_json(body, 4 * MIB, SendIn), body)
     accepted = await accept_outbound(s, caller.tenant.tenant_id, request)
@@ -54,6 +54,8 @@ async def send_message(req: func.HttpRequest, caller: Caller) -> func.HttpRespon
 @tenant_key("read")
 async def show_message(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """Where a message stands, and why."""
+    from shared.sync.events.show_message import show_message as show_one_message
+
     return json_answer(
         await show_one_message(services(), caller.tenant.tenant_id, req.route_params["message_id"])
     )
@@ -63,6 +65,8 @@ async def show_message(req: func.HttpRequest, caller: Caller) -> func.HttpRespon
 @tenant_key("send", 3 * MIB)
 async def upload_file(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """Take one file ahead of a send; it is judged at once (R7, R8)."""
+    from shared.sync.outbound.uploads import keep_upload
+
     name = file_name(req.headers.get("content-disposition"))
     upload_id, upload = await keep_upload(services(), caller.tenant.tenant_id, name, req.get_body())
     answer = {
@@ -79,6 +83,8 @@ async def upload_file(req: func.HttpRequest, caller: Caller) -> func.HttpRespons
 @tenant_key("read")
 async def list_events(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """Every recorded event behind a cursor, for a CRM that was down."""
+    from shared.sync.events.list_events import list_events as list_recorded_events
+
     limit = req.params.get("limit", "100")
     if PAGE.fullmatch(limit) is None:
         raise InvalidRequest("limit is a number from 1 to 500.", (FieldError("/limit", "1 to 500"),))
@@ -93,6 +99,8 @@ async def list_events(req: func.HttpRequest, caller: Caller) -> func.HttpRespons
 @public("signed_link")
 async def download_file(req: func.HttpRequest) -> func.HttpResponse:
     """A staged file through its signed link: always a download, never interpreted (F-5)."""
+    from shared.sync.events.show_message import open_file
+
     file, content = await open_file(services(), req.route_params["token"])
     headers = {
         **SECURITY_HEADERS,

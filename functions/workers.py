@@ -1,4 +1,8 @@
-"""Queues: hints of notifications, sends, deliveries, maintenance of subscriptions and sweeps."""
+"""Queues: hints of notifications, sends, deliveries, maintenance of subscriptions and sweeps.
+
+The use cases are imported by the first message: the processes that answer HTTP import this file as well, and should
+not pay for them when they start.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,7 @@ import azure.functions as func
 from shared.bootstrap import services
 from shared.domain.model import MailboxRef
 from shared.state.keys import mailbox_of_key
-from shared.sync.inbound.receive_change import receive_change
 from shared.sync.queueing.jobs import Changes, TaskMessage, decode_job
-from shared.sync.tasks.do_task import do_task
 from shared.telemetry import canonical_line
 
 bp = func.Blueprint()
@@ -20,6 +22,8 @@ bp = func.Blueprint()
 @bp.queue_trigger(arg_name="msg", queue_name="changes", connection="DataStorage")
 async def work_changes(msg: func.QueueMessage) -> None:
     """Look at each message that Graph pointed at."""
+    from shared.sync.inbound.receive_change import receive_change
+
     with canonical_line("work_changes") as line:
         hints = decode_job(Changes, msg.get_body()).hints
         mailbox = mailbox_of_key(hints[0].mailbox_key) if hints else None
@@ -49,6 +53,8 @@ async def work_maintenance(msg: func.QueueMessage) -> None:
 
 
 async def _work(name: str, msg: func.QueueMessage) -> None:
+    from shared.sync.tasks.do_task import do_task
+
     with canonical_line(name) as line:
         job = decode_job(TaskMessage, msg.get_body())
         line["mailbox"], line["work"] = job.mailbox_id, job.task.kind.value
