@@ -148,7 +148,7 @@ async def test_a_notification_becomes_a_queue_job(functions: dict[str, Any], wor
     world.touched.clear()
     done = await runtime.invocation_request(invocation(work, metadata, msg=message))
     assert done.result.exception is None, done.result.exception.message
-    asked = ("Mailbox", "ten_1|mbx_2", "mailbox")  # the row of that very mailbox
+    asked = ("Mailbox", "ten_1|mbx_2", "fence:", "mailbox~")  # the rows of that very mailbox
     assert asked in world.touched
 
 
