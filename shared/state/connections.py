@@ -137,9 +137,12 @@ class Connections:
         kept = await self._tables.get(keys.CONNECTIONS, partition, _row("tokens", connection_id))
         return kept.etag if kept else None
 
-    def remembered_token(self, connection_id: str) -> tuple[str, datetime] | None:
-        """The access token and its expiry, as this process knew them within the last minute; nothing is read."""
-        return self._access.get(connection_id)
+    def remembered_token(self, connection_id: str, since: datetime | None) -> tuple[str, datetime] | None:
+        """The access token and its expiry, as this process knew them within the last minute; nothing is read.
+
+        `since`: what was remembered before that time is not taken.
+        """
+        return self._access.get(connection_id, since=since)
 
     async def access_token(
         self, tenant_id: str, user_id: str, connection_id: str

@@ -28,12 +28,12 @@ FROM, TO = keys.FENCE_PREFIX, f"{keys.MAILBOX_ROW}~"
 
 @dataclass(frozen=True, slots=True)
 class StoredMailbox:
-    """A mailbox as its rows say, with the ETags they were read under and the mark of the last commit of each."""
+    """A mailbox as its rows say; by row: ETag, mark of the last commit, and the members that this version knows not."""
 
     value: Mailbox
     etags: Mapping[str, str]
     marks: Mapping[str, str] = field(default_factory=dict)
-    unknown: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def are_torn(rows: Sequence[Row]) -> bool:
@@ -58,7 +58,7 @@ def from_rows(rows: Sequence[Row]) -> StoredMailbox | None:
         msgspec.convert(members, Mailbox),
         {row.row: row.etag for row in rows},
         {row.row: str(row.values.get(COMMIT_COLUMN, "")) for row in rows},
-        unknown_members(Mailbox, members),
+        {row.row: unknown_members(Mailbox, members_in(row.values)) for row in rows},
     )
 
 
@@ -73,12 +73,13 @@ def rows_to_write(before: StoredMailbox | None, value: Mailbox, *, passes: bool,
 
 def written(before: StoredMailbox | None, value: Mailbox, row: str, mark: str) -> Op:
     """The write of one of these rows, under the ETag it was read with."""
-    members = members_of(value, before.unknown if before is not None else {})
+    members = members_of(value, {})
     fence = {name: members[name] for name in FENCE_MEMBERS}
     beside = {name: value for name, value in members.items() if name == IN_BOTH or name not in fence}
-    columns = columns_of("Mailbox", beside) if row == keys.MAILBOX_ROW else columns_of("Fence", fence)
+    kind, known = ("Mailbox", beside) if row == keys.MAILBOX_ROW else ("Fence", fence)
+    unknown = before.unknown.get(row, {}) if before is not None else {}
     etag = before.etags.get(row) if before is not None else None
-    marked = {**columns, COMMIT_COLUMN: mark}
+    marked = {**columns_of(kind, {**unknown, **known}), COMMIT_COLUMN: mark}
     return Replace(row, marked, etag) if etag else Insert(row, marked)
 
 

@@ -20,10 +20,12 @@ class Remembered(Generic[V]):
         self._clock = clock
         self._values: dict[str, tuple[datetime, V]] = {}
 
-    def get(self, key: str) -> V | None:
-        """The value, while it is younger than a minute."""
-        kept = self._values.get(key)
-        return kept[1] if kept is not None and kept[0] <= self._clock.now() < kept[0] + FOR else None
+    def get(self, key: str, *, since: datetime | None = None) -> V | None:
+        """The value, while it is younger than a minute; with `since`, only one remembered after that time."""
+        at, value = self._values.get(key, (None, None))
+        if at is None or (since is not None and at <= since):
+            return None
+        return value if at <= self._clock.now() < at + FOR else None
 
     def put(self, key: str, value: V) -> V:
         """Remember a value that was just read or written; returns it."""

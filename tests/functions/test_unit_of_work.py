@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -290,3 +291,17 @@ async def test_every_step_succeeds_whatever_task_rows_somebody_added_or_took_awa
         await ready.later(minutes=16)
     due = await ready.services.ledger.tasks(mailbox(ready), ready.clock.now() - timedelta(minutes=5), None)
     assert [task.value for task in due] == []
+
+
+async def test_members_of_another_version_stay_in_the_fence(ready: App) -> None:
+    """A newer version keeps something in the fence row; whoever passes the fence writes it back."""
+    place = (keys.MAILBOX, keys.mailbox_partition(mailbox(ready)), keys.fence_row(0))
+    row = await ready.tables.get(*place)
+    assert row is not None
+    members = {**json.loads(str(row.values["data"])), "of_tomorrow": 7}
+    await ready.tables.replace(*place, {**row.values, "data": json.dumps(members)}, row.etag)
+    async for tx in change(MailboxContext(ready.services, mailbox(ready))):
+        tx.add(new(index("a", ready)))
+    after = await ready.tables.get(*place)
+    assert after is not None
+    assert json.loads(str(after.values["data"])).get("of_tomorrow") == 7

@@ -16,7 +16,6 @@ from shared.domain.retries import (
     EndpointOff,
     Failed,
     GiveUp,
-    PutOff,
     RetryAt,
     StopTelling,
     decide_after_answer,
@@ -28,6 +27,7 @@ from shared.state import keys
 from shared.state.codec import Stored
 from shared.state.dead_letters import DeadLetter
 from shared.sync.events.endpoint import release_event, turn_off
+from shared.sync.queueing.given_up import decide_verdict
 from shared.sync.queueing.jobs import TaskMessage, encode_job, enqueue_all
 from shared.telemetry import log
 
@@ -79,18 +79,17 @@ async def deliver(ctx: MailboxContext, stored: Stored[Event]) -> None:
             assert_never(verdict)
 
 
-async def reschedule_delivery(ctx: MailboxContext, ref: str, failed: Failed) -> PutOff | GiveUp | None:
+async def reschedule_delivery(ctx: MailboxContext, task: Task, failed: Failed) -> None:
     """The attempt itself failed in a way of ours: try later, or give the delivery up; the event stays in the feed."""
-    stored = await ctx.find(Event, ref)
+    stored = await ctx.find(Event, task.ref)
     if stored is None or stored.value.due_at is None:
-        return None
-    verdict = failed.verdict(stored.value.failures)
+        return
+    verdict = await decide_verdict(ctx, task, failed, stored.value.failures)
     if isinstance(verdict, GiveUp):
         await _save(ctx, stored, replace(stored.value, undelivered=True, due_at=None))
     else:
         until = failed.until(verdict)
         await _save(ctx, stored, replace(stored.value, due_at=until, failures=verdict.attempts))
-    return verdict
 
 
 async def _hold(ctx: MailboxContext, stored: Stored[Event], event: Event) -> None:

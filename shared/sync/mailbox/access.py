@@ -13,6 +13,7 @@ from shared.sync.mailbox.grant import mark_refresh_refused, note_grant_alive
 
 MARGIN: Final = timedelta(minutes=5)
 MAX_TRIES: Final = 3
+CLOCKS_DIFFER_BY: Final = timedelta(seconds=30)
 
 
 @dataclass(slots=True)
@@ -40,8 +41,15 @@ class MailboxAccess:
         raise ProviderUnavailable  # the tokens changed under each try
 
     async def _read_stored(self, rejected: str | None) -> str | None:
-        connections = self.ctx.services.connections
-        known = connections.remembered_token(self.connection_id)
+        """What this process remembers, else what is stored.
+
+        A token remembered from before a new consent is not asked with: Graph would deny it, and that denial would
+        count against the new consent.
+        """
+        connections, mailbox = self.ctx.services.connections, self.ctx.mailbox
+        revived_at = mailbox.revived_at if mailbox is not None else None
+        since = revived_at + CLOCKS_DIFFER_BY if revived_at is not None else None
+        known = connections.remembered_token(self.connection_id, since)
         if self._is_good(known, rejected):
             return known[0] if known else None
         kept = await connections.access_token(self.ctx.ref.tenant_id, self.user_id, self.connection_id)

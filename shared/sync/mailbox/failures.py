@@ -22,14 +22,10 @@ from shared.domain.errors import (
     StoreUnavailable,
     Throttled,
 )
-from shared.domain.model import Task
 from shared.domain.retries import Failed
-from shared.hashing import digest
 from shared.mailbox_context import MailboxContext
-from shared.state.dead_letters import DeadLetter
 from shared.sync.mailbox.grant import mark_grant_dead, mark_unusable
 from shared.sync.mailbox.unit_of_work import change
-from shared.sync.queueing.jobs import QUEUE_OF, TaskMessage, encode_job
 from shared.telemetry import log, log_unexpected
 
 R = TypeVar("R")
@@ -83,13 +79,3 @@ async def note_pause(ctx: MailboxContext, seconds: float) -> None:
                 tx.mailbox = replace(tx.mailbox, paused_until=until)
     except MailboxClosed:
         return
-
-
-async def add_dead_letter(ctx: MailboxContext, task: Task, error: Exception) -> None:
-    """Keep work that was given up where a person finds it; the same work is one row, however often (E-29)."""
-    tenant_id, mailbox_id, kind = ctx.ref.tenant_id, ctx.ref.mailbox_id, task.kind
-    cause = f"given_up:{type(error).__name__}"
-    payload = encode_job(TaskMessage(tenant_id, mailbox_id, task))
-    letter = DeadLetter(QUEUE_OF[kind], payload, cause, ctx.now())
-    await ctx.services.dead_letters.add(digest("work", tenant_id, mailbox_id, kind.value, task.ref), letter)
-    log.error("work.given_up", error=type(error).__name__, work=kind.value, mailbox=mailbox_id)

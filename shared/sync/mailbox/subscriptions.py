@@ -21,8 +21,8 @@ from shared.domain.errors import (
     Unavailable,
     UpstreamSurprise,
 )
-from shared.domain.model import Mailbox, Right, Subscription, SubscriptionState, TaskKind
-from shared.domain.retries import UNFORESEEN_SECONDS, Failed, GiveUp, PutOff
+from shared.domain.model import Mailbox, Right, Subscription, SubscriptionState, Task, TaskKind
+from shared.domain.retries import UNFORESEEN_SECONDS, Failed, PutOff
 from shared.mailbox_context import MailboxContext
 from shared.ports import Access
 from shared.state import keys
@@ -31,6 +31,7 @@ from shared.sync.mailbox.access import access_of, fresh_access_of
 from shared.sync.mailbox.failures import note_pause
 from shared.sync.mailbox.grant import note_grant_alive
 from shared.sync.mailbox.unit_of_work import change
+from shared.sync.queueing.given_up import decide_verdict
 
 # Delivery pauses when the token behind a subscription expires, and Graph asks to re-authorise before: with the same
 # old token that would change nothing. Tokens live 60 to 90 minutes; a doubled request does not refresh twice.
@@ -71,11 +72,12 @@ async def create_subscription(ctx: MailboxContext, known: Mailbox) -> Mailbox:
         return intent
     access = access_of(ctx)
     granted, filtered = await _subscribe(ctx, access, intent)
-    if not await _record_granted(ctx, intent, granted, filtered=filtered):
+    has_gap = before is not SubscriptionState.NONE
+    if not await _record_granted(ctx, intent, granted, filtered=filtered, has_gap=has_gap):
         await ctx.services.mail.unsubscribe(access, granted.subscription_id)
         return await _read_other_workers(ctx)
     await _note_may_subscribe(ctx)
-    if before is not SubscriptionState.NONE:
+    if has_gap:
         await _remove_duplicates(ctx, access, intent.subscription_id)
     return _present(ctx)
 
@@ -170,9 +172,12 @@ async def _remove_duplicates(ctx: MailboxContext, access: Access, former: str | 
 
 
 async def _record_granted(
-    ctx: MailboxContext, intent: Mailbox, granted: Subscription, *, filtered: bool
+    ctx: MailboxContext, intent: Mailbox, granted: Subscription, *, filtered: bool, has_gap: bool
 ) -> bool:
-    """Write what was granted; False when this worker was so slow that another has taken over."""
+    """Write what was granted; False when this worker was so slow that another has taken over.
+
+    `has_gap`: mail may have come between the former subscription and this one, so the sweep is due at once.
+    """
     s, now = ctx.services, ctx.now()
     renew_at = renewals.renew_at(granted.expires_at, now, s.random.jitter())
     # Loses to sweeps and pauses; to a worker that has taken over by `pending_since`.
@@ -193,7 +198,7 @@ async def _record_granted(
             renew_at=renew_at,
             renew_failures=0,
             sweep_cursor=tx.mailbox.sweep_cursor or now,
-            sweep_at=tx.mailbox.sweep_at or now + renewals.SWEEP_ACTIVE_EVERY,
+            sweep_at=now if has_gap else tx.mailbox.sweep_at or now + renewals.SWEEP_ACTIVE_EVERY,
         )
     if changing.committed:
         note = SubscriptionNote(granted.subscription_id, "created", granted.expires_at, now)
@@ -286,24 +291,22 @@ async def plan_maintenance(ctx: MailboxContext, wait: timedelta) -> None:
             tx.mailbox = replace(tx.mailbox, renew_at=min(renew_at, until), sweep_at=min(sweep_at, until))
 
 
-async def reschedule_maintenance(
-    ctx: MailboxContext, kind: TaskKind, failed: Failed
-) -> PutOff | GiveUp | None:
+async def reschedule_maintenance(ctx: MailboxContext, task: Task, failed: Failed) -> None:
     """Move a failed sweep or renewal; one that was given up is tried each hour, for nothing else watches over it."""
-    verdict: PutOff | GiveUp | None = None
+    sweeps = task.kind is TaskKind.SWEEP
     # Loses to a sweep or renewal that another worker has done.
     async for tx in change(ctx):
         mailbox = tx.mailbox
-        sweeps = kind is TaskKind.SWEEP
-        verdict = failed.verdict(mailbox.sweep_failures if sweeps else mailbox.renew_failures)
-        until, failures = failed.at + GIVEN_UP_EVERY, MOST_FAILURES
-        if isinstance(verdict, PutOff):
-            until, failures = failed.until(verdict), verdict.attempts
         due_at = mailbox.sweep_at if sweeps else mailbox.renew_at
         if due_at is None or due_at > failed.at:
             tx.abandon()
-        elif sweeps:
+            continue
+        counted = mailbox.sweep_failures if sweeps else mailbox.renew_failures
+        verdict = await decide_verdict(ctx, task, failed, counted)
+        until, failures = failed.at + GIVEN_UP_EVERY, MOST_FAILURES
+        if isinstance(verdict, PutOff):
+            until, failures = failed.until(verdict), verdict.attempts
+        if sweeps:
             tx.mailbox = replace(mailbox, sweep_at=until, sweep_failures=failures, sweep_leased_until=None)
         else:
             tx.mailbox = replace(mailbox, renew_at=until, renew_failures=failures)
-    return verdict

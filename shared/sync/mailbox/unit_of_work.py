@@ -18,7 +18,16 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from shared.domain.errors import MailboxClosed, RaceLost, RowChanged, RowExists, RowMissing
+from shared.domain.errors import (
+    MailboxClosed,
+    OutcomeUnknown,
+    PostbraidError,
+    RaceLost,
+    RowChanged,
+    RowExists,
+    RowMissing,
+    StoreUnavailable,
+)
 from shared.domain.model import Event, FenceState, Mailbox, TaskKind
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
@@ -27,6 +36,7 @@ from shared.state.ledger import Change, Written
 from shared.state.mailbox_rows import StoredMailbox
 from shared.sync.events.deliver_event import deliver, deliver_event
 from shared.sync.queueing.jobs import enqueue
+from shared.telemetry import log_unexpected
 
 MAX_TRIES: Final = 8
 LOST: Final = (RowChanged, RowExists, RowMissing)
@@ -184,17 +194,22 @@ async def write(ctx: MailboxContext, *changes: Change) -> Written:
 async def _announce(
     ctx: MailboxContext, changes: Sequence[Change], written: Written, *, enqueues: bool
 ) -> None:
-    """What follows a transaction: its tasks are enqueued, its new events delivered, the only place that does so."""
+    """What follows a transaction: its tasks are enqueued, its new events delivered, the only place that does so.
+
+    The rows are written. So a failed delivery is no failure of the change: the event's own task repeats it.
+    """
     events = list(_new_events(changes, written))
     delivered = {event.value.ref for event in events}
     for task in written.tasks if enqueues else ():
         if task.kind is not TaskKind.DELIVER or task.ref not in delivered:
             await enqueue(ctx, task)
     for event in events:
-        if event.etag is None:
-            await deliver_event(ctx, event.value.ref)
-        else:
-            await deliver(ctx, event)
+        try:
+            await (deliver_event(ctx, event.value.ref) if event.etag is None else deliver(ctx, event))
+        except (StoreUnavailable, OutcomeUnknown):
+            raise  # the queue repeats the job, which finds the change made
+        except PostbraidError as err:
+            log_unexpected(err)
 
 
 def _new_events(changes: Sequence[Change], written: Written) -> Iterator[Stored[Event]]:

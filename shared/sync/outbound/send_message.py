@@ -19,8 +19,8 @@ from shared.domain.errors import (
     Throttled,
     Unavailable,
 )
-from shared.domain.model import Draft, FenceState, Mailbox, OutboxItem, Phase, Reason, Right
-from shared.domain.retries import Failed, GiveUp, PutOff, waits_for_somebody
+from shared.domain.model import Draft, FenceState, Mailbox, OutboxItem, Phase, Reason, Right, Task
+from shared.domain.retries import Failed, GiveUp, waits_for_somebody
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.sync.mailbox.failures import note_pause
@@ -41,6 +41,7 @@ from shared.sync.outbound.send_row import (
     refusal_reason,
     save,
 )
+from shared.sync.queueing.given_up import decide_verdict
 
 
 async def send_message(ctx: MailboxContext, stored: Stored[OutboxItem]) -> None:
@@ -80,9 +81,16 @@ async def _build(work: Sending, mailbox: Mailbox, build: int) -> None:
     if until is not None:
         await postpone(work, until)
         return
-    # n+1 first: an older worker is fenced by it.
+    # n+1 first: an older worker is fenced by it. A send that waited is due again when the lease ends, at the latest.
     lease_until = now + outbound.LEASE
-    claimed = replace(work.item, phase=Phase.BUILDING, build=build, lease_until=lease_until, updated_at=now)
+    claimed = replace(
+        work.item,
+        phase=Phase.BUILDING,
+        build=build,
+        lease_until=lease_until,
+        due_at=min(work.item.due_at or lease_until, lease_until),
+        updated_at=now,
+    )
     if not await save(work, claimed):
         return
     try:
@@ -186,16 +194,16 @@ async def _remove_left_drafts(work: Sending, mailbox: Mailbox | None) -> None:
     await finish(work)
 
 
-async def reschedule_send(ctx: MailboxContext, key: str, failed: Failed) -> PutOff | GiveUp | None:
+async def reschedule_send(ctx: MailboxContext, task: Task, failed: Failed) -> None:
     """A step of the send failed: try later. Given up, it ends while nothing can have left; after that it is watched.
 
     While the grant is dead, or Graph asks for a pause, its hour does not run. Tidying up does not wait for a grant.
     """
-    stored = await ctx.find(OutboxItem, key)
+    stored = await ctx.find(OutboxItem, task.ref)
     if stored is None or stored.value.due_at is None:
-        return None
+        return
     item, work = stored.value, Sending(ctx, stored)
-    verdict = failed.verdict(item.attempts)
+    verdict = await decide_verdict(ctx, task, failed, item.attempts)
     if item.phase.final and isinstance(failed.error, GrantDead | MailboxUnusable | AccessRefused):
         await finish(work)
     elif isinstance(verdict, GiveUp):
@@ -210,7 +218,6 @@ async def reschedule_send(ctx: MailboxContext, key: str, failed: Failed) -> PutO
         )
         work.stored = stored.changed(rescheduled)
         await postpone(work, failed.until(verdict))
-    return verdict
 
 
 async def _give_up(work: Sending, failed: Failed) -> None:

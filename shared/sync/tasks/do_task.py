@@ -9,10 +9,11 @@ from typing import assert_never
 from shared.domain import inbound
 from shared.domain.errors import MailboxClosed, RowExists, RowMissing
 from shared.domain.model import Event, MailboxRef, OutboxItem, Reason, Seen, Task, TaskKind
-from shared.domain.retries import Failed, GiveUp, PutOff
+from shared.domain.retries import Failed, PutOff
 from shared.domain.tasks import tasks
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
+from shared.state import keys
 from shared.state.codec import Stored
 from shared.state.ledger import Change, Erase, new
 from shared.state.mailbox_rows import StoredMailbox
@@ -20,11 +21,12 @@ from shared.sync.events.announce import activity
 from shared.sync.events.deliver_event import deliver, reschedule_delivery
 from shared.sync.inbound.import_message import Found, import_message
 from shared.sync.inbound.sweep_mailbox import sweep_if_due
-from shared.sync.mailbox.failures import add_dead_letter, attempt
+from shared.sync.mailbox.failures import attempt
 from shared.sync.mailbox.grant import enqueue_waiting
 from shared.sync.mailbox.subscriptions import renew_if_due, reschedule_maintenance
 from shared.sync.mailbox.unit_of_work import write
 from shared.sync.outbound.send_message import reschedule_send, send_message
+from shared.sync.queueing.given_up import add_dead_letter, decide_verdict
 from shared.sync.tasks.erase_content import erase_content, reschedule_erasing
 
 
@@ -68,7 +70,8 @@ async def _forget_unless_due(
 
     The row has another time where somebody was faster; it is not there where somebody wrote a task row by hand.
     """
-    is_due = stored is not None and task in tasks(stored.value)
+    standing = [] if stored is None else [keys.row_of(following) for following in tasks(stored.value)]
+    is_due = keys.row_of(task) in standing
     if not is_due:
         await ctx.services.ledger.forget(ctx.ref, task)
     return is_due
@@ -118,39 +121,36 @@ async def _write(ctx: MailboxContext, *changes: Change) -> None:
 
 
 async def _reschedule(ctx: MailboxContext, task: Task, failed: Failed) -> None:
-    """Move the work, wherever the row that names its time lies; what is given up becomes a dead letter."""
-    verdict: PutOff | GiveUp | None
+    """Move the work, wherever the row that names its time lies; what is given up becomes a dead letter first."""
     match task.kind:
         case TaskKind.SEND:
-            verdict = await reschedule_send(ctx, task.ref, failed)
+            await reschedule_send(ctx, task, failed)
         case TaskKind.DELIVER:
-            verdict = await reschedule_delivery(ctx, task.ref, failed)
+            await reschedule_delivery(ctx, task, failed)
         case TaskKind.SWEEP | TaskKind.RENEW:
-            verdict = await reschedule_maintenance(ctx, task.kind, failed)
+            await reschedule_maintenance(ctx, task, failed)
         case TaskKind.RETRY_IMPORT:
-            verdict = await _reschedule_import(ctx, task, failed)
+            await _reschedule_import(ctx, task, failed)
         case TaskKind.ENQUEUE_WAITING:
-            verdict = failed.verdict(task.attempts)
+            verdict = await decide_verdict(ctx, task, failed, task.attempts)
             if isinstance(verdict, PutOff):
                 await _move(ctx, task, failed.until(verdict), verdict.attempts)
             else:
                 await _end(ctx, task)  # what it would have enqueued comes by its own daily look
         case TaskKind.ERASE:
-            verdict = failed.verdict(task.attempts)
+            verdict = await decide_verdict(ctx, task, failed, task.attempts)
             await reschedule_erasing(ctx, task, failed, verdict)
         case _:
             assert_never(task.kind)
-    if isinstance(verdict, GiveUp):
-        await add_dead_letter(ctx, task, failed.error)
 
 
-async def _reschedule_import(ctx: MailboxContext, task: Task, failed: Failed) -> PutOff | GiveUp:
+async def _reschedule_import(ctx: MailboxContext, task: Task, failed: Failed) -> None:
     """A mail that was given up counts as seen, so that no later sweep begins with it anew."""
     verdict = failed.verdict(task.attempts)
     if isinstance(verdict, PutOff) and not failed.lasts_too_long(task.since):
         await _move(ctx, task, failed.until(verdict), verdict.attempts)
-        return verdict
+        return
+    await add_dead_letter(ctx, task, failed.error)
     seen = Seen(task.ref, "", "", Reason.MESSAGE_UNREADABLE, failed.at)
     line = activity(ctx, "not_read", None, None, Reason.MESSAGE_UNREADABLE)
     await _end(ctx, task, new(seen), line)
-    return GiveUp()
