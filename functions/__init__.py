@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from functions import connections, crm_api, documents, graph_webhooks, health, schedules, workers
+from functions import (
+    connections,
+    crm_api,
+    disconnecting,
+    documents,
+    graph_webhooks,
+    health,
+    schedules,
+    workers,
+)
 
 BLUEPRINTS = (
     connections.bp,
+    disconnecting.bp,
     crm_api.bp,
     graph_webhooks.bp,
     documents.bp,

@@ -5,51 +5,26 @@ from __future__ import annotations
 from html import escape
 from string import Template
 from typing import Final
-from urllib.parse import parse_qs
 
 import azure.functions as func
 import msgspec
 
 from functions.boundary import KIB, SECURITY_HEADERS, Caller, json_answer, page, public, session, tenant_key
+from functions.outcomes import ALONE, cookie_of, outcome_page, read_form, result_page, set_cookie
 from functions.pages import asset, template
 from functions.wire import SessionIn, SessionLinkIn, UserId
 from shared.bootstrap import services
-from shared.domain.errors import (
-    Ambiguous,
-    Conflict,
-    ConnectionChanged,
-    FieldError,
-    GrantDead,
-    InvalidRequest,
-    LinkUnusable,
-    MailboxTaken,
-    MailboxUnusable,
-    MessageRefused,
-    NotFound,
-    PostbraidError,
-    ProviderUnavailable,
-    RowChanged,
-    RowExists,
-    RowMissing,
-    SignInFailed,
-    Throttled,
-    Unavailable,
-    UpstreamSurprise,
-)
+from shared.domain.errors import FieldError, InvalidRequest, NotFound, PostbraidError
 from shared.domain.model import CrmUser
 from shared.json_reader import read_json
-from shared.state.sessions import Session
+from shared.state.sessions import CONNECT, Session
 from shared.sync.connect import open_session as opening
-from shared.sync.connect.show_connection import find_frame_origins
+from shared.sync.connect.show_connection import find_frame_origins, show_sign_in
 from shared.sync.connect.show_connection import show_connection as show_one_connection
 from shared.sync.connect.sign_in import finish_sign_in, start_sign_in
 
 bp = func.Blueprint()
 
-COOKIE: Final = "__Host-oauth"
-ALONE: Final = (
-    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 FRAMED: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors "
@@ -70,11 +45,11 @@ async def create_session_link(req: func.HttpRequest, caller: Caller) -> func.Htt
 @tenant_key("read")
 async def show_connection(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """The connection of one user, for the CRM's server."""
-    user_id = _user_id(req.route_params["user_id"])
+    user_id = user_id_of(req.route_params["user_id"])
     return json_answer(await show_one_connection(services(), caller.tenant.tenant_id, user_id))
 
 
-def _user_id(text: str) -> str:
+def user_id_of(text: str) -> str:
     """An id that a user may have. Raises InvalidRequest, since "not connected" would hide a mistake of the caller's."""
     try:
         return msgspec.convert(text, UserId)
@@ -126,7 +101,8 @@ async def show_session_connection(req: func.HttpRequest, opened: Session) -> fun
     shown = await show_one_connection(s, opened.tenant_id, opened.user.user_id)
     tenant = (await s.tenants.get(opened.tenant_id)).value
     names = {"crm_user": {"display_name": opened.user.display_name}, "tenant": {"name": tenant.name}}
-    return json_answer({**shown, **names})
+    sign_in = await show_sign_in(s, opened.tenant_id, opened.user.user_id)
+    return json_answer({**shown, **names, "sign_in": sign_in})
 
 
 @bp.route(route="session/start-tickets", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -134,7 +110,7 @@ async def show_session_connection(req: func.HttpRequest, opened: Session) -> fun
 async def create_start_ticket(req: func.HttpRequest, opened: Session) -> func.HttpResponse:
     """A ticket to start one sign-in in a top-level window (O-2)."""
     del req
-    return json_answer({"ticket": await opening.create_start_ticket(services(), opened)}, 201)
+    return json_answer({"ticket": await opening.create_start_ticket(services(), opened, CONNECT)}, 201)
 
 
 @bp.route(route="oauth/start", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -145,13 +121,13 @@ async def start_oauth(req: func.HttpRequest) -> func.HttpResponse:
     Not by a redirect: browsers hold a form's redirects to `form-action`, which names only us.
     """
     try:
-        departure = await start_sign_in(services(), _form(req).get("ticket", ""))
+        departure = await start_sign_in(services(), read_form(req).get("ticket", ""))
     except PostbraidError as err:
-        return _outcome(err)
+        return outcome_page(err)
     response = page(
         Template(template("oauth_opening.html")).substitute(url=escape(departure.authorize_url)), ALONE
     )
-    response.headers.add("Set-Cookie", _cookie(departure.cookie, 600))
+    response.headers.add("Set-Cookie", set_cookie(departure.cookie, 600))
     return response
 
 
@@ -160,12 +136,12 @@ async def start_oauth(req: func.HttpRequest) -> func.HttpResponse:
 async def finish_oauth(req: func.HttpRequest) -> func.HttpResponse:
     """Microsoft's answer by form_post; the outcome waits for the person's yes (O-3, O-4, O-5)."""
     try:
-        secret = await finish_sign_in(services(), _cookie_of(req), _form(req))
+        secret = await finish_sign_in(services(), cookie_of(req), read_form(req))
     except PostbraidError as err:
-        return _outcome(err)
+        return outcome_page(err)
     headers = {**SECURITY_HEADERS, "Location": f"{services().addresses.api}/oauth/confirm"}
     response = func.HttpResponse(status_code=303, headers=headers)
-    response.headers.add("Set-Cookie", _cookie(secret, 600))
+    response.headers.add("Set-Cookie", set_cookie(secret, 600))
     return response
 
 
@@ -176,9 +152,9 @@ async def show_confirm_page(req: func.HttpRequest) -> func.HttpResponse:
     from shared.sync.connect.confirm_connection import read_question
 
     try:
-        question = await read_question(services(), _cookie_of(req))
+        question = await read_question(services(), cookie_of(req))
     except PostbraidError as err:
-        return _outcome(err)
+        return outcome_page(err)
     warning = (
         ""
         if question.known
@@ -197,114 +173,24 @@ async def show_confirm_page(req: func.HttpRequest) -> func.HttpResponse:
 @bp.route(route="oauth/confirm", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @public("oauth_cookie")
 async def confirm_connection(req: func.HttpRequest) -> func.HttpResponse:
-    """The person said yes."""
+    """The person said yes, or no."""
+    from shared.sync.connect.confirm_connection import cancel_connection
     from shared.sync.connect.confirm_connection import confirm_connection as connect_mailbox
 
     try:
-        connection = await connect_mailbox(services(), _cookie_of(req), _form(req).get("csrf_token"))
+        form = read_form(req)
+        if form.get("decision") == "cancel":
+            await cancel_connection(services(), cookie_of(req), form.get("csrf_token"))
+            response = result_page("declined")
+        else:
+            connection = await connect_mailbox(services(), cookie_of(req), form.get("csrf_token"))
+            response = result_page("connected", connection.address)
     except PostbraidError as err:
-        return _outcome(err)
-    response = _result("connected", connection.address)
-    response.headers.add("Set-Cookie", _cookie("", 0))
+        return outcome_page(err)
+    response.headers.add("Set-Cookie", set_cookie("", 0))
     return response
 
 
 UNKNOWN_ADDRESS: Final = Template(
     "Your CRM does not know this address as one of ${name}'s. Go on only if this mailbox is really yours."
 )
-
-# The first class that fits wins.
-OUTCOMES: Final[dict[type[PostbraidError], str]] = {
-    LinkUnusable: "link_unusable",
-    **dict.fromkeys((MailboxTaken, ConnectionChanged), "taken"),
-    MailboxUnusable: "unusable",
-    ProviderUnavailable: "try_again",
-    Throttled: "try_again",
-    **dict.fromkeys((Unavailable, Ambiguous, RowChanged, RowExists, RowMissing), "unclear"),
-    **dict.fromkeys((Conflict, InvalidRequest, GrantDead, MessageRefused, UpstreamSurprise), "failed"),
-}
-
-RESULTS: Final[dict[str, tuple[int, str, str]]] = {
-    "connected": (200, "Mailbox connected", "$detail is connected. You can close this window."),
-    "declined": (
-        200,
-        "Nothing was connected",
-        "You said no, and nothing was changed. You can close this window.",
-    ),
-    "admin_consent_required": (
-        200,
-        "Your administrator has to agree first",
-        "Your organisation lets only administrators approve this. Ask yours, then connect again.",
-    ),
-    "organisation_not_allowed": (
-        409,
-        "Not connected",
-        "Mailboxes of this organisation cannot be connected here. Nothing was changed.",
-    ),
-    "taken": (409, "Not connected", "$detail Nothing was changed. You can close this window."),
-    "unusable": (
-        409,
-        "Not connected",
-        "Microsoft offers no mailbox for this account that a program may use. Nothing was changed.",
-    ),
-    "link_unusable": (
-        410,
-        "This link was used already or is too old",
-        "Go back to your CRM's settings and press Connect again.",
-    ),
-    "try_again": (503, "Microsoft did not answer", "Nothing was changed. Press Connect again in a minute."),
-    "unclear": (
-        503,
-        "That did not work just now",
-        "Go back to your CRM's settings in a minute. If no mailbox is shown as connected there, press Connect again.",
-    ),
-    "failed": (
-        400,
-        "The sign-in did not complete",
-        "Nothing was changed. Press Connect again in your CRM's settings.",
-    ),
-}
-
-
-def _outcome(err: PostbraidError) -> func.HttpResponse:
-    """What a person reads instead of a problem document; Microsoft's own texts are never shown (O-9)."""
-    if isinstance(err, SignInFailed):
-        return _result(err.reason if err.reason in RESULTS else "failed")
-    for kind, outcome in OUTCOMES.items():
-        if isinstance(err, kind):
-            return _result(outcome, err.detail)
-    raise err
-
-
-def _result(outcome: str, detail: str = "") -> func.HttpResponse:
-    status, title, text = RESULTS[outcome]
-    said = Template(text).substitute(detail=detail)
-    html = Template(template("result.html")).substitute(
-        outcome=escape(outcome), title=escape(title), text=escape(said)
-    )
-    return page(html, ALONE, status=status)
-
-
-def _form(req: func.HttpRequest) -> dict[str, str]:
-    """A small form, each name once. Raises InvalidRequest."""
-    try:
-        fields = parse_qs(req.get_body().decode("ascii"), strict_parsing=True, max_num_fields=30)
-    except (ValueError, UnicodeDecodeError) as err:
-        raise InvalidRequest("This is not a form.") from err
-    if any(len(values) > 1 for values in fields.values()):
-        raise InvalidRequest("A field came twice.")
-    return {name: values[0] for name, values in fields.items()}
-
-
-def _cookie(value: str, max_age_seconds: int) -> str:
-    """Binds a browser to its sign-in; SameSite=None because the callback is a cross-site form_post (O-3)."""
-    return f"{COOKIE}={value}; Path=/; Max-Age={max_age_seconds}; Secure; HttpOnly; SameSite=None"
-
-
-def _cookie_of(req: func.HttpRequest) -> str | None:
-    """Our own cookie, whatever else programs of this host have set; the platform joins several headers by commas."""
-    for pair in (req.headers.get("cookie") or "").replace(",", ";").split(";"):
-        name, _, value = pair.strip().partition("=")
-        if name == COOKIE:
-            return value
-    return None

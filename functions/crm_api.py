@@ -21,6 +21,7 @@ from functions.wire import AddressIn, AttachmentIn, SendIn
 from shared.bootstrap import services
 from shared.domain.errors import FieldError, InvalidRequest
 from shared.domain.model import Address, SendRequest
+from shared.domain.reasons import reason_data
 from shared.json_reader import read_json
 
 bp = func.Blueprint()
@@ -44,7 +45,8 @@ async def send_message(req: func.HttpRequest, caller: Caller) -> func.HttpRespon
         "id": accepted.message_id,
         "crm_message_id": accepted.crm_message_id,
         "thread_id": accepted.thread_id,
-        "status": "accepted",
+        "status": accepted.status.value,
+        "reason": reason_data(accepted.reason),
         "status_url": status_url,
     }
     return json_answer(answer, 202, {"Location": status_url})

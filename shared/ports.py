@@ -79,6 +79,10 @@ class MailProvider(Protocol):
         """Address, display name and aliases of the signed-in mailbox."""
         ...
 
+    async def probe(self, access: Access) -> None:
+        """Whether there is a mailbox that can be used: one cheap read of it. Raises MailboxUnusable where not."""
+        ...
+
     async def outline(self, access: Access, graph_message_id: str) -> Outline:
         """Ids and threading tags of one mail; never a word of it."""
         ...

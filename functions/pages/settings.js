@@ -8,13 +8,26 @@ const WORDS = {
   disconnected: "Not connected",
   not_connected: "Not connected",
 };
+const CANNOT_SIGN_IN = "Microsoft's sign-in cannot be opened now. Try again in a minute.";
+const CANNOT_DISCONNECT = "The window that asks cannot be opened now. Try again in a minute.";
+const UNCHANGED = "Nothing was changed.";
+const FAILURES = {
+  cancelled: `The sign-in was cancelled. ${UNCHANGED}`,
+  abandoned: `The sign-in was not finished. ${UNCHANGED}`,
+  admin_consent_required: `Your organisation lets only administrators approve this. Ask yours, then connect again. ${UNCHANGED}`,
+  organisation_not_allowed: `Mailboxes of this organisation cannot be connected here. ${UNCHANGED}`,
+  scopes_missing: `Not everything was approved that the sync needs. Connect again and approve all of it. ${UNCHANGED}`,
+  mailbox_taken: `This mailbox cannot be connected here. ${UNCHANGED}`,
+  no_mailbox: `Microsoft offers no mailbox for this account that a program may use. ${UNCHANGED}`,
+  failed: `The sign-in did not complete. ${UNCHANGED} Try again in a minute.`,
+};
 const POLL_MS = 1500;
 const WAIT_FOR_MS = 10 * 60 * 1000; // as long as a sign-in under way is kept
 
 let linkToken = "";
 let session = "";
 let known = null;
-let waiting = null; // {before, until} while the other window is open
+let waiting = null; // {for, before, until} while the other window is open
 
 class Problem extends Error {
   constructor(status) {
@@ -78,7 +91,7 @@ function showConnection() {
   showNames(known.crm_user.display_name, known.tenant.name);
   fill("address", known.mailbox ? known.mailbox.address : "");
   fill("since", known.connected_at ? day(known.connected_at) : "");
-  show(waiting ? "connecting" : status);
+  show(waiting ? waiting.for : status);
 }
 
 function day(text) {
@@ -87,11 +100,32 @@ function day(text) {
 
 async function look() {
   known = await call("GET", "session/connection");
-  if (waiting && isNewConnection(waiting.before, known)) {
+  if (waiting && isDone(waiting, known)) {
     waiting = null;
     notice("");
+  } else if (waiting && failure(waiting, known.sign_in)) {
+    stop(failure(waiting, known.sign_in));
+    return;
   }
   showConnection();
+}
+
+// What the person reads here as soon as the other window has come to nothing; empty while it has not.
+function failure(waited, signIn) {
+  const isOfThisWindow = waited.for === "connecting" && signIn && !isSameSignIn(waited.before.sign_in, signIn);
+  return isOfThisWindow ? FAILURES[signIn.outcome] || "" : "";
+}
+
+function isSameSignIn(before, now) {
+  return Boolean(before) && before.at === now.at && before.outcome === now.outcome;
+}
+
+function isDone(waited, now) {
+  if (waited.for === "connecting") {
+    const confirmed = now.sign_in && now.sign_in.outcome === "confirmed" && !isSameSignIn(waited.before.sign_in, now.sign_in);
+    return confirmed || isNewConnection(waited.before, now);
+  }
+  return now.status === "disconnected" || now.status === "not_connected";
 }
 
 // Connected in the other window: either it was not connected before, or this is another consent.
@@ -101,20 +135,26 @@ function isNewConnection(before, now) {
   return !was || before.connected_at !== now.connected_at || before.mailbox.address !== now.mailbox.address;
 }
 
-async function connect() {
+const connect = () => openWindow("connecting", "session/start-tickets", "/api/oauth/start", CANNOT_SIGN_IN);
+const disconnect = () =>
+  openWindow("disconnecting", "session/disconnect-tickets", "/api/disconnect/start", CANNOT_DISCONNECT);
+
+// A ticket of this session opens a top-level window, which names whose mailbox it is about.
+async function openWindow(view, tickets, address, otherwise) {
   notice("");
   try {
-    const { ticket } = await call("POST", "session/start-tickets", {});
+    const { ticket } = await call("POST", tickets, {});
     const form = document.getElementById("start");
+    form.action = address;
     form.elements.ticket.value = ticket;
     form.submit(); // still within the click's activation, so it may open a window
     form.elements.ticket.value = "";
   } catch (problem) {
-    explain(problem, "Microsoft's sign-in cannot be opened now. Try again in a minute.");
+    explain(problem, otherwise);
     return;
   }
   const wasWaiting = waiting !== null;
-  waiting = { before: waiting ? waiting.before : known, until: Date.now() + WAIT_FOR_MS };
+  waiting = { for: view, before: waiting ? waiting.before : known, until: Date.now() + WAIT_FOR_MS };
   showConnection();
   if (!wasWaiting) await waitForConnection();
 }
@@ -123,7 +163,7 @@ async function waitForConnection() {
   while (waiting) {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     if (waiting && Date.now() > waiting.until) {
-      stop("The sign-in was not finished. Nothing was changed.");
+      stop(waiting.for === "connecting" ? "The sign-in was not finished. Nothing was changed." : "");
       return;
     }
     try {
@@ -188,7 +228,7 @@ async function lookAgain() {
   }
 }
 
-const ACTIONS = { connect, again: open, stop: () => stop() };
+const ACTIONS = { connect, disconnect, again: open, stop: () => stop() };
 document.body.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-action]");
   if (!button || button.ariaBusy === "true") return;

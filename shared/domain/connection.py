@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.errors import Throttled
-from shared.domain.model import Connection, ConnectionStatus, FenceState, Mailbox, Right
+from shared.domain.model import Connection, ConnectionStatus, FenceState, Mailbox, Reason, Right
 
 # A dead consent stops no send: it is accepted and waits for the repair (R9).
+ASKED_FOR: Final = timedelta(hours=1)
 MAY_SEND: Final = (ConnectionStatus.CONNECTED, ConnectionStatus.DEGRADED, ConnectionStatus.RECONNECT_REQUIRED)
 
 
@@ -68,6 +69,34 @@ def is_denied_anew(mailbox: Mailbox, asked_at: datetime) -> bool:
 
 def _was_open(mailbox: Mailbox | None, connection: Connection) -> bool:
     return mailbox is not None and mailbox.connection_id == connection.connection_id
+
+
+def with_closed_fence(mailbox: Mailbox, reason: Reason, now: datetime) -> Mailbox:
+    """The mailbox after Disconnect or Update email: nothing passes, nothing is swept or renewed (R5, R6).
+
+    What stands of the subscription stays until it is removed at Graph.
+    """
+    return replace(
+        mailbox,
+        state=FenceState.CLOSED,
+        closed_because=reason,
+        closed_at=now,
+        sweep_at=None,
+        renew_at=None,
+        sweep_leased_until=None,
+        sweep_goes_on=False,
+    )
+
+
+def may_be_asked(mailbox: Mailbox, generation: int, now: datetime) -> bool:
+    """Whether a closed mailbox may still be asked what became of a send that was leaving when it closed.
+
+    For an hour, and only while the consent lives: longer no token is kept (R5).
+    """
+    closed_at = mailbox.closed_at
+    if mailbox.generation != generation or closed_at is None or mailbox.grant_dead:
+        return False
+    return now < closed_at + ASKED_FOR
 
 
 def with_living_grant(mailbox: Mailbox, now: datetime) -> Mailbox:

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.model import FenceState, Located, Mailbox, OutboxItem, Outline, Phase, Reason, Whereabouts
+from shared.domain.connection import may_be_asked
+from shared.domain.model import (
+    FenceState,
+    Located,
+    Mailbox,
+    MessageStatus,
+    OutboxItem,
+    Outline,
+    Phase,
+    Reason,
+    Whereabouts,
+)
 from shared.domain.renewals import SWEEP_OVERLAP
 
 LEASE: Final = timedelta(seconds=120)
@@ -24,6 +35,15 @@ GIVE_UP_LOOKING_AFTER: Final = timedelta(days=7)
 GIVE_UP_BUILDING_AFTER: Final = timedelta(hours=24)
 TIDY_AFTER: Final = timedelta(minutes=10)  # longer than a worker that lost its lease can still be at it
 MAX_BUILDS: Final = 1_000
+STATUS_OF_PHASE: Final = {
+    Phase.NEW: MessageStatus.ACCEPTED,
+    Phase.BUILDING: MessageStatus.SENDING,
+    Phase.SENDING: MessageStatus.SENDING,
+    Phase.SUBMITTED: MessageStatus.SENDING,
+    Phase.NEEDS_ATTENTION: MessageStatus.NEEDS_ATTENTION,
+    Phase.SENT: MessageStatus.SENT,
+    Phase.FAILED: MessageStatus.FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +124,8 @@ def decide_next_step(
 def _after_sending(
     item: OutboxItem, mailbox: Mailbox, now: datetime
 ) -> Later | Ask | TellUnknown | StopLooking:
-    if mailbox.state is FenceState.CLOSED or mailbox.generation != item.generation:
+    is_open = mailbox.state is FenceState.OPEN and mailbox.generation == item.generation
+    if not is_open and not may_be_asked(mailbox, item.generation, now):
         # It may have left, and nobody may ask any more.
         return StopLooking() if item.unconfirmed_told else TellUnknown()
     if (
@@ -118,7 +139,7 @@ def _after_sending(
 
 def _before_sending(item: OutboxItem, mailbox: Mailbox | None, now: datetime) -> Later | Build | Fail:
     if mailbox is None or mailbox.state is FenceState.CLOSED:
-        return Fail(Reason.DISCONNECTED)
+        return Fail((mailbox.closed_because if mailbox else None) or Reason.DISCONNECTED)
     if mailbox.generation != item.generation:
         return Fail(Reason.MAILBOX_CHANGED)
     failing_too_long = item.failing_since is not None and now >= item.failing_since + GIVE_UP_BUILDING_AFTER
@@ -248,3 +269,8 @@ def is_left_over(item: OutboxItem, located: Located) -> bool:
 def may_turn_out_sent(item: OutboxItem) -> bool:
     """Whether a sent copy that is seen now changes anything: also when the user sent the draft that had been left."""
     return not item.phase.final or (item.phase is Phase.FAILED and item.reason is Reason.LEFT_IN_DRAFTS)
+
+
+def status_of(item: OutboxItem) -> MessageStatus:
+    """How a send stands, as the CRM reads it."""
+    return STATUS_OF_PHASE[item.phase]

@@ -35,3 +35,8 @@ REASON_TEXTS: Final = {
 def reason_text(reason: Reason) -> str:
     """The sentence people read for a reason (docs/problems.md explains each)."""
     return REASON_TEXTS.get(reason, reason.value.replace("_", " "))
+
+
+def reason_data(reason: Reason | None) -> dict[str, str] | None:
+    """A reason as the API tells it: its code, and the sentence people read."""
+    return {"code": reason.value, "detail": reason_text(reason)} if reason else None

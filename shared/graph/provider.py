@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from shared.domain.errors import ItemGone, TooLarge, UpstreamSurprise
+from shared.domain.errors import ItemGone, MailboxUnusable, TooLarge, UpstreamSurprise
 from shared.domain.model import (
     Draft,
     DraftContent,
@@ -55,6 +55,18 @@ class GraphMail:
         select = ["mail", "userPrincipalName", "displayName"]
         answer = await self._client.get(access, "profile", self._client.builders.me, select=select)
         return mapping.graph_to_profile(decoded(answer, wire.User))
+
+    async def probe(self, access: Access) -> None:
+        """Read the id of the inbox: an account without a mailbox has none.
+
+        "Get mailFolder": 404 `MailboxNotEnabledForRESTAPI` or `ResourceNotFound` for accounts without an Exchange
+        mailbox in the cloud.
+        """
+        builder = self._client.builders.me.mail_folders.by_mail_folder_id("inbox")
+        try:
+            await self._client.get(access, "probe", builder, select=["id"])
+        except ItemGone as err:
+            raise MailboxUnusable from err
 
     async def outline(self, access: Access, graph_message_id: str) -> Outline:
         """Ids and threading tags of one mail."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from shared.domain.errors import RowExists
+from shared.domain.errors import RowChanged, RowExists, RowMissing
 from shared.hashing import digest
 from shared.state import keys
 from shared.state.codec import Stored, decode, encode
@@ -60,6 +61,12 @@ class Claims:
         await self._tables.replace(
             keys.CLAIMS, f"mailbox|{holder[:2]}", holder, encode(claim), claim.etag or ""
         )
+
+    async def release_mailbox(self, tid: str, oid: str, claim: Stored[MailboxClaim]) -> None:
+        """Take a claim away that its holder no longer needs; one that has changed meanwhile stays."""
+        holder = digest("mailbox-claim", tid, oid)
+        with suppress(RowChanged, RowMissing):
+            await self._tables.delete(keys.CLAIMS, f"mailbox|{holder[:2]}", holder, claim.etag)
 
     async def claim_send(self, tenant_id: str, key: str, claim: SendClaim) -> Stored[SendClaim]:
         """Claim a crm_message_id by its K; a repeat gets the first claim back."""

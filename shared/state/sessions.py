@@ -10,15 +10,19 @@ from __future__ import annotations
 import hashlib
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
 from shared.domain.errors import LinkUnusable, RowChanged, RowMissing
-from shared.domain.model import CrmUser, StagedFile
+from shared.domain.model import CrmUser, SignInOutcome, StagedFile
+from shared.hashing import digest
 from shared.ports import Clock
 from shared.state import keys
 from shared.state.codec import Stored, decode, encode
 from shared.storage.api import Row, TableStore
+
+CONNECT: Final = "connect"
+DISCONNECT: Final = "disconnect"
 
 
 class Expiring(Protocol):
@@ -40,6 +44,7 @@ class SessionLink:
     tenant_id: str
     user: CrmUser
     expires_at: datetime
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +55,18 @@ class Session:
     user: CrmUser
     expires_at: datetime
     absolute_until: datetime
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class StartTicket:
-    """The right to start one sign-in (O-2)."""
+    """The right to do one thing in a top-level window: to sign in, or to disconnect (O-2, W-6)."""
 
     tenant_id: str
     user: CrmUser
     expires_at: datetime
+    created_at: datetime
+    purpose: str = CONNECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,7 @@ class SignInState:
     cookie_hash: str
     flow: str
     expires_at: datetime
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,37 @@ class PendingConnection:
     aliases: tuple[str, ...]
     grant: str
     expires_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDisconnect:
+    """A question that waits for the person's yes: to disconnect this mailbox (W-6)."""
+
+    tenant_id: str
+    user: CrmUser
+    connection_id: str
+    address: str
+    expires_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignInAttempt:
+    """The newest sign-in of a user: how far it has come, since when."""
+
+    outcome: SignInOutcome
+    at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UserEnd:
+    """Sign-ins of a user that began before this time are over; links and sessions before `sessions_at` (W-3)."""
+
+    at: datetime
+    expires_at: datetime
+    sessions_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +147,11 @@ PARTITIONS: Final = {
     StartTicket: "ticket",
     SignInState: "state",
     PendingConnection: "pending",
+    PendingDisconnect: "disconnecting",
 }
+OF_A_USER: Final = (SessionLink, Session, StartTicket, SignInState, PendingConnection, PendingDisconnect)
+ATTEMPT_KEPT_FOR: Final = timedelta(hours=9)
+LONGEST_LIFE: Final = timedelta(hours=9)  # longer than any of these lives
 
 
 ENDS: Final = "ends|"
@@ -130,9 +174,43 @@ class Sessions:
         if row is None:
             raise LinkUnusable
         stored = decode(kind, row.values, row.etag)
-        if stored.value.expires_at <= self._clock.now():
+        if stored.value.expires_at <= self._clock.now() or await self._is_over(stored.value):
             raise LinkUnusable
         return stored
+
+    async def note_attempt(self, tenant_id: str, user_id: str, outcome: SignInOutcome) -> None:
+        """Note how far the user's newest sign-in has come; the last writer wins."""
+        now = self._clock.now()
+        attempt = SignInAttempt(outcome, now, now + ATTEMPT_KEPT_FOR)
+        place = _attempt_place(tenant_id, user_id)
+        await self._note_end(*place, attempt.expires_at)
+        await self._tables.upsert(keys.SESSIONS, *place, encode(Stored(attempt)))
+
+    async def attempt(self, tenant_id: str, user_id: str) -> SignInAttempt | None:
+        """The user's newest sign-in of the last hours."""
+        row = await self._tables.get(keys.SESSIONS, *_attempt_place(tenant_id, user_id))
+        return decode(SignInAttempt, row.values, row.etag).value if row is not None else None
+
+    async def _is_over(self, record: Expiring) -> bool:
+        """Whether its user was disconnected or removed since it began."""
+        if not isinstance(record, OF_A_USER):
+            return False
+        row = await self._tables.get(keys.SESSIONS, *_end_place(record.tenant_id, record.user.user_id))
+        if row is None:
+            return False
+        end = decode(UserEnd, row.values, row.etag).value
+        at = end.sessions_at if isinstance(record, SessionLink | Session) else end.at
+        return at is not None and record.created_at <= at
+
+    async def end_of_user(self, tenant_id: str, user_id: str, *, keeps_sessions: bool) -> None:
+        """End the sign-ins of a user that began until now, and links and sessions as well unless they are kept."""
+        now = self._clock.now()
+        place = _end_place(tenant_id, user_id)
+        row = await self._tables.get(keys.SESSIONS, *place)
+        before = decode(UserEnd, row.values, row.etag).value.sessions_at if row is not None else None
+        end = UserEnd(now, now + LONGEST_LIFE, before if keeps_sessions else now)
+        await self._note_end(*place, end.expires_at)
+        await self._tables.upsert(keys.SESSIONS, *place, encode(Stored(end)))
 
     async def take(self, kind: type[E], secret: str) -> E:
         """A row that is used once: gone before it is used. Raises LinkUnusable."""
@@ -225,6 +303,14 @@ class _Ending:
     """All that rows of every kind have in common."""
 
     expires_at: datetime
+
+
+def _attempt_place(tenant_id: str, user_id: str) -> tuple[str, str]:
+    return f"{tenant_id}|attempt", digest("user", user_id)
+
+
+def _end_place(tenant_id: str, user_id: str) -> tuple[str, str]:
+    return f"{tenant_id}|end", digest("user", user_id)
 
 
 def _end_of(row: Row) -> datetime:

@@ -34,6 +34,7 @@ class Product:
 
     status: str = "not_connected"
     mailbox: dict[str, str] | None = None
+    sign_in: dict[str, str] | None = None
     answers: dict[str, int] = field(default_factory=dict)
     unreachable: bool = False
     calls: list[tuple[str, str, dict[str, str], str | None]] = field(default_factory=list)
@@ -49,6 +50,9 @@ class Product:
             await self._page(route, "settings.html", POLICY)
         elif path == "oauth/start":
             await self._page(route, "oauth_opening.html", ALONE, url=MICROSOFT.replace("&", "&amp;"))
+        elif path == "disconnect/start":
+            names = {"address": "ann@northwind.example", "user": "Ann", "tenant": "Northwind"}
+            await self._page(route, "disconnect.html", ALONE, csrf_token="c", **names)
         elif self.unreachable:
             await route.abort()
         elif path in self.answers:
@@ -70,8 +74,10 @@ class Product:
                 "connected_at": "2026-03-02T09:00:00Z" if self.mailbox else None,
                 "crm_user": {"display_name": user["display_name"]},
                 "tenant": {"name": "Northwind"},
+                "sign_in": self.sign_in,
             },
             "session/start-tickets": {"ticket": "t1cket"},
+            "session/disconnect-tickets": {"ticket": "t2cket"},
         }[path]
 
     async def _page(self, route: Route, name: str, policy: str, **values: str) -> None:
@@ -159,6 +165,75 @@ async def test_connecting_in_another_window(person: BrowserContext, product: Pro
     product.status, product.mailbox = "connected", MAILBOX
     await expect(frame.locator("[data-testid=mailbox-address]:visible")).to_have_text("ann@northwind.example")
     await expect(frame.get_by_test_id("status")).to_have_text("Connected")
+
+
+async def test_disconnecting_in_another_window(person: BrowserContext, product: Product) -> None:
+    """Disconnect opens a window of its own that names mailbox and user, and the frame notices the result (W-6)."""
+    product.status, product.mailbox = "connected", MAILBOX
+    crm = await person.new_page()
+    await crm.goto(f"{CRM}/settings")
+    frame = crm.frame_locator("iframe")
+    async with person.expect_page() as opening:
+        await frame.locator("[data-testid=disconnect]:visible").click()
+    window = await opening.value
+    await expect(window.get_by_test_id("disconnect-address")).to_have_text("ann@northwind.example")
+    assert await window.evaluate("window.opener") is None
+    ((method, _, _, body),) = product.called("disconnect/start")
+    assert (method, body) == ("POST", "ticket=t2cket")
+    await expect(frame.get_by_text("Another window asks whether to disconnect.")).to_be_visible()
+    product.status = "disconnected"
+    await expect(frame.get_by_test_id("status")).to_have_text("Not connected")
+
+
+async def test_update_email_in_another_window(person: BrowserContext, product: Product) -> None:
+    """Update email leads to Microsoft like Connect, and the frame shows the new address when it is there (R6)."""
+    product.status, product.mailbox = "connected", MAILBOX
+    page = await opened(person)
+    async with person.expect_page() as opening:
+        await page.locator("[data-testid=update-email]:visible").click()
+    await (await opening.value).wait_for_url("http://localhost:7444/**")
+    await expect(page.locator("body")).to_have_attribute("data-state", "connecting")
+    product.mailbox = {"id": "mbx_2", "address": "ann.archer@northwind.example"}
+    address = page.locator("[data-testid=mailbox-address]:visible")
+    await expect(address).to_have_text("ann.archer@northwind.example")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        ("cancelled", "The sign-in was cancelled."),
+        ("admin_consent_required", "Ask yours, then connect again."),
+        ("mailbox_taken", "This mailbox cannot be connected here."),
+        ("no_mailbox", "Microsoft offers no mailbox for this account"),
+        ("abandoned", "The sign-in was not finished."),
+    ],
+)
+async def test_the_page_learns_what_became_of_the_other_window(
+    person: BrowserContext, product: Product, outcome: str, words: str
+) -> None:
+    """As soon as the sign-in in the other window has come to nothing, the page says why and offers Connect again."""
+    product.sign_in = {"outcome": "cancelled", "at": "2026-03-02T08:00:00Z"}
+    page = await opened(person)
+    await page.locator("[data-testid=connect]:visible").click()
+    await expect(page.locator("body")).to_have_attribute("data-state", "connecting")
+    product.sign_in = {"outcome": "under_way", "at": "2026-03-02T09:00:00Z"}
+    await page.wait_for_timeout(1_700)
+    await expect(page.locator("body")).to_have_attribute("data-state", "connecting")
+    product.sign_in = {"outcome": outcome, "at": "2026-03-02T09:01:00Z"}
+    await expect(page.get_by_test_id("notice")).to_contain_text(words)
+    await expect(page.locator("body")).to_have_attribute("data-state", "not_connected")
+
+
+async def test_signing_in_again_with_the_same_account_ends_the_waiting(
+    person: BrowserContext, product: Product
+) -> None:
+    """A repair changes neither address nor time, and the page notices all the same."""
+    product.status, product.mailbox = "connected", MAILBOX
+    page = await opened(person)
+    await page.locator("[data-testid=update-email]:visible").click()
+    await expect(page.locator("body")).to_have_attribute("data-state", "connecting")
+    product.sign_in = {"outcome": "confirmed", "at": "2026-03-02T09:01:00Z"}
+    await expect(page.locator("body")).to_have_attribute("data-state", "connected")
 
 
 async def test_giving_up_waiting(person: BrowserContext, product: Product) -> None:

@@ -115,6 +115,9 @@ class FakeMail(Failing):
         name = (await access.token()).removeprefix("access-")
         return Profile(f"{name}@{DOMAIN}", name.title())
 
+    async def probe(self, access: Access) -> None:
+        self.called("probe")
+
     async def outline(self, access: Access, graph_message_id: str) -> Outline:
         await access.token()
         self.called("outline")

@@ -212,16 +212,6 @@ async def test_one_mailbox_is_of_one_user(app: App) -> None:
     assert (await app.v1("GET", "users/u_bob/connection")).json()["status"] == "not_connected"
 
 
-async def test_one_user_has_one_mailbox(app: App) -> None:
-    """A second mailbox for a user who has one is refused, and the first stays connected."""
-    await app.connect()
-    second = await app.confirmed(await app.signed_in(await app.page_session(), "eve"))
-    assert second.status == 409
-    assert (await app.v1("GET", "users/u_ann/connection")).json()["mailbox"][
-        "address"
-    ] == "ann@northwind.example"
-
-
 async def test_the_same_mailbox_again_repairs_the_connection(app: App) -> None:
     """Signing in again with the same mailbox keeps the connection instead of making a second one (R9, O-11)."""
     await app.connect()

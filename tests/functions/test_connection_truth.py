@@ -267,8 +267,11 @@ async def test_tokens_of_a_sign_in_that_nobody_confirmed_are_erased(app: App) ->
     ticket = (await app.call("POST", "/session/start-tickets", key=await app.page_session())).json()
     await app.call("POST", "/oauth/start", form=ticket)
     await app.later(minutes=16)
-    assert {row.partition for row in await rows(app)} == {"session", "ends|"}
+    attempt = f"{app.tenant.tenant_id}|attempt"
+    assert {row.partition for row in await rows(app)} == {"session", "ends|", attempt}
     await app.later(minutes=20)
+    assert {row.partition for row in await rows(app)} == {"ends|", attempt}  # how it ended
+    await app.later(hours=24)
     assert await rows(app) == []
 
 

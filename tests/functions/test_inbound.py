@@ -108,7 +108,7 @@ async def test_nothing_syncs_before_the_first_send(ready: App) -> None:
     """A connected mailbox without a thread has no subscription and no sweep (R2)."""
     ready.mail.receive(BEA_ADDRESS)
     await ready.later(hours=7)
-    assert set(ready.mail.calls) <= {"profile"}
+    assert set(ready.mail.calls) <= {"profile", "probe"}
     assert ready.crm.types() == ["connection.connected"]
 
 

@@ -193,17 +193,17 @@ async def test_a_store_that_is_down_is_a_503(app: App, route: Route) -> None:
     key = await app.page_session() if POLICIES[route.name] == "session" else app.tenant.api_key
     app.store_down(StoreUnavailable("account northwindstore.table.core.windows.net"))
     body: dict[str, Any] = {"json": {"token": "x" * 30}} if route.name == "open_session" else {}
-    if path.startswith("/oauth"):
+    if path.startswith(("/oauth", "/disconnect")):
         body = {"form": {"ticket": ANY, "state": ANY, "csrf_token": ANY}, "cookie": ANY}
     if route.name == "download_file":
         parts = (app.tenant.tenant_id, PLACES["{message_id}"], "att_1")
         path = f"/files/{app.services.file_links.mint(parts, NOW + timedelta(1))}"
     answer = await app.call(method, path, key=key, **body)
-    if path == "/oauth/confirm" and method == "POST":
+    if path in {"/oauth/confirm", "/disconnect/confirm"} and method == "POST":
         assert answer.status == 410  # the page's own token is wrong before any store is asked
         return
     assert "windows.net" not in answer.text
-    if path.startswith("/oauth"):
+    if path.startswith(("/oauth", "/disconnect")):
         assert (answer.status, answer.headers["content-type"][:9]) == (503, "text/html")
         return
     problem(answer, 503, "unavailable")
@@ -235,7 +235,7 @@ async def test_an_unforeseen_error_tells_nothing_of_the_inside(
     key = await app.page_session() if POLICIES[route.name] == "session" else app.tenant.api_key
     app.store_down(ZeroDivisionError("canary: ann@northwind.example"))
     body: dict[str, Any] = {"json": {"token": "x" * 30}} if route.name == "open_session" else {}
-    if path.startswith("/oauth"):
+    if path.startswith(("/oauth", "/disconnect")):
         body = {"form": {"ticket": ANY, "state": ANY}, "cookie": ANY}
     answer = await app.call(method, path, key=key, **body)
     if answer.status in {404, 410}:

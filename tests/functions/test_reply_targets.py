@@ -225,4 +225,4 @@ async def test_files_inside_the_draft_cost_no_look(ready: App) -> None:
     """Files that ride inside the draft's request cost no further call."""
     await accepted(ready, attachments=[{"name": "offer.pdf", "content_base64": "JVBERi0xLjc="}])
     await ready.pump()
-    assert ready.mail.calls == ["profile", "subscribe", "create_draft", "send"]
+    assert ready.mail.calls == ["profile", "probe", "subscribe", "create_draft", "send"]

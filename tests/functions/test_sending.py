@@ -25,7 +25,7 @@ async def test_a_send_is_accepted_durably(ready: App) -> None:
     assert answer.status == 202
     assert answer.headers["location"] == accepted["status_url"]
     assert await ready.queues.count(keys.OUTBOX) == 1
-    assert ready.mail.calls == ["profile"]
+    assert ready.mail.calls == ["profile", "probe"]
     shown = (await ready.v1("GET", f"messages/{accepted['id']}")).json()
     assert (shown["status"], shown["direction"], shown["origin"]) == ("accepted", "outbound", "crm")
 
@@ -43,7 +43,7 @@ async def test_the_same_body_again_is_the_same_send(ready: App) -> None:
     await ready.pump()
     assert ready.mail.calls.count("send") == 1
     after = await ready.v1("POST", "messages", json=body)
-    assert (after.status, after.json()) == (202, first.json())
+    assert (after.status, after.json()) == (202, first.json() | {"status": "sending"})
     await ready.pump()
     assert ready.mail.calls.count("send") == 1
 

@@ -24,10 +24,10 @@ async def test_the_first_send_subscribes_before_it_sends(ready: App) -> None:
     """The first send of a mailbox makes the subscription before it sends, and the second finds it there (R2)."""
     await ready.accepted()
     await ready.pump()
-    assert ready.mail.calls == ["profile", "subscribe", "create_draft", "send"]
+    assert ready.mail.calls == ["profile", "probe", "subscribe", "create_draft", "send"]
     await ready.accepted("m-2")
     await ready.pump()
-    assert ready.mail.calls[4:] == ["create_draft", "send"]
+    assert ready.mail.calls[5:] == ["create_draft", "send"]
 
 
 async def test_what_is_sent_is_what_was_asked_for(ready: App) -> None:
@@ -165,7 +165,7 @@ async def test_a_filter_that_is_refused_is_left_out(ready: App) -> None:
     """When Graph refuses the subscription's filter it is made without one, and the send leaves."""
     ready.mail.next["subscribe"] = [MessageRefused("filter_refused")]
     await ready.sent()
-    assert ready.mail.calls[1:5] == ["subscribe", "subscribe", "create_draft", "send"]
+    assert ready.mail.calls[2:6] == ["subscribe", "subscribe", "create_draft", "send"]
 
 
 async def test_without_a_subscription_nothing_is_sent(ready: App) -> None:

@@ -52,7 +52,7 @@ def test_the_walk_below_meets_every_route_that_takes_an_id() -> None:
         for route in routes()
         if POLICIES.get(route.name, "").startswith("tenant_key") and "{" in route.template
     }
-    assert takes_ids == {"show_connection", "show_message"}
+    assert takes_ids == {"disconnect_user", "show_connection", "show_message"}
 
 
 @pytest.mark.parametrize("which", ["message_id", "inbound_id"])

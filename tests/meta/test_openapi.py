@@ -17,7 +17,7 @@ from tests.functions.contract import DOCUMENT, check, operations, resolved
 from tests.functions.host import routes
 
 # Pages for people, Microsoft's way in, and what Graph calls: not for CRMs, as the document's own description says.
-NOT_FOR_CRMS = ("settings", "assets/", "oauth/", "graph/")
+NOT_FOR_CRMS = ("settings", "assets/", "oauth/", "disconnect/", "graph/")
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 HTTP = {
     "confirm_connection": ("POST", "oauth/confirm"),
+    "confirm_disconnecting": ("POST", "disconnect/confirm"),
+    "create_disconnect_ticket": ("POST", "session/disconnect-tickets"),
     "create_session_link": ("POST", "v1/session-links"),
     "create_start_ticket": ("POST", "session/start-tickets"),
+    "disconnect_user": ("DELETE", "v1/users/{user_id}/connection"),
     "download_file": ("GET", "files/{token}"),
     "finish_oauth": ("POST", "oauth/callback"),
     "health_live": ("GET HEAD", "health/live"),
@@ -18,6 +21,7 @@ HTTP = {
     "serve_asset": ("GET", "assets/{name}"),
     "show_confirm_page": ("GET", "oauth/confirm"),
     "show_connection": ("GET", "v1/users/{user_id}/connection"),
+    "show_disconnect_page": ("POST", "disconnect/start"),
     "show_message": ("GET", "v1/messages/{message_id}"),
     "show_openapi": ("GET", "openapi.json"),
     "show_session_connection": ("GET", "session/connection"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.domain.model.words import ConnectionStatus, FenceState, Right, SubscriptionState
+from shared.domain.model.words import ConnectionStatus, FenceState, Reason, Right, SubscriptionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,8 @@ class Mailbox:
     denied_right: Right | None = None
     revived_at: datetime | None = None
     client_state_key: str | None = None
+    closed_because: Reason | None = None
+    closed_at: datetime | None = None
 
     @property
     def own_addresses(self) -> tuple[str, ...]:

@@ -12,7 +12,24 @@ class ConnectionStatus(StrEnum):
     CONNECTED = "connected"
     DEGRADED = "degraded"
     RECONNECT_REQUIRED = "reconnect_required"
+    REPLACED = "replaced"
     DISCONNECTED = "disconnected"
+
+
+class SignInOutcome(StrEnum):
+    """How far a sign-in has come, or how it ended; a sign-in never alters the connection before it is confirmed."""
+
+    UNDER_WAY = "under_way"
+    ASKED = "waiting_for_confirmation"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+    ABANDONED = "abandoned"
+    ADMIN_CONSENT_REQUIRED = "admin_consent_required"
+    ORGANISATION_NOT_ALLOWED = "organisation_not_allowed"
+    SCOPES_MISSING = "scopes_missing"
+    MAILBOX_TAKEN = "mailbox_taken"
+    NO_MAILBOX = "no_mailbox"
+    FAILED = "failed"
 
 
 class FenceState(StrEnum):
@@ -136,6 +153,7 @@ class TaskKind(StrEnum):
     RETRY_IMPORT = "retry_import"
     ENQUEUE_WAITING = "enqueue_waiting"
     ERASE = "erase"
+    CLOSE = "close"
 
 
 class Whereabouts(StrEnum):

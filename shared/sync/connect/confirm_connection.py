@@ -9,8 +9,14 @@ from datetime import datetime
 import msgspec
 
 from shared.domain.addresses import comparable_address
-from shared.domain.connection import MAY_SEND, current_status, goes_on, is_open_for, with_living_grant
-from shared.domain.errors import ConnectionChanged, LinkUnusable, MailboxTaken, RowChanged
+from shared.domain.connection import goes_on, is_open_for, with_living_grant
+from shared.domain.errors import (
+    ConnectionChanged,
+    LinkUnusable,
+    MailboxTaken,
+    PostbraidError,
+    RowChanged,
+)
 from shared.domain.ids import mailbox_id as mailbox_id_of
 from shared.domain.model import (
     Connection,
@@ -20,16 +26,21 @@ from shared.domain.model import (
     Grant,
     Mailbox,
     MailboxRef,
+    Reason,
+    SignInOutcome,
 )
 from shared.domain.retention import first_erasure
+from shared.domain.sign_ins import SIGN_IN_FOR, outcome_of
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state.claims import MailboxClaim
+from shared.state.codec import Stored
 from shared.state.connections import mailbox_ref
 from shared.state.ledger import new
 from shared.state.sessions import PendingConnection, secret_hash
-from shared.sync.connect.sign_in import SIGN_IN_FOR, pending_place
-from shared.sync.events.announce import connection_event
+from shared.sync.connect.sign_in import pending_place
+from shared.sync.events.announce import connection_event, updated_event
+from shared.sync.mailbox.closing import close_mailbox, plan_closing
 from shared.sync.mailbox.grant import waiting_task
 from shared.sync.mailbox.unit_of_work import races, switch
 
@@ -64,38 +75,65 @@ def confirm_csrf(secret: str) -> str:
 async def confirm_connection(s: Services, secret: str | None, csrf_token: str | None) -> Connection:
     """The person said yes: claim the mailbox, keep the tokens, open the mailbox for this connection, tell the CRM.
 
+    Where another mailbox of the user is connected, this one takes its place (R6): one transaction switches, then the
+    former one closes; until that transaction it goes on untouched.
+
     Each step may find the work of an earlier try that went no further, and goes on from there.
     Raises LinkUnusable, MailboxTaken (without naming anybody), ConnectionChanged, RaceLost.
     """
-    if not secret or not _is_same(csrf_token or "", confirm_csrf(secret)):
+    if not secret or not is_same(csrf_token or "", confirm_csrf(secret)):
         raise LinkUnusable
     pending = await s.sessions.take(PendingConnection, secret)
+    try:
+        connection = await _connect(s, secret, pending)
+    except PostbraidError as err:
+        await s.sessions.note_attempt(pending.tenant_id, pending.user.user_id, outcome_of(err))
+        raise
+    await s.sessions.note_attempt(pending.tenant_id, pending.user.user_id, SignInOutcome.CONFIRMED)
+    return connection
+
+
+async def cancel_connection(s: Services, secret: str | None, csrf_token: str | None) -> None:
+    """The person said no: the tokens of the sign-in are gone, and nothing else changes. Raises LinkUnusable."""
+    if not secret or not is_same(csrf_token or "", confirm_csrf(secret)):
+        raise LinkUnusable
+    pending = await s.sessions.take(PendingConnection, secret)
+    await s.sessions.note_attempt(pending.tenant_id, pending.user.user_id, SignInOutcome.CANCELLED)
+
+
+async def _connect(s: Services, secret: str, pending: PendingConnection) -> Connection:
+    """All that follows the yes."""
     opened = await s.sealer.unseal(pending.tenant_id, pending_place(secret), pending.grant)
     grant = msgspec.json.decode(opened, type=Grant)
     mailbox_id = mailbox_id_of(pending.tenant_id, pending.tid, pending.oid)
     ctx = MailboxContext(s, MailboxRef(pending.tenant_id, mailbox_id))
-    await _refuse_second_mailbox(ctx, pending)
+    former = await _find_former(ctx, pending)
     await _claim(ctx, pending)
+    if former is not None:
+        await plan_closing(*former)
     connection = await _keep_consent(ctx, pending, grant)
     await s.tenants.note_mailbox(ctx.ref.tenant_id, ctx.ref.mailbox_id)
-    await _open_mailbox(ctx, connection, pending)
+    if former is not None:
+        await close_mailbox(*former, Reason.MAILBOX_CHANGED)
+    await _open_mailbox(ctx, connection, pending, former[1] if former is not None else None)
     return connection
 
 
-def _is_same(given: str, expected: str) -> bool:
-    """In constant time, whatever characters were given (X-8)."""
+def is_same(given: str, expected: str) -> bool:
+    """Compared in constant time, whatever characters were given (X-8)."""
     return hmac.compare_digest(given.encode(), expected.encode())
 
 
-async def _refuse_second_mailbox(ctx: MailboxContext, pending: PendingConnection) -> None:
-    """One mailbox per CRM user; judged before the claim, so that nothing is claimed in vain."""
+async def _find_former(
+    ctx: MailboxContext, pending: PendingConnection
+) -> tuple[MailboxContext, Connection] | None:
+    """The user's other mailbox that this one is to replace, if one is connected."""
     s = ctx.services
     current = await s.connections.current(pending.tenant_id, pending.user.user_id)
     if current is None or current.value.mailbox_id == ctx.ref.mailbox_id:
-        return
-    mailbox = await s.ledger.mailbox(mailbox_ref(pending.tenant_id, current.value))
-    if current_status(current.value, mailbox.value if mailbox else None) in MAY_SEND:
-        raise MailboxTaken("Another mailbox is connected for this user; disconnect it first.")
+        return None
+    former = MailboxContext(s, mailbox_ref(pending.tenant_id, current.value))
+    return (former, current.value) if is_open_for(await former.read(), current.value) else None
 
 
 async def _claim(ctx: MailboxContext, pending: PendingConnection) -> None:
@@ -138,9 +176,19 @@ async def _keep_consent(ctx: MailboxContext, pending: PendingConnection, grant: 
                 await s.connections.repair(ctx.ref.tenant_id, current.changed(kept), grant.cache)
             else:
                 kept = _new_connection(ctx, pending, mailbox)
-                await s.connections.connect(ctx.ref.tenant_id, kept, grant.cache, None)
+                replaced = _replaced(current, kept, ctx.now())
+                await s.connections.connect(ctx.ref.tenant_id, kept, grant.cache, replaced)
     assert kept is not None  # noqa: S101 - the loop ends with a try that lost no race, or raises
     return kept
+
+
+def _replaced(
+    current: Stored[Connection] | None, kept: Connection, now: datetime
+) -> Stored[Connection] | None:
+    """The row of the connection that this one takes the place of, as it is after that."""
+    if current is None or current.value.ended_at is not None or current.value.mailbox_id == kept.mailbox_id:
+        return None
+    return current.changed(replace(current.value, status=ConnectionStatus.REPLACED, ended_at=now))
 
 
 def _is_of(connection: Connection, pending: PendingConnection) -> bool:
@@ -166,8 +214,13 @@ def _new_connection(ctx: MailboxContext, pending: PendingConnection, mailbox: Ma
     )
 
 
-async def _open_mailbox(ctx: MailboxContext, connection: Connection, pending: PendingConnection) -> None:
-    """Bring the mailbox to this connection: opened where it was not, its consent alive where it was (R9)."""
+async def _open_mailbox(
+    ctx: MailboxContext, connection: Connection, pending: PendingConnection, former: Connection | None
+) -> None:
+    """Bring the mailbox to this connection: opened where it was not, its consent alive where it was (R9).
+
+    `former` is the connection whose place it takes (R6).
+    """
     # Loses to every other write of the mailbox, another window among them.
     async for tx in switch(ctx):
         await _check_still_ours(ctx, connection, pending)
@@ -181,7 +234,8 @@ async def _open_mailbox(ctx: MailboxContext, connection: Connection, pending: Pe
         else:
             tx.mailbox = _new_mailbox(before, connection, pending, now)
             tx.add(*([new(first_erasure(now))] if before is None else []))
-        tx.add(new(connection_event(ctx, connection, tx.mailbox)))
+        told = updated_event(ctx, connection, tx.mailbox, former) if former is not None else None
+        tx.add(new(told or connection_event(ctx, connection, tx.mailbox)))
 
 
 async def _check_still_ours(ctx: MailboxContext, connection: Connection, pending: PendingConnection) -> None:

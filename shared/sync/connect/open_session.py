@@ -29,7 +29,7 @@ class OpenedSession:
 async def create_session_link(s: Services, tenant_id: str, user: CrmUser) -> tuple[str, datetime]:
     """A link to the settings page for one user: (address, end of its life). Works once (W-1, W-2)."""
     token, expires_at = s.random.token(32), s.clock.now() + LINK_FOR
-    await s.sessions.keep(token, SessionLink(tenant_id, user, expires_at))
+    await s.sessions.keep(token, SessionLink(tenant_id, user, expires_at, s.clock.now()))
     return f"{s.addresses.api}/settings?tenant={tenant_id}#{token}", expires_at
 
 
@@ -37,7 +37,7 @@ async def open_session(s: Services, token: str) -> OpenedSession:
     """Exchange a link's token for a session. Raises LinkUnusable."""
     link = await s.sessions.take(SessionLink, token)
     now, secret = s.clock.now(), s.random.token(32)
-    session = Session(link.tenant_id, link.user, now + IDLE_FOR, now + OPEN_FOR)
+    session = Session(link.tenant_id, link.user, now + IDLE_FOR, now + OPEN_FOR, now)
     await s.sessions.keep(secret, session)
     tenant = (await s.tenants.get(link.tenant_id)).value
     return OpenedSession(secret, session, tenant.name)
@@ -57,8 +57,10 @@ async def find_session(s: Services, token: str | None) -> Session:
     return stored.value
 
 
-async def create_start_ticket(s: Services, session: Session) -> str:
-    """The right to start one sign-in within a minute (O-2)."""
-    ticket = s.random.token(32)
-    await s.sessions.keep(ticket, StartTicket(session.tenant_id, session.user, s.clock.now() + TICKET_FOR))
+async def create_start_ticket(s: Services, session: Session, purpose: str) -> str:
+    """The right to do one thing in a top-level window within a minute: sign in, or disconnect (O-2, W-6)."""
+    ticket, now = s.random.token(32), s.clock.now()
+    await s.sessions.keep(
+        ticket, StartTicket(session.tenant_id, session.user, now + TICKET_FOR, now, purpose)
+    )
     return ticket

@@ -8,6 +8,7 @@ from typing import Any, Final
 from shared.domain.connection import current_status
 from shared.domain.errors import NotFound
 from shared.domain.model import ConnectionStatus
+from shared.domain.sign_ins import present_outcome
 from shared.services import Services
 from shared.state.connections import mailbox_ref
 
@@ -27,6 +28,15 @@ async def show_connection(s: Services, tenant_id: str, user_id: str) -> dict[str
         "mailbox": {"id": stored.value.mailbox_id, "address": stored.value.address},
         "connected_at": stored.value.connected_at,
     }
+
+
+async def show_sign_in(s: Services, tenant_id: str, user_id: str) -> dict[str, Any] | None:
+    """The user's newest sign-in: how far it has come, or how it ended; None when there was none lately."""
+    attempt = await s.sessions.attempt(tenant_id, user_id)
+    if attempt is None:
+        return None
+    outcome = present_outcome(attempt.outcome, attempt.at, s.clock.now())
+    return {"outcome": outcome.value, "at": attempt.at}
 
 
 async def find_frame_origins(s: Services, tenant_id: str | None) -> tuple[str, ...]:

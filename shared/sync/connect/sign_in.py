@@ -5,18 +5,15 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
 
 import msgspec
 
-from shared.domain.errors import LinkUnusable, SignInFailed
-from shared.domain.model import Grant, Profile
+from shared.domain.errors import LinkUnusable, PostbraidError, SignInFailed
+from shared.domain.model import Grant, Profile, SignInOutcome
+from shared.domain.sign_ins import SIGN_IN_FOR, outcome_of
 from shared.services import Services
 from shared.state import keys
-from shared.state.sessions import PendingConnection, SignInState, StartTicket, secret_hash
-
-SIGN_IN_FOR: Final = timedelta(minutes=10)
+from shared.state.sessions import CONNECT, PendingConnection, SignInState, StartTicket, secret_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +27,20 @@ class Departure:
 async def start_sign_in(s: Services, ticket: str) -> Departure:
     """Redeem a ticket: keep the sign-in's record, bind the browser. Raises LinkUnusable, ProviderUnavailable."""
     start = await s.sessions.take(StartTicket, ticket)
+    if start.purpose != CONNECT:
+        raise LinkUnusable
+    await s.sessions.note_attempt(start.tenant_id, start.user.user_id, SignInOutcome.UNDER_WAY)
     state, cookie = s.random.token(32), s.random.token(32)
     hint = start.user.addresses[0] if start.user.addresses else None
     url, flow = await s.sign_in.begin(state=state, login_hint=hint)
     sealed = await s.sealer.seal(start.tenant_id, _flow_place(state), msgspec.json.encode(flow))
     record = SignInState(
-        start.tenant_id, start.user, secret_hash(cookie), sealed, s.clock.now() + SIGN_IN_FOR
+        start.tenant_id,
+        start.user,
+        secret_hash(cookie),
+        sealed,
+        s.clock.now() + SIGN_IN_FOR,
+        start.created_at,
     )
     await s.sessions.keep(state, record)
     return Departure(url, cookie)
@@ -45,19 +50,32 @@ async def finish_sign_in(s: Services, cookie: str | None, response: Mapping[str,
     """Microsoft's answer came back: check the browser, redeem the code, keep the outcome for the confirm page.
 
     Returns the confirm page's CSRF-less secret, which goes into the same cookie. Raises LinkUnusable, SignInFailed,
-    ProviderUnavailable.
+    ProviderUnavailable, MailboxUnusable (an account without a mailbox in Exchange Online is not connected).
     """
     state = response.get("state", "")
     record = await s.sessions.look(SignInState, state)
     if cookie is None or not hmac.compare_digest(secret_hash(cookie), record.value.cookie_hash):
         raise LinkUnusable
     taken = await s.sessions.take(SignInState, state)
+    try:
+        secret = await _redeem(s, taken, state, response)
+    except PostbraidError as err:
+        await s.sessions.note_attempt(taken.tenant_id, taken.user.user_id, outcome_of(err))
+        raise
+    await s.sessions.note_attempt(taken.tenant_id, taken.user.user_id, SignInOutcome.ASKED)
+    return secret
+
+
+async def _redeem(s: Services, taken: SignInState, state: str, response: Mapping[str, str]) -> str:
+    """Redeem the code, look whose mailbox it is, and keep all of it sealed; returns the confirm page's secret."""
     flow = msgspec.json.decode(await s.sealer.unseal(taken.tenant_id, _flow_place(state), taken.flow))
     grant = await s.sign_in.redeem(flow, response)
     tenant = (await s.tenants.get(taken.tenant_id)).value
     if tenant.allowed_tids and grant.tid not in tenant.allowed_tids:
         raise SignInFailed("organisation_not_allowed")
-    profile = await s.mail.profile(_GrantAccess(grant))
+    access = _GrantAccess(grant)
+    profile = await s.mail.profile(access)
+    await s.mail.probe(access)
     return await _keep_pending(s, taken, grant, profile)
 
 
@@ -74,6 +92,7 @@ async def _keep_pending(s: Services, taken: SignInState, grant: Grant, profile: 
         aliases=profile.aliases,
         grant=sealed,
         expires_at=s.clock.now() + SIGN_IN_FOR,
+        created_at=taken.created_at,
     )
     await s.sessions.keep(secret, pending)
     return secret

@@ -50,13 +50,23 @@ FAILED: Final = "message.failed"
 UNCONFIRMED: Final = "message.unconfirmed"
 
 RECOVERED: Final = "connection.recovered"
+UPDATED: Final = "connection.updated"
 CONNECTION_TYPES: Final = {
     ConnectionStatus.CONNECTED: "connection.connected",
     ConnectionStatus.RECONNECT_REQUIRED: "connection.reconnect_required",
     ConnectionStatus.DEGRADED: "connection.degraded",
     ConnectionStatus.DISCONNECTED: "connection.disconnected",
 }
-TYPES: Final = (SENT, RECEIVED, NOT_SYNCED, FAILED, UNCONFIRMED, RECOVERED, *CONNECTION_TYPES.values())
+TYPES: Final = (
+    SENT,
+    RECEIVED,
+    NOT_SYNCED,
+    FAILED,
+    UNCONFIRMED,
+    RECOVERED,
+    UPDATED,
+    *CONNECTION_TYPES.values(),
+)
 
 
 def connection_event(
@@ -74,14 +84,26 @@ def connection_event(
     return _small(ctx, event_type, subject, None, data)
 
 
+def updated_event(ctx: MailboxContext, connection: Connection, mailbox: Mailbox, former: Connection) -> Event:
+    """Another mailbox has taken the place of the user's former one (R6)."""
+    data = {
+        "user_id": connection.user.user_id,
+        "status": current_status(connection, mailbox).value,
+        "mailbox": {"id": ctx.ref.mailbox_id, "address": mailbox.address},
+        "previous_mailbox": {"id": former.mailbox_id, "address": former.address},
+    }
+    subject = f"{connection.connection_id}|updated|{_iso(ctx.now())}"
+    return _small(ctx, UPDATED, subject, None, data)
+
+
 def failed_event(ctx: MailboxContext, item: OutboxItem) -> Event:
     """A CRM send ended without leaving."""
-    return _small(ctx, FAILED, item.message_id, item.message_id, _outcome_data(item))
+    return _small(ctx, FAILED, item.message_id, item.message_id, _outcome_data(ctx.ref, item))
 
 
 def unconfirmed_event(ctx: MailboxContext, item: OutboxItem) -> Event:
     """Nobody knows whether a CRM send left."""
-    return _small(ctx, UNCONFIRMED, item.message_id, item.message_id, _outcome_data(item))
+    return _small(ctx, UNCONFIRMED, item.message_id, item.message_id, _outcome_data(ctx.ref, item))
 
 
 async def render_sent(
@@ -241,7 +263,7 @@ def _found_data(
     }
 
 
-def _outcome_data(item: OutboxItem) -> dict[str, Any]:
+def _outcome_data(ref: MailboxRef, item: OutboxItem) -> dict[str, Any]:
     reason = item.reason or Reason.OUTCOME_UNKNOWN
     return {
         "id": item.message_id,
@@ -249,6 +271,12 @@ def _outcome_data(item: OutboxItem) -> dict[str, Any]:
         "thread_id": item.thread_id,
         "crm_thread_id": item.crm_thread_id,
         "user_id": item.user_id,
+        "mailbox": {"id": ref.mailbox_id},
+        "subject": item.subject,
+        "to": _people(item.to),
+        "cc": _people(item.cc),
+        "bcc": _people(item.bcc),
+        "accepted_at": _iso(item.created_at),
         "reason": {"code": reason.value, "detail": reason_text(reason)},
         "crm_context": msgspec.json.decode(item.crm_context),
         "contact_ids": list(item.contact_ids),

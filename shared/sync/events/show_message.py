@@ -10,14 +10,13 @@ from shared.domain.model import (
     Event,
     MailboxRef,
     MessageRecord,
-    MessageStatus,
     OutboxItem,
     Phase,
-    Reason,
     StagedFile,
     Thread,
 )
-from shared.domain.reasons import reason_text
+from shared.domain.outbound import status_of
+from shared.domain.reasons import reason_data
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.sync.events.announce import files_data
@@ -25,15 +24,6 @@ from shared.sync.events.deliver_event import read_event_data
 from shared.sync.staging import unstage
 
 FILE_GONE = "The file is no longer kept here; it lies in the mailbox still."
-STATUS_OF_PHASE = {
-    Phase.NEW: MessageStatus.ACCEPTED,
-    Phase.BUILDING: MessageStatus.SENDING,
-    Phase.SENDING: MessageStatus.SENDING,
-    Phase.SUBMITTED: MessageStatus.SENDING,
-    Phase.NEEDS_ATTENTION: MessageStatus.NEEDS_ATTENTION,
-    Phase.SENT: MessageStatus.SENT,
-    Phase.FAILED: MessageStatus.FAILED,
-}
 
 
 async def show_message(s: Services, tenant_id: str, message_id: str) -> dict[str, Any]:
@@ -67,8 +57,8 @@ async def _show_send(ctx: MailboxContext, item: OutboxItem) -> dict[str, Any]:
         "user_id": item.user_id,
         "direction": "outbound",
         "origin": "crm",
-        "status": STATUS_OF_PHASE[item.phase].value,
-        "reason": _reason(item.reason),
+        "status": status_of(item).value,
+        "reason": reason_data(item.reason),
         "created_at": item.created_at,
         "updated_at": item.updated_at,
     }
@@ -90,7 +80,7 @@ async def _show_mail(ctx: MailboxContext, record: MessageRecord) -> dict[str, An
         "direction": record.direction.value,
         "origin": record.origin.value,
         "status": record.status.value,
-        "reason": told.get("reason") or _reason(record.reason),
+        "reason": told.get("reason") or reason_data(record.reason),
         "created_at": record.created_at,
         "updated_at": record.created_at,
         **({"message": data} if synced else {}),
@@ -111,10 +101,6 @@ async def _read_data(
 async def _find_crm_thread(ctx: MailboxContext, thread_id: str) -> str | None:
     thread = await ctx.find(Thread, thread_id)
     return thread.value.crm_thread_id if thread else None
-
-
-def _reason(reason: Reason | None) -> dict[str, str] | None:
-    return {"code": reason.value, "detail": reason_text(reason)} if reason else None
 
 
 async def open_file(s: Services, token: str) -> tuple[StagedFile, bytes]:

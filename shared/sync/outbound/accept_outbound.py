@@ -27,10 +27,12 @@ from shared.domain.model import (
     MessageStatus,
     Origin,
     OutboxItem,
+    Reason,
     SendRequest,
     StagedFile,
     Thread,
 )
+from shared.domain.outbound import status_of
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state.claims import SendClaim
@@ -47,11 +49,13 @@ MAX_CONTEXT_BYTES = 16_384  # it lies in the rows of the send and of its thread,
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the CRM is answered; the same for a repeat."""
+    """What the CRM is answered. For a repeat: how the send stands now, and why."""
 
     message_id: str
     thread_id: str
     crm_message_id: str
+    status: MessageStatus = MessageStatus.ACCEPTED
+    reason: Reason | None = None
 
 
 async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> Accepted:
@@ -71,9 +75,9 @@ async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> 
     ctx = MailboxContext(s, MailboxRef(tenant_id, connection.value.mailbox_id))
     if current_status(connection.value, await ctx.read()) not in MAY_SEND:
         raise NoActiveConnection
-    thread = await _find_thread(ctx, request.thread_id)
+    thread, crm_thread_id = await _find_answered(ctx, request)
     files = await stage_files(s, tenant_id, request)
-    item = await _stage_item(ctx, connection.value, request, files, thread)
+    item = await _stage_item(ctx, connection.value, request, files, thread, crm_thread_id)
     claim = await _claim(ctx, item, request.body_hash)
     if claim.body_hash != request.body_hash:
         raise CrmMessageIdReused
@@ -107,23 +111,38 @@ async def _find_repeated(
     found = await s.ledger.find(ref, OutboxItem, ids.crm_key(tenant_id, request.crm_message_id))
     if found is None:
         return None
-    return Accepted(found.value.message_id, found.value.thread_id, found.value.crm_message_id)
+    item = found.value
+    return Accepted(item.message_id, item.thread_id, item.crm_message_id, status_of(item), item.reason)
 
 
-async def _find_thread(ctx: MailboxContext, thread_id: str | None) -> Thread | OutboxItem | None:
-    """The thread a reply goes into, or the send that is to begin it and has not left yet.
-
-    A thread of an earlier connection of this mailbox is resumed by the send (R9).
-    """
-    if thread_id is None:
-        return None
-    if ids.mailbox_of(thread_id, "thr") != ctx.ref.mailbox_id:
-        raise NotFound("This thread is not in the user's connected mailbox.")
+async def _find_thread(ctx: MailboxContext, thread_id: str) -> Thread | OutboxItem:
+    """A thread, or the send that is to begin it and has not left yet. Raises NotFound."""
     stored = await ctx.find(Thread, thread_id)
     thread = stored.value if stored else await find_opening_send(ctx, thread_id)
     if thread is None:
         raise NotFound("There is no such thread.")
     return thread
+
+
+async def _find_answered(
+    ctx: MailboxContext, request: SendRequest
+) -> tuple[Thread | OutboxItem | None, str | None]:
+    """The thread that a reply goes into, and the CRM's thread that it belongs to.
+
+    A thread of an earlier connection of this mailbox is resumed by the send (R9). A thread of another mailbox of the
+    tenant (the user's former one, a colleague's) goes on as a thread of this one, under the same CRM thread (R6, R11).
+    """
+    if request.thread_id is None:
+        return None, request.crm_thread_id
+    mailbox_id = ids.mailbox_of(request.thread_id, "thr")
+    if mailbox_id is None:
+        raise NotFound("There is no such thread.")
+    if mailbox_id == ctx.ref.mailbox_id:
+        thread = await _find_thread(ctx, request.thread_id)
+        return thread, request.crm_thread_id or thread.crm_thread_id
+    elsewhere = MailboxContext(ctx.services, MailboxRef(ctx.ref.tenant_id, mailbox_id))
+    former = await _find_thread(elsewhere, request.thread_id)
+    return None, request.crm_thread_id or former.crm_thread_id
 
 
 async def _stage_item(
@@ -132,6 +151,7 @@ async def _stage_item(
     request: SendRequest,
     files: tuple[StagedFile, ...],
     thread: Thread | OutboxItem | None,
+    crm_thread_id: str | None,
 ) -> OutboxItem:
     """The send as the outbox keeps it, its body in staging."""
     mailbox_id = ctx.ref.mailbox_id
@@ -144,7 +164,7 @@ async def _stage_item(
         message_id=ids.outbound_message_id(mailbox_id, key),
         thread_id=thread.thread_id if thread else ids.thread_id(mailbox_id, key),
         reply=thread is not None,
-        crm_thread_id=request.crm_thread_id or (thread.crm_thread_id if thread else None),
+        crm_thread_id=crm_thread_id,
         generation=connection.generation,
         user_id=request.user_id,
         to=request.to,

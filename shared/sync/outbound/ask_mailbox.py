@@ -77,7 +77,12 @@ async def _write_next_try(work: Sending) -> bool:
                 continue
             tx.add(work.stored.changed(item))
             tx.leave_to_timer()
-    except MailboxClosed:
+    except MailboxClosed as err:
+        mailbox = work.ctx.mailbox
+        reason = mailbox.closed_because if mailbox is not None else None
+        await fail(
+            work, reason or Reason.DISCONNECTED, err.detail
+        )  # it lies in Drafts, and nobody may send it
         return False
     return changing.written is not None and await hold(work, item, changing.written)
 

@@ -13,20 +13,21 @@ from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
 from shared.sync.events.announce import activity, render_sent
 from shared.sync.mailbox.thread_rows import plan_conversation_rows, plan_index_rows
-from shared.sync.mailbox.unit_of_work import change
+from shared.sync.mailbox.unit_of_work import switch
 from shared.sync.staging import read_kept_body
 
 
 async def confirm_send(ctx: MailboxContext, key: str, outline: Outline) -> Skip:
     """Record the send as sent with the sent copy's real Message-ID, announce it once, deliver at once.
 
-    An echo of a finished send, or of one nobody knows, changes nothing.
+    An echo of a finished send, or of one nobody knows, changes nothing. Also where the mailbox was closed meanwhile:
+    the send had left before (R5).
     """
     try:
         # Loses to other writes of the fence, of the thread, and to another sight of the same copy.
-        async for tx in change(ctx):
+        async for tx in switch(ctx):
             stored = await ctx.find(OutboxItem, key)
-            if stored is None or stored.value.generation != tx.mailbox.generation:
+            if stored is None or tx.before is None or stored.value.generation != tx.before.generation:
                 tx.abandon()
                 continue
             if not outbound.may_turn_out_sent(stored.value):

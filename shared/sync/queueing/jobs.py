@@ -43,6 +43,7 @@ QUEUE_OF: Final = {
     TaskKind.RETRY_IMPORT: keys.MAINTENANCE,
     TaskKind.ENQUEUE_WAITING: keys.MAINTENANCE,
     TaskKind.ERASE: keys.MAINTENANCE,
+    TaskKind.CLOSE: keys.MAINTENANCE,
 }
 
 

@@ -23,11 +23,12 @@ from shared.sync.inbound.import_message import Found, import_message
 from shared.sync.inbound.sweep_mailbox import sweep_if_due
 from shared.sync.mailbox.failures import attempt
 from shared.sync.mailbox.grant import enqueue_waiting
-from shared.sync.mailbox.subscriptions import renew_if_due, reschedule_maintenance
+from shared.sync.mailbox.subscriptions import GIVEN_UP_EVERY, renew_if_due, reschedule_maintenance
 from shared.sync.mailbox.unit_of_work import write
 from shared.sync.outbound.send_message import reschedule_send, send_message
 from shared.sync.queueing.given_up import add_dead_letter, decide_verdict
 from shared.sync.tasks.erase_content import erase_content, reschedule_erasing
+from shared.sync.tasks.finish_closing import finish_closing
 
 
 async def do_task(s: Services, ref: MailboxRef, task: Task) -> None:
@@ -86,6 +87,8 @@ async def _do_by_row(ctx: MailboxContext, task: Task) -> None:
             await _import_again(ctx, task)
         case TaskKind.ENQUEUE_WAITING:
             await enqueue_waiting(ctx, task)
+        case TaskKind.CLOSE:
+            await finish_closing(ctx, task)
         case _:
             await erase_content(ctx, task)
 
@@ -137,6 +140,11 @@ async def _reschedule(ctx: MailboxContext, task: Task, failed: Failed) -> None:
                 await _move(ctx, task, failed.until(verdict), verdict.attempts)
             else:
                 await _end(ctx, task)  # what it would have enqueued comes by its own daily look
+        case TaskKind.CLOSE:
+            verdict = await decide_verdict(ctx, task, failed, task.attempts)
+            until = failed.until(verdict) if isinstance(verdict, PutOff) else failed.at + GIVEN_UP_EVERY
+            attempts = verdict.attempts if isinstance(verdict, PutOff) else 0
+            await _move(ctx, task, until, attempts)
         case TaskKind.ERASE:
             verdict = await decide_verdict(ctx, task, failed, task.attempts)
             await reschedule_erasing(ctx, task, failed, verdict)

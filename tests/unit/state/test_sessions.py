@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from shared.domain.model import CrmUser, StagedFile
 from shared.state import keys
 from shared.state.sessions import (
     PendingConnection,
+    PendingDisconnect,
     Session,
     SessionLink,
     Sessions,
@@ -24,19 +26,20 @@ from shared.state.sessions import (
     secret_hash,
 )
 from shared.storage.testing import Call, MemoryTables
-from tests.builders import TENANT, StillClock, later, ready_tables
+from tests.builders import NOW, TENANT, StillClock, later, ready_tables
 
 USER = CrmUser("u_ann", "Ann Archer")
 SECRET = "9sT3kQ2vX7nB5mW8cR4yL6pA1dF0gH"
 
 MAKERS: dict[type[Any], Callable[[datetime], Any]] = {
-    SessionLink: lambda end: SessionLink(TENANT, USER, end),
-    Session: lambda end: Session(TENANT, USER, end, later(hours=8)),
-    StartTicket: lambda end: StartTicket(TENANT, USER, end),
-    SignInState: lambda end: SignInState(TENANT, USER, "hash", "sealed", end),
+    SessionLink: lambda end: SessionLink(TENANT, USER, end, NOW),
+    Session: lambda end: Session(TENANT, USER, end, later(hours=8), NOW),
+    StartTicket: lambda end: StartTicket(TENANT, USER, end, NOW),
+    SignInState: lambda end: SignInState(TENANT, USER, "hash", "sealed", end, NOW),
     PendingConnection: lambda end: PendingConnection(
-        TENANT, USER, "tid", "oid", "a@b", "Ann", (), "sealed", end
+        TENANT, USER, "tid", "oid", "a@b", "Ann", (), "sealed", end, NOW
     ),
+    PendingDisconnect: lambda end: PendingDisconnect(TENANT, USER, "con_1", "a@b", end, NOW),
 }
 kinds = pytest.mark.parametrize("kind", MAKERS, ids=lambda kind: kind.__name__)
 
@@ -76,7 +79,7 @@ async def test_a_secret_is_good_for_one_kind(sessions: Sessions, kind: type[Any]
 
 async def test_of_two_at_the_same_moment_one_wins(sessions: Sessions, tables: MemoryTables) -> None:
     """Of two who take a link at the same moment the slower is told that it is unusable."""
-    await sessions.keep(SECRET, SessionLink(TENANT, USER, later(minutes=2)))
+    await sessions.keep(SECRET, SessionLink(TENANT, USER, later(minutes=2), NOW))
     other = Sessions(tables, StillClock())
 
     async def overtaken(call: Call) -> None:
@@ -91,7 +94,7 @@ async def test_of_two_at_the_same_moment_one_wins(sessions: Sessions, tables: Me
 
 async def test_secrets_are_kept_as_hashes(sessions: Sessions, tables: MemoryTables) -> None:
     """Secrets are kept as hashes, so that reading the table opens no page."""
-    await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=2), later(hours=8)))
+    await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=2), later(hours=8), NOW))
     rows = await tables.query(keys.SESSIONS, "session")
     assert [row.row for row in rows] == [secret_hash(SECRET)]
     assert SECRET not in str(rows)
@@ -99,27 +102,29 @@ async def test_secrets_are_kept_as_hashes(sessions: Sessions, tables: MemoryTabl
 
 async def test_a_session_is_prolonged(sessions: Sessions, clock: StillClock) -> None:
     """A session's idle end moves with its use."""
-    await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=2), later(hours=8)))
+    await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=2), later(hours=8), NOW))
     stored = await sessions.look(Session, SECRET)
-    await sessions.prolong(SECRET, stored.changed(Session(TENANT, USER, later(minutes=9), later(hours=8))))
+    await sessions.prolong(
+        SECRET, stored.changed(Session(TENANT, USER, later(minutes=9), later(hours=8), NOW))
+    )
     clock.forward(minutes=5)
     assert (await sessions.look(Session, SECRET)).value.expires_at == later(minutes=9)
 
 
 async def test_a_lost_race_to_prolong_is_fine(sessions: Sessions) -> None:
     """When two requests prolong a session at once, the second write is lost without an error."""
-    await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=2), later(hours=8)))
+    await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=2), later(hours=8), NOW))
     stored = await sessions.look(Session, SECRET)
     for minutes in (9, 10):
         await sessions.prolong(
-            SECRET, stored.changed(Session(TENANT, USER, later(minutes=minutes), later(hours=8)))
+            SECRET, stored.changed(Session(TENANT, USER, later(minutes=minutes), later(hours=8), NOW))
         )
     assert (await sessions.look(Session, SECRET)).value.expires_at == later(minutes=9)
 
 
 async def test_a_session_that_went_meanwhile_is_not_prolonged(sessions: Sessions) -> None:
     """Prolonging a session that is gone does not bring it back."""
-    await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=2), later(hours=8)))
+    await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=2), later(hours=8), NOW))
     stored = await sessions.look(Session, SECRET)
     await sessions.take(Session, SECRET)
     await sessions.prolong(SECRET, stored)
@@ -180,10 +185,12 @@ async def test_a_used_session_outlives_the_note_of_its_first_end(
     sessions: Sessions, tables: MemoryTables, clock: StillClock
 ) -> None:
     """A session that was prolonged is erased at its last end, not at its first."""
-    await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=30), later(hours=8)))
+    await sessions.keep(SECRET, Session(TENANT, USER, later(minutes=30), later(hours=8), NOW))
     clock.forward(minutes=20)
     stored = await sessions.look(Session, SECRET)
-    await sessions.prolong(SECRET, stored.changed(Session(TENANT, USER, later(minutes=50), later(hours=8))))
+    await sessions.prolong(
+        SECRET, stored.changed(Session(TENANT, USER, later(minutes=50), later(hours=8), NOW))
+    )
     clock.forward(minutes=20)
     assert await sessions.erase_ended(10) == (0, [])
     assert await sessions.look(Session, SECRET)
@@ -196,7 +203,7 @@ async def test_what_was_used_up_leaves_no_note(
     sessions: Sessions, tables: MemoryTables, clock: StillClock
 ) -> None:
     """The note of a row that was used up is erased after its time and not counted."""
-    await sessions.keep(SECRET, StartTicket(TENANT, USER, later(minutes=1)))
+    await sessions.keep(SECRET, StartTicket(TENANT, USER, later(minutes=1), NOW))
     await sessions.take(StartTicket, SECRET)
     clock.forward(minutes=10)
     assert await sessions.erase_ended(10) == (0, [])
@@ -206,6 +213,45 @@ async def test_what_was_used_up_leaves_no_note(
 async def test_a_run_erases_a_slice(sessions: Sessions, clock: StillClock) -> None:
     """One run erases a slice of what has ended, and later runs the rest."""
     for number in range(7):
-        await sessions.keep(f"{SECRET}{number}", StartTicket(TENANT, USER, later(minutes=number)))
+        await sessions.keep(f"{SECRET}{number}", StartTicket(TENANT, USER, later(minutes=number), NOW))
     clock.forward(hours=1)
     assert [(await sessions.erase_ended(3))[0] for _ in range(4)] == [3, 3, 1, 0]
+
+
+SIGN_INS = [StartTicket, SignInState, PendingConnection, PendingDisconnect]
+
+
+@pytest.mark.parametrize("kind", SIGN_INS, ids=lambda kind: kind.__name__)
+async def test_a_disconnect_ends_sign_ins_that_began_before(
+    sessions: Sessions, clock: StillClock, kind: type[Any]
+) -> None:
+    """A sign-in or a question of the same user is over; one that begins afterwards is good."""
+    await sessions.keep(SECRET, MAKERS[kind](later(minutes=9)))
+    await sessions.end_of_user(TENANT, USER.user_id, keeps_sessions=True)
+    with pytest.raises(LinkUnusable):
+        await sessions.look(kind, SECRET)
+    clock.forward(seconds=1)
+    await sessions.keep("next", replace(MAKERS[kind](later(minutes=9)), created_at=clock.now()))
+    assert await sessions.look(kind, "next")
+
+
+@pytest.mark.parametrize("kind", [SessionLink, Session], ids=lambda kind: kind.__name__)
+async def test_links_and_sessions_end_only_with_their_user(sessions: Sessions, kind: type[Any]) -> None:
+    """The person who disconnects stays on the settings page; a removed user's page is over (W-3)."""
+    await sessions.keep(SECRET, MAKERS[kind](later(minutes=9)))
+    await sessions.end_of_user(TENANT, USER.user_id, keeps_sessions=True)
+    assert await sessions.look(kind, SECRET)
+    await sessions.end_of_user(TENANT, USER.user_id, keeps_sessions=False)
+    with pytest.raises(LinkUnusable):
+        await sessions.look(kind, SECRET)
+    await sessions.end_of_user(TENANT, USER.user_id, keeps_sessions=True)
+    with pytest.raises(LinkUnusable):
+        await sessions.look(kind, SECRET)
+
+
+async def test_the_end_of_a_user_is_nobody_elses(sessions: Sessions) -> None:
+    """Another user of the tenant, and the same id in another tenant, go on."""
+    await sessions.keep(SECRET, MAKERS[Session](later(minutes=9)))
+    await sessions.end_of_user(TENANT, "u_bob", keeps_sessions=False)
+    await sessions.end_of_user("ten_other", USER.user_id, keeps_sessions=False)
+    assert await sessions.look(Session, SECRET)

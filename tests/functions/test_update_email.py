@@ -1,0 +1,186 @@
+"""Update email (R6): a second mailbox takes the place of the first, which goes on until that moment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain import ids
+from shared.domain.errors import StoreUnavailable, Throttled
+from shared.domain.model import FenceState, MailboxRef, TaskKind
+from shared.storage.testing.calls import Call, no_hook
+from tests.functions.app import App
+from tests.functions.test_connection_truth import status
+
+EVE = "eve@northwind.example"
+
+
+def ref(app: App, name: str) -> MailboxRef:
+    tenant_id = app.tenant.tenant_id
+    return MailboxRef(tenant_id, ids.mailbox_id(tenant_id, "tid-1", f"oid-{name}"))
+
+
+async def address(app: App) -> str:
+    return str((await app.v1("GET", "users/u_ann/connection")).json()["mailbox"]["address"])
+
+
+async def state(app: App, name: str) -> FenceState | None:
+    stored = await app.services.ledger.mailbox(ref(app, name))
+    return stored.value.state if stored else None
+
+
+async def open_tasks(app: App, name: str) -> list[TaskKind]:
+    found = await app.services.ledger.tasks(ref(app, name), app.clock.now() + timedelta(days=400), None)
+    return sorted(stored.value.kind for stored in found)
+
+
+async def test_another_mailbox_takes_the_place_of_the_first(begun: App) -> None:
+    """Without disconnecting first; the CRM is told which mailbox took whose place."""
+    await begun.connect(mailbox="eve")
+    assert await address(begun) == EVE
+    assert begun.crm.types()[-1] == "connection.updated"
+    assert begun.crm.last["mailbox"]["address"] == EVE
+    assert begun.crm.last["previous_mailbox"]["address"] == "ann@northwind.example"
+    assert "connection.disconnected" not in begun.crm.types()
+    await begun.later(minutes=4)
+    assert list(begun.mail.subscribed) == []
+    assert await state(begun, "ann") is FenceState.CLOSED
+    assert await open_tasks(begun, "ann") == [TaskKind.ERASE]
+
+
+async def test_threads_of_the_first_mailbox_stop(begun: App) -> None:
+    """In both directions: a late answer does not sync, and a new mail leaves from the new mailbox."""
+    late = begun.mail.receive("bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id)
+    await begun.connect(mailbox="eve")
+    await begun.arrives(late)
+    assert "message.received" not in begun.crm.types()
+    await begun.sent("m-2")
+    assert begun.crm.last["mailbox"]["address"] == EVE
+
+
+async def test_sends_that_wait_in_the_first_mailbox_end(begun: App) -> None:
+    """They were to leave from a mailbox that is no longer the user's: the CRM decides whether to send again."""
+    begun.mail.next["create_draft"] = [Throttled(3_000)]
+    message_id = await begun.accepted("m-2")
+    await begun.pump()
+    await begun.connect(mailbox="eve")
+    await begun.pump()
+    assert await begun.standing(message_id) == ("failed", "mailbox_changed")
+
+
+async def test_a_reply_in_an_old_thread_begins_a_thread_of_the_new_mailbox(begun: App) -> None:
+    """Under the same thread of the CRM."""
+    old = begun.crm.last
+    await begun.connect(mailbox="eve")
+    accepted = await begun.sent("m-2", thread_id=old["thread_id"], crm_thread_id=None)
+    assert accepted["thread_id"] != old["thread_id"]
+    assert begun.crm.last["crm_thread_id"] == old["crm_thread_id"]
+    assert begun.crm.last["mailbox"]["address"] == EVE
+
+
+async def test_a_colleague_replies_from_his_own_mailbox(begun: App) -> None:
+    """A thread of its own, linked to the same thread of the CRM (R11)."""
+    old = begun.crm.last
+    await begun.connect("u_bob", "bob")
+    accepted = await begun.sent("m-2", user_id="u_bob", thread_id=old["thread_id"], crm_thread_id=None)
+    assert accepted["thread_id"] != old["thread_id"]
+    assert begun.crm.last["crm_thread_id"] == old["crm_thread_id"]
+    assert await state(begun, "ann") is FenceState.OPEN
+
+
+@pytest.mark.parametrize("how", ["abandoned", "declined", "taken"])
+async def test_a_consent_that_comes_to_nothing_leaves_the_first_mailbox_untouched(
+    begun: App, how: str
+) -> None:
+    """Whether the person closed the window, said no, or chose a mailbox that is somebody else's."""
+    if how == "taken":
+        await begun.connect("u_eve", "eve")
+        assert (await begun.confirmed(await begun.signed_in(await begun.page_session(), "eve"))).status == 409
+    elif how == "abandoned":
+        await begun.signed_in(await begun.page_session(), "eve")
+        await begun.later(minutes=15)
+    else:
+        ticket = (await begun.call("POST", "/session/start-tickets", key=await begun.page_session())).json()
+        opening = await begun.call("POST", "/oauth/start", form=ticket)
+        state_of = opening.text.split("state=")[1].split("&")[0]
+        form = {"error": "access_denied", "state": state_of}
+        await begun.call("POST", "/oauth/callback", form=form, cookie=opening.cookie)
+    assert await address(begun) == "ann@northwind.example"
+    assert await status(begun) == "connected"
+    await begun.answered()
+    assert begun.crm.types()[-1] == "message.received"
+
+
+async def test_there_and_back_again(begun: App) -> None:
+    """A to B to A: the first mailbox has a new number, its old threads wait for a send of the CRM (R9)."""
+    thread_id = begun.crm.last["thread_id"]
+    first = begun.mail.last_sent.internet_message_id
+    await begun.connect(mailbox="eve")
+    await begun.pump()
+    begun.clock.forward(minutes=1)
+    await begun.connect()
+    await begun.pump()
+    assert await address(begun) == "ann@northwind.example"
+    assert [kind for kind in begun.crm.types() if kind == "connection.updated"] == ["connection.updated"] * 2
+    begun.clock.forward(minutes=5)
+    await begun.sent("m-2", thread_id=thread_id)
+    assert begun.crm.last["thread_id"] == thread_id
+    await begun.arrives(begun.mail.receive("bea@fabrikam.example", in_reply_to=first))
+    assert begun.crm.types()[-1] == "message.received"
+    assert await state(begun, "eve") is FenceState.CLOSED
+
+
+async def test_the_same_account_again_is_a_repair(begun: App) -> None:
+    """No update is told, and threads go on."""
+    await begun.connect()
+    assert "connection.updated" not in begun.crm.types()
+    await begun.answered()
+    assert begun.crm.types()[-1] == "message.received"
+
+
+@pytest.mark.parametrize("step", range(1, 16))
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_death_at_any_write_leaves_one_mailbox_in_the_end(begun: App, step: int, when: str) -> None:
+    """Whichever write the process dies before or after: either mailbox is the user's, never both, never a half."""
+    begun.mail.next["create_draft"] = [Throttled(3_000)]
+    message_id = await begun.accepted("m-2")
+    await begun.pump()
+    cookie = await begun.signed_in(await begun.page_session(), "eve")
+    await begun.call("GET", "/oauth/confirm", cookie=cookie)
+    left = [step]
+
+    def die(call: Call) -> None:
+        if call.writes and call.operation != "receive":
+            left[0] -= 1
+            if left[0] == 0:
+                raise StoreUnavailable
+
+    stores = (begun.tables, begun.queues)
+    for store in stores:
+        setattr(store, when, die)
+    try:
+        await begun.confirmed(cookie)
+        await begun.pump()
+    except (StoreUnavailable, AssertionError):
+        pass
+    for store in stores:
+        setattr(store, when, no_hook)
+    await begun.later(minutes=10)
+    shown = (await begun.v1("GET", "users/u_ann/connection")).json()
+    if shown["status"] == "not_connected":  # the new one was not opened yet: connecting again completes it
+        await begun.connect(mailbox="eve")
+        await begun.later(minutes=2)
+        shown = (await begun.v1("GET", "users/u_ann/connection")).json()
+    assert shown["status"] == "connected"
+    if shown["mailbox"]["address"] == EVE:
+        assert await state(begun, "ann") is FenceState.CLOSED
+        assert await begun.standing(message_id) == ("failed", "mailbox_changed")
+        assert await open_tasks(begun, "ann") == [TaskKind.ERASE]
+    else:
+        assert await state(begun, "ann") is FenceState.OPEN
+        await begun.later(minutes=50)
+        await begun.answered()
+        assert begun.crm.types()[-1] == "message.received"
+        await begun.connect(mailbox="eve")
+        assert await address(begun) == EVE
