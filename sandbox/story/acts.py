@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.story.connecting import connect
+from sandbox.story.life import disconnecting, reconnecting, updating
 from sandbox.story.stage import ANN, ANN_ADDRESS, CARLA, STRANGER, Stage, expect
+from sandbox.story.telling import (
+    Told,
+    find_in_crm,
+    reply_outside,
+    wait_until_in_crm,
+    wait_until_reached,
+    wait_until_sent,
+    write_outside,
+)
 
 PDF = b"%PDF-1.7\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + b"\0" * 64
 THREE_MB = 3_145_728
 DAY = 86_400.0
-
-
-@dataclass(slots=True)
-class Told:
-    """The state that acts pass on to later acts."""
-
-    conversation_id: str = ""
-    thread_id: str = ""
-    first_message_id: str = ""
-    newest_outside: dict[str, Any] = field(default_factory=dict)
-    log_from: int = 0
 
 
 async def seed(stage: Stage) -> None:
@@ -64,10 +62,10 @@ async def sending(stage: Stage, told: Told) -> None:
         html="<p>Dear Carla, here is our offer.</p>",
         attachments=[attached("offer.pdf", "application/pdf", PDF)],
     )
-    shown = await _wait_until_sent(stage, sent["id"])
+    shown = await wait_until_sent(stage, sent["id"])
     told.conversation_id, told.thread_id = shown["conversation_id"], shown["thread_id"]
     told.first_message_id = shown["product_id"]
-    got = await _wait_until_reached(stage, 1)
+    got = await wait_until_reached(stage, 1)
     expect("Carla got the mail exactly once", len(got) == 1)
     expect("the file came along", [file["name"] for file in got[0]["attachments"]] == ["offer.pdf"])
     told.newest_outside = got[0]
@@ -82,10 +80,10 @@ async def sending(stage: Stage, told: Told) -> None:
 
 async def contact_replies(stage: Stage, told: Told) -> None:
     """The contact replies with a picture: it appears in the CRM."""
-    await _reply_outside(
+    await reply_outside(
         stage, told, "<p>Thank you, one question.</p>", [attached("plan.png", "image/png", PNG)]
     )
-    found = await _wait_until_in_crm(stage, told, "one question")
+    found = await wait_until_in_crm(stage, told, "one question")
     expect("it is shown as received", (found["status"], found["direction"]) == ("received", "inbound"))
     expect("the picture is listed", [file["name"] for file in found["attachments"]] == ["plan.png"])
     link = str(found["attachments"][0]["url"])
@@ -106,12 +104,12 @@ async def user_replies(stage: Stage, told: Told) -> None:
     )
     await stage.advance(3600.0)
     await stage.quiet()
-    expect("a draft is not in the CRM", not await _find(stage, told, "Answered from Outlook"))
+    expect("a draft is not in the CRM", not await find_in_crm(stage, told, "Answered from Outlook"))
     before = len(await stage.outside(CARLA))
     await stage.control("POST", f"mailboxes/{ANN_ADDRESS}/messages/{_quoted(draft['id'])}/send")
-    found = await _wait_until_in_crm(stage, told, "Answered from Outlook")
+    found = await wait_until_in_crm(stage, told, "Answered from Outlook")
     expect("it is shown as the user's own", (found["direction"], found["origin"]) == ("outbound", "mailbox"))
-    told.newest_outside = (await _wait_until_reached(stage, before + 1))[-1]
+    told.newest_outside = (await wait_until_reached(stage, before + 1))[-1]
 
 
 async def crm_replies(stage: Stage, told: Told) -> None:
@@ -127,8 +125,8 @@ async def crm_replies(stage: Stage, told: Told) -> None:
         conversation_id=told.conversation_id,
         thread_id=told.thread_id,
     )
-    await _wait_until_sent(stage, sent["id"])
-    got = await _wait_until_reached(stage, before + 1)
+    await wait_until_sent(stage, sent["id"])
+    got = await wait_until_reached(stage, before + 1)
     expect("exactly one more mail left", len(got) == before + 1)
     expect("the quoted text is there", "Answered from Outlook" in got[-1]["html"])
     copies = [mail for mail in await stage.mailbox() if mail["folder"] == "sentitems"]
@@ -144,8 +142,8 @@ async def foreign_mail(stage: Stage, told: Told) -> None:
     """Foreign mail, a foreign thread and a stranger with the same subject stay unread."""
     since, _ = await stage.requests()
     before = len(await stage.crm_messages())
-    await _write_outside(stage, STRANGER, "Offer for spring", "<p>Cheap watches.</p>")
-    await _write_outside(stage, STRANGER, "Lunch?", "<p>Private words.</p>")
+    await write_outside(stage, STRANGER, "Offer for spring", "<p>Cheap watches.</p>")
+    await write_outside(stage, STRANGER, "Lunch?", "<p>Private words.</p>")
     await stage.control(
         "POST",
         f"mailboxes/{ANN_ADDRESS}/compose",
@@ -182,10 +180,10 @@ async def foreign_mail(stage: Stage, told: Told) -> None:
 async def attachments(stage: Stage, told: Told) -> None:
     """Too large or of an unlisted type: the message does not sync, and the CRM hears why."""
     base = told.newest_outside
-    await _reply_outside(
+    await reply_outside(
         stage, told, "<p>A big one.</p>", [attached("big.pdf", "application/pdf", PDF + b"\0" * THREE_MB)]
     )
-    await _reply_outside(
+    await reply_outside(
         stage,
         told,
         "<p>A program.</p>",
@@ -206,8 +204,8 @@ async def attachments(stage: Stage, told: Told) -> None:
     refused = await stage.crm.post("/api/messages", json={**wanted, **place, "attachments": program})
     expect("a CRM send with such a file is refused", refused.status_code == 422)
     told.newest_outside = base
-    await _reply_outside(stage, told, "<p>Now without files.</p>")
-    await _wait_until_in_crm(stage, told, "Now without files")
+    await reply_outside(stage, told, "<p>Now without files.</p>")
+    await wait_until_in_crm(stage, told, "Now without files")
 
 
 async def renewal(stage: Stage, told: Told) -> None:
@@ -228,18 +226,18 @@ async def renewal(stage: Stage, told: Told) -> None:
 async def dropped_notification(stage: Stage, told: Told) -> None:
     """A notification is lost: the sweep finds the mail."""
     await stage.control("POST", "notifications", action="drop", count=1)
-    await _reply_outside(stage, told, "<p>Lost on the way.</p>")
+    await reply_outside(stage, told, "<p>Lost on the way.</p>")
     await stage.quiet()
-    expect("it is not there yet", not await _find(stage, told, "Lost on the way"))
+    expect("it is not there yet", not await find_in_crm(stage, told, "Lost on the way"))
     await stage.advance(16 * 60.0)
-    await _wait_until_in_crm(stage, told, "Lost on the way")
+    await wait_until_in_crm(stage, told, "Lost on the way")
 
 
 async def doubled_notification(stage: Stage, told: Told) -> None:
     """A notification comes twice: one message."""
     await stage.control("POST", "notifications", action="double", count=1)
-    await _reply_outside(stage, told, "<p>Said once.</p>")
-    await _wait_until_in_crm(stage, told, "Said once")
+    await reply_outside(stage, told, "<p>Said once.</p>")
+    await wait_until_in_crm(stage, told, "Said once")
     await stage.quiet()
     found = [
         message
@@ -270,63 +268,16 @@ async def nothing_lost_nothing_double(stage: Stage, told: Told) -> None:
 Act = Callable[[Stage, Told], Awaitable[None]]
 
 CORE = (connecting, sending, contact_replies, user_replies, crm_replies, foreign_mail, attachments)
-REST = (renewal, dropped_notification, doubled_notification, nothing_lost_nothing_double)
+REST = (
+    renewal,
+    dropped_notification,
+    doubled_notification,
+    nothing_lost_nothing_double,
+    disconnecting,
+    reconnecting,
+    updating,
+)
 STORY = CORE + REST
-
-
-async def _wait_until_sent(stage: Stage, crm_message_id: str) -> dict[str, Any]:
-    async def fetch_outcome() -> object:
-        shown = await stage.of_crm("GET", f"/api/messages/{crm_message_id}")
-        return shown["status"] in ("sent", "failed") and shown
-
-    shown: dict[str, Any] = await stage.wait_until(
-        "the CRM hears that its message was sent", fetch_outcome, 40.0
-    )
-    expect(f"the message is sent, not {shown['status']}", shown["status"] == "sent")
-    return shown
-
-
-async def _wait_until_reached(stage: Stage, count: int) -> list[dict[str, Any]]:
-    """Wait until Carla has `count` mails and return them: mail may arrive after its sender sees it as sent."""
-
-    async def fetch_mail() -> object:
-        got = await stage.outside(CARLA)
-        return len(got) >= count and got
-
-    got: list[dict[str, Any]] = await stage.wait_until("the mail reaches the contact", fetch_mail)
-    return got
-
-
-async def _reply_outside(
-    stage: Stage, told: Told, html: str, files: list[dict[str, str]] | None = None
-) -> None:
-    await stage.control(
-        "POST",
-        f"outside/{CARLA}/reply",
-        internet_message_id=told.newest_outside["internet_message_id"],
-        html=html,
-        attachments=files or [],
-    )
-
-
-async def _write_outside(stage: Stage, sender: str, subject: str, html: str) -> None:
-    await stage.control("POST", f"outside/{sender}/compose", to=[ANN_ADDRESS], subject=subject, html=html)
-
-
-async def _find(stage: Stage, told: Told, words: str) -> dict[str, Any] | None:
-    for message in await stage.crm_messages():
-        own = (message.get("html") or "").split("<blockquote", 1)[0] + (message.get("snippet") or "")
-        if words in own and message["thread_id"] == told.thread_id:
-            return message
-    return None
-
-
-async def _wait_until_in_crm(stage: Stage, told: Told, words: str) -> dict[str, Any]:
-    async def find() -> object:
-        return await _find(stage, told, words)
-
-    found: dict[str, Any] = await stage.wait_until(f"{words!r} appears in the CRM", find, 40.0)
-    return found
 
 
 def _is_foreign(mail: dict[str, Any]) -> bool:

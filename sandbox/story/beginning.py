@@ -6,6 +6,7 @@ from sandbox.story import acts
 from sandbox.story.connecting import connect
 from sandbox.story.playing import staged
 from sandbox.story.stage import DEV, Stage
+from sandbox.story.telling import Told
 from sandbox.world import World
 
 BOB = ("u_bob", "bob@northwind.example")
@@ -17,7 +18,7 @@ async def play(world: World) -> None:
         await acts.seed(stage)
         await _add_people(stage)
         await connect(stage)
-        told = acts.Told()
+        told = Told()
         await acts.sending(stage, told)
         await acts.contact_replies(stage, told)
 

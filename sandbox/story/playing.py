@@ -13,6 +13,7 @@ import httpx
 
 from sandbox.story import acts
 from sandbox.story.stage import Check, Lie, Stage
+from sandbox.story.telling import Told
 from sandbox.world import World, WorldOptions
 
 POLL_SECONDS = 0.2
@@ -28,7 +29,7 @@ async def run(sabotage: str | None = None) -> int:
 
 async def play(stage: Stage) -> int:
     """Play all acts in order; return the exit code: 0, or 1 when a check failed."""
-    told = acts.Told()
+    told = Told()
     begun = time.monotonic()
     for number, act in enumerate(acts.STORY, 1):
         started, title = time.monotonic(), (act.__doc__ or "").rstrip(".")
