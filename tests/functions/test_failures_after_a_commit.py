@@ -6,9 +6,12 @@ import pytest
 
 from shared.domain.errors import GrantDead, SealBroken, StoreUnavailable
 from shared.domain.model import ChangeHint, Right
+from shared.mailbox_context import MailboxContext
 from shared.state import keys
 from shared.state.tenants import Tenants
+from shared.storage.testing.calls import Call
 from shared.sync.inbound.receive_change import receive_change
+from shared.sync.mailbox.subscriptions import recreate_subscription
 from tests.functions.app import App
 from tests.functions.test_connection_truth import status
 from tests.functions.test_making_subscriptions import mailbox
@@ -55,3 +58,21 @@ async def test_a_send_that_waited_leaves_soon_though_its_build_was_interrupted(b
         except StoreUnavailable:
             continue
     assert len(begun.mail.sent) == 2
+
+
+async def test_a_gap_is_swept_though_the_worker_died_after_making_the_subscription(begun: App) -> None:
+    """The new subscription is recorded, and the store fails for the next write, a line of its trail."""
+    failed: list[Call] = []
+
+    def before(call: Call) -> None:
+        if call.writes and call.place[0] == keys.SUBSCRIPTIONS and not failed:
+            failed.append(call)
+            raise StoreUnavailable
+
+    begun.mail.receive("bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id)
+    begun.tables.before = before
+    with pytest.raises(StoreUnavailable):
+        await recreate_subscription(MailboxContext(begun.services, mailbox(begun)))
+    assert failed
+    await begun.pump()
+    assert begun.crm.types().count("message.received") == 1
