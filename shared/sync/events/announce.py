@@ -6,14 +6,13 @@ GET /v1/messages/{id}. Links to files expire; the API signs them anew on every r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
 from shared.content import clean_html, html_to_text, snippet, text_to_html, truncate_html, truncate_text
-from shared.domain import ids
 from shared.domain.attachments import BlockingFile
 from shared.domain.automail import is_automatic
 from shared.domain.connection import current_status
@@ -38,9 +37,9 @@ from shared.domain.model import (
 from shared.domain.reasons import reason_text
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
-from shared.sync.staging import INLINE_CHARACTERS, Body, stage
+from shared.sync.events.rendering import iso_time, small_event, stage_event
+from shared.sync.staging import Body
 
-FIRST_ATTEMPT_WITHIN: Final = timedelta(seconds=60)
 LINK_FOR: Final = timedelta(days=7)
 
 SENT: Final = "message.sent"
@@ -79,9 +78,9 @@ def connection_event(
         "status": status.value,
         "mailbox": {"id": ctx.ref.mailbox_id, "address": mailbox.address},
     }
-    subject = f"{connection.connection_id}|{status.value}|{_iso(ctx.now())}"
+    subject = f"{connection.connection_id}|{status.value}|{iso_time(ctx.now())}"
     event_type = RECOVERED if recovered and status is ConnectionStatus.CONNECTED else CONNECTION_TYPES[status]
-    return _small(ctx, event_type, subject, None, data)
+    return small_event(ctx, event_type, subject, None, data)
 
 
 def updated_event(ctx: MailboxContext, connection: Connection, mailbox: Mailbox, former: Connection) -> Event:
@@ -92,18 +91,18 @@ def updated_event(ctx: MailboxContext, connection: Connection, mailbox: Mailbox,
         "mailbox": {"id": ctx.ref.mailbox_id, "address": mailbox.address},
         "previous_mailbox": {"id": former.mailbox_id, "address": former.address},
     }
-    subject = f"{connection.connection_id}|updated|{_iso(ctx.now())}"
-    return _small(ctx, UPDATED, subject, None, data)
+    subject = f"{connection.connection_id}|updated|{iso_time(ctx.now())}"
+    return small_event(ctx, UPDATED, subject, None, data)
 
 
 def failed_event(ctx: MailboxContext, item: OutboxItem) -> Event:
     """A CRM send ended without leaving."""
-    return _small(ctx, FAILED, item.message_id, item.message_id, _outcome_data(ctx.ref, item))
+    return small_event(ctx, FAILED, item.message_id, item.message_id, _outcome_data(ctx.ref, item))
 
 
 def unconfirmed_event(ctx: MailboxContext, item: OutboxItem) -> Event:
     """Nobody knows whether a CRM send left."""
-    return _small(ctx, UNCONFIRMED, item.message_id, item.message_id, _outcome_data(ctx.ref, item))
+    return small_event(ctx, UNCONFIRMED, item.message_id, item.message_id, _outcome_data(ctx.ref, item))
 
 
 async def render_sent(
@@ -128,15 +127,15 @@ async def render_sent(
         "cc": _people(item.cc),
         "bcc": _people(item.bcc),
         "reply_to": [],
-        "sent_at": _iso(outline.received_at or now),
-        "received_at": _iso(outline.received_at or now),
+        "sent_at": iso_time(outline.received_at or now),
+        "received_at": iso_time(outline.received_at or now),
         **_body_data(body),
         "attachments": files_data(ctx, item.message_id, item.files),
         "automatic": False,
         "kind": "mail",
         "evidence": Evidence.KEY.value,
     }
-    return await _stage_large(ctx, SENT, item.message_id, data)
+    return await stage_event(ctx, SENT, item.message_id, data)
 
 
 async def render_synced(
@@ -160,7 +159,7 @@ async def render_synced(
         "evidence": evidence.value,
     }
     event_type = SENT if direction is Direction.OUTBOUND else RECEIVED
-    return await _stage_large(ctx, event_type, message_id, data)
+    return await stage_event(ctx, event_type, message_id, data)
 
 
 async def render_not_synced(
@@ -183,7 +182,7 @@ async def render_not_synced(
         "evidence": evidence.value,
         "reason": {"code": reason.value, "detail": reason_text(reason), "files": files},
     }
-    return await _stage_large(ctx, NOT_SYNCED, message_id, data)
+    return await stage_event(ctx, NOT_SYNCED, message_id, data)
 
 
 def activity(
@@ -215,7 +214,7 @@ def _file_data(ctx: MailboxContext, message_id: str, file: StagedFile, until: da
         "inline": file.inline,
         "content_id": file.content_id,
         "url": f"{s.addresses.api}/files/{token}" if token else None,
-        "url_expires_at": _iso(until) if token else None,
+        "url_expires_at": iso_time(until) if token else None,
         "omitted": file.omitted,
     }
 
@@ -258,8 +257,8 @@ def _found_data(
         "cc": _people(message.cc),
         "bcc": _people(message.bcc),
         "reply_to": _people(message.reply_to),
-        "sent_at": _iso(message.sent_at),
-        "received_at": _iso(message.received_at),
+        "sent_at": iso_time(message.sent_at),
+        "received_at": iso_time(message.received_at),
     }
 
 
@@ -276,7 +275,7 @@ def _outcome_data(ref: MailboxRef, item: OutboxItem) -> dict[str, Any]:
         "to": _people(item.to),
         "cc": _people(item.cc),
         "bcc": _people(item.bcc),
-        "accepted_at": _iso(item.created_at),
+        "accepted_at": iso_time(item.created_at),
         "reason": {"code": reason.value, "detail": reason_text(reason)},
         "crm_context": msgspec.json.decode(item.crm_context),
         "contact_ids": list(item.contact_ids),
@@ -295,42 +294,3 @@ def _body_data(body: Body) -> dict[str, Any]:
 
 def _people(addresses: Sequence[Address]) -> list[dict[str, str]]:
     return [{"address": person.address, "name": person.name} for person in addresses]
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
-
-
-def _render(event_type: str, at: datetime, data: Mapping[str, Any]) -> str:
-    return msgspec.json.encode({"type": event_type, "timestamp": _iso(at), "data": data}).decode()
-
-
-def _small(
-    ctx: MailboxContext, event_type: str, subject: str, message_id: str | None, data: Mapping[str, Any]
-) -> Event:
-    return _event(ctx, event_type, subject, message_id, _render(event_type, ctx.now(), data), None)
-
-
-async def _stage_large(
-    ctx: MailboxContext, event_type: str, message_id: str, data: Mapping[str, Any]
-) -> Event:
-    """A body that does not fit its row lies in staging; the row stays small."""
-    body = _render(event_type, ctx.now(), data)
-    if len(body) <= INLINE_CHARACTERS:
-        return _event(ctx, event_type, message_id, message_id, body, None)
-    blob = await stage(ctx.services, ctx.ref.tenant_id, body.encode(), "application/json")
-    return _event(ctx, event_type, message_id, message_id, None, blob)
-
-
-def _event(
-    ctx: MailboxContext,
-    event_type: str,
-    subject: str,
-    message_id: str | None,
-    body: str | None,
-    blob: str | None,
-) -> Event:
-    """The event to record. Delivery is due in a minute, should the worker die before its own attempt is noted."""
-    now = ctx.now()
-    event_id = ids.event_id(ctx.ref.tenant_id, event_type, subject)
-    return Event(event_id, event_type, now, message_id, body, blob, now + FIRST_ATTEMPT_WITHIN)

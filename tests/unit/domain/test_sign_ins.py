@@ -33,11 +33,13 @@ A_MOMENT = timedelta(seconds=1)
     ids=str,
 )
 def test_an_error_of_a_sign_in_has_its_outcome(error: PostbraidError, outcome: SignInOutcome) -> None:
+    """Each error that ends a sign-in has one outcome; a reason nobody knows is a plain failure."""
     assert outcome_of(error) is outcome
 
 
 @pytest.mark.parametrize("outcome", list(SignInOutcome))
 def test_only_an_open_sign_in_is_abandoned_when_its_time_is_over(outcome: SignInOutcome) -> None:
+    """After ten minutes a sign-in that was still open counts as abandoned; one that ended stays as it ended."""
     is_open = outcome in {SignInOutcome.UNDER_WAY, SignInOutcome.ASKED}
     assert present_outcome(outcome, NOW, NOW + SIGN_IN_FOR - A_MOMENT) is outcome
     over = present_outcome(outcome, NOW, NOW + SIGN_IN_FOR)
