@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -21,6 +22,7 @@ from shared.state import keys
 from shared.storage.testing.calls import Call, no_hook
 from tests.functions.answers import Answer, problem
 from tests.functions.app import App, send_body
+from tests.functions.deaths import death_at
 from tests.functions.fakes import FakeAnswer
 from tests.functions.test_connection_truth import mailbox_now, status
 from tests.functions.test_making_subscriptions import mailbox
@@ -224,24 +226,9 @@ async def test_a_death_at_any_write_is_gone_on_from(begun: App, step: int, when:
     begun.mail.next["create_draft"] = [Throttled(3_000)]
     message_id = await begun.accepted("m-2")
     await begun.pump()
-    left = [step]
-
-    def die(call: Call) -> None:
-        if call.writes and call.operation != "receive":
-            left[0] -= 1
-            if left[0] == 0:
-                raise StoreUnavailable
-
-    stores = (begun.tables, begun.queues)
-    for store in stores:
-        setattr(store, when, die)
-    try:
+    with suppress(StoreUnavailable), death_at(begun, step, when):
         await begun.v1("DELETE", "users/u_ann/connection")
         await begun.pump()
-    except StoreUnavailable:
-        pass
-    for store in stores:
-        setattr(store, when, no_hook)
     await disconnected(begun)
     await begun.later(minutes=8)
     assert await status(begun) == "disconnected"

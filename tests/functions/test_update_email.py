@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from shared.domain import ids
 from shared.domain.errors import StoreUnavailable, Throttled
 from shared.domain.model import FenceState, MailboxRef, TaskKind
-from shared.storage.testing.calls import Call, no_hook
 from tests.functions.app import App
+from tests.functions.deaths import death_at
 from tests.functions.test_connection_truth import status
 
 EVE = "eve@northwind.example"
@@ -148,24 +149,9 @@ async def test_a_death_at_any_write_leaves_one_mailbox_in_the_end(begun: App, st
     await begun.pump()
     cookie = await begun.signed_in(await begun.page_session(), "eve")
     await begun.call("GET", "/oauth/confirm", cookie=cookie)
-    left = [step]
-
-    def die(call: Call) -> None:
-        if call.writes and call.operation != "receive":
-            left[0] -= 1
-            if left[0] == 0:
-                raise StoreUnavailable
-
-    stores = (begun.tables, begun.queues)
-    for store in stores:
-        setattr(store, when, die)
-    try:
+    with suppress(StoreUnavailable, AssertionError), death_at(begun, step, when):
         await begun.confirmed(cookie)
         await begun.pump()
-    except (StoreUnavailable, AssertionError):
-        pass
-    for store in stores:
-        setattr(store, when, no_hook)
     await begun.later(minutes=10)
     shown = (await begun.v1("GET", "users/u_ann/connection")).json()
     if shown["status"] == "not_connected":  # the new one was not opened yet: connecting again completes it

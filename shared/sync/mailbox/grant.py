@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.connection import is_denied_anew, proves_alive, with_living_grant
-from shared.domain.errors import MailboxClosed, RaceLost, RowMissing
+from shared.domain.errors import MailboxClosed, RaceLost
 from shared.domain.model import Mailbox, Right, Task, TaskKind
 from shared.mailbox_context import MailboxContext
-from shared.state.ledger import Erase, new
+from shared.state.ledger import new
 from shared.sync.events.announce import connection_event
+from shared.sync.mailbox.task_rows import end_task
 from shared.sync.mailbox.unit_of_work import Transaction, change
 from shared.sync.queueing.jobs import enqueue
 
@@ -111,10 +112,7 @@ async def enqueue_waiting(ctx: MailboxContext, task: Task) -> None:
     """Enqueue all that waited for the consent; what is enqueued twice is done once."""
     for waiting in await _read_waiting(ctx):
         await enqueue(ctx, waiting, at_once=True)
-    try:
-        await ctx.services.ledger.write(ctx.ref, Erase(task))
-    except RowMissing:
-        return
+    await end_task(ctx, task)
 
 
 async def _read_waiting(ctx: MailboxContext) -> list[Task]:

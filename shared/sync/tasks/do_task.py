@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import assert_never
 
 from shared.domain import inbound
-from shared.domain.errors import MailboxClosed, RowExists, RowMissing
+from shared.domain.errors import MailboxClosed
 from shared.domain.model import Event, MailboxRef, OutboxItem, Reason, Seen, Task, TaskKind
 from shared.domain.retries import Failed, PutOff
 from shared.domain.tasks import tasks
@@ -15,7 +15,7 @@ from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state import keys
 from shared.state.codec import Stored
-from shared.state.ledger import Change, Erase, new
+from shared.state.ledger import new
 from shared.state.mailbox_rows import StoredMailbox
 from shared.sync.events.announce import activity
 from shared.sync.events.deliver_event import deliver, reschedule_delivery
@@ -24,7 +24,7 @@ from shared.sync.inbound.sweep_mailbox import sweep_if_due
 from shared.sync.mailbox.failures import attempt
 from shared.sync.mailbox.grant import enqueue_waiting
 from shared.sync.mailbox.subscriptions import GIVEN_UP_EVERY, renew_if_due, reschedule_maintenance
-from shared.sync.mailbox.unit_of_work import write
+from shared.sync.mailbox.task_rows import end_task, move_task
 from shared.sync.outbound.send_message import reschedule_send, send_message
 from shared.sync.queueing.given_up import add_dead_letter, decide_verdict
 from shared.sync.tasks.erase_content import erase_content, reschedule_erasing
@@ -97,30 +97,13 @@ async def _import_again(ctx: MailboxContext, task: Task) -> None:
     """A second look at a mail; its task goes when the look is done, or moves when there will be a third."""
     decision = await import_message(ctx, Found(task.ref, looks=task.looks))
     if isinstance(decision, inbound.Wait):
-        looked = replace(task, due_at=decision.until, looks=task.looks + decision.counts)
-        if looked.due_at != task.due_at:
-            await _write(ctx, Erase(task), new(looked))
+        await move_task(ctx, task, replace(task, due_at=decision.until, looks=task.looks + decision.counts))
     else:
-        await _end(ctx, task)
+        await end_task(ctx, task)
 
 
-async def _move(ctx: MailboxContext, task: Task, until: datetime, attempts: int) -> None:
-    """Move a task that is a row of its own: of two workers that were called for it one finds it gone."""
-    if task.due_at != until:
-        await _write(ctx, Erase(task), new(replace(task, due_at=until, attempts=attempts)))
-
-
-async def _end(ctx: MailboxContext, task: Task, *with_it: Change) -> None:
-    """End a task that is a row of its own, together with what it comes to."""
-    await _write(ctx, Erase(task), *with_it)
-
-
-async def _write(ctx: MailboxContext, *changes: Change) -> None:
-    try:
-        # Loses to whoever was called for the same task and has ended or moved it.
-        await write(ctx, *changes)
-    except (RowMissing, RowExists):
-        return
+def _later(task: Task, until: datetime, attempts: int) -> Task:
+    return replace(task, due_at=until, attempts=attempts)
 
 
 async def _reschedule(ctx: MailboxContext, task: Task, failed: Failed) -> None:
@@ -137,14 +120,14 @@ async def _reschedule(ctx: MailboxContext, task: Task, failed: Failed) -> None:
         case TaskKind.ENQUEUE_WAITING:
             verdict = await decide_verdict(ctx, task, failed, task.attempts)
             if isinstance(verdict, PutOff):
-                await _move(ctx, task, failed.until(verdict), verdict.attempts)
+                await move_task(ctx, task, _later(task, failed.until(verdict), verdict.attempts))
             else:
-                await _end(ctx, task)  # what it would have enqueued comes by its own daily look
+                await end_task(ctx, task)  # what it would have enqueued comes by its own daily look
         case TaskKind.CLOSE:
             verdict = await decide_verdict(ctx, task, failed, task.attempts)
             until = failed.until(verdict) if isinstance(verdict, PutOff) else failed.at + GIVEN_UP_EVERY
             attempts = verdict.attempts if isinstance(verdict, PutOff) else 0
-            await _move(ctx, task, until, attempts)
+            await move_task(ctx, task, _later(task, until, attempts))
         case TaskKind.ERASE:
             verdict = await decide_verdict(ctx, task, failed, task.attempts)
             await reschedule_erasing(ctx, task, failed, verdict)
@@ -156,9 +139,9 @@ async def _reschedule_import(ctx: MailboxContext, task: Task, failed: Failed) ->
     """A mail that was given up counts as seen, so that no later sweep begins with it anew."""
     verdict = failed.verdict(task.attempts)
     if isinstance(verdict, PutOff) and not failed.lasts_too_long(task.since):
-        await _move(ctx, task, failed.until(verdict), verdict.attempts)
+        await move_task(ctx, task, _later(task, failed.until(verdict), verdict.attempts))
         return
     await add_dead_letter(ctx, task, failed.error)
     seen = Seen(task.ref, "", "", Reason.MESSAGE_UNREADABLE, failed.at)
     line = activity(ctx, "not_read", None, None, Reason.MESSAGE_UNREADABLE)
-    await _end(ctx, task, new(seen), line)
+    await end_task(ctx, task, new(seen), line)

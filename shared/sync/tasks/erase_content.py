@@ -12,15 +12,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain import retention
-from shared.domain.errors import RowExists, RowMissing
 from shared.domain.model import Event, MessageRecord, OutboxItem, StagedFile, Task, TaskKind
 from shared.domain.retries import Failed, GiveUp, PutOff
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state import keys
 from shared.state.codec import Stored
-from shared.state.ledger import Erase, new
 from shared.sync.events.announce import FAILED, NOT_SYNCED, RECEIVED, SENT
+from shared.sync.mailbox.task_rows import move_task
 from shared.sync.mailbox.unit_of_work import write
 
 PAGE: Final = 50  # of these all fit one transaction
@@ -38,7 +37,7 @@ async def erase_content(ctx: MailboxContext, task: Task) -> None:
         page = await _read_old_events(ctx, after, now)
         if not page:
             due_at = retention.next_look(now, kept, await _find_youngest(ctx, after))
-            await _move(ctx, task, Task(due_at, TaskKind.ERASE, begin))
+            await move_task(ctx, task, Task(due_at, TaskKind.ERASE, begin))
             return
         full = [event for event in page if event.value.type in (*OF_MAIL, FAILED) and not event.value.erased]
         over = [event for event in full if retention.content_until(event.value) <= now]
@@ -48,7 +47,7 @@ async def erase_content(ctx: MailboxContext, task: Task) -> None:
         kept = min([*waits, *([kept] if kept else [])], default=None)
         after = page[-1].value.ref
         begin = after if kept is None else begin
-    await _move(ctx, task, Task(now + SOON, TaskKind.ERASE, begin))
+    await move_task(ctx, task, Task(now + SOON, TaskKind.ERASE, begin))
 
 
 async def _read_old_events(ctx: MailboxContext, after: str, now: datetime) -> list[Stored[Event]]:
@@ -66,17 +65,9 @@ async def reschedule_erasing(
 ) -> None:
     """Look again later; after a dead letter tomorrow."""
     if isinstance(verdict, PutOff):
-        await _move(ctx, task, replace(task, due_at=failed.until(verdict), attempts=verdict.attempts))
+        await move_task(ctx, task, replace(task, due_at=failed.until(verdict), attempts=verdict.attempts))
     else:
-        await _move(ctx, task, Task(failed.at + retention.LOOK_EVERY, TaskKind.ERASE, task.ref))
-
-
-async def _move(ctx: MailboxContext, old: Task, fresh: Task) -> None:
-    """Of two workers that were called for it, one finds it gone."""
-    try:
-        await write(ctx, Erase(old), new(fresh))
-    except (RowMissing, RowExists):
-        return
+        await move_task(ctx, task, Task(failed.at + retention.LOOK_EVERY, TaskKind.ERASE, task.ref))
 
 
 async def _erase(ctx: MailboxContext, over: list[Stored[Event]]) -> None:

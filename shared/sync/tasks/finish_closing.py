@@ -5,15 +5,13 @@ Each step may be repeated, and a death between two of them leaves the task that 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
 from shared.domain.connection import ASKED_FOR, is_open_for, may_be_asked
-from shared.domain.errors import OutcomeUnknown, PostbraidError, RowExists, RowMissing, StoreUnavailable
+from shared.domain.errors import OutcomeUnknown, PostbraidError, StoreUnavailable
 from shared.domain.model import Connection, ConnectionStatus, Mailbox, OutboxItem, Phase, Reason, Task
 from shared.mailbox_context import MailboxContext
-from shared.state.ledger import Erase, new
 from shared.sync.mailbox.closing import (
     close_mailbox,
     closing_task,
@@ -21,7 +19,7 @@ from shared.sync.mailbox.closing import (
     forget_subscription,
     remove_subscription,
 )
-from shared.sync.mailbox.unit_of_work import write
+from shared.sync.mailbox.task_rows import end_task, move_task
 from shared.sync.outbound.known_sends import find_unfinished_sends
 from shared.sync.outbound.send_message import send_message
 from shared.telemetry import log
@@ -37,12 +35,12 @@ async def finish_closing(ctx: MailboxContext, task: Task) -> None:
     stored = await ctx.services.connections.get(ctx.ref.tenant_id, user_id, connection_id)
     mailbox = await ctx.read()
     if stored is None or mailbox is None:
-        await _end(ctx, task)
+        await end_task(ctx, task)
         return
     connection = stored.value
     if is_open_for(mailbox, connection):
         if connection.status is not ConnectionStatus.REPLACED:
-            await _end(ctx, task)  # another mailbox was to take its place, and did not
+            await end_task(ctx, task)  # another mailbox was to take its place, and did not
             return
         await close_mailbox(ctx, connection, Reason.MAILBOX_CHANGED)
         mailbox = ctx.mailbox or mailbox
@@ -53,10 +51,10 @@ async def finish_closing(ctx: MailboxContext, task: Task) -> None:
         await _remove_subscription(ctx, own)
     asked = own is not None and may_be_asked(own, connection.generation, ctx.now())
     if phases & BEFORE_SENDING or (asked and phases & LEAVING):
-        await _move(ctx, task, connection)
+        await move_task(ctx, task, closing_task(ctx, connection, LOOK_AGAIN))
         return
     await ctx.services.connections.forget_tokens(ctx.ref.tenant_id, user_id, connection_id)
-    await _end(ctx, task)
+    await end_task(ctx, task)
 
 
 def _reason(mailbox: Mailbox | None, connection: Connection) -> Reason:
@@ -90,13 +88,3 @@ async def _remove_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
         await forget_subscription(ctx, mailbox)
         return
     await remove_subscription(ctx, mailbox)
-
-
-async def _move(ctx: MailboxContext, task: Task, connection: Connection) -> None:
-    with suppress(RowMissing, RowExists):
-        await write(ctx, Erase(task), new(closing_task(ctx, connection, LOOK_AGAIN)))
-
-
-async def _end(ctx: MailboxContext, task: Task) -> None:
-    with suppress(RowMissing):
-        await write(ctx, Erase(task))
