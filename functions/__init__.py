@@ -10,6 +10,7 @@ from functions import (
     graph_webhooks,
     health,
     schedules,
+    threads,
     workers,
 )
 
@@ -17,6 +18,7 @@ BLUEPRINTS = (
     connections.bp,
     disconnecting.bp,
     crm_api.bp,
+    threads.bp,
     graph_webhooks.bp,
     documents.bp,
     health.bp,

@@ -23,6 +23,7 @@ TABLE: Final[tuple[tuple[type[errors.PostbraidError], str, str, int], ...]] = (
     (errors.ItemGone, "gone", "It is no longer kept", 410),
     (errors.CrmMessageIdReused, "crm-message-id-reused", "This crm_message_id was used before", 409),
     (errors.NoActiveConnection, "no-active-connection", "The user has no connected mailbox", 409),
+    (errors.ThreadStopped, "thread-stopped", "The thread was stopped", 409),
     (errors.MailboxTaken, "mailbox-taken", "This mailbox cannot be connected here", 409),
     (errors.LinkUnusable, "link-unusable", "The link was used already or is too old", 409),
     (errors.Conflict, "conflict", "The request does not fit the present state", 409),

@@ -79,8 +79,13 @@ def decide_by_conversation(
 
 
 def thread_is_active(thread: Thread, mailbox: Mailbox) -> bool:
-    """A thread syncs only under the connection and generation it was begun or resumed in (R5, R6, R9)."""
-    return thread.connection_id == mailbox.connection_id and thread.generation == mailbox.generation
+    """A thread syncs under the connection and generation it was begun or resumed in, unless stopped (R5, R9, R12)."""
+    return thread.stopped_at is None and is_of_connection(thread, mailbox)
+
+
+def is_of_connection(thread: Thread, mailbox: Mailbox) -> bool:
+    """Whether the thread was begun or resumed under the mailbox's present connection."""
+    return (thread.connection_id, thread.generation) == (mailbox.connection_id, mailbox.generation)
 
 
 def thread_takes(thread: Thread, mailbox: Mailbox, received_at: datetime | None) -> bool:

@@ -11,6 +11,7 @@ PostbraidError
 ├── Conflict
 │   ├── CrmMessageIdReused      the same crm_message_id with another body
 │   ├── NoActiveConnection      the user has no mailbox that may send
+│   ├── ThreadStopped           the thread was stopped; nothing goes into it (R12)
 │   ├── MailboxTaken            the mailbox belongs to somebody else's connection (R1)
 │   ├── ConnectionChanged       the user's connection was changed at the same time
 │   └── LinkUnusable            a one-time link, ticket or state: used, expired or of another browser
@@ -100,6 +101,10 @@ class CrmMessageIdReused(Conflict):
 
 class NoActiveConnection(Conflict):
     """The user has no connected mailbox."""
+
+
+class ThreadStopped(Conflict):
+    """This thread was stopped; resume it before you send into it."""
 
 
 class MailboxTaken(Conflict):

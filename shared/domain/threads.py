@@ -10,7 +10,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from shared.domain.model import Address, Mailbox, OutboxItem, Thread
+from shared.domain.admission import is_of_connection
+from shared.domain.errors import ThreadStopped
+from shared.domain.model import (
+    Address,
+    FenceState,
+    Mailbox,
+    OutboxItem,
+    Phase,
+    StoppedBy,
+    Thread,
+    ThreadStatus,
+)
 
 MOST_PARTICIPANTS: Final = 500
 MOST_CONVERSATIONS: Final = 100
@@ -26,13 +37,19 @@ def begun_by(mailbox: Mailbox, item: OutboxItem, now: datetime) -> Thread:
         item.crm_thread_id,
         crm_context=item.crm_context,
         contact_ids=item.contact_ids,
+        subject=item.subject,
     )
     return with_people(begun, _recipients(item))
 
 
 def continued_by(thread: Thread, mailbox: Mailbox, item: OutboxItem, now: datetime) -> Thread:
-    """The thread that a send goes on in; where it was stopped, the send resumes it under this connection (R9)."""
-    resumed = thread.connection_id != mailbox.connection_id or thread.generation != mailbox.generation
+    """The thread that a send goes on in; one of an earlier connection is resumed under this one (R9).
+
+    Raises ThreadStopped: what a person or the CRM stopped, no send resumes (R12).
+    """
+    if thread.stopped_at is not None:
+        raise ThreadStopped
+    resumed = not is_of_connection(thread, mailbox)
     went_on = replace(
         thread,
         connection_id=mailbox.connection_id,
@@ -43,6 +60,35 @@ def continued_by(thread: Thread, mailbox: Mailbox, item: OutboxItem, now: dateti
         contact_ids=item.contact_ids or thread.contact_ids,
     )
     return with_people(went_on, _recipients(item))
+
+
+def stopped(thread: Thread, by: StoppedBy, now: datetime) -> Thread:
+    """The thread after a stop (R12). Stopped again it stays as it is, but for the user's word, which counts more."""
+    if thread.stopped_at is None:
+        return replace(thread, stopped_at=now, stopped_by=by)
+    return replace(thread, stopped_by=by) if by is StoppedBy.USER else thread
+
+
+def resumed(thread: Thread, by: StoppedBy, now: datetime) -> Thread:
+    """The thread as it goes on from now; mail received in between stays out (R12).
+
+    Raises ThreadStopped where the CRM would resume what the user stopped.
+    """
+    if thread.stopped_at is None:
+        return thread
+    if thread.stopped_by is StoppedBy.USER and by is not StoppedBy.USER:
+        raise ThreadStopped("The user stopped this thread, so only the user can resume it.")
+    return replace(thread, stopped_at=None, stopped_by=None, active_from=now, resumed=True)
+
+
+def thread_status(thread: Thread | OutboxItem, mailbox: Mailbox) -> ThreadStatus:
+    """How a thread stands; one that has no row yet is known by the send that is to begin it."""
+    if isinstance(thread, OutboxItem):
+        return ThreadStatus.NOT_BEGUN if thread.phase is Phase.FAILED else ThreadStatus.OPENING
+    if thread.stopped_at is not None:
+        return ThreadStatus.STOPPED
+    is_open = mailbox.state is FenceState.OPEN and is_of_connection(thread, mailbox)
+    return ThreadStatus.SYNCING if is_open else ThreadStatus.INACTIVE
 
 
 def with_people(thread: Thread, addresses: Iterable[str]) -> Thread:

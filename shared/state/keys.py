@@ -21,6 +21,7 @@ from shared.domain.model import (
     Task,
     TaskKind,
     Thread,
+    ThreadMessage,
 )
 from shared.hashing import digest
 
@@ -49,7 +50,16 @@ BUCKET: Final = timedelta(minutes=5)
 DUE_SHARDS: Final = 1
 
 Record = (
-    Thread | ConversationLink | MessageIndex | Seen | OutboxItem | Event | Activity | Task | MessageRecord
+    Thread
+    | ThreadMessage
+    | ConversationLink
+    | MessageIndex
+    | Seen
+    | OutboxItem
+    | Event
+    | Activity
+    | Task
+    | MessageRecord
 )
 
 
@@ -105,6 +115,16 @@ def thread_row(thread_id: str) -> str:
     return f"thread:{thread_id}"
 
 
+def thread_message_row(thread_id: str, at: datetime, message_id: str) -> str:
+    """Row of a message of a thread: they sort by time."""
+    return f"{thread_messages_prefix(thread_id)}{stamp(at)}|{message_id}"
+
+
+def thread_messages_prefix(thread_id: str) -> str:
+    """The rows of all messages of a thread are a range."""
+    return f"thread_message:{thread_id}|"
+
+
 def row_by_identity(kind: type, identity: str) -> str:
     """The row of a record known by its natural id."""
     match kind.__name__:
@@ -125,11 +145,13 @@ def row_by_identity(kind: type, identity: str) -> str:
             raise TypeError(msg)
 
 
-def row_of(record: Record) -> str:  # noqa: PLR0911 - as above
+def row_of(record: Record) -> str:  # noqa: C901, PLR0911 - a table, one line for each kind
     """The row a record lies in."""
     match record:
         case Thread():
             return thread_row(record.thread_id)
+        case ThreadMessage():
+            return thread_message_row(record.thread_id, record.at, record.message_id)
         case ConversationLink():
             return conversation_prefix(record.conversation_id) + record.thread_id
         case MessageIndex():

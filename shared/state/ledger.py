@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from shared.domain.errors import OutcomeUnknown, RowChanged, RowExists, RowMissing, StoreUnavailable
-from shared.domain.model import ConversationLink, Event, Mailbox, MailboxRef, Task, Thread
+from shared.domain.model import ConversationLink, Event, Mailbox, MailboxRef, Task, Thread, ThreadMessage
 from shared.domain.tasks import tasks
 from shared.ports import Random
 from shared.state import keys, mailbox_rows
@@ -98,6 +98,20 @@ class Ledger:
         links = await self._range(ref, ConversationLink, prefix, keys.after_prefix(prefix))
         found = [await self.find(ref, Thread, link.value.thread_id) for link in links]
         return tuple(thread.value for thread in found if thread)
+
+    async def threads(self, ref: MailboxRef, limit: int) -> list[Thread]:
+        """The mailbox's threads, at most so many, in no order that people know."""
+        found = await self._range(ref, Thread, "thread:", "thread;", limit)
+        return [thread.value for thread in found]
+
+    async def messages_of_thread(
+        self, ref: MailboxRef, thread_id: str, after: str, limit: int
+    ) -> list[ThreadMessage]:
+        """Messages of a thread behind that one's row ("" for all), oldest first."""
+        prefix = keys.thread_messages_prefix(thread_id)
+        start = f"{prefix}{after}~" if after else prefix
+        found = await self._range(ref, ThreadMessage, start, keys.after_prefix(prefix), limit)
+        return [message.value for message in found]
 
     async def tasks(
         self, ref: MailboxRef, until: datetime, limit: int | None = 100, after: Task | None = None

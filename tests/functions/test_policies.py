@@ -136,7 +136,8 @@ async def test_no_route_of_the_page_opens_without_its_session(
         headers = {"Authorization": f"{scheme}{token}", "Cookie": f"session={session}"}
         problem(await app.call(method, path, headers=headers), 401, "not-authenticated")
     problem(await app.call(method, path), 401, "not-authenticated")
-    assert (await app.call(method, path, key=session)).status in {200, 201}
+    # 404 where the path names a thread that is not there: with the session the route is open.
+    assert (await app.call(method, path, key=session)).status in {404 if "/threads/" in path else 200, 201}
 
 
 @paged

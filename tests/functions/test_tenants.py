@@ -52,7 +52,14 @@ def test_the_walk_below_meets_every_route_that_takes_an_id() -> None:
         for route in routes()
         if POLICIES.get(route.name, "").startswith("tenant_key") and "{" in route.template
     }
-    assert takes_ids == {"disconnect_user", "show_connection", "show_message"}
+    assert takes_ids == {
+        "disconnect_user",
+        "resume_thread",
+        "show_connection",
+        "show_message",
+        "show_thread",
+        "stop_thread",
+    }
 
 
 @pytest.mark.parametrize("which", ["message_id", "inbound_id"])
@@ -65,6 +72,17 @@ async def test_messages_of_another_tenant_are_not_there(two: Two, which: str) ->
     theirs, nobodys_own = (problem(answer, 404, "not-found") for answer in answers)
     assert theirs.pop("instance") != nobodys_own.pop("instance")
     assert theirs == nobodys_own
+
+
+async def test_threads_of_another_tenant_are_not_there(two: Two) -> None:
+    """Another tenant's thread is neither shown nor stopped nor resumed: the answer is that for an id nobody has."""
+    for method, path in (("GET", ""), ("POST", "/stop"), ("POST", "/resume")):
+        ids = (two.thread_id, two.thread_id[:-4] + "aaaa")
+        answers = [await two.as_other(method, f"threads/{thread_id}{path}") for thread_id in ids]
+        theirs, nobodys = (problem(answer, 404, "not-found") for answer in answers)
+        assert {**theirs, "instance": ""} == {**nobodys, "instance": ""}
+    shown = await two.app.v1("GET", f"threads/{two.thread_id}")
+    assert shown.json()["status"] == "syncing"
 
 
 async def test_users_of_another_tenant_are_users_of_ones_own(two: Two) -> None:

@@ -14,9 +14,12 @@ HTTP = {
     "health_live": ("GET HEAD", "health/live"),
     "health_ready": ("GET HEAD", "health/ready"),
     "list_events": ("GET", "v1/events"),
+    "list_session_threads": ("GET", "session/threads"),
     "open_session": ("POST", "session"),
     "receive_lifecycle_notifications": ("POST", "graph/lifecycle/{secret}"),
     "receive_notifications": ("POST", "graph/notifications/{secret}"),
+    "resume_session_thread": ("POST", "session/threads/{thread_id}/resume"),
+    "resume_thread": ("POST", "v1/threads/{thread_id}/resume"),
     "send_message": ("POST", "v1/messages"),
     "serve_asset": ("GET", "assets/{name}"),
     "show_confirm_page": ("GET", "oauth/confirm"),
@@ -26,7 +29,10 @@ HTTP = {
     "show_openapi": ("GET", "openapi.json"),
     "show_session_connection": ("GET", "session/connection"),
     "show_settings_page": ("GET", "settings"),
+    "show_thread": ("GET", "v1/threads/{thread_id}"),
     "start_oauth": ("POST", "oauth/start"),
+    "stop_session_thread": ("POST", "session/threads/{thread_id}/stop"),
+    "stop_thread": ("POST", "v1/threads/{thread_id}/stop"),
     "upload_file": ("POST", "v1/files"),
 }
 QUEUES = {

@@ -41,6 +41,7 @@ from shared.domain.model.records import (
     Seen,
     Task,
     Thread,
+    ThreadMessage,
 )
 from shared.domain.model.sends import OutboxItem, SendRequest, StagedFile
 from shared.domain.model.words import (
@@ -54,8 +55,10 @@ from shared.domain.model.words import (
     Reason,
     Right,
     SignInOutcome,
+    StoppedBy,
     SubscriptionState,
     TaskKind,
+    ThreadStatus,
     Whereabouts,
 )
 
@@ -98,12 +101,15 @@ __all__ = [
     "SendRequest",
     "SignInOutcome",
     "StagedFile",
+    "StoppedBy",
     "Subscription",
     "SubscriptionState",
     "Task",
     "TaskKind",
     "Tenant",
     "Thread",
+    "ThreadMessage",
+    "ThreadStatus",
     "WebhookSecret",
     "Whereabouts",
 ]

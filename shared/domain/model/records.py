@@ -6,14 +6,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared.domain.model.sends import StagedFile
-from shared.domain.model.words import Direction, MessageStatus, Origin, Reason, TaskKind
+from shared.domain.model.words import (
+    Direction,
+    MessageStatus,
+    Origin,
+    Reason,
+    StoppedBy,
+    TaskKind,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
     """A conversation begun by the CRM (R2). `newest_*` name its newest synced message: a CRM reply answers it (R7).
 
-    `active_from`: since when it syncs; `resumed`: before that it was stopped for a while (R9).
+    `active_from`: since when it syncs; `resumed`: before that it was stopped for a while (R9, R12). `subject` is that
+    of the CRM's first mail. `stopped_at`: since when it takes nothing, by whose wish (R12).
     """
 
     thread_id: str
@@ -30,6 +38,9 @@ class Thread:
     newest_at: datetime | None = None
     sequence: int = 0
     resumed: bool = False
+    subject: str = ""
+    stopped_at: datetime | None = None
+    stopped_by: StoppedBy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,15 @@ class ConversationLink:
 
     conversation_id: str
     thread_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadMessage:
+    """This message is of this thread, accepted or found at that time: what lists a thread's messages."""
+
+    thread_id: str
+    message_id: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

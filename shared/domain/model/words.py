@@ -69,6 +69,27 @@ class Origin(StrEnum):
     MAILBOX = "mailbox"
 
 
+class ThreadStatus(StrEnum):
+    """How a thread stands, as people see it.
+
+    `inactive`: its connection has ended; a CRM send into it makes it sync again (R9). `not_begun`: its first mail
+    never left.
+    """
+
+    OPENING = "opening"
+    SYNCING = "syncing"
+    STOPPED = "stopped"
+    INACTIVE = "inactive"
+    NOT_BEGUN = "not_begun"
+
+
+class StoppedBy(StrEnum):
+    """Who stopped a thread; what the user stopped only the user resumes (R12)."""
+
+    USER = "user"
+    CRM = "crm"
+
+
 class MessageStatus(StrEnum):
     """How a message stands, as the CRM reads it."""
 
@@ -125,6 +146,7 @@ class Reason(StrEnum):
     ECHO = "echo"
     VANISHED = "vanished"
     THREAD_STOPPED = "thread_stopped"
+    THREAD_TAKES_NO_MAIL = "thread_takes_no_mail"
     STALE = "stale_notification"
     GRANT_DEAD = "grant_dead"
     MESSAGE_UNREADABLE = "message_unreadable"

@@ -50,6 +50,8 @@ UNCONFIRMED: Final = "message.unconfirmed"
 
 RECOVERED: Final = "connection.recovered"
 UPDATED: Final = "connection.updated"
+THREAD_STOPPED: Final = "thread.stopped"
+THREAD_RESUMED: Final = "thread.resumed"
 CONNECTION_TYPES: Final = {
     ConnectionStatus.CONNECTED: "connection.connected",
     ConnectionStatus.RECONNECT_REQUIRED: "connection.reconnect_required",
@@ -64,6 +66,8 @@ TYPES: Final = (
     UNCONFIRMED,
     RECOVERED,
     UPDATED,
+    THREAD_STOPPED,
+    THREAD_RESUMED,
     *CONNECTION_TYPES.values(),
 )
 
@@ -93,6 +97,33 @@ def updated_event(ctx: MailboxContext, connection: Connection, mailbox: Mailbox,
     }
     subject = f"{connection.connection_id}|updated|{iso_time(ctx.now())}"
     return small_event(ctx, UPDATED, subject, None, data)
+
+
+def stopped_event(ctx: MailboxContext, mailbox: Mailbox, thread: Thread) -> Event:
+    """A thread was stopped (R12)."""
+    by = thread.stopped_by.value if thread.stopped_by else None
+    more = {"stopped_at": iso_time(thread.stopped_at), "stopped_by": by}
+    return _thread_event(ctx, THREAD_STOPPED, mailbox, thread, more)
+
+
+def resumed_event(ctx: MailboxContext, mailbox: Mailbox, thread: Thread) -> Event:
+    """A stopped thread goes on (R12)."""
+    return _thread_event(ctx, THREAD_RESUMED, mailbox, thread, {"resumed_at": iso_time(thread.active_from)})
+
+
+def _thread_event(
+    ctx: MailboxContext, event_type: str, mailbox: Mailbox, thread: Thread, more: dict[str, Any]
+) -> Event:
+    data = {
+        "thread_id": thread.thread_id,
+        "crm_thread_id": thread.crm_thread_id,
+        "user_id": mailbox.user_id,
+        "mailbox": {"id": ctx.ref.mailbox_id, "address": mailbox.address},
+        "crm_context": msgspec.json.decode(thread.crm_context),
+        "contact_ids": list(thread.contact_ids),
+        **more,
+    }
+    return small_event(ctx, event_type, f"{thread.thread_id}|{iso_time(ctx.now())}", None, data)
 
 
 def failed_event(ctx: MailboxContext, item: OutboxItem) -> Event:

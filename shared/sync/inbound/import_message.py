@@ -112,7 +112,7 @@ async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, looks:
         since = await find_oldest_unseen_copy(ctx) if asked else None
         return inbound.decide_unknown(outline, looks, now, since)
     if not traced.syncs:
-        return inbound.Skip(Reason.THREAD_STOPPED)
+        return inbound.Skip(Reason.THREAD_TAKES_NO_MAIL)
     return await _bring_in(ctx, mailbox, outline, traced.belongs, Known(own, traced.thread))
 
 

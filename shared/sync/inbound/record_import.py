@@ -19,6 +19,7 @@ from shared.domain.model import (
     Reason,
     Seen,
     Thread,
+    ThreadMessage,
 )
 from shared.domain.threads import with_conversation, with_newest, with_people
 from shared.mailbox_context import MailboxContext
@@ -98,6 +99,7 @@ async def _plan_rows(
     return [
         new(Seen(outline.graph_message_id, message_id, thread.thread_id, reason, now)),
         new(record),
+        new(ThreadMessage(thread.thread_id, message_id, now)),
         stored.changed(thread),
         *await plan_conversation_rows(ctx, stored.value, thread),
         *await _plan_index_row(ctx, outline.internet_message_id, thread.thread_id, message_id, at, known),

@@ -39,6 +39,7 @@ from shared.sync.queueing.jobs import enqueue
 from shared.telemetry import log_unexpected
 
 MAX_TRIES: Final = 8
+DELIVERED_AT_ONCE: Final = 1
 LOST: Final = (RowChanged, RowExists, RowMissing)
 
 Guard = Callable[[StoredMailbox | None], None]
@@ -196,12 +197,16 @@ async def _announce(
 ) -> None:
     """What follows a transaction: its tasks are enqueued, its new events delivered, the only place that does so.
 
-    The rows are written. So a failed delivery is no failure of the change: the event's own task repeats it.
+    The rows are written. So a failed delivery is no failure of the change: the event's own task repeats it. Of several
+    events the first is delivered here, so that who waits for the change waits for one call; the others are enqueued.
     """
-    events = list(_new_events(changes, written))
+    recorded = list(_new_events(changes, written))
+    events, others = recorded[:DELIVERED_AT_ONCE], {event.value.ref for event in recorded[DELIVERED_AT_ONCE:]}
     delivered = {event.value.ref for event in events}
-    for task in written.tasks if enqueues else ():
-        if task.kind is not TaskKind.DELIVER or task.ref not in delivered:
+    for task in written.tasks:
+        if task.kind is TaskKind.DELIVER and task.ref in others:
+            await enqueue(ctx, task, at_once=True)
+        elif enqueues and (task.kind is not TaskKind.DELIVER or task.ref not in delivered):
             await enqueue(ctx, task)
     for event in events:
         try:

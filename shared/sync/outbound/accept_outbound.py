@@ -17,6 +17,7 @@ from shared.domain.errors import (
     NotFound,
     RaceLost,
     RowChanged,
+    ThreadStopped,
 )
 from shared.domain.model import (
     Connection,
@@ -31,6 +32,7 @@ from shared.domain.model import (
     SendRequest,
     StagedFile,
     Thread,
+    ThreadMessage,
 )
 from shared.domain.outbound import status_of
 from shared.mailbox_context import MailboxContext
@@ -61,8 +63,8 @@ class Accepted:
 async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> Accepted:
     """Accept a send durably, or say why not; nothing leaves in here.
 
-    Raises InvalidRequest, AttachmentRefused, NoActiveConnection, CrmMessageIdReused, NotFound (thread), RaceLost and
-    StoreUnavailable.
+    Raises InvalidRequest, AttachmentRefused, NoActiveConnection, CrmMessageIdReused, NotFound (thread), ThreadStopped,
+    RaceLost and StoreUnavailable.
     """
     _validate(request)
     key = ids.crm_key(tenant_id, request.crm_message_id)
@@ -139,6 +141,8 @@ async def _find_answered(
         raise NotFound("There is no such thread.")
     if mailbox_id == ctx.ref.mailbox_id:
         thread = await _find_thread(ctx, request.thread_id)
+        if isinstance(thread, Thread) and thread.stopped_at is not None:
+            raise ThreadStopped
         return thread, request.crm_thread_id or thread.crm_thread_id
     elsewhere = MailboxContext(ctx.services, MailboxRef(ctx.ref.tenant_id, mailbox_id))
     former = await _find_thread(elsewhere, request.thread_id)
@@ -220,7 +224,18 @@ async def _write(ctx: MailboxContext, item: OutboxItem, connection_id: str) -> N
         async for tx in change(ctx, item.generation, connection_id, as_read=True):
             if not tx.first and await ctx.find(OutboxItem, item.key):
                 tx.abandon()
-            else:
-                tx.add(new(item), new(record))
+                continue
+            if not tx.first:
+                await _refuse_into_stopped(ctx, item)
+            tx.add(
+                new(item), new(record), new(ThreadMessage(item.thread_id, item.message_id, item.created_at))
+            )
     except MailboxClosed as err:
         raise NoActiveConnection from err
+
+
+async def _refuse_into_stopped(ctx: MailboxContext, item: OutboxItem) -> None:
+    """A stop writes the fence, so whoever lost to it looks again. Raises ThreadStopped."""
+    thread = await ctx.find(Thread, item.thread_id)
+    if thread is not None and thread.value.stopped_at is not None:
+        raise ThreadStopped

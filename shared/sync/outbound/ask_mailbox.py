@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import assert_never
 
 from shared.domain import outbound
-from shared.domain.errors import ItemGone, MailboxClosed
-from shared.domain.model import Located, Phase, Reason
+from shared.domain.errors import ItemGone, MailboxClosed, ThreadStopped
+from shared.domain.model import Located, Phase, Reason, Thread
 from shared.state.ledger import new
 from shared.sync.events.announce import unconfirmed_event
 from shared.sync.mailbox.unit_of_work import change
@@ -64,7 +64,7 @@ async def stop_looking(work: Sending) -> None:
 async def _write_next_try(work: Sending) -> bool:
     """The time of the next try, through the fence, before the very same draft is sent again.
 
-    False where the mailbox was closed or another worker has taken the send over.
+    False where the mailbox was closed, the thread stopped, or another worker has taken the send over.
     """
     now = work.ctx.now()
     item = replace(work.item, send_tried_at=now, due_at=now + outbound.ASK_AGAIN_AFTER, updated_at=now)
@@ -75,6 +75,7 @@ async def _write_next_try(work: Sending) -> bool:
             if not tx.first and not await is_still_held(work):
                 tx.abandon()
                 continue
+            await _refuse_if_stopped(work)
             tx.add(work.stored.changed(item))
             tx.leave_to_timer()
     except MailboxClosed as err:
@@ -84,7 +85,17 @@ async def _write_next_try(work: Sending) -> bool:
             work, reason or Reason.DISCONNECTED, err.detail
         )  # it lies in Drafts, and nobody may send it
         return False
+    except ThreadStopped:
+        await fail(work, Reason.LEFT_IN_DRAFTS)  # the try before may leave yet; its copy would still be told
+        return False
     return changing.written is not None and await hold(work, item, changing.written)
+
+
+async def _refuse_if_stopped(work: Sending) -> None:
+    """A stop writes the fence, so it is met here before the draft is sent again (R12). Raises ThreadStopped."""
+    thread = await work.ctx.find(Thread, work.item.thread_id)
+    if thread is not None and thread.value.stopped_at is not None:
+        raise ThreadStopped
 
 
 async def tell_unknown(work: Sending) -> None:

@@ -16,6 +16,7 @@ from shared.domain.errors import (
     MailboxClosed,
     MailboxUnusable,
     MessageRefused,
+    ThreadStopped,
     Throttled,
     Unavailable,
 )
@@ -111,8 +112,9 @@ async def _build(work: Sending, mailbox: Mailbox, build: int) -> None:
 async def _write_sending(work: Sending, draft: Draft) -> bool:
     """The fenced step: the draft to send, the thread and its index rows in one transaction, before the mail leaves.
 
-    False where the mailbox was closed or another worker has taken the send over. It loses to any other write of the
-    fence and is then repeated with the same draft; raises RaceLost when all tries lost.
+    False where the mailbox was closed, the thread stopped (the send has then ended), or another worker has taken the
+    send over. It loses to any other write of the fence and is then repeated with the same draft; raises RaceLost when
+    all tries lost.
     """
     ctx, now = work.ctx, work.ctx.now()
     item = replace(
@@ -138,6 +140,9 @@ async def _write_sending(work: Sending, draft: Draft) -> bool:
             tx.add(work.stored.changed(item), *await plan_opening_rows(ctx, tx.mailbox, item, draft))
             tx.leave_to_timer()
     except MailboxClosed:
+        return False
+    except ThreadStopped:
+        await fail(work, Reason.THREAD_STOPPED)
         return False
     return changing.written is not None and await hold(work, item, changing.written)
 

@@ -71,9 +71,17 @@ async def postpone(work: Sending, until: datetime) -> None:
 
 async def fail(work: Sending, reason: Reason, detail: str = "") -> None:
     """End a send that will never leave, and tell the CRM why (E-13)."""
-    now = work.ctx.now()
+    with suppress(RowChanged):  # it loses to whoever has seen the copy of this send
+        await write(work.ctx, *plan_failure(work.ctx, work.stored, reason, detail))
+
+
+def plan_failure(
+    ctx: MailboxContext, stored: Stored[OutboxItem], reason: Reason, detail: str = ""
+) -> list[Change]:
+    """The end of a send that will never leave, and the event that tells why."""
+    now = ctx.now()
     item = replace(
-        work.item,
+        stored.value,
         phase=Phase.FAILED,
         reason=reason,
         detail=detail,
@@ -81,10 +89,9 @@ async def fail(work: Sending, reason: Reason, detail: str = "") -> None:
         attempts=0,
         updated_at=now,
     )
-    event = failed_event(work.ctx, item)
+    event = failed_event(ctx, item)
     item = replace(item, event_ref=event.ref, due_at=outbound.tidy_at(item, now))
-    with suppress(RowChanged):  # it loses to whoever has seen the copy of this send
-        await write(work.ctx, work.stored.changed(item), new(event))
+    return [stored.changed(item), new(event)]
 
 
 async def finish(work: Sending) -> None:

@@ -15,7 +15,7 @@ KEPT_TO_OURSELVES = {
     Reason.COPY,
     Reason.ECHO,
     Reason.VANISHED,
-    Reason.THREAD_STOPPED,
+    Reason.THREAD_TAKES_NO_MAIL,
     Reason.STALE,
     Reason.GRANT_DEAD,
 }

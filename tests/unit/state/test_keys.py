@@ -18,6 +18,7 @@ from tests.strategies import records, texts, times
 
 LEDGER_RECORDS = [
     model.Thread,
+    model.ThreadMessage,
     model.ConversationLink,
     model.MessageIndex,
     model.Seen,
@@ -31,6 +32,7 @@ LEDGER_RECORDS = [
 OURS = st.from_regex(r"[A-Za-z0-9_\-]{1,60}", fullmatch=True)
 OUR_IDS = {
     "Thread": {"thread_id": OURS},
+    "ThreadMessage": {"thread_id": OURS, "message_id": OURS},
     "ConversationLink": {"thread_id": OURS},
     "OutboxItem": {"key": OURS},
     "Event": {"event_id": OURS},
