@@ -111,14 +111,18 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("rotate-webhook-secret", help="make a new webhook secret; both sign for a while"),
     ]
     opened = commands.add_parser("open-endpoint", help="call an endpoint again that was off after a 410")
-    for command in (*rotated, opened):
+    files = commands.add_parser(
+        "set-blocked-files", help="what becomes of a mail with a file that does not sync"
+    )
+    files.add_argument("choice", choices=["not-synced", "omit"], help="omit: it syncs without the file")
+    for command in (*rotated, opened, files):
         command.add_argument("tenant", help="its id: ten_…")
     for command in rotated:
         hours = f"how long the present command stays good; {OVERLAP_HOURS} without"
         command.add_argument(
             "--overlap-hours", type=_hours, default=timedelta(hours=OVERLAP_HOURS), help=hours
         )
-    for command in (tenant, *rotated, opened):
+    for command in (tenant, *rotated, opened, files):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -182,6 +186,9 @@ async def _carry_out(
             return {"webhook_secret": await rotate_webhook_secret(s, asked.tenant, asked.overlap_hours)}
         case "open-endpoint":
             return {"released": await open_endpoint(s, asked.tenant)}
+        case "set-blocked-files":
+            await s.tenants.set_omits_files(asked.tenant, omits=asked.choice == "omit")
+            return {"blocked_files": asked.choice}
         case _:
             Guard(settings.local_origins).judge_form(asked.webhook_url)
             created = await create_tenant(s, keyring, asked.name, asked.webhook_url, asked.frame_origin)

@@ -152,6 +152,14 @@ def judge_inbound(files: Sequence[RemoteFile], html_cids: frozenset[str]) -> Inb
     return InboundFiles(tuple(stage), tuple(omitted), tuple(blocking))
 
 
+def leave_out_blocking(files: InboundFiles) -> InboundFiles:
+    """The same files where the tenant lets a mail sync without those that block it (R10)."""
+    surplus = files.stage[MAX_INBOUND_FILES:]
+    blocking = [(file, reason.value) for file, reason in files.blocking if file not in surplus]
+    over = [(file, Reason.TOO_MANY_ATTACHMENTS.value) for file in surplus]
+    return InboundFiles(files.stage[:MAX_INBOUND_FILES], (*files.omitted, *blocking, *over))
+
+
 def judge_metadata(file: RemoteFile, *, shown_inline: bool) -> Reason | str | None:
     """None: fetch and judge by content. A Reason: the message does not sync. Text: noted and left out, and why."""
     if file.kind == "reference":

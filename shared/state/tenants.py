@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -64,11 +64,25 @@ class Tenants:
 
     async def set_endpoint_off(self, tenant_id: str, at: datetime | None) -> bool:
         """Since when the endpoint is off, or with None that it is on; returns whether that is new. Raises NotFound."""
+
+        def switch(tenant: Tenant) -> Tenant:
+            is_new = (tenant.endpoint_off_at is None) != (at is None)
+            return replace(tenant, endpoint_off_at=at) if is_new else tenant
+
+        return await self._change(tenant_id, switch)
+
+    async def set_omits_files(self, tenant_id: str, *, omits: bool) -> None:
+        """Whether mail syncs without the files that do not (R10). Raises NotFound, RowChanged."""
+        await self._change(tenant_id, lambda tenant: replace(tenant, omits_files=omits))
+
+    async def _change(self, tenant_id: str, change: Callable[[Tenant], Tenant]) -> bool:
+        """Change a tenant's row; returns whether it changed. Raises NotFound, RowChanged."""
         for _ in range(MOST_TRIES):
             stored = await self.get(tenant_id)
-            if (stored.value.endpoint_off_at is None) == (at is None):
+            changed = change(stored.value)
+            if changed == stored.value:
                 return False
-            row = encode(stored.changed(replace(stored.value, endpoint_off_at=at)))
+            row = encode(stored.changed(changed))
             with suppress(RowChanged):
                 await self._tables.replace(keys.TENANTS, tenant_id, "tenant", row, stored.etag or "")
                 self._known.drop(tenant_id)

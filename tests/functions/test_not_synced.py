@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from shared.domain.errors import ItemGone, ProviderUnavailable, TooLarge
 from shared.domain.model import Address
-from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App
+from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App, send_body
 
 LIMIT = 3_145_728
 PDF = b"%PDF-1.7 offer"
@@ -43,6 +44,33 @@ async def test_a_file_that_does_not_sync_keeps_its_message_back(
     assert (shown["status"], shown["reason"]["code"]) == ("not_synced", reason)
     assert "message" not in shown
     assert len(await begun.staged()) <= staged + 1
+
+
+@pytest.mark.parametrize(("file", "reason"), BLOCKING.values(), ids=BLOCKING)
+async def test_a_tenant_may_choose_to_leave_the_file_out(
+    begun: App, file: tuple[str, bytes], reason: str
+) -> None:
+    """With `omit` the mail syncs with its words and other files; the one left out is noted with its reason (R10)."""
+    await begun.services.tenants.set_omits_files(begun.tenant.tenant_id, omits=True)
+    told = await begun.answered(files=[("good.pdf", PDF), file])
+    assert begun.crm.types()[-1] == "message.received"
+    listed = [(shown["name"], shown["omitted"], shown["url"] is None) for shown in told["attachments"]]
+    assert listed == [("good.pdf", None, False), (file[0], reason, True)]
+
+
+async def test_with_omit_files_over_fifty_are_left_out(begun: App) -> None:
+    """Fifty files sync and the fifty-first is noted."""
+    await begun.services.tenants.set_omits_files(begun.tenant.tenant_id, omits=True)
+    told = await begun.answered(files=[(f"{number}.txt", b"text") for number in range(51)])
+    assert [shown["omitted"] for shown in told["attachments"]] == [None] * 50 + ["too_many_attachments"]
+
+
+async def test_a_send_is_refused_whatever_the_tenant_chose(begun: App) -> None:
+    """A CRM send with a file that does not sync is refused as before: nothing leaves without its file (R10)."""
+    await begun.services.tenants.set_omits_files(begun.tenant.tenant_id, omits=True)
+    content = base64.b64encode(b"MZ").decode()
+    body = send_body("m-2", attachments=[{"name": "tool.exe", "content_base64": content}])
+    assert (await begun.v1("POST", "messages", json=body)).status == 422
 
 
 async def test_a_file_of_exactly_the_limit_syncs(begun: App) -> None:

@@ -66,6 +66,18 @@ def test_an_endpoint_is_opened(
     assert asyncio.run(s.tenants.get(tenant["tenant_id"])).value.endpoint_off_at is None
 
 
+def test_blocked_files_are_chosen(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str], tenant: dict[str, str], bench: Bench
+) -> None:
+    """set-blocked-files sets and takes back that mail syncs without the files that do not, and prints the choice."""
+    for choice in ("omit", "not-synced"):
+        assert command("set-blocked-files", choice, tenant["tenant_id"]) == 0
+        assert capsys.readouterr().out == f"blocked_files: {choice}\n"
+        stored = asyncio.run(bench.services.tenants.get(tenant["tenant_id"]))
+        assert stored.value.omits_files is (choice == "omit")
+    assert command("set-blocked-files", "omit", "ten_nobody") == 1
+
+
 @pytest.mark.parametrize("name", ["rotate-key", "rotate-webhook-secret", "open-endpoint"])
 def test_a_tenant_that_is_not_there(
     command: Callable[..., int],

@@ -12,7 +12,8 @@ from shared.domain.model.words import ConnectionStatus, FenceState, Reason, Righ
 class Tenant:
     """One CRM account: its name, its webhook endpoint and the origins that may frame our page.
 
-    `endpoint_off_at`: since when the endpoint is not called, because it said 410 (C-8).
+    `endpoint_off_at`: since when the endpoint is not called, because it said 410 (C-8). `omits_files`: a mail syncs
+    without the file that would keep it from syncing (R10).
     """
 
     tenant_id: str
@@ -22,6 +23,7 @@ class Tenant:
     allowed_tids: tuple[str, ...] = ()
     disabled: bool = False
     endpoint_off_at: datetime | None = None
+    omits_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A mail's files by R7 and R8: metadata first; only when nothing blocks are bytes fetched, judged and staged."""
+"""A mail's files by R7, R8 and R10: metadata first; only when nothing blocks are bytes fetched, judged and staged."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from shared.domain.attachments import (
     clean_name,
     judge_content,
     judge_inbound,
+    leave_out_blocking,
 )
 from shared.domain.errors import ItemGone, PostbraidError, TooLarge
 from shared.domain.model import FetchedMessage, Reason, RemoteFile, StagedFile
@@ -37,6 +38,8 @@ async def judge_files(ctx: MailboxContext, message: FetchedMessage) -> Judged:
         return Judged()
     listed = await ctx.services.mail.files(access_of(ctx), message.outline.graph_message_id)
     verdict = judge_inbound(listed, find_cids(message.html or ""))
+    if verdict.blocking and await _leaves_out(ctx):
+        verdict = leave_out_blocking(verdict)
     if verdict.blocking:
         return Judged(
             problems=tuple(
@@ -47,6 +50,8 @@ async def judge_files(ctx: MailboxContext, message: FetchedMessage) -> Judged:
     try:
         for file in verdict.stage:
             result = await _stage(ctx, message, file)
+            if isinstance(result, BlockingFile) and await _leaves_out(ctx):
+                result = _left_out(ctx, file, result.reason.value)
             if isinstance(result, BlockingFile):
                 await _unstage(ctx, staged)
                 return Judged(problems=(result,))
@@ -85,15 +90,21 @@ async def _stage(ctx: MailboxContext, message: FetchedMessage, file: RemoteFile)
 
 def _omitted(ctx: MailboxContext, verdict: InboundFiles) -> list[StagedFile]:
     """Files that are noted but left out: inline pictures of unlisted types, cloud links, report parts."""
-    return [
-        StagedFile(
-            f"att_{ctx.services.random.token(12)}",
-            clean_name(file.name),
-            file.content_type or "application/octet-stream",
-            file.size_bytes,
-            inline=file.inline,
-            content_id=file.content_id,
-            omitted=str(why),
-        )
-        for file, why in verdict.omitted
-    ]
+    return [_left_out(ctx, file, why) for file, why in verdict.omitted]
+
+
+def _left_out(ctx: MailboxContext, file: RemoteFile, why: str) -> StagedFile:
+    return StagedFile(
+        f"att_{ctx.services.random.token(12)}",
+        clean_name(file.name),
+        file.content_type or "application/octet-stream",
+        file.size_bytes,
+        inline=file.inline,
+        content_id=file.content_id,
+        omitted=why,
+    )
+
+
+async def _leaves_out(ctx: MailboxContext) -> bool:
+    """Whether the tenant has chosen that a mail syncs without the file that does not (R10)."""
+    return (await ctx.services.tenants.remembered(ctx.ref.tenant_id)).omits_files
