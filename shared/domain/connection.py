@@ -1,4 +1,4 @@
-"""What a connection is worth: the mailbox says so, and everybody who tells a status asks here."""
+"""What becomes of a connection's mailbox: opened, closed, its consent dead and alive again, its calls failing."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.errors import Throttled
-from shared.domain.model import Connection, ConnectionStatus, FenceState, Mailbox, Reason, Right
+from shared.domain.model import (
+    Connection,
+    ConnectionStatus,
+    FenceState,
+    Mailbox,
+    Reason,
+    Right,
+    Trouble,
+)
 
-# A dead consent stops no send: it is accepted and waits for the repair (R9).
 ASKED_FOR: Final = timedelta(hours=1)
-MAY_SEND: Final = (ConnectionStatus.CONNECTED, ConnectionStatus.DEGRADED, ConnectionStatus.RECONNECT_REQUIRED)
+OUTAGE_AFTER: Final = timedelta(hours=1)
+SWEPT_WITHIN: Final = timedelta(minutes=15)
 
 
 def is_open_for(mailbox: Mailbox | None, connection: Connection) -> bool:
@@ -21,26 +29,6 @@ def is_open_for(mailbox: Mailbox | None, connection: Connection) -> bool:
         connection.connection_id,
         connection.generation,
     )
-
-
-def current_status(connection: Connection | None, mailbox: Mailbox | None) -> ConnectionStatus:
-    """What a person sees. `mailbox` is that of the connection's mailbox.
-
-    A connection whose mailbox was never opened (a crash came between) lets nothing through, so it is none.
-    """
-    if connection is None:
-        return ConnectionStatus.NOT_CONNECTED
-    if connection.status is ConnectionStatus.DISCONNECTED:
-        return ConnectionStatus.DISCONNECTED
-    if mailbox is None or not is_open_for(mailbox, connection):
-        return (
-            ConnectionStatus.DISCONNECTED
-            if _was_open(mailbox, connection)
-            else ConnectionStatus.NOT_CONNECTED
-        )
-    if mailbox.grant_dead:
-        return ConnectionStatus.RECONNECT_REQUIRED
-    return ConnectionStatus.DEGRADED if mailbox.degraded else ConnectionStatus.CONNECTED
 
 
 def goes_on(connection: Connection, mailbox: Mailbox | None) -> bool:
@@ -65,10 +53,6 @@ def proves_alive(mailbox: Mailbox, used: Right | None) -> bool:
 def is_denied_anew(mailbox: Mailbox, asked_at: datetime) -> bool:
     """Whether what was asked then, and denied, is still true: not when the consent has come back to life since."""
     return mailbox.revived_at is None or mailbox.revived_at <= asked_at
-
-
-def _was_open(mailbox: Mailbox | None, connection: Connection) -> bool:
-    return mailbox is not None and mailbox.connection_id == connection.connection_id
 
 
 def with_closed_fence(mailbox: Mailbox, reason: Reason, now: datetime) -> Mailbox:
@@ -107,12 +91,61 @@ def with_living_grant(mailbox: Mailbox, now: datetime) -> Mailbox:
     return replace(
         mailbox,
         grant_dead=False,
+        grant_dead_since=None,
         denied_by_graph=False,
         denied_right=None,
         revived_at=now,
+        failing_since=None,
+        sweep_failing_since=None,
         sweep_at=None if mailbox.sweep_at is None else now,
         renew_at=None if mailbox.renew_at is None else now,
     )
+
+
+def with_dead_grant(mailbox: Mailbox, denied: Right | None, now: datetime, *, by_graph: bool) -> Mailbox:
+    """The mailbox whose consent works no more; `denied` is the right that Graph itself has denied."""
+    return replace(
+        mailbox, grant_dead=True, grant_dead_since=now, denied_by_graph=by_graph, denied_right=denied
+    )
+
+
+def with_trouble(mailbox: Mailbox, trouble: Trouble, now: datetime) -> Mailbox:
+    """The mailbox that brings mail late; what it was told to be late for first, stays."""
+    if mailbox.degraded_because is not None:
+        return mailbox
+    return replace(mailbox, degraded_because=trouble, degraded_since=now)
+
+
+def without_trouble(mailbox: Mailbox) -> Mailbox:
+    """The mailbox that brings mail in time again."""
+    return replace(mailbox, degraded_because=None, degraded_since=None)
+
+
+def with_failed_call(mailbox: Mailbox, since: datetime, now: datetime) -> Mailbox:
+    """The mailbox after a call that Graph did not answer; after an hour of nothing else it is degraded.
+
+    One mail alone may fail for ever while all the others work: so a sweep follows within a quarter of an hour, and
+    one that works says that there was no outage.
+    """
+    if mailbox.failing_since is None:
+        soon = min(mailbox.sweep_at, now + SWEPT_WITHIN) if mailbox.sweep_at is not None else None
+        return replace(mailbox, failing_since=since, sweep_at=soon)
+    if now < mailbox.failing_since + OUTAGE_AFTER:
+        return mailbox
+    return with_trouble(mailbox, Trouble.NO_ANSWER, now)
+
+
+def with_working_call(mailbox: Mailbox) -> Mailbox:
+    """The mailbox after a call that Graph answered: no outage, or none any more."""
+    return mailbox if mailbox.failing_since is None else replace(mailbox, failing_since=None)
+
+
+def with_pause(mailbox: Mailbox, until: datetime, now: datetime) -> Mailbox:
+    """The mailbox for which Graph asks for a pause; an earlier end never shortens a later one."""
+    if mailbox.paused_until is not None and mailbox.paused_until >= until:
+        return mailbox
+    goes_on = mailbox.paused_until is not None and mailbox.paused_until >= now
+    return replace(mailbox, paused_since=mailbox.paused_since if goes_on else now, paused_until=until)
 
 
 def respect_pause(mailbox: Mailbox, now: datetime) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.domain.model import Reason
+from shared.domain.model import Reason, Trouble
 
 REASON_TEXTS: Final = {
     Reason.ATTACHMENT_TOO_LARGE: "A file is larger than 3 MB, so the message does not sync.",
@@ -28,6 +28,7 @@ REASON_TEXTS: Final = {
     Reason.REFUSED_BY_PROVIDER: "Microsoft refused the message.",
     Reason.LEFT_IN_DRAFTS: "The message was not sent; its draft lies in the mailbox's Drafts.",
     Reason.CANCELLED_IN_MAILBOX: "The draft was deleted in the mailbox before it was sent.",
+    Reason.WAITED_TOO_LONG: "The message could not leave in the time it was given.",
     Reason.OUTCOME_UNKNOWN: "It is not known whether the message left; its copy is looked for during seven days.",
     Reason.GAVE_UP: "The message could not be prepared after several tries.",
 }
@@ -41,3 +42,19 @@ def reason_text(reason: Reason) -> str:
 def reason_data(reason: Reason | None) -> dict[str, str] | None:
     """A reason as the API tells it: its code, and the sentence people read."""
     return {"code": reason.value, "detail": reason_text(reason)} if reason else None
+
+
+TROUBLE_TEXTS: Final = {
+    Trouble.CONSENT_REFUSED: "Microsoft no longer accepts the approval; the user has to sign in again.",
+    Trouble.RIGHT_DENIED: "Microsoft denies what was approved; the user signs in again, or asks the administrator.",
+    Trouble.LATE_NOTIFICATIONS: "Microsoft tells late about new mail, so answers may take up to 15 minutes.",
+    Trouble.MAILBOX_UNAVAILABLE: "Microsoft does not know the mailbox at the moment; mail is fetched when it is back.",
+    Trouble.NO_ANSWER: "Microsoft has not answered for an hour; mail is sent and fetched as soon as it does.",
+    Trouble.SWEEP_OVERDUE: "The mailbox could not be looked through for over an hour, so answers may come late.",
+    Trouble.SUBSCRIPTION_LOST: "Microsoft sends no notifications at the moment, so answers may take up to 15 minutes.",
+}
+
+
+def trouble_text(trouble: Trouble) -> str:
+    """The sentence people read when a connection is not simply connected."""
+    return TROUBLE_TEXTS[trouble]

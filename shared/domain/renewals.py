@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.model import Mailbox, SubscriptionState
+from shared.domain.connection import with_trouble, with_working_call, without_trouble
+from shared.domain.model import Mailbox, SubscriptionState, Trouble
 
 # Graph's maximum for basic Outlook subscriptions is 10,080 minutes; a margin keeps clocks from mattering.
 BASIC_LIFETIME: Final = timedelta(minutes=10_080 - 15)
@@ -19,6 +20,8 @@ ACTIVITY_EVERY: Final = timedelta(minutes=1)
 SWEEP_OVERLAP: Final = timedelta(minutes=10)
 LATE_AFTER: Final = timedelta(minutes=5)
 SWEEPS_IN_A_ROW: Final = 3
+OVER_WITH_A_SWEEP: Final = (Trouble.NO_ANSWER, Trouble.SWEEP_OVERDUE)
+OVER_WITH_GOOD_SWEEPS: Final = (Trouble.LATE_NOTIFICATIONS, Trouble.MAILBOX_UNAVAILABLE)
 SWEEP_LEASE: Final = timedelta(minutes=10)
 PENDING_LEASE: Final = timedelta(seconds=60)
 
@@ -53,13 +56,15 @@ def next_sweep_at(mailbox: Mailbox, now: datetime) -> datetime:
 
 
 def with_activity(mailbox: Mailbox, now: datetime) -> Mailbox:
-    """The mailbox after a message of a thread; the time is noted once a minute, since nobody needs it finer."""
+    """The mailbox after a message of a thread, for which Graph has just answered a call.
+
+    The time is noted once a minute, since nobody needs it finer.
+    """
     last = mailbox.last_thread_activity_at
-    return (
-        mailbox
-        if last is not None and now - last < ACTIVITY_EVERY
-        else replace(mailbox, last_thread_activity_at=now)
-    )
+    working = with_working_call(mailbox)
+    if last is not None and now - last < ACTIVITY_EVERY:
+        return working
+    return replace(working, last_thread_activity_at=now)
 
 
 def with_cursor_back_to(mailbox: Mailbox, since: datetime | None) -> Mailbox:
@@ -108,28 +113,28 @@ def is_being_subscribed(mailbox: Mailbox, now: datetime) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Punctuality:
-    """What sweeps say of notifications. `sweeps` in a row found late mail; below 0: found none since it degraded."""
-
-    sweeps: int
-    degraded: bool
-
-
 def notifications_fail(mailbox: Mailbox) -> bool:
     """Whether the subscription is to be made anew."""
     return mailbox.late_sweeps >= SWEEPS_IN_A_ROW
 
 
-def decide_punctuality(mailbox: Mailbox, *, found_late: bool) -> Punctuality:
-    """Notifications are held to be failing after three late sweeps in a row, and to work again after three good ones.
+def after_whole_sweep(mailbox: Mailbox, now: datetime, *, found_late: bool) -> Mailbox:
+    """The mailbox after a sweep that came to its end, as far as that says whether mail comes in time.
 
-    Right after a subscription was made anew there is nothing to find: one good sweep proves nothing.
+    `late_sweeps` counts those in a row that found late mail; below 0: that found none since it degraded.
+    Notifications are held to be failing after three late sweeps in a row, and to work again after three good ones:
+    right after a subscription was made anew there is nothing to find, so one good sweep proves nothing.
     """
+    if mailbox.degraded_because in OVER_WITH_A_SWEEP:
+        mailbox = without_trouble(mailbox)
     if found_late:
-        sweeps = max(mailbox.late_sweeps, 0) + 1
-        return Punctuality(sweeps, mailbox.degraded or sweeps >= SWEEPS_IN_A_ROW)
-    if not mailbox.degraded:
-        return Punctuality(0, degraded=False)
+        counted = replace(mailbox, late_sweeps=max(mailbox.late_sweeps, 0) + 1)
+        return (
+            with_trouble(counted, Trouble.LATE_NOTIFICATIONS, now) if notifications_fail(counted) else counted
+        )
+    if mailbox.degraded_because not in OVER_WITH_GOOD_SWEEPS:
+        return replace(mailbox, late_sweeps=0)
     sweeps = min(mailbox.late_sweeps, 0) - 1
-    return Punctuality(sweeps, degraded=True) if sweeps > -SWEEPS_IN_A_ROW else Punctuality(0, degraded=False)
+    if sweeps > -SWEEPS_IN_A_ROW:
+        return replace(mailbox, late_sweeps=sweeps)
+    return replace(without_trouble(mailbox), late_sweeps=0)

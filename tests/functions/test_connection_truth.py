@@ -68,7 +68,14 @@ async def test_a_connection_without_its_mailbox_is_none(app: App) -> None:
     """A connection whose mailbox rows were never written is shown as not connected, and a send is refused for it."""
     await half_connected(app)
     shown = (await app.v1("GET", "users/u_ann/connection")).json()
-    assert shown == {"user_id": "u_ann", "status": "not_connected", "mailbox": None, "connected_at": None}
+    assert shown == {
+        "user_id": "u_ann",
+        "status": "not_connected",
+        "reason": None,
+        "mailbox": None,
+        "connected_at": None,
+        "last_synced_at": None,
+    }
     problem(await app.v1("POST", "messages", json=send_body()), 409, "no-active-connection")
 
 

@@ -22,7 +22,8 @@ async def test_a_send_that_is_throttled_for_hours_leaves_in_the_end(
     assert await ready.standing(message_id) == ("sent", None)
     assert ready.mail.calls.count("send") == times + 1
     assert (ready.mail.calls.count("create_draft"), len(ready.mail.sent)) == (1, 1)
-    assert ready.crm.types() == ["connection.connected", "message.sent"]
+    # After an hour in which no sweep could be made, that is told as well.
+    assert [kind for kind in ready.crm.types() if kind.startswith("message")] == ["message.sent"]
 
 
 async def test_a_throttled_send_leaves_when_the_pause_is_over(ready: App) -> None:
@@ -42,5 +43,5 @@ async def test_a_pause_of_the_asking_does_not_run_the_hour_down(ready: App) -> N
     ready.mail.next["locate"] = [Throttled(600.0) for _ in range(9)]
     await ready.accepted()
     await ready.later(hours=3)
-    assert ready.crm.types()[-1] == "message.sent"
+    assert [kind for kind in ready.crm.types() if kind.startswith("message")] == ["message.sent"]
     assert (ready.mail.calls.count("send"), len(ready.mail.sent)) == (2, 1)

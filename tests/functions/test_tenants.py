@@ -91,8 +91,10 @@ async def test_users_of_another_tenant_are_users_of_ones_own(two: Two) -> None:
     assert shown.json() == {
         "user_id": "u_ann",
         "status": "not_connected",
+        "reason": None,
         "mailbox": None,
         "connected_at": None,
+        "last_synced_at": None,
     }
 
 

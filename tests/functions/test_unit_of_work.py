@@ -32,7 +32,7 @@ def index(name: str, app: App) -> MessageIndex:
 def an_event(app: App) -> Event:
     body = (
         '{"type":"connection.connected","timestamp":"2026-03-02T09:30:00Z","data":{"user_id":"u_ann",'
-        '"status":"connected","mailbox":{"id":"mbx_1","address":"ann@northwind.example"}}}'
+        '"status":"connected","reason":null,"mailbox":{"id":"mbx_1","address":"ann@northwind.example"}}}'
     )
     now = app.clock.now()
     return Event("evt_test", "connection.connected", now, None, body, None, now + timedelta(minutes=1))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from shared.domain.model import Reason
+from shared.domain.model import Reason, Trouble
+from shared.domain.reasons import TROUBLE_TEXTS
 from shared.problem import TABLE, TYPE_BASE, UNEXPECTED
 from tests.meta.sources import ROOT
 from tests.meta.tables import rows, section
@@ -35,3 +36,10 @@ def test_reasons_of_files_are_named_where_mails_are_explained() -> None:
     inbound = source.replace("ATTACHMENTS_TOO_LARGE_TOGETHER", "")  # of sends alone
     used = re.findall(r"Reason\.((?:ATTACHMENT|TOO_MANY)\w+)", inbound + judging)
     assert named == {Reason[reason].value for reason in used}
+
+
+def test_every_trouble_of_a_connection_is_explained() -> None:
+    """docs/problems.md has one row for each reason of a connection, and each has a sentence for people."""
+    assert set(rows(DOCUMENT, "## Connections")) == {trouble.value for trouble in Trouble}
+    assert set(TROUBLE_TEXTS) == set(Trouble)
+    assert all(text[0].isupper() and text.endswith(".") for text in TROUBLE_TEXTS.values())

@@ -59,6 +59,8 @@ from shared.domain.model.words import (
     SubscriptionState,
     TaskKind,
     ThreadStatus,
+    Trouble,
+    WaitsFor,
     Whereabouts,
 )
 
@@ -110,6 +112,8 @@ __all__ = [
     "Thread",
     "ThreadMessage",
     "ThreadStatus",
+    "Trouble",
+    "WaitsFor",
     "WebhookSecret",
     "Whereabouts",
 ]

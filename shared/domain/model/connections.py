@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.domain.model.words import ConnectionStatus, FenceState, Reason, Right, SubscriptionState
+from shared.domain.model.words import ConnectionStatus, FenceState, Reason, Right, SubscriptionState, Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,9 @@ class Mailbox:
     `client_state_key`: which key the subscription's clientState was made with.
     `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good,
     and `denied_right` which right it denied. `revived_at`: since when the consent, given anew or not, works again.
-    `sweep_failures`, `renew_failures`: how often the sweep or renewal that is due has failed.
+    `sweep_failures`, `renew_failures`: how often the sweep or renewal that is due has failed; `sweep_failing_since`:
+    when the sweep that fails was due. `failing_since`: since when no call of Graph's has worked. `degraded_because`:
+    why mail comes late, as the CRM was told, and since when. `paused_since`: when the pause began.
     """
 
     connection_id: str
@@ -98,6 +100,7 @@ class Mailbox:
     generation: int
     state: FenceState
     aliases: tuple[str, ...] = ()
+    paused_since: datetime | None = None
     paused_until: datetime | None = None
     subscription: SubscriptionState = SubscriptionState.NONE
     subscription_id: str | None = None
@@ -108,6 +111,7 @@ class Mailbox:
     sweep_cursor: datetime | None = None
     sweep_at: datetime | None = None
     sweep_failures: int = 0
+    sweep_failing_since: datetime | None = None
     sweep_goes_on: bool = False
     sweep_leased_until: datetime | None = None
     sweep_late_found: int = 0
@@ -115,8 +119,11 @@ class Mailbox:
     pending_since: datetime | None = None
     last_thread_activity_at: datetime | None = None
     late_sweeps: int = 0
-    degraded: bool = False
+    failing_since: datetime | None = None
+    degraded_because: Trouble | None = None
+    degraded_since: datetime | None = None
     grant_dead: bool = False
+    grant_dead_since: datetime | None = None
     denied_by_graph: bool = False
     denied_right: Right | None = None
     revived_at: datetime | None = None

@@ -16,6 +16,18 @@ class ConnectionStatus(StrEnum):
     DISCONNECTED = "disconnected"
 
 
+class Trouble(StrEnum):
+    """Why a connection is degraded or must be signed in to again; docs/problems.md explains each."""
+
+    CONSENT_REFUSED = "consent_refused"
+    RIGHT_DENIED = "right_denied"
+    LATE_NOTIFICATIONS = "late_notifications"
+    MAILBOX_UNAVAILABLE = "mailbox_unavailable"
+    NO_ANSWER = "microsoft_does_not_answer"
+    SWEEP_OVERDUE = "sweep_overdue"
+    SUBSCRIPTION_LOST = "subscription_lost"
+
+
 class SignInOutcome(StrEnum):
     """How far a sign-in has come, or how it ended; a sign-in never alters the connection before it is confirmed."""
 
@@ -94,12 +106,22 @@ class MessageStatus(StrEnum):
     """How a message stands, as the CRM reads it."""
 
     ACCEPTED = "accepted"
+    WAITING = "waiting"
     SENDING = "sending"
     NEEDS_ATTENTION = "needs_attention"
     SENT = "sent"
     FAILED = "failed"
     RECEIVED = "received"
     NOT_SYNCED = "not_synced"
+
+
+class WaitsFor(StrEnum):
+    """What a send that has not left waits for."""
+
+    SIGN_IN = "sign_in"
+    MICROSOFT_PAUSE = "microsoft_pause"
+    MAILBOX_UNAVAILABLE = "mailbox_unavailable"
+    FIRST_MAIL_OF_THREAD = "first_mail_of_thread"
 
 
 class Phase(StrEnum):
@@ -161,6 +183,7 @@ class Reason(StrEnum):
     REFUSED_BY_PROVIDER = "refused_by_provider"
     LEFT_IN_DRAFTS = "left_in_drafts"
     CANCELLED_IN_MAILBOX = "cancelled_in_mailbox"
+    WAITED_TOO_LONG = "waited_too_long"
     OUTCOME_UNKNOWN = "outcome_unknown"
     GAVE_UP = "gave_up"
 

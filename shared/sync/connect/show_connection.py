@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from shared.domain.connection import current_status
+from shared.domain.connection_status import current_status
 from shared.domain.errors import NotFound
 from shared.domain.model import ConnectionStatus
 from shared.domain.sign_ins import present_outcome
 from shared.services import Services
 from shared.state.connections import mailbox_ref
+from shared.sync.events.announce import TROUBLED, trouble_data
 
 TENANT_ID: Final = re.compile(r"ten_[a-z0-9]{1,60}")
 
@@ -18,15 +19,24 @@ TENANT_ID: Final = re.compile(r"ten_[a-z0-9]{1,60}")
 async def show_connection(s: Services, tenant_id: str, user_id: str) -> dict[str, Any]:
     """Status and mailbox, as the mailbox's rows have them. Who never connected is `not_connected`, known or not."""
     stored = await s.connections.current(tenant_id, user_id)
-    mailbox = await s.ledger.mailbox(mailbox_ref(tenant_id, stored.value)) if stored else None
-    status = current_status(stored.value if stored else None, mailbox.value if mailbox else None)
-    if stored is None or status is ConnectionStatus.NOT_CONNECTED:
-        return {"user_id": user_id, "status": status.value, "mailbox": None, "connected_at": None}
-    return {
+    read = await s.ledger.mailbox(mailbox_ref(tenant_id, stored.value)) if stored else None
+    mailbox, now = read.value if read else None, s.clock.now()
+    status = current_status(stored.value if stored else None, mailbox, now)
+    shown: dict[str, Any] = {
         "user_id": user_id,
         "status": status.value,
+        "reason": trouble_data(mailbox, now) if mailbox is not None and status in TROUBLED else None,
+        "mailbox": None,
+        "connected_at": None,
+        "last_synced_at": None,
+    }
+    if stored is None or mailbox is None or status is ConnectionStatus.NOT_CONNECTED:
+        return shown
+    return {
+        **shown,
         "mailbox": {"id": stored.value.mailbox_id, "address": stored.value.address},
         "connected_at": stored.value.connected_at,
+        "last_synced_at": mailbox.last_thread_activity_at,
     }
 
 

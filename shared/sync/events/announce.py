@@ -15,7 +15,7 @@ import msgspec
 from shared.content import clean_html, html_to_text, snippet, text_to_html, truncate_html, truncate_text
 from shared.domain.attachments import BlockingFile
 from shared.domain.automail import is_automatic
-from shared.domain.connection import current_status
+from shared.domain.connection_status import find_trouble, told_status
 from shared.domain.model import (
     Activity,
     Address,
@@ -34,7 +34,7 @@ from shared.domain.model import (
     StagedFile,
     Thread,
 )
-from shared.domain.reasons import reason_text
+from shared.domain.reasons import reason_text, trouble_text
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
 from shared.sync.events.rendering import iso_time, small_event, stage_event
@@ -58,6 +58,7 @@ CONNECTION_TYPES: Final = {
     ConnectionStatus.DEGRADED: "connection.degraded",
     ConnectionStatus.DISCONNECTED: "connection.disconnected",
 }
+TROUBLED: Final = (ConnectionStatus.RECONNECT_REQUIRED, ConnectionStatus.DEGRADED)
 TYPES: Final = (
     SENT,
     RECEIVED,
@@ -76,10 +77,11 @@ def connection_event(
     ctx: MailboxContext, connection: Connection, mailbox: Mailbox, *, recovered: bool = False
 ) -> Event:
     """The connection's status is now what this mailbox row says; `recovered`: it was degraded until now."""
-    status = current_status(connection, mailbox)
+    status = told_status(connection, mailbox)
     data = {
         "user_id": connection.user.user_id,
         "status": status.value,
+        "reason": trouble_data(mailbox, ctx.now()) if status in TROUBLED else None,
         "mailbox": {"id": ctx.ref.mailbox_id, "address": mailbox.address},
     }
     subject = f"{connection.connection_id}|{status.value}|{iso_time(ctx.now())}"
@@ -87,11 +89,18 @@ def connection_event(
     return small_event(ctx, event_type, subject, None, data)
 
 
+def trouble_data(mailbox: Mailbox, now: datetime) -> dict[str, str] | None:
+    """Why a connection is not simply connected, as events and the API tell it."""
+    trouble = find_trouble(mailbox, now)
+    return {"code": trouble.value, "detail": trouble_text(trouble)} if trouble is not None else None
+
+
 def updated_event(ctx: MailboxContext, connection: Connection, mailbox: Mailbox, former: Connection) -> Event:
     """Another mailbox has taken the place of the user's former one (R6)."""
     data = {
         "user_id": connection.user.user_id,
-        "status": current_status(connection, mailbox).value,
+        "status": told_status(connection, mailbox).value,
+        "reason": None,
         "mailbox": {"id": ctx.ref.mailbox_id, "address": mailbox.address},
         "previous_mailbox": {"id": former.mailbox_id, "address": former.address},
     }

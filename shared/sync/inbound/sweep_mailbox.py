@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from shared.domain import admission, inbound, renewals
-from shared.domain.connection import respect_pause
+from shared.domain.connection import respect_pause, with_working_call
 from shared.domain.errors import Ambiguous, MailboxClosed, PostbraidError, Throttled, Unavailable
 from shared.domain.model import Mailbox, Outline, Reason, Right
 from shared.domain.retries import Failed, PutOff, waits_for_somebody
@@ -16,7 +16,7 @@ from shared.mailbox_context import MailboxContext
 from shared.sync.inbound.import_message import Found, import_later, import_message
 from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.failures import attempt
-from shared.sync.mailbox.grant import note_grant_alive, tell_status
+from shared.sync.mailbox.grant import note_grant_alive, tell_trouble
 from shared.sync.mailbox.subscriptions import recreate_subscription, renew_subscription
 from shared.sync.mailbox.unit_of_work import change
 
@@ -186,11 +186,9 @@ async def _finish(ctx: MailboxContext, part: _Slice) -> Mailbox:
     # Loses to whoever asked for a sweep, or moved the cursor back, meanwhile.
     changing = change(ctx, part.mailbox.generation)
     async for tx in changing:
-        before = tx.mailbox
-        tx.mailbox = _with_slice(before, part, now)
-        if before.degraded != tx.mailbox.degraded and not tx.mailbox.grant_dead:
-            # The CRM hears it once when notifications begin to fail, and once when they work again.
-            await tell_status(ctx, tx, recovered=before.degraded)
+        tx.mailbox = _with_slice(tx.mailbox, part, now)
+        # The CRM hears it once when mail begins to come late, and once when it comes in time again.
+        await tell_trouble(ctx, tx)
     mailbox = changing.mailbox
     if mailbox.grant_dead:
         with suppress(MailboxClosed):
@@ -204,19 +202,17 @@ def _with_slice(mailbox: Mailbox, part: _Slice, now: datetime) -> Mailbox:
     planned = now if part.goes_on else renewals.next_sweep_at(mailbox, now)
     late = mailbox.sweep_late_found + part.late
     value = replace(
-        mailbox,
+        with_working_call(mailbox),
         sweep_cursor=_cursor(mailbox, part),
         sweep_goes_on=part.goes_on,
         sweep_leased_until=None,
         sweep_stopped_by=None,
         sweep_failures=0,
+        sweep_failing_since=None,
         sweep_at=mailbox.sweep_at if asked_anew else planned,
         sweep_late_found=late if part.goes_on else 0,
     )
-    if part.goes_on:
-        return value
-    judged = renewals.decide_punctuality(mailbox, found_late=late > 0)
-    return replace(value, late_sweeps=judged.sweeps, degraded=judged.degraded)
+    return value if part.goes_on else renewals.after_whole_sweep(value, now, found_late=late > 0)
 
 
 def _cursor(mailbox: Mailbox, part: _Slice) -> datetime:

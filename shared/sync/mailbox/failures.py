@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from shared.domain.connection import with_pause
 from shared.domain.errors import (
+    Ambiguous,
     GrantDead,
     MailboxClosed,
     MailboxUnusable,
@@ -21,10 +22,11 @@ from shared.domain.errors import (
     RaceLost,
     StoreUnavailable,
     Throttled,
+    UpstreamSurprise,
 )
 from shared.domain.retries import Failed
 from shared.mailbox_context import MailboxContext
-from shared.sync.mailbox.grant import mark_grant_dead, mark_unusable
+from shared.sync.mailbox.grant import mark_grant_dead, mark_unusable, note_failed_call
 from shared.sync.mailbox.unit_of_work import change
 from shared.telemetry import log, log_unexpected
 
@@ -63,6 +65,8 @@ async def _note(ctx: MailboxContext, error: Exception, began: datetime) -> Excep
         return ProviderUnavailable("The consent was given anew meanwhile.")
     if isinstance(error, MailboxUnusable):
         await mark_unusable(ctx)
+    if isinstance(error, ProviderUnavailable | Ambiguous | UpstreamSurprise):
+        await note_failed_call(ctx, began)
     return error
 
 
@@ -72,10 +76,8 @@ async def note_pause(ctx: MailboxContext, seconds: float) -> None:
     try:
         # Loses to another pause; the longer one stays.
         async for tx in change(ctx):
-            paused_until = tx.mailbox.paused_until
-            if paused_until is not None and paused_until >= until:
+            tx.mailbox = with_pause(tx.mailbox, until, ctx.now())
+            if tx.mailbox == tx.before:
                 tx.abandon()
-            else:
-                tx.mailbox = replace(tx.mailbox, paused_until=until)
     except MailboxClosed:
         return

@@ -6,9 +6,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.connection import is_denied_anew, proves_alive, with_living_grant
+from shared.domain.connection import (
+    is_denied_anew,
+    proves_alive,
+    with_dead_grant,
+    with_failed_call,
+    with_living_grant,
+    with_trouble,
+)
 from shared.domain.errors import MailboxClosed, RaceLost
-from shared.domain.model import Mailbox, Right, Task, TaskKind
+from shared.domain.model import Mailbox, Right, Task, TaskKind, Trouble
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import new
 from shared.sync.events.announce import connection_event
@@ -34,7 +41,7 @@ async def mark_grant_dead(ctx: MailboxContext, denied: Right | None, asked_at: d
         if tx.mailbox.grant_dead or not holds:
             tx.abandon()
             continue
-        await _record_death(ctx, tx, replace(tx.mailbox, denied_by_graph=True, denied_right=denied))
+        await _record_death(ctx, tx, with_dead_grant(tx.mailbox, denied, ctx.now(), by_graph=True))
     return holds
 
 
@@ -50,7 +57,7 @@ async def mark_refresh_refused(ctx: MailboxContext, connection_id: str, refused_
         if tx.mailbox.grant_dead or await ctx.services.connections.tokens_etag(*whose) != refused_etag:
             tx.abandon()
             continue
-        await _record_death(ctx, tx, replace(tx.mailbox, denied_by_graph=False, denied_right=None))
+        await _record_death(ctx, tx, with_dead_grant(tx.mailbox, None, ctx.now(), by_graph=False))
 
 
 async def mark_unusable(ctx: MailboxContext) -> None:
@@ -60,12 +67,12 @@ async def mark_unusable(ctx: MailboxContext) -> None:
     """
     # Loses to a sweep that ends.
     async for tx in change(ctx):
-        if tx.mailbox.degraded:
+        if tx.mailbox.degraded_because is not None:
             tx.abandon()
             continue
-        tx.mailbox = replace(tx.mailbox, degraded=True, late_sweeps=0)
-        if not tx.mailbox.grant_dead:
-            await tell_status(ctx, tx)
+        troubled = with_trouble(tx.mailbox, Trouble.MAILBOX_UNAVAILABLE, ctx.now())
+        tx.mailbox = replace(troubled, late_sweeps=0)
+        await tell_trouble(ctx, tx)
 
 
 async def note_grant_alive(ctx: MailboxContext, connection_id: str, used: Right | None = None) -> None:
@@ -102,8 +109,39 @@ async def tell_status(ctx: MailboxContext, tx: Transaction, *, recovered: bool =
     return True
 
 
+async def tell_trouble(ctx: MailboxContext, tx: Transaction) -> None:
+    """Add the event where this transaction makes the connection degraded, or takes that back.
+
+    Nothing is told while the consent is dead: that is worse, and the repair tells how it stands then.
+    """
+    was = tx.before.degraded_because if tx.before is not None else None
+    if tx.mailbox.grant_dead or (was is None) == (tx.mailbox.degraded_because is None):
+        return
+    await tell_status(ctx, tx, recovered=was is not None)
+
+
+async def note_failed_call(ctx: MailboxContext, began: datetime) -> None:
+    """Graph did not answer, or with nonsense: the clock of an outage runs, and after an hour the CRM is told.
+
+    Costs nothing but for the first failure and the hour.
+    """
+    now, known = ctx.now(), ctx.mailbox
+    if known is not None and with_failed_call(known, began, now) == known:
+        return
+    try:
+        # Loses to a sweep that ends, and to another failure.
+        async for tx in change(ctx):
+            tx.mailbox = with_failed_call(tx.mailbox, began, now)
+            if tx.mailbox == tx.before:
+                tx.abandon()
+                continue
+            await tell_trouble(ctx, tx)
+    except MailboxClosed:
+        return
+
+
 async def _record_death(ctx: MailboxContext, tx: Transaction, mailbox: Mailbox) -> None:
-    tx.mailbox = replace(mailbox, grant_dead=True)
+    tx.mailbox = mailbox
     if not await tell_status(ctx, tx):
         tx.abandon()
 

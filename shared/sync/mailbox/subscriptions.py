@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain import renewals
-from shared.domain.connection import respect_pause
+from shared.domain.connection import respect_pause, with_trouble, without_trouble
+from shared.domain.connection_status import find_trouble
 from shared.domain.errors import (
     Ambiguous,
     GrantDead,
@@ -21,7 +22,7 @@ from shared.domain.errors import (
     Unavailable,
     UpstreamSurprise,
 )
-from shared.domain.model import Mailbox, Right, Subscription, SubscriptionState, Task, TaskKind
+from shared.domain.model import Mailbox, Right, Subscription, SubscriptionState, Task, TaskKind, Trouble
 from shared.domain.retries import UNFORESEEN_SECONDS, Failed, PutOff
 from shared.mailbox_context import MailboxContext
 from shared.ports import Access
@@ -29,7 +30,7 @@ from shared.state import keys
 from shared.state.subscription_trail import SubscriptionNote
 from shared.sync.mailbox.access import access_of, fresh_access_of
 from shared.sync.mailbox.failures import note_pause
-from shared.sync.mailbox.grant import note_grant_alive
+from shared.sync.mailbox.grant import note_grant_alive, tell_trouble
 from shared.sync.mailbox.unit_of_work import change
 from shared.sync.queueing.given_up import decide_verdict
 
@@ -200,6 +201,9 @@ async def _record_granted(
             sweep_cursor=tx.mailbox.sweep_cursor or now,
             sweep_at=now if has_gap else tx.mailbox.sweep_at or now + renewals.SWEEP_ACTIVE_EVERY,
         )
+        if tx.mailbox.degraded_because is Trouble.SUBSCRIPTION_LOST:
+            tx.mailbox = without_trouble(tx.mailbox)
+            await tell_trouble(ctx, tx)
     if changing.committed:
         note = SubscriptionNote(granted.subscription_id, "created", granted.expires_at, now)
         await s.subscription_trail.add(ctx.ref, note)
@@ -307,6 +311,16 @@ async def reschedule_maintenance(ctx: MailboxContext, task: Task, failed: Failed
         if isinstance(verdict, PutOff):
             until, failures = failed.until(verdict), verdict.attempts
         if sweeps:
-            tx.mailbox = replace(mailbox, sweep_at=until, sweep_failures=failures, sweep_leased_until=None)
+            tx.mailbox = replace(
+                mailbox,
+                sweep_at=until,
+                sweep_failures=failures,
+                sweep_failing_since=mailbox.sweep_failing_since or due_at,
+                sweep_leased_until=None,
+            )
         else:
             tx.mailbox = replace(mailbox, renew_at=until, renew_failures=failures)
+        amiss = find_trouble(tx.mailbox, failed.at)
+        if amiss is not None and not tx.mailbox.grant_dead:
+            tx.mailbox = with_trouble(tx.mailbox, amiss, failed.at)
+        await tell_trouble(ctx, tx)

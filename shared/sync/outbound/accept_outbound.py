@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.content import clean_html, html_to_text, text_to_html
 from shared.domain import ids
 from shared.domain.addresses import validate_recipients
-from shared.domain.connection import MAY_SEND, current_status
+from shared.domain.connection_status import MAY_SEND, current_status
 from shared.domain.errors import (
     CrmMessageIdReused,
     FieldError,
@@ -75,7 +75,7 @@ async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> 
     if connection is None:
         raise NoActiveConnection
     ctx = MailboxContext(s, MailboxRef(tenant_id, connection.value.mailbox_id))
-    if current_status(connection.value, await ctx.read()) not in MAY_SEND:
+    if current_status(connection.value, await ctx.read(), ctx.now()) not in MAY_SEND:
         raise NoActiveConnection
     thread, crm_thread_id = await _find_answered(ctx, request)
     files = await stage_files(s, tenant_id, request)

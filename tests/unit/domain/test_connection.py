@@ -8,28 +8,29 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.connection import (
-    MAY_SEND,
-    current_status,
     goes_on,
     is_denied_anew,
     is_open_for,
     proves_alive,
 )
-from shared.domain.model import Connection, ConnectionStatus, FenceState, Mailbox, Right
+from shared.domain.connection_status import MAY_SEND, current_status
+from shared.domain.model import Connection, ConnectionStatus, FenceState, Mailbox, Right, Trouble
 from tests.builders import NOW, a_mailbox, connection
 
 Status = ConnectionStatus
+LATE = Trouble.LATE_NOTIFICATIONS
 STATUSES: list[tuple[str, Connection | None, Mailbox | None, ConnectionStatus]] = [
     ("never connected", None, None, Status.NOT_CONNECTED),
     ("no mailbox yet", connection(), None, Status.NOT_CONNECTED),
     ("that of an earlier one", connection(connection_id="con_2", generation=2), a_mailbox(), Status.NOT_CONNECTED),
     ("that of another user's", connection(connection_id="con_9"), a_mailbox(), Status.NOT_CONNECTED),
     ("open", connection(), a_mailbox(), Status.CONNECTED),
-    ("degraded", connection(), a_mailbox(degraded=True), Status.DEGRADED),
+    ("degraded", connection(), a_mailbox(degraded_because=LATE), Status.DEGRADED),
     ("dead", connection(), a_mailbox(grant_dead=True), Status.RECONNECT_REQUIRED),
-    ("dead is worse than degraded", connection(), a_mailbox(grant_dead=True, degraded=True), Status.RECONNECT_REQUIRED),
+    ("both", connection(), a_mailbox(grant_dead=True, degraded_because=LATE), Status.RECONNECT_REQUIRED),
     ("closed", connection(), a_mailbox(state=FenceState.CLOSED), Status.DISCONNECTED),
     ("ended, mailbox still open", connection(status=Status.DISCONNECTED), a_mailbox(), Status.DISCONNECTED),
+    ("replaced", connection(status=Status.REPLACED), a_mailbox(state=FenceState.CLOSED), Status.REPLACED),
     ("a row of before that says dead", connection(status=Status.RECONNECT_REQUIRED), a_mailbox(), Status.CONNECTED),
 ]  # fmt: skip
 statuses = pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_the_status_is_what_the_fence_lets_through(
     row: Connection | None, its_mailbox: Mailbox | None, status: ConnectionStatus
 ) -> None:
     """A connection is shown as connected only with an open fence of its own."""
-    assert current_status(row, its_mailbox) is status
+    assert current_status(row, its_mailbox, NOW) is status
 
 
 @statuses

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +14,7 @@ from shared.domain.renewals import (
     SWEEP_ACTIVE_EVERY,
     SWEEP_IDLE_EVERY,
     SWEEP_OVERLAP,
-    decide_punctuality,
+    after_whole_sweep,
     is_being_subscribed,
     next_sweep_at,
     notifications_fail,
@@ -109,9 +108,8 @@ def judged(*sweeps: str) -> list[tuple[int, bool]]:
     """How notifications are judged after each sweep: `l` found late mail, `g` none."""
     state, said = a_mailbox(), []
     for sweep in sweeps:
-        found = decide_punctuality(state, found_late=sweep == "l")
-        state = replace(state, late_sweeps=found.sweeps, degraded=found.degraded)
-        said.append((found.sweeps, found.degraded))
+        state = after_whole_sweep(state, NOW, found_late=sweep == "l")
+        said.append((state.late_sweeps, state.degraded_because is not None))
     return said
 
 
