@@ -35,18 +35,21 @@ PAGE: Final = re.compile(
 @tenant_key("send", 4 * MIB)
 async def send_message(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """The CRM send trigger: 202 once the send is stored (A-7)."""
+    from shared.sync.events.announce import waiting_data
     from shared.sync.outbound.accept_outbound import accept_outbound
 
     s, body = services(), req.get_body()
     request = send_request(read_json(body, 4 * MIB, SendIn), body)
     accepted = await accept_outbound(s, caller.tenant.tenant_id, request)
-    status_url = f"{s.addresses.api}/v1/messages/{accepted.message_id}"
+    item = accepted.item
+    status_url = f"{s.addresses.api}/v1/messages/{item.message_id}"
     answer = {
-        "id": accepted.message_id,
-        "crm_message_id": accepted.crm_message_id,
-        "thread_id": accepted.thread_id,
+        "id": item.message_id,
+        "crm_message_id": item.crm_message_id,
+        "thread_id": item.thread_id,
         "status": accepted.status.value,
-        "reason": reason_data(accepted.reason),
+        **waiting_data(item, accepted.waits),
+        "reason": reason_data(item.reason),
         "status_url": status_url,
     }
     return json_answer(answer, 202, {"Location": status_url})
@@ -56,7 +59,7 @@ async def send_message(req: func.HttpRequest, caller: Caller) -> func.HttpRespon
 @tenant_key("read")
 async def show_message(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """Where a message stands, and why."""
-    from shared.sync.events.show_message import show_message as show_one_message
+    from shared.sync.threads.show_message import show_message as show_one_message
 
     return json_answer(
         await show_one_message(services(), caller.tenant.tenant_id, req.route_params["message_id"])
@@ -101,7 +104,7 @@ async def list_events(req: func.HttpRequest, caller: Caller) -> func.HttpRespons
 @public("signed_link")
 async def download_file(req: func.HttpRequest) -> func.HttpResponse:
     """A staged file through its signed link: always a download, never interpreted (F-5)."""
-    from shared.sync.events.show_message import open_file
+    from shared.sync.threads.show_message import open_file
 
     file, content = await open_file(services(), req.route_params["token"])
     headers = {
@@ -132,6 +135,8 @@ def send_request(sent: SendIn, body: bytes) -> SendRequest:
         linked_files=tuple(value for kind, value in kinds if kind == "link"),
         crm_context=msgspec.json.encode(sent.crm_context).decode(),
         contact_ids=tuple(sent.contact_ids),
+        send_within_seconds=sent.send_within,
+        refuses_to_wait=sent.if_waiting == "refuse",
         body_hash=canonical_hash(body),
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+
+from shared.domain.model.sends import SEND_WITHIN_SECONDS
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:@\-]+$")]
@@ -55,6 +57,8 @@ class SendIn(_In):
     attachments: Annotated[list[AttachmentIn], msgspec.Meta(max_length=20)] = []
     crm_context: dict[str, Any] = {}
     contact_ids: Annotated[list[Id], msgspec.Meta(max_length=100)] = []
+    send_within: Annotated[int, msgspec.Meta(ge=60, le=2_592_000)] = SEND_WITHIN_SECONDS
+    if_waiting: Literal["wait", "refuse"] = "wait"
 
 
 class UserIn(_In):

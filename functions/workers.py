@@ -6,8 +6,6 @@ not pay for them when they start.
 
 from __future__ import annotations
 
-from collections import Counter
-
 import azure.functions as func
 
 from shared.bootstrap import services
@@ -28,10 +26,11 @@ async def work_changes(msg: func.QueueMessage) -> None:
         hints = decode_job(Changes, msg.get_body()).hints
         mailbox = mailbox_of_key(hints[0].mailbox_key) if hints else None
         line["mailbox"] = mailbox and mailbox.mailbox_id
-        decided: Counter[str] = Counter()
+        decided: dict[str, int] = {}
         line["decided"] = decided
         for hint in hints:
-            decided[await receive_change(services(), hint)] += 1
+            decision = await receive_change(services(), hint)
+            decided[decision] = decided.get(decision, 0) + 1
 
 
 @bp.queue_trigger(arg_name="msg", queue_name="outbox", connection="DataStorage")

@@ -24,6 +24,7 @@ TABLE: Final[tuple[tuple[type[errors.PostbraidError], str, str, int], ...]] = (
     (errors.CrmMessageIdReused, "crm-message-id-reused", "This crm_message_id was used before", 409),
     (errors.NoActiveConnection, "no-active-connection", "The user has no connected mailbox", 409),
     (errors.ThreadStopped, "thread-stopped", "The thread was stopped", 409),
+    (errors.MustWait, "must-wait", "The send would have to wait", 409),
     (errors.MailboxTaken, "mailbox-taken", "This mailbox cannot be connected here", 409),
     (errors.LinkUnusable, "link-unusable", "The link was used already or is too old", 409),
     (errors.Conflict, "conflict", "The request does not fit the present state", 409),
@@ -57,6 +58,7 @@ class _Problem(msgspec.Struct, omit_defaults=True):
     detail: str = ""
     instance: str | None = None
     errors: list[_Field] = []
+    waiting_for: str | None = None
 
 
 def problem_for(error: Exception, instance: str | None) -> tuple[int, dict[str, str], bytes]:
@@ -77,7 +79,8 @@ def _document(
         if isinstance(error, errors.InvalidRequest)
         else []
     )
-    document = _Problem(TYPE_BASE + slug, title, status, detail, instance, fields)
+    waits_for = error.waits_for.value if isinstance(error, errors.MustWait) else None
+    document = _Problem(TYPE_BASE + slug, title, status, detail, instance, fields, waits_for)
     return status, {"Content-Type": CONTENT_TYPE, **_headers(status, error)}, msgspec.json.encode(document)
 
 

@@ -12,6 +12,7 @@ PostbraidError
 │   ├── CrmMessageIdReused      the same crm_message_id with another body
 │   ├── NoActiveConnection      the user has no mailbox that may send
 │   ├── ThreadStopped           the thread was stopped; nothing goes into it (R12)
+│   ├── MustWait                the send would have to wait, and the CRM said that it must not
 │   ├── MailboxTaken            the mailbox belongs to somebody else's connection (R1)
 │   ├── ConnectionChanged       the user's connection was changed at the same time
 │   └── LinkUnusable            a one-time link, ticket or state: used, expired or of another browser
@@ -40,7 +41,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.domain.model.words import Right
+from shared.domain.model.words import Right, WaitsFor
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,14 @@ class NoActiveConnection(Conflict):
 
 class ThreadStopped(Conflict):
     """This thread was stopped; resume it before you send into it."""
+
+
+class MustWait(Conflict):
+    """The send would have to wait now."""
+
+    def __init__(self, waits_for: WaitsFor, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.waits_for = waits_for
 
 
 class MailboxTaken(Conflict):

@@ -25,6 +25,7 @@ from shared.domain.model import (
     Whereabouts,
 )
 from shared.domain.renewals import SWEEP_OVERLAP
+from shared.domain.waiting import send_by
 
 LEASE: Final = timedelta(seconds=120)
 ASK_AGAIN_AFTER: Final = timedelta(seconds=300)
@@ -32,7 +33,6 @@ UNKNOWN_AFTER: Final = timedelta(hours=1)
 CONFIRM_AFTER: Final = timedelta(seconds=60)
 LOOK_UP_EVERY: Final = timedelta(minutes=15)
 GIVE_UP_LOOKING_AFTER: Final = timedelta(days=7)
-GIVE_UP_BUILDING_AFTER: Final = timedelta(hours=24)
 TIDY_AFTER: Final = timedelta(minutes=10)  # longer than a worker that lost its lease can still be at it
 MAX_BUILDS: Final = 1_000
 STATUS_OF_PHASE: Final = {
@@ -108,9 +108,10 @@ class TellUnknown:
     """An hour has passed, or nobody may ask: the CRM is told that nobody knows, and the looking goes on if it can."""
 
 
-def decide_next_step(
-    item: OutboxItem, mailbox: Mailbox | None, now: datetime
-) -> Nothing | Later | Build | Ask | Fail | Tidy | TellUnknown | StopLooking:
+Step = Nothing | Later | Build | Ask | Fail | Tidy | TellUnknown | StopLooking
+
+
+def decide_next_step(item: OutboxItem, mailbox: Mailbox | None, now: datetime) -> Step:
     """What a worker does first that takes this send up."""
     if item.lease_until is not None and item.lease_until > now:
         return Nothing()
@@ -142,8 +143,9 @@ def _before_sending(item: OutboxItem, mailbox: Mailbox | None, now: datetime) ->
         return Fail((mailbox.closed_because if mailbox else None) or Reason.DISCONNECTED)
     if mailbox.generation != item.generation:
         return Fail(Reason.MAILBOX_CHANGED)
-    failing_too_long = item.failing_since is not None and now >= item.failing_since + GIVE_UP_BUILDING_AFTER
-    if failing_too_long or item.build >= MAX_BUILDS:
+    if now >= send_by(item):
+        return Fail(Reason.WAITED_TOO_LONG)
+    if item.build >= MAX_BUILDS:
         return Fail(Reason.GAVE_UP)
     return _unless_paused(mailbox, now) or Build(item.build + 1)
 

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.errors import Ambiguous, GrantDead, MailboxUnusable, RowChanged, Throttled, Unavailable
+from shared.domain.errors import (
+    Ambiguous,
+    GrantDead,
+    MailboxUnusable,
+    OutcomeUnknown,
+    ProviderUnavailable,
+    RowChanged,
+    Throttled,
+    Unavailable,
+    UpstreamSurprise,
+)
 
 CRM_SCHEDULE_SECONDS: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 CRM_JITTER: Final = 0.2
@@ -59,6 +69,13 @@ class PutOff:
 def waits_for_somebody(error: Exception) -> bool:
     """Whether this is nobody's failure: a pause, or a consent that its user must renew (E-28)."""
     return isinstance(error, Throttled | GrantDead | MailboxUnusable)
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether Graph did not answer, or with nonsense: what a single failure cannot tell from an outage."""
+    return isinstance(error, ProviderUnavailable | Ambiguous | UpstreamSurprise) and not isinstance(
+        error, OutcomeUnknown
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ async def test_a_reply_to_a_waiting_send_waits_as_well(ready: App) -> None:
         ready.clock.forward(minutes=1)
         await ready.tick()
         jobs += await ready.pump()
-    assert jobs <= 5
+    assert jobs <= 7  # two of them tell the CRM that its sends wait
     ready.sign_in.dead = False
     await ready.connect()
     await ready.later(minutes=5)

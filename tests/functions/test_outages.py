@@ -58,6 +58,7 @@ async def test_an_outage_before_the_first_thread_is_told_too(ready: App) -> None
     await ready.later(minutes=40)
     assert ready.crm.types() == [
         "connection.connected",
+        "message.waiting",
         "connection.degraded",
         "message.sent",
         "connection.recovered",

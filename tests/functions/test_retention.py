@@ -170,10 +170,11 @@ async def test_a_send_that_waits_keeps_what_it_needs(ready: App) -> None:
     """A send that waits for the consent keeps body and files for as long as it waits."""
     ready.sign_in.dead = True
     ready.clock.forward(hours=2)
-    message_id = await ready.accepted(attachments=[{"name": "b.txt", "content_base64": "aGVsbG8="}])
+    file = {"name": "b.txt", "content_base64": "aGVsbG8="}
+    message_id = await ready.accepted(attachments=[file], send_within=30 * 24 * 3600)
     await ready.pump()
     await days_go_by(ready, 20)
-    assert (await status(ready, message_id))["status"] in {"accepted", "sending"}
+    assert (await status(ready, message_id))["status"] == "waiting"
     assert len(await ready.staged()) == 2
 
 

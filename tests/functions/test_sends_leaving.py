@@ -98,14 +98,14 @@ async def test_trouble_before_the_send_is_tried_again(ready: App, step: str, err
     assert ready.mail.calls.count("send") == 1
 
 
-async def test_a_send_that_cannot_be_built_is_given_up(ready: App) -> None:
-    """A send whose draft cannot be made for a day is given up, and the CRM is told."""
+async def test_a_send_that_cannot_be_built_ends(ready: App) -> None:
+    """A send whose draft cannot be made for as long as it may wait ends, and the CRM is told."""
     ready.mail.next["create_draft"] = [Ambiguous() for _ in range(1_000)]
-    message_id = await ready.accepted()
+    message_id = await ready.accepted(send_within=24 * 3600)
     await ready.later(hours=23)
-    assert await ready.standing(message_id) == ("sending", None)
+    assert await ready.standing(message_id) == ("waiting", None)
     await ready.later(hours=2)
-    assert await ready.standing(message_id) == ("failed", "gave_up")
+    assert await ready.standing(message_id) == ("failed", "waited_too_long")
 
 
 # ---- files that are fetched later

@@ -197,10 +197,10 @@ async def test_a_dead_grant_makes_work_wait(begun: App) -> None:
     await begun.notify(reply(begun))
     await begun.pump()
     await begun.later(hours=5)
-    assert begun.crm.types()[2:] == ["connection.reconnect_required"]
-    assert begun.crm.last["status"] == "reconnect_required"
+    assert begun.crm.types()[2:] == ["connection.reconnect_required", "message.waiting"]
+    assert begun.crm.last["waiting_for"] == "sign_in"
     assert (await begun.v1("GET", "users/u_ann/connection")).json()["status"] == "reconnect_required"
-    assert (await begun.v1("GET", f"messages/{message_id}")).json()["status"] in {"accepted", "sending"}
+    assert (await begun.v1("GET", f"messages/{message_id}")).json()["status"] == "waiting"
     assert len(begun.mail.sent) == 1
 
 
@@ -230,6 +230,7 @@ async def test_a_repaired_grant_lets_all_of_it_go_on(begun: App) -> None:
         "message.received",
         "message.received",
         "message.sent",
+        "message.waiting",
     ]
     assert len(begun.mail.sent) == 2
 

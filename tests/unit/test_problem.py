@@ -31,7 +31,7 @@ def shown(error: Exception, instance: str | None = "inv-1") -> tuple[int, dict[s
     status, headers, body = problem_for(error, instance)
     document = json.loads(body)
     assert headers["Content-Type"] == CONTENT_TYPE == "application/problem+json"
-    assert set(document) <= {"type", "title", "status", "detail", "instance", "errors"}
+    assert set(document) <= {"type", "title", "status", "detail", "instance", "errors", "waiting_for"}
     assert document["type"].startswith(TYPE_BASE)
     assert document["title"]
     assert not document["title"].endswith(".")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from shared.domain.model.mail import Address
 from shared.domain.model.words import Phase, Reason
+
+SEND_WITHIN_SECONDS: Final = 3 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,10 @@ class StagedFile:
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """A send as the CRM asked for it, already read from JSON but not yet judged."""
+    """A send as the CRM asked for it, already read from JSON but not yet judged.
+
+    `send_within_seconds`: how long it may wait; `refuses_to_wait`: it is not taken where it would have to.
+    """
 
     crm_message_id: str
     user_id: str
@@ -43,6 +49,8 @@ class SendRequest:
     linked_files: tuple[tuple[str, str], ...] = ()
     crm_context: str = "{}"
     contact_ids: tuple[str, ...] = ()
+    send_within_seconds: int = SEND_WITHIN_SECONDS
+    refuses_to_wait: bool = False
     body_hash: str = ""
 
 
@@ -50,8 +58,8 @@ class SendRequest:
 class OutboxItem:
     """A send the CRM was told is accepted. `key` is K of E-17: lower-case hex SHA-256 of (tenant, crm_message_id).
 
-    `awaited_since`: from when its hour counts; None while the grant is dead, for then it does not run. `taken_at`: when
-    Graph said 202.
+    `failing_since`: since when Graph does not answer for it. `awaited_since`: from when its hour counts; None while the
+    grant is dead, for then it does not run. `taken_at`: when Graph said 202. `waiting_told`: the CRM was told.
     """
 
     key: str
@@ -90,3 +98,5 @@ class OutboxItem:
     detail: str | None = None
     event_ref: str | None = None
     unconfirmed_told: bool = False
+    send_within_seconds: int = SEND_WITHIN_SECONDS
+    waiting_told: bool = False

@@ -35,6 +35,7 @@ from shared.domain.model import (
     Thread,
 )
 from shared.domain.reasons import reason_text, trouble_text
+from shared.domain.waiting import Waiting, send_by
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
 from shared.sync.events.rendering import iso_time, small_event, stage_event
@@ -46,6 +47,7 @@ SENT: Final = "message.sent"
 RECEIVED: Final = "message.received"
 NOT_SYNCED: Final = "message.not_synced"
 FAILED: Final = "message.failed"
+WAITING: Final = "message.waiting"
 UNCONFIRMED: Final = "message.unconfirmed"
 
 RECOVERED: Final = "connection.recovered"
@@ -64,6 +66,7 @@ TYPES: Final = (
     RECEIVED,
     NOT_SYNCED,
     FAILED,
+    WAITING,
     UNCONFIRMED,
     RECOVERED,
     UPDATED,
@@ -138,6 +141,21 @@ def _thread_event(
 def failed_event(ctx: MailboxContext, item: OutboxItem) -> Event:
     """A CRM send ended without leaving."""
     return small_event(ctx, FAILED, item.message_id, item.message_id, _outcome_data(ctx.ref, item))
+
+
+def waiting_event(ctx: MailboxContext, item: OutboxItem, waits: Waiting) -> Event:
+    """A CRM send waits for longer than five minutes."""
+    data = {**_send_data(ctx.ref, item), **waiting_data(item, waits)}
+    return small_event(ctx, WAITING, item.message_id, item.message_id, data)
+
+
+def waiting_data(item: OutboxItem, waits: Waiting | None) -> dict[str, Any]:
+    """What a send waits for, as events and the API tell it; until when it may leave only while it waits."""
+    return {
+        "waiting_for": waits.waits_for.value if waits is not None else None,
+        "waiting_since": iso_time(waits.since) if waits is not None else None,
+        "send_by": iso_time(send_by(item)) if waits is not None else None,
+    }
 
 
 def unconfirmed_event(ctx: MailboxContext, item: OutboxItem) -> Event:
@@ -305,6 +323,13 @@ def _found_data(
 def _outcome_data(ref: MailboxRef, item: OutboxItem) -> dict[str, Any]:
     reason = item.reason or Reason.OUTCOME_UNKNOWN
     return {
+        **_send_data(ref, item),
+        "reason": {"code": reason.value, "detail": reason_text(reason)},
+    }
+
+
+def _send_data(ref: MailboxRef, item: OutboxItem) -> dict[str, Any]:
+    return {
         "id": item.message_id,
         "crm_message_id": item.crm_message_id,
         "thread_id": item.thread_id,
@@ -316,7 +341,6 @@ def _outcome_data(ref: MailboxRef, item: OutboxItem) -> dict[str, Any]:
         "cc": _people(item.cc),
         "bcc": _people(item.bcc),
         "accepted_at": iso_time(item.created_at),
-        "reason": {"code": reason.value, "detail": reason_text(reason)},
         "crm_context": msgspec.json.decode(item.crm_context),
         "contact_ids": list(item.contact_ids),
     }

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from shared.domain.connection import with_pause
 from shared.domain.errors import (
-    Ambiguous,
     GrantDead,
     MailboxClosed,
     MailboxUnusable,
@@ -22,9 +21,8 @@ from shared.domain.errors import (
     RaceLost,
     StoreUnavailable,
     Throttled,
-    UpstreamSurprise,
 )
-from shared.domain.retries import Failed
+from shared.domain.retries import Failed, is_outage
 from shared.mailbox_context import MailboxContext
 from shared.sync.mailbox.grant import mark_grant_dead, mark_unusable, note_failed_call
 from shared.sync.mailbox.unit_of_work import change
@@ -65,7 +63,7 @@ async def _note(ctx: MailboxContext, error: Exception, began: datetime) -> Excep
         return ProviderUnavailable("The consent was given anew meanwhile.")
     if isinstance(error, MailboxUnusable):
         await mark_unusable(ctx)
-    if isinstance(error, ProviderUnavailable | Ambiguous | UpstreamSurprise):
+    if is_outage(error):
         await note_failed_call(ctx, began)
     return error
 

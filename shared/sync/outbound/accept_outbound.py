@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.content import clean_html, html_to_text, text_to_html
 from shared.domain import ids
@@ -13,6 +13,7 @@ from shared.domain.errors import (
     FieldError,
     InvalidRequest,
     MailboxClosed,
+    MustWait,
     NoActiveConnection,
     NotFound,
     RaceLost,
@@ -28,13 +29,11 @@ from shared.domain.model import (
     MessageStatus,
     Origin,
     OutboxItem,
-    Reason,
     SendRequest,
-    StagedFile,
     Thread,
     ThreadMessage,
 )
-from shared.domain.outbound import status_of
+from shared.domain.waiting import Waiting
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state.claims import SendClaim
@@ -42,6 +41,7 @@ from shared.state.ledger import new
 from shared.sync.mailbox.unit_of_work import change
 from shared.sync.outbound.known_sends import find_opening_send
 from shared.sync.outbound.uploads import stage_files
+from shared.sync.outbound.waiting_sends import find_waiting, shown_status
 from shared.sync.staging import Body, stage_body
 
 MAX_SUBJECT_CHARACTERS = 998
@@ -53,18 +53,20 @@ MAX_CONTEXT_BYTES = 16_384  # it lies in the rows of the send and of its thread,
 class Accepted:
     """What the CRM is answered. For a repeat: how the send stands now, and why."""
 
-    message_id: str
-    thread_id: str
-    crm_message_id: str
-    status: MessageStatus = MessageStatus.ACCEPTED
-    reason: Reason | None = None
+    item: OutboxItem
+    waits: Waiting | None = None
+
+    @property
+    def status(self) -> MessageStatus:
+        """How the send stands: `waiting` while something keeps it from leaving."""
+        return shown_status(self.item, self.waits)
 
 
 async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> Accepted:
     """Accept a send durably, or say why not; nothing leaves in here.
 
     Raises InvalidRequest, AttachmentRefused, NoActiveConnection, CrmMessageIdReused, NotFound (thread), ThreadStopped,
-    RaceLost and StoreUnavailable.
+    MustWait, RaceLost and StoreUnavailable.
     """
     _validate(request)
     key = ids.crm_key(tenant_id, request.crm_message_id)
@@ -78,15 +80,18 @@ async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> 
     if current_status(connection.value, await ctx.read(), ctx.now()) not in MAY_SEND:
         raise NoActiveConnection
     thread, crm_thread_id = await _find_answered(ctx, request)
-    files = await stage_files(s, tenant_id, request)
-    item = await _stage_item(ctx, connection.value, request, files, thread, crm_thread_id)
+    item = _plan_item(ctx, connection.value, request, thread, crm_thread_id)
+    waits = await find_waiting(ctx, ctx.mailbox, item, thread if isinstance(thread, Thread) else None)
+    if waits is not None and request.refuses_to_wait:
+        raise MustWait(waits.waits_for)
+    item = await _stage(ctx, request, item)
     claim = await _claim(ctx, item, request.body_hash)
     if claim.body_hash != request.body_hash:
         raise CrmMessageIdReused
     if claim.mailbox_id != ctx.ref.mailbox_id:
         raise NoActiveConnection
     await _write(ctx, item, connection.value.connection_id)
-    return Accepted(item.message_id, item.thread_id, item.crm_message_id)
+    return Accepted(item, waits)
 
 
 def _validate(request: SendRequest) -> None:
@@ -109,12 +114,11 @@ async def _find_repeated(
     """A repeat goes to the recorded address, whatever mailbox is current; without a row there it is written now."""
     if claim.body_hash != request.body_hash:
         raise CrmMessageIdReused
-    ref = MailboxRef(tenant_id, claim.mailbox_id)
-    found = await s.ledger.find(ref, OutboxItem, ids.crm_key(tenant_id, request.crm_message_id))
+    ctx = MailboxContext(s, MailboxRef(tenant_id, claim.mailbox_id))
+    found = await ctx.find(OutboxItem, ids.crm_key(tenant_id, request.crm_message_id))
     if found is None:
         return None
-    item = found.value
-    return Accepted(item.message_id, item.thread_id, item.crm_message_id, status_of(item), item.reason)
+    return Accepted(found.value, await find_waiting(ctx, await ctx.read(), found.value))
 
 
 async def _find_thread(ctx: MailboxContext, thread_id: str) -> Thread | OutboxItem:
@@ -149,19 +153,16 @@ async def _find_answered(
     return None, request.crm_thread_id or former.crm_thread_id
 
 
-async def _stage_item(
+def _plan_item(
     ctx: MailboxContext,
     connection: Connection,
     request: SendRequest,
-    files: tuple[StagedFile, ...],
     thread: Thread | OutboxItem | None,
     crm_thread_id: str | None,
 ) -> OutboxItem:
-    """The send as the outbox keeps it, its body in staging."""
+    """The send as the outbox keeps it, but for its body and files."""
     mailbox_id = ctx.ref.mailbox_id
     key, now = ids.crm_key(ctx.ref.tenant_id, request.crm_message_id), ctx.now()
-    html = clean_html(request.html) if request.html is not None else text_to_html(request.text or "")
-    body = Body(html, request.text if request.text is not None else html_to_text(html))
     return OutboxItem(
         key=key,
         crm_message_id=request.crm_message_id,
@@ -175,14 +176,23 @@ async def _stage_item(
         cc=request.cc,
         bcc=request.bcc,
         subject=request.subject,
-        body_blob=await stage_body(ctx.services, ctx.ref, body),
-        files=files,
+        body_blob="",
+        files=(),
         crm_context=request.crm_context,
         contact_ids=request.contact_ids,
         created_at=now,
         updated_at=now,
         due_at=now,
+        send_within_seconds=request.send_within_seconds,
     )
+
+
+async def _stage(ctx: MailboxContext, request: SendRequest, item: OutboxItem) -> OutboxItem:
+    """The send with its files and its body in staging. Raises AttachmentRefused."""
+    files = await stage_files(ctx.services, ctx.ref.tenant_id, request)
+    html = clean_html(request.html) if request.html is not None else text_to_html(request.text or "")
+    body = Body(html, request.text if request.text is not None else html_to_text(html))
+    return replace(item, files=files, body_blob=await stage_body(ctx.services, ctx.ref, body))
 
 
 async def _claim(ctx: MailboxContext, item: OutboxItem, body_hash: str) -> SendClaim:

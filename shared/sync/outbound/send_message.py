@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
-from shared.domain import outbound, renewals
+from shared.domain import outbound, renewals, waiting
 from shared.domain.connection import respect_pause
 from shared.domain.errors import (
     AccessRefused,
@@ -20,8 +20,8 @@ from shared.domain.errors import (
     Throttled,
     Unavailable,
 )
-from shared.domain.model import Draft, FenceState, Mailbox, OutboxItem, Phase, Reason, Right, Task
-from shared.domain.retries import Failed, GiveUp, waits_for_somebody
+from shared.domain.model import Draft, FenceState, Mailbox, OutboxItem, Phase, Reason, Right, Task, WaitsFor
+from shared.domain.retries import PROBE_GRANT_SECONDS, Failed, GiveUp, is_outage, waits_for_somebody
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.sync.mailbox.failures import note_pause
@@ -42,6 +42,7 @@ from shared.sync.outbound.send_row import (
     refusal_reason,
     save,
 )
+from shared.sync.outbound.waiting_sends import tell_waiting
 from shared.sync.queueing.given_up import decide_verdict
 
 
@@ -51,14 +52,18 @@ async def send_message(ctx: MailboxContext, stored: Stored[OutboxItem]) -> None:
     Raises what the provider and the store raise: the caller reschedules the send (`reschedule_send`).
     """
     mailbox, work = await ctx.read(), Sending(ctx, stored)
-    step = outbound.decide_next_step(stored.value, mailbox, ctx.now())
+    if not await _is_told_to_wait(work, mailbox):
+        await _carry_out(work, mailbox, outbound.decide_next_step(work.item, mailbox, ctx.now()))
+
+
+async def _carry_out(work: Sending, mailbox: Mailbox | None, step: outbound.Step) -> None:
     match step:
         case outbound.Nothing():
             return
         case outbound.Fail(reason, detail):
             await fail(work, reason, detail)
         case outbound.Later(until):
-            await postpone(work, until)
+            await postpone(work, until, waiting.find_waiting(work.item, mailbox, work.ctx.now()))
         case outbound.Tidy():
             await _remove_left_drafts(work, mailbox)
         case outbound.Build(build):
@@ -75,12 +80,28 @@ async def send_message(ctx: MailboxContext, stored: Stored[OutboxItem]) -> None:
             assert_never(step)
 
 
+async def _is_told_to_wait(work: Sending, mailbox: Mailbox | None) -> bool:
+    """Tell the CRM that the send waits, if that is due. True: nothing more is to be done now.
+
+    While the consent is dead its daily look goes on: what wakes many sends for this asks Entra nothing.
+    """
+    now, lease = work.ctx.now(), work.item.lease_until
+    waits = waiting.find_waiting(work.item, mailbox, now)
+    is_held = lease is not None and lease > now
+    if waits is None or is_held or not waiting.is_to_be_told(work.item, waits, now):
+        return False
+    if waits.waits_for is WaitsFor.SIGN_IN:
+        await tell_waiting(work, waits, now + timedelta(seconds=PROBE_GRANT_SECONDS))
+        return True
+    return not await tell_waiting(work, waits)
+
+
 async def _build(work: Sending, mailbox: Mailbox, build: int) -> None:
     """A fresh draft with everything in it, then the fenced step to `sending`, then the send."""
     ctx, now = work.ctx, work.ctx.now()
     until = await find_wait_for_original(ctx, mailbox, work.item) if work.item.reply else None
     if until is not None:
-        await postpone(work, until)
+        await _wait_for_original(work, mailbox, until)
         return
     # n+1 first: an older worker is fenced by it. A send that waited is due again when the lease ends, at the latest.
     lease_until = now + outbound.LEASE
@@ -107,6 +128,16 @@ async def _build(work: Sending, mailbox: Mailbox, build: int) -> None:
         await note_grant_alive(ctx, ctx.mailbox.connection_id, Right.WRITE)
     if await _write_sending(work, draft):
         await submit(work)
+
+
+async def _wait_for_original(work: Sending, mailbox: Mailbox, until: datetime) -> None:
+    """A reply waits until what it answers has left; after five minutes the CRM hears of it."""
+    now = work.ctx.now()
+    waits = waiting.find_waiting(work.item, mailbox, now, original_is_on_its_way=True)
+    if waits is not None and waiting.is_to_be_told(work.item, waits, now):
+        await tell_waiting(work, waits, until)
+    else:
+        await postpone(work, until, waits)
 
 
 async def _write_sending(work: Sending, draft: Draft) -> bool:
@@ -218,11 +249,12 @@ async def reschedule_send(ctx: MailboxContext, task: Task, failed: Failed) -> No
         rescheduled = replace(
             item,
             attempts=verdict.attempts,
-            failing_since=None if waits else item.failing_since or failed.at,
+            failing_since=item.failing_since or failed.at if is_outage(failed.error) else None,
             awaited_since=None if waits else item.awaited_since,
         )
         work.stored = stored.changed(rescheduled)
-        await postpone(work, failed.until(verdict))
+        waits_for = waiting.find_waiting(rescheduled, ctx.mailbox, failed.at)
+        await postpone(work, failed.until(verdict), waits_for)
 
 
 async def _give_up(work: Sending, failed: Failed) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from shared.domain import outbound
 from shared.domain.errors import MessageRefused, RowChanged
 from shared.domain.model import OutboxItem, Phase, Reason
+from shared.domain.waiting import Waiting, wake_at
 from shared.mailbox_context import MailboxContext
 from shared.ports import Access
 from shared.state.codec import Stored
@@ -64,9 +65,11 @@ async def is_still_held(work: Sending) -> bool:
     return fresh is not None and fresh.etag == work.stored.etag
 
 
-async def postpone(work: Sending, until: datetime) -> None:
-    """Come back at that time; no attempt is counted."""
-    await save(work, replace(work.item, due_at=until, lease_until=None, updated_at=work.ctx.now()))
+async def postpone(work: Sending, until: datetime, waits: Waiting | None = None) -> None:
+    """Come back at that time, or before where the send is to be told of or ended; no attempt is counted."""
+    now = work.ctx.now()
+    due_at = wake_at(work.item, waits, until, now)
+    await save(work, replace(work.item, due_at=due_at, lease_until=None, updated_at=now))
 
 
 async def fail(work: Sending, reason: Reason, detail: str = "") -> None:

@@ -15,8 +15,8 @@ from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state import keys
 from shared.state.connections import mailbox_ref
-from shared.sync.events.show_message import show_message
 from shared.sync.outbound.known_sends import find_opening_send
+from shared.sync.threads.show_message import show_message
 
 MOST_READ: Final = 2_000
 PAGE: Final = 20

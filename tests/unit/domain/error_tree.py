@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from shared.domain import errors
 from shared.domain.errors import PostbraidError
+from shared.domain.model import WaitsFor
 
 
 def below(kind: type[PostbraidError]) -> Iterator[type[PostbraidError]]:
@@ -18,6 +19,7 @@ def below(kind: type[PostbraidError]) -> Iterator[type[PostbraidError]]:
 ALL = [PostbraidError, *below(PostbraidError)]
 NEEDED = {
     errors.SignInFailed: {"reason": "denied"},
+    errors.MustWait: {"waits_for": WaitsFor.SIGN_IN},
     errors.MessageRefused: {"reason": "send_denied"},
     errors.Throttled: {"retry_after_seconds": 7.0},
 }

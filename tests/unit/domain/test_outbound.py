@@ -137,15 +137,26 @@ def test_a_paused_mailbox_is_waited_for(phase: Phase) -> None:
     [
         ({}, False),
         ({"build": 50, "attempts": 50}, False),
-        ({"failing_since": later(hours=-23)}, False),
-        ({"failing_since": later(hours=-24)}, True),
+        ({"failing_since": later(hours=-24)}, False),
         ({"build": MAX_BUILDS}, True),
     ],
 )
-def test_building_ends_after_a_day_of_failures(phase: Phase, changes: dict[str, Any], *, ends: bool) -> None:
-    """Building a send ends after a day of failures or the last possible build, not after many attempts."""
+def test_building_ends_after_the_last_possible_build(
+    phase: Phase, changes: dict[str, Any], *, ends: bool
+) -> None:
+    """Building a send ends after the last possible build, not after many attempts or a day of failures."""
     step = decide_next_step(outbox_item(phase=phase, **changes), a_mailbox(), NOW)
     assert (step == Fail(Reason.GAVE_UP)) is ends
+
+
+@pytest.mark.parametrize("phase", BEFORE)
+@pytest.mark.parametrize(("within", "ends"), [(3600, True), (3601, False)])
+def test_a_send_that_may_wait_no_longer_ends(phase: Phase, within: int, *, ends: bool) -> None:
+    """What has not left in the time it was given ends with that reason, whatever it waited for."""
+    item = outbox_item(phase=phase, created_at=later(hours=-1), send_within_seconds=within)
+    for own in (a_mailbox(), a_mailbox(grant_dead=True), a_mailbox(paused_until=later(hours=9))):
+        step = decide_next_step(item, own, NOW)
+        assert (step == Fail(Reason.WAITED_TOO_LONG)) is ends
 
 
 @given(records(OutboxItem), st.none() | records(Mailbox), times)

@@ -15,12 +15,12 @@ from shared.domain.model import (
     StagedFile,
     Thread,
 )
-from shared.domain.outbound import status_of
 from shared.domain.reasons import reason_data
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
-from shared.sync.events.announce import files_data
+from shared.sync.events.announce import files_data, waiting_data
 from shared.sync.events.deliver_event import read_event_data
+from shared.sync.outbound.waiting_sends import find_waiting, shown_status
 from shared.sync.staging import unstage
 
 FILE_GONE = "The file is no longer kept here; it lies in the mailbox still."
@@ -49,6 +49,7 @@ async def _find(
 
 
 async def _show_send(ctx: MailboxContext, item: OutboxItem) -> dict[str, Any]:
+    waits = await find_waiting(ctx, await ctx.read(), item)
     shown = {
         "id": item.message_id,
         "crm_message_id": item.crm_message_id,
@@ -57,7 +58,8 @@ async def _show_send(ctx: MailboxContext, item: OutboxItem) -> dict[str, Any]:
         "user_id": item.user_id,
         "direction": "outbound",
         "origin": "crm",
-        "status": status_of(item).value,
+        "status": shown_status(item, waits).value,
+        **waiting_data(item, waits),
         "reason": reason_data(item.reason),
         "created_at": item.created_at,
         "updated_at": item.updated_at,
