@@ -39,7 +39,7 @@ from shared.state.connections import mailbox_ref
 from shared.state.ledger import new
 from shared.state.sessions import PendingConnection, secret_hash
 from shared.sync.connect.sign_in import pending_place
-from shared.sync.events.announce import connection_event, updated_event
+from shared.sync.events.announce_standing import connection_event, updated_event
 from shared.sync.mailbox.closing import close_mailbox, plan_closing
 from shared.sync.mailbox.grant import waiting_task
 from shared.sync.mailbox.unit_of_work import races, switch

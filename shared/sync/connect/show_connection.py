@@ -11,7 +11,7 @@ from shared.domain.model import ConnectionStatus
 from shared.domain.sign_ins import present_outcome
 from shared.services import Services
 from shared.state.connections import mailbox_ref
-from shared.sync.events.announce import TROUBLED, trouble_data
+from shared.sync.events.announce_standing import TROUBLED, trouble_data
 
 TENANT_ID: Final = re.compile(r"ten_[a-z0-9]{1,60}")
 

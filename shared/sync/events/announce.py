@@ -15,11 +15,9 @@ import msgspec
 from shared.content import clean_html, html_to_text, snippet, text_to_html, truncate_html, truncate_text
 from shared.domain.attachments import BlockingFile
 from shared.domain.automail import is_automatic
-from shared.domain.connection_status import find_trouble, told_status
 from shared.domain.model import (
     Activity,
     Address,
-    Connection,
     ConnectionStatus,
     Direction,
     Event,
@@ -34,7 +32,7 @@ from shared.domain.model import (
     StagedFile,
     Thread,
 )
-from shared.domain.reasons import reason_text, trouble_text
+from shared.domain.reasons import reason_text
 from shared.domain.waiting import Waiting, send_by
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
@@ -60,7 +58,6 @@ CONNECTION_TYPES: Final = {
     ConnectionStatus.DEGRADED: "connection.degraded",
     ConnectionStatus.DISCONNECTED: "connection.disconnected",
 }
-TROUBLED: Final = (ConnectionStatus.RECONNECT_REQUIRED, ConnectionStatus.DEGRADED)
 TYPES: Final = (
     SENT,
     RECEIVED,
@@ -74,68 +71,6 @@ TYPES: Final = (
     THREAD_RESUMED,
     *CONNECTION_TYPES.values(),
 )
-
-
-def connection_event(
-    ctx: MailboxContext, connection: Connection, mailbox: Mailbox, *, recovered: bool = False
-) -> Event:
-    """The connection's status is now what this mailbox row says; `recovered`: it was degraded until now."""
-    status = told_status(connection, mailbox)
-    data = {
-        "user_id": connection.user.user_id,
-        "status": status.value,
-        "reason": trouble_data(mailbox, ctx.now()) if status in TROUBLED else None,
-        "mailbox": {"id": ctx.ref.mailbox_id, "address": mailbox.address},
-    }
-    subject = f"{connection.connection_id}|{status.value}|{iso_time(ctx.now())}"
-    event_type = RECOVERED if recovered and status is ConnectionStatus.CONNECTED else CONNECTION_TYPES[status]
-    return small_event(ctx, event_type, subject, None, data)
-
-
-def trouble_data(mailbox: Mailbox, now: datetime) -> dict[str, str] | None:
-    """Why a connection is not simply connected, as events and the API tell it."""
-    trouble = find_trouble(mailbox, now)
-    return {"code": trouble.value, "detail": trouble_text(trouble)} if trouble is not None else None
-
-
-def updated_event(ctx: MailboxContext, connection: Connection, mailbox: Mailbox, former: Connection) -> Event:
-    """Another mailbox has taken the place of the user's former one (R6)."""
-    data = {
-        "user_id": connection.user.user_id,
-        "status": told_status(connection, mailbox).value,
-        "reason": None,
-        "mailbox": {"id": ctx.ref.mailbox_id, "address": mailbox.address},
-        "previous_mailbox": {"id": former.mailbox_id, "address": former.address},
-    }
-    subject = f"{connection.connection_id}|updated|{iso_time(ctx.now())}"
-    return small_event(ctx, UPDATED, subject, None, data)
-
-
-def stopped_event(ctx: MailboxContext, mailbox: Mailbox, thread: Thread) -> Event:
-    """A thread was stopped (R12)."""
-    by = thread.stopped_by.value if thread.stopped_by else None
-    more = {"stopped_at": iso_time(thread.stopped_at), "stopped_by": by}
-    return _thread_event(ctx, THREAD_STOPPED, mailbox, thread, more)
-
-
-def resumed_event(ctx: MailboxContext, mailbox: Mailbox, thread: Thread) -> Event:
-    """A stopped thread goes on (R12)."""
-    return _thread_event(ctx, THREAD_RESUMED, mailbox, thread, {"resumed_at": iso_time(thread.active_from)})
-
-
-def _thread_event(
-    ctx: MailboxContext, event_type: str, mailbox: Mailbox, thread: Thread, more: dict[str, Any]
-) -> Event:
-    data = {
-        "thread_id": thread.thread_id,
-        "crm_thread_id": thread.crm_thread_id,
-        "user_id": mailbox.user_id,
-        "mailbox": {"id": ctx.ref.mailbox_id, "address": mailbox.address},
-        "crm_context": msgspec.json.decode(thread.crm_context),
-        "contact_ids": list(thread.contact_ids),
-        **more,
-    }
-    return small_event(ctx, event_type, f"{thread.thread_id}|{iso_time(ctx.now())}", None, data)
 
 
 def failed_event(ctx: MailboxContext, item: OutboxItem) -> Event:

@@ -21,7 +21,7 @@ from shared.domain.model import (
 )
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
-from shared.sync.events.announce import connection_event
+from shared.sync.events.announce_standing import connection_event
 from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.unit_of_work import races, switch, write
 

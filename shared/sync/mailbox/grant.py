@@ -18,7 +18,7 @@ from shared.domain.errors import MailboxClosed, RaceLost
 from shared.domain.model import Mailbox, Right, Task, TaskKind, Trouble
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import new
-from shared.sync.events.announce import connection_event
+from shared.sync.events.announce_standing import connection_event
 from shared.sync.mailbox.task_rows import end_task
 from shared.sync.mailbox.unit_of_work import Transaction, change
 from shared.sync.queueing.jobs import enqueue

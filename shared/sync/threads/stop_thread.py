@@ -10,7 +10,8 @@ from shared.domain.threads import begun_by, resumed, stopped
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import Change, new
-from shared.sync.events.announce import activity, resumed_event, stopped_event
+from shared.sync.events.announce import activity
+from shared.sync.events.announce_standing import resumed_event, stopped_event
 from shared.sync.mailbox.unit_of_work import switch
 from shared.sync.outbound.known_sends import find_opening_send, find_unfinished_sends
 from shared.sync.outbound.send_row import plan_failure
