@@ -1,10 +1,9 @@
-"""The control API below /__control, which Microsoft 365 does not have: people, clock, knobs, faults, logs."""
+"""The control API below /__control, which Microsoft 365 does not have: people, clock, request log, disturbances."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,22 +12,15 @@ from starlette.routing import Route
 
 from sandbox.graphsim import login, people
 from sandbox.graphsim.config import HOME_TENANT_ID, PERSONAL_TENANT_ID, Application
-from sandbox.graphsim.faults import KINDS
-from sandbox.graphsim.knobs import KNOBS, UnknownKnob
-from sandbox.graphsim.notifications import Control
-from sandbox.graphsim.render import fine_time, when
+from sandbox.graphsim.disturbances import DISTURBANCES, Handler, Refused
+from sandbox.graphsim.knobs import UnknownKnob
+from sandbox.graphsim.render import when
 from sandbox.graphsim.store import Address, User
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sandbox.graphsim.world import World
-
-Handler = Callable[["World", "Request", dict[str, Any]], "Any | Awaitable[Any]"]
-
-
-class Refused(ValueError):
-    """A control call cannot be carried out; it is answered with 400."""
 
 
 def routes(world: World) -> list[Route]:
@@ -120,8 +112,11 @@ def list_users(world: World, _request: Request, _body: dict[str, Any]) -> Any:
 
 
 def revoke_sessions(world: World, request: Request, _body: dict[str, Any]) -> Any:
-    """End all sessions of an account."""
-    world.entra.revoke(_user(world, request))
+    """End all sessions of an account; answer how many subscriptions it has lost."""
+    user = _user(world, request)
+    before = world.subscriptions.count(user)
+    world.entra.revoke(user)
+    return {"address": user.address, "subscriptions_removed": before - world.subscriptions.count(user)}
 
 
 def _user(world: World, request: Request) -> User:
@@ -219,107 +214,6 @@ def advance_clock(world: World, _request: Request, body: dict[str, Any]) -> Any:
     return show_clock(world, _request, body)
 
 
-def show_knobs(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """Show the knobs: their values and what they change."""
-    table = [
-        {"name": knob.name, "values": knob.values, "default": knob.default, "confidence": knob.confidence,
-         "source": knob.source, "changes": knob.changes}
-        for knob in KNOBS
-    ]  # fmt: skip
-    return {"knobs": world.knobs.all(), "table": table}
-
-
-def set_knobs(world: World, _request: Request, body: dict[str, Any]) -> Any:
-    """Set knobs."""
-    for name, value in body.items():
-        world.knobs.set(name, value)
-    world.ids.differ_by_case = world.knobs.text("ids_differ_by_case") == "yes"
-    return {"knobs": world.knobs.all()}
-
-
-def add_fault(world: World, _request: Request, body: dict[str, Any]) -> Any:
-    """Plan a fault."""
-    if body.get("kind") not in KINDS:
-        raise Refused(f"kind is one of {', '.join(KINDS)}")
-    fault = world.faults.add(**{name: value for name, value in body.items() if value is not None})
-    return {"fault_id": fault.fault_id}
-
-
-def list_faults(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """List the planned faults, with how often each was applied."""
-    return {"faults": world.faults.listing()}
-
-
-def clear_faults(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """Delete all faults."""
-    world.faults.clear()
-
-
-async def control_notifications(world: World, _request: Request, body: dict[str, Any]) -> Any:
-    """Drop or double the next notifications, or pause and resume all."""
-    action = body["action"]
-    match action:
-        case "pause":
-            world.notifier.paused = True
-        case "resume":
-            await world.notifier.resume()
-        case "drop" | "double":
-            address = body.get("address")
-            world.notifier.controls.append(
-                Control(
-                    action, int(body.get("count", 1)), address and address.lower(), body.get("change_type")
-                )
-            )
-        case _:
-            raise Refused("action is drop, double, pause or resume")
-    return show_notifications(world, _request, body)
-
-
-def show_notifications(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """Show how many notifications wait, were posted and were dropped."""
-    waiting = sum(len(items) for items in world.notifier.waiting.values())
-    return {
-        "waiting": waiting,
-        "posted": world.notifier.posted,
-        "dropped": world.notifier.dropped,
-        "paused": world.notifier.paused,
-    }
-
-
-def list_subscriptions(world: World, _request: Request, _body: dict[str, Any]) -> Any:
-    """List all subscriptions of all users."""
-    return {
-        "subscriptions": [
-            {
-                "id": subscription.subscription_id,
-                "address": subscription.user.address,
-                "resource": subscription.resource,
-                "expires_at": fine_time(subscription.expires_at),
-                "paused": world.subscriptions.is_paused(subscription),
-            }
-            for subscription in world.subscriptions.items.values()
-        ]
-    }
-
-
-def send_lifecycle(world: World, request: Request, body: dict[str, Any]) -> Any:
-    """Send a lifecycle notification now; `subscriptionRemoved` also removes the subscription."""
-    found = world.subscriptions.items.get(request.path_params["id"])
-    if found is None:
-        raise Refused("there is no such subscription")
-    if body["event"] == "subscriptionRemoved":
-        world.subscriptions.remove(found, notify=True)
-    else:
-        world.notifier.notify_lifecycle(found, body["event"])
-
-
-def force_throttle(world: World, _request: Request, body: dict[str, Any]) -> Any:
-    """Answer 429 to a mailbox's requests, for some seconds or some times."""
-    seconds = body.get("seconds")
-    until = world.now() + timedelta(seconds=float(seconds)) if seconds else None
-    world.throttle.force(body["address"], until, body.get("count"), float(body.get("retry_after", 10)))
-
-
 TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "health", show_health),
     ("POST", "reset", reset),
@@ -339,14 +233,5 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "requests/clear", clear_requests),
     ("GET", "clock", show_clock),
     ("POST", "clock", advance_clock),
-    ("GET", "knobs", show_knobs),
-    ("PUT", "knobs", set_knobs),
-    ("POST", "faults", add_fault),
-    ("GET", "faults", list_faults),
-    ("DELETE", "faults", clear_faults),
-    ("POST", "notifications", control_notifications),
-    ("GET", "notifications", show_notifications),
-    ("GET", "subscriptions", list_subscriptions),
-    ("POST", "subscriptions/{id}/lifecycle", send_lifecycle),
-    ("POST", "throttle", force_throttle),
+    *DISTURBANCES,
 )

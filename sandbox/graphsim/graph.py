@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sandbox.graphsim.world import World
 
 PREFIX = "/v1.0"
+PROBE_HEADER = "x-simulator-probe"
+"""By this header whoever calls on purpose, such as a test, says why; Graph ignores headers that it does not know."""
 # What Graph has and the simulator does not: by the last segment of a path, and by method and operation.
 _MISSING = {
     "$batch": "JSON batching",
@@ -58,6 +60,7 @@ async def serve_graph(world: World, request: Request) -> Response:
 async def _answer(world: World, request: Request, entry: Entry) -> Response:
     body = await request.body()
     entry.request_bytes = len(body)
+    entry.probe = request.headers.get(PROBE_HEADER) or _probe_of(request)
     segments = _with_me(world, request, calls.segments_of(request.scope["raw_path"], PREFIX))
     try:
         operation, ids = _find(request.method, segments)
@@ -83,6 +86,8 @@ async def _execute(call: Call, operation: Operation, request: Request) -> Reply:
     grant = call.grant = world.entra.authenticate(call.headers.get("authorization"))
     call.style, applied = calls.parse_prefer(request.headers.getlist("prefer"))
     call.query = calls.parse_query(call.raw_query, operation)
+    if world.throttle.in_force(grant.user.address, world.now()):
+        call.entry.fault = "throttle"
     with world.throttle.slot((grant.client_id, grant.user.address.lower()), world.now(), len(call.body)):
         await asyncio.sleep(world.knobs.number("service_seconds"))
         if len(call.body) > calls.MAX_REQUEST_BYTES:
@@ -97,6 +102,15 @@ async def _execute(call: Call, operation: Operation, request: Request) -> Reply:
     if applied:
         reply.headers["Preference-Applied"] = applied
     return reply
+
+
+def _probe_of(request: Request) -> str | None:
+    """Why a request finds something out and no more: it carries no token, or it asks for an id and nothing else."""
+    if "authorization" not in request.headers:
+        return "without a token"
+    if request.method == "GET" and request.query_params.get("$select") == "id":
+        return "is it there?"
+    return None
 
 
 def _with_me(world: World, request: Request, segments: list[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Sending of notifications: delay, batches, duplicates, retries for four hours; and the validation handshake.
 
 Source: Microsoft Graph, "Receive change notifications through webhooks": a 2xx within 3 seconds counts, retries get 10;
-everything else is tried requeue with exponential backoff for up to 4 hours, a 4xx too.
+everything else is tried again with exponential backoff for up to 4 hours, a 4xx too.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from sandbox.graphsim.deliveries import Deliveries
 from sandbox.graphsim.errors import GraphError
-from sandbox.graphsim.render import fine_time
+from sandbox.graphsim.render import fine_time, when
 from sandbox.graphsim.world import Change
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sandbox.graphsim.deliveries import Delivery, Outcome
     from sandbox.graphsim.store import Mailbox
     from sandbox.graphsim.subscriptions import Lifecycle, Subscription
     from sandbox.graphsim.world import World
@@ -45,6 +47,13 @@ class Item:
     since: datetime
     lifecycle: bool = False
     attempts: int = 0
+    copy: bool = False
+    """Whether this is the second of two that say the same."""
+
+    @property
+    def what(self) -> str:
+        """The kind of change, or the lifecycle event."""
+        return str(self.body["lifecycleEvent" if self.lifecycle else "changeType"])
 
 
 @dataclass(slots=True)
@@ -68,10 +77,12 @@ class Notifier:
     paused: bool = False
     posted: int = 0
     dropped: int = 0
+    log: Deliveries = field(default_factory=Deliveries)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def validate(self, url: str) -> None:
-        """Do the validation handshake with an address; raises the documented 400 when it fails."""
+    async def validate(self, url: str, address: str) -> None:
+        """Do the validation handshake with a URL for a mailbox; raises the documented 400 when it fails."""
+        entry = self.log.add(when(self.world.now()), "handshake", address, url, ["validationToken"])
         about = "Testing client application reachability for subscription"
         token = f"Validation: {about} Request-Id: {self.world.ids.guid()}"
         try:
@@ -83,9 +94,12 @@ class Notifier:
                 timeout=10.0,
             )
         except httpx.HTTPError as error:
+            entry.answered(0, "refused")
             raise GraphError(400, "InvalidRequest", "Subscription validation request timed out.") from error
         kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if answer.status_code != 200 or kind != "text/plain" or answer.text != token:
+        proven = answer.status_code == 200 and kind == "text/plain" and answer.text == token
+        entry.answered(answer.status_code, "accepted" if proven else "refused")
+        if not proven:
             text = f"Subscription validation request failed. HTTP status code is '{answer.status_code}'."
             raise GraphError(400, "ValidationError", text)
 
@@ -100,16 +114,13 @@ class Notifier:
         control = self._take_control(subscription, change.kind)
         if control == "drop":
             self.dropped += 1
+            url, address = subscription.notification_url, subscription.user.address
+            self.log.add(when(self.world.now()), "change", address, url, [change.kind]).outcome = "lost"
             return
-        item = Item(
-            subscription.notification_url,
-            self._change_body(subscription, change),
-            subscription,
-            self.world.now(),
-        )
-        copies = 2 if control == "double" or self._is_doubled() else 1
-        for number in range(copies):
-            self._enqueue(item if number == 0 else Item(item.url, dict(item.body), subscription, item.since))
+        body, now = self._change_body(subscription, change), self.world.now()
+        self._enqueue(Item(subscription.notification_url, body, subscription, now))
+        if control == "double" or self._is_doubled():
+            self._enqueue(Item(subscription.notification_url, dict(body), subscription, now, copy=True))
 
     def _is_doubled(self) -> bool:
         word = self.world.knobs.text("notification_duplicates")
@@ -208,27 +219,43 @@ class Notifier:
 
     async def _post(self, items: list[Item]) -> None:
         timeout = RETRY_SECONDS if items[0].attempts else FIRST_SECONDS
+        entry, status = self._begin_entry(items), 0
         try:
             answer = await self._client().post(
                 items[0].url, json={"value": [item.body for item in items]}, timeout=timeout
             )
-            delivered = answer.is_success
+            status = answer.status_code
         except httpx.HTTPError:
-            delivered = False
+            pass
         self.posted += 1
-        if not delivered:
-            for item in items:
-                self._retry_later(item)
+        outcome: Outcome = "accepted"
+        if not 200 <= status < 300:
+            tried = [self._retry_later(item) for item in items]
+            outcome = "tried again" if any(tried) else "given up"
+        entry.answered(status, outcome)
 
-    def _retry_later(self, item: Item) -> None:
-        """Schedule the next attempt with exponential backoff; after four hours drop the item (`missed` by the knob)."""
+    def _begin_entry(self, items: list[Item]) -> Delivery:
+        """The entry in the log of a POST that begins."""
+        first, now = items[0], self.world.now()
+        kind, address = "lifecycle" if first.lifecycle else "change", first.subscription.user.address
+        entry = self.log.add(when(now), kind, address, first.url, [item.what for item in items])  # type: ignore[arg-type]  # one of both words
+        entry.attempt = 1 + max(item.attempts for item in items)
+        entry.duplicates = sum(item.copy for item in items)
+        entry.late_seconds = round(max((now - item.since).total_seconds() for item in items), 1)
+        return entry
+
+    def _retry_later(self, item: Item) -> bool:
+        """Schedule the next attempt with exponential backoff, or after four hours drop the item (`missed` by the knob).
+
+        Return whether it is tried again.
+        """
         item.attempts += 1
         now = self.world.now()
         if now - item.since > GIVE_UP_AFTER:
             self.dropped += 1
             if not item.lifecycle and self.world.knobs.text("missed_event") == "sent":
                 self.notify_lifecycle(item.subscription, "missed")
-            return
+            return False
         first = max(1.0, self.world.knobs.number("notification_retry_first_seconds"))
         wait = first * 2 ** min(item.attempts - 1, 8)
 
@@ -237,10 +264,12 @@ class Notifier:
             return self.flush(item.url)
 
         self.world.schedule.add(now + timedelta(seconds=wait), requeue)
+        return True
 
     def forget(self) -> None:
-        """Delete waiting notifications and controls, end a pause, set the counters to 0."""
+        """Delete waiting notifications, controls and the log, end a pause, set the counters to 0."""
         self.waiting.clear()
+        self.log.clear()
         self.controls.clear()
         self.paused = False
         self.posted = self.dropped = 0

@@ -15,6 +15,8 @@ class Entry:
 
     `reads_body`: body, uniqueBody or bodyPreview was read (also without a `$select`), or the message as MIME.
     `reads_attachments`: the content of attachments was read. `internet_message_ids`: what was read or written.
+    `fault`: the kind of fault, or `throttle`, that somebody planned and this request met. `probe`: why the request is
+    one that only finds something out, and whose refusal is no error.
     """
 
     seq: int
@@ -35,6 +37,19 @@ class Entry:
     request_bytes: int = 0
     error: str | None = None
     fault: str | None = None
+    probe: str | None = None
+
+    @property
+    def meaning(self) -> str:
+        """What the request was, in words: a probe, a planned fault, a refusal; empty for an ordinary call."""
+        refused = self.status == 0 or self.status >= 400
+        if self.fault and (refused or self.fault in {"delay", "commit_late"}):
+            return f"planned: {self.fault.replace('_', ' ')}"
+        if self.probe:
+            return f"probe: {self.probe}{', answered no' if refused else ''}"
+        if self.status == 404 and self.method == "GET":
+            return "not there"
+        return "failed" if self.status == 0 or self.status >= 500 else "refused" if refused else ""
 
 
 @dataclass(slots=True)

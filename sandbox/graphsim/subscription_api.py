@@ -31,9 +31,9 @@ async def create_subscription(call: Call) -> Reply:
         raise not_simulated("notifications with resource data")
     subscription = _parse(call, body)
     _check_duplicate(call, subscription)
-    await call.world.notifier.validate(subscription.notification_url)
+    await call.world.notifier.validate(subscription.notification_url, subscription.user.address)
     if subscription.lifecycle_url:
-        await call.world.notifier.validate(subscription.lifecycle_url)
+        await call.world.notifier.validate(subscription.lifecycle_url, subscription.user.address)
     call.world.subscriptions.add(subscription)
     if call.world.knobs.text("notification_before_answer") == "yes":
         await call.world.notifier.post_before_answer(subscription, call.mailbox)
@@ -140,7 +140,7 @@ async def update_subscription(call: Call) -> Reply:
         raise bad_request("expirationDateTime is required.", "InvalidRequest")
     expires_at = call.world.subscriptions.expiry(_time(str(body["expirationDateTime"])))
     if call.world.knobs.text("revalidate_on_renew") == "yes":
-        await call.world.notifier.validate(found.notification_url)
+        await call.world.notifier.validate(found.notification_url, found.user.address)
     call.world.subscriptions.renew(found, call.caller, expires_at)
     return Reply(200, {"@odata.context": call.context("subscriptions/$entity"), **found.shown()})
 
@@ -149,7 +149,7 @@ async def reauthorize(call: Call) -> Reply:
     """POST reauthorize: take over the caller's token, keep the expiry."""
     found = call.world.subscriptions.find(call.caller, call.ids["subscription"])
     if call.world.knobs.text("revalidate_on_renew") == "yes":
-        await call.world.notifier.validate(found.notification_url)
+        await call.world.notifier.validate(found.notification_url, found.user.address)
     call.world.subscriptions.renew(found, call.caller, None)
     return Reply(204)
 

@@ -64,6 +64,17 @@ class Throttle:
         """Answer 429 to that mailbox, `count` times or `until` a time."""
         self.forced[address.lower()] = Forced(until, count, retry_after)
 
+    def end(self, address: str) -> bool:
+        """End what `force` began; return whether it was still in force."""
+        return self.forced.pop(address.lower(), None) is not None
+
+    def in_force(self, address: str, now: datetime) -> Forced | None:
+        """What `force` began for a mailbox and is not over; None otherwise."""
+        forced = self.forced.get(address.lower())
+        if forced is None or (forced.until is not None and now >= forced.until) or forced.left == 0:
+            return None
+        return forced
+
     def reset(self) -> None:
         """Delete all counts but those of requests in flight."""
         self.requests.clear()
@@ -71,11 +82,9 @@ class Throttle:
         self.forced.clear()
 
     def _check_forced(self, address: str, now: datetime) -> None:
-        forced = self.forced.get(address.lower())
+        forced = self.in_force(address, now)
         if forced is None:
-            return
-        if (forced.until is not None and now >= forced.until) or forced.left == 0:
-            del self.forced[address.lower()]
+            self.end(address)
             return
         if forced.left is not None:
             forced.left -= 1

@@ -227,6 +227,7 @@ async def test_starting_afresh(lab: Lab, app: App) -> None:
         "posted": 0,
         "dropped": 0,
         "paused": False,
+        "to_drop": 0,
     }
     assert (await lab.control("GET", "clock"))["next_due_at"] is None
     assert await app.refused("GET", "me") == (401, "InvalidAuthenticationToken")
