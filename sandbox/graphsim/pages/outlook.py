@@ -1,4 +1,4 @@
-"""The simulator's mail program, for the users of mailboxes and for outsiders, and an overview page."""
+"""The simulator's mail program, for the users of mailboxes and for outsiders, and the routes of all pages."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from starlette.routing import Route
 
 from sandbox.graphsim import people
 from sandbox.graphsim.pages.layout import page
+from sandbox.graphsim.pages.overview import overview_page
 from sandbox.graphsim.render import when
 from sandbox.graphsim.store import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
     from starlette.requests import Request
 
     from sandbox.graphsim.world import World
@@ -31,7 +29,7 @@ def routes(world: World) -> list[Route]:
     """The routes of the pages."""
 
     async def overview(_request: Request) -> Response:
-        return HTMLResponse(page("Overview (simulated)", _overview(world)))
+        return HTMLResponse(overview_page(world))
 
     async def chooser(_request: Request) -> Response:
         return HTMLResponse(page("Mailboxes (simulated)", _chooser(world), narrow=True))
@@ -134,40 +132,3 @@ def _chooser(world: World) -> str:
         f'<h2>Mailboxes at Microsoft 365</h2><ul class="accounts">{users or none}</ul>'
         f'<h2>People elsewhere</h2><ul class="accounts">{others or none}</ul>'
     )
-
-
-def _overview(world: World) -> str:
-    subscriptions = [
-        (subscription.user.address, subscription.resource, _spoken(subscription.expires_at))
-        for subscription in world.subscriptions.items.values()
-    ]
-    requests = [
-        (
-            *(str(entry.seq), entry.address or "", entry.operation),
-            *(str(entry.status), "yes" if entry.reads_body else ""),
-        )
-        for entry in list(world.log.entries)[-40:][::-1]
-    ]
-    return (
-        '<main><div class="card"><h1>What happens in here</h1>'
-        f'<p class="dim">The time is {_spoken(world.now())}.</p>'
-        f"{_table('Subscriptions', ('Mailbox', 'Resource', 'Until'), subscriptions)}"
-        f"{_table('Latest requests to Graph', ('#', 'Mailbox', 'Operation', 'Status', 'Reads a body'), requests)}"
-        "</div></main>"
-    )
-
-
-def _table(title: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A table that scrolls by itself on narrow screens."""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
-    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    none = f'<tr><td colspan="{len(names)}">None yet.</td></tr>'
-    return (
-        f'<h2>{title}</h2><div class="wide" tabindex="0" role="region" aria-label="{title}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body or none}</tbody></table></div>"
-    )
-
-
-def _spoken(moment: datetime) -> str:
-    """A time as text for a page."""
-    return f"{moment:%-d %b %Y, %H:%M:%S} UTC"
