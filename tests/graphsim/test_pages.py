@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
-from tests.graphsim.conftest import ANN, BEN, HTTP, App, Lab
+import pytest
+
+from tests.graphsim.conftest import ANN, BEN, CAT, HTTP, App, Lab
 from tests.graphsim.test_notifications import CALM, watch
 
 
@@ -87,3 +91,47 @@ async def test_what_comes_from_outside_is_escaped(lab: Lab) -> None:
     assert "&lt;b&gt;@x.example" in shown
     assert "probe: &lt;i&gt;why" in shown
     assert "<b>@" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "claimed", "served"),
+    [
+        ("plan ü.png", "image/png", "image/png"),
+        ("page.html", "text/html", "text/html; charset=utf-8"),
+        ("odd", "text/html\r\nx: y", "application/octet-stream"),
+    ],
+)
+async def test_files_open_without_powers(lab: Lab, name: str, claimed: str, served: str) -> None:
+    """A file of a mail, on both sides, is a download with its name and type that no page can run."""
+    sent = {"name": name, "content_type": claimed, "content_base64": base64.b64encode(b"\x89PNG").decode()}
+    mail = await lab.arrives(attachments=[sent])
+    (theirs,) = (await lab.http.get(f"{HTTP}/outlook/content/outside/{CAT}")).json()["messages"]
+    for kind, address, key in (("mailbox", ANN, mail["id"]), ("outside", CAT, theirs["id"])):
+        files = f"{HTTP}/outlook/files/{kind}/{address}"
+        answer = await lab.http.get(files, params={"id": key, "number": "0"})
+        assert answer.content == b"\x89PNG"
+        assert answer.headers["content-type"] == served
+        assert answer.headers["content-disposition"] == f"attachment; filename*=UTF-8''{quote(name)}"
+        assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        for wrong in (
+            {"id": key, "number": "1"},
+            {"id": key, "number": "-1"},
+            {"id": "inbox:none", "number": "0"},
+        ):
+            assert (await lab.http.get(files, params=wrong)).status_code == 404
+
+
+async def test_what_ties_mails_together_is_there(lab: Lab) -> None:
+    """The mail program is given Message-ID, In-Reply-To, References, conversation and folder of each mail."""
+    mail = await lab.arrives()
+    reply = {"action": "reply", "graph_message_id": mail["id"], "html": "<p>Yes</p>"}
+    await lab.control("POST", f"mailboxes/{ANN}/compose", reply)
+    await lab.pass_time()
+    shown = (await lab.http.get(f"{HTTP}/outlook/content/mailbox/{ANN}")).json()["messages"]
+    first, answer = (
+        next(item for item in shown if item["folder"] == name) for name in ("inbox", "sentitems")
+    )
+    assert answer["in_reply_to"] == first["internet_message_id"]
+    assert answer["references"] == [first["internet_message_id"]]
+    assert answer["conversation_id"] == first["conversation_id"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -17,10 +19,14 @@ from sandbox.graphsim.render import when
 from sandbox.graphsim.store import Address
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from starlette.requests import Request
 
+    from sandbox.graphsim.store import Attachment
     from sandbox.graphsim.world import World
 
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 STATIC = Path(__file__).parent / "static"
 FOLDERS = ("inbox", "drafts", "sentitems", "deleteditems", "archive", "junkemail")
 
@@ -45,6 +51,10 @@ def routes(world: World) -> list[Route]:
             _content(world, request.path_params["address"], outside=request.path_params["kind"] == "outside")
         )
 
+    async def file(request: Request) -> Response:
+        params = request.path_params
+        return _file(world, params["address"], request.query_params, outside=params["kind"] == "outside")
+
     async def static(request: Request) -> Response:
         return FileResponse(STATIC / Path(request.path_params["name"]).name)
 
@@ -54,6 +64,7 @@ def routes(world: World) -> list[Route]:
         Route("/outlook", chooser),
         Route("/outlook/static/{name}", static),
         Route("/outlook/content/{kind}/{address}", content),
+        Route("/outlook/files/{kind}/{address}", file),
         Route("/outlook/outside/{address}", outside),
         Route("/outlook/{address}", mailbox),
     ]
@@ -107,6 +118,40 @@ def _content(world: World, address: str, *, outside: bool) -> dict[str, Any]:
         "folders": list(FOLDERS),
         "messages": shown,
     }
+
+
+def _file(world: World, address: str, wanted: Mapping[str, str], *, outside: bool) -> Response:
+    """A file of a mail (`id`, `number`) as a download, with its type; it has no powers even if a browser shows it."""
+    files, number = _files(world, address, wanted.get("id", ""), outside=outside), wanted.get("number", "")
+    if not number.isdecimal() or int(number) >= len(files):
+        return HTMLResponse(page("Unknown (simulated)", "<h1>There is no such file</h1>", narrow=True), 404)
+    found = files[int(number)]
+    headers = {
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
+        "content-security-policy": "default-src 'none'; sandbox",
+        "x-content-type-options": "nosniff",
+    }
+    return Response(found.content, headers=headers, media_type=_media_type(found.content_type))
+
+
+def _files(world: World, address: str, mail_id: str, *, outside: bool) -> Sequence[Attachment]:
+    """The files of a mail that `_content` showed under this id; none when there is no such mail."""
+    if outside:
+        person = world.store.ensure_outsider(Address("", address))
+        mails = {
+            "inbox": [mail for _, mail in person.received],
+            "sentitems": person.written,
+        }.get(mail_id.partition(":")[0], [])
+        wanted = mail_id.partition(":")[2]
+        return next((mail.attachments for mail in mails if mail.internet_message_id == wanted), ())
+    mailbox = world.store.mailbox(address)
+    message = mailbox.message(mail_id) if mailbox else None
+    return message.attachments if message else ()
+
+
+def _media_type(given: str | None) -> str:
+    """The type that a file claims, if a header can carry it."""
+    return given if given and _MEDIA_TYPE.fullmatch(given) else "application/octet-stream"
 
 
 def _link(address: str, name: str, *, outside: bool) -> str:

@@ -100,7 +100,8 @@ function read(message) {
   $("subject").textContent = message.subject || "(no subject)";
   const from = message.from_name && message.from_name !== message.from ? `${message.from_name} <${message.from}>` : message.from || "?";
   $("people").textContent = `From ${from} · To ${message.to.join(", ")}${message.cc.length ? ` · Cc ${message.cc.join(", ")}` : ""} · ${spoken(message.at)}`;
-  $("files").replaceChildren(...message.attachments.map((file) => element("li", { textContent: `${file.name} (${Math.ceil(file.size_bytes / 1024)} kB)` })));
+  showFiles(message);
+  showFacts(message);
   if ($("body").dataset.shown !== message.id + message.html.length) {
     $("body").dataset.shown = message.id + message.html.length;
     $("body").srcdoc = `${PLAIN}${message.html}`;
@@ -111,6 +112,35 @@ function read(message) {
     const only = { send: draft, archive: !outside && !draft, delete: !outside, forward: !outside && !draft };
     button.hidden = act in only ? !only[act] : draft;
   }
+}
+
+// Redrawn only when the files are others, so that the keyboard focus stays on a link.
+function showFiles(message) {
+  const shown = JSON.stringify([message.id, message.attachments]);
+  if ($("files").dataset.shown === shown) return;
+  $("files").dataset.shown = shown;
+  $("files").replaceChildren(...message.attachments.map((file, number) => {
+    const query = new URLSearchParams({ id: message.id, number });
+    const link = element("a", { textContent: file.name, href: `/outlook/files/${kind}/${encodeURIComponent(address)}?${query}`, download: file.name });
+    link.dataset.testid = "file";
+    return element("li", {}, link, ` (${[file.content_type, `${Math.ceil(file.size_bytes / 1024)} kB`].filter(Boolean).join(", ")})`);
+  }));
+}
+
+// What ties mails together, word for word. People elsewhere have no conversation: Graph alone counts in those.
+function showFacts(message) {
+  const facts = {
+    "Message-ID": message.internet_message_id,
+    "In-Reply-To": message.in_reply_to,
+    References: message.references.join("\n"),
+    ...(outside ? {} : { "Conversation id": message.conversation_id, "Graph id": message.id }),
+    Folder: TITLES[message.folder] || message.folder,
+  };
+  $("facts").replaceChildren(...Object.entries(facts).flatMap(([name, value]) => {
+    const shown = element("dd", { textContent: value || "none", className: value ? "" : "dim" });
+    shown.dataset.testid = `fact-${name.toLowerCase().replace(/ /g, "-")}`;
+    return [element("dt", { textContent: name }), shown];
+  }));
 }
 
 function compose(action, message) {
