@@ -8,7 +8,10 @@ import signal
 import sys
 from contextlib import suppress
 
+import httpx
+
 from sandbox.azurite import AzuriteMissing
+from sandbox.banner import Facts, banner
 from sandbox.processes import ROOT, NotReady, ProcessDied
 from sandbox.sabotage import SABOTAGES
 from sandbox.story.stage import Lie
@@ -73,7 +76,7 @@ async def _up(seed: int, local_origins: tuple[str, ...], *, play: bool) -> int:
             print("playing the story's beginning", file=sys.stderr, flush=True)
             await _run_unless_interrupted(beginning.play(world), interrupted)
         if not interrupted.is_set():
-            print(_box(world), flush=True)
+            print(banner(_facts(world, played=play)), flush=True)
         await asyncio.wait(
             [died, asyncio.ensure_future(interrupted.wait())], return_when=asyncio.FIRST_COMPLETED
         )
@@ -100,22 +103,22 @@ async def _wait_until_ended(world: World) -> None:
         await asyncio.sleep(0.2)
 
 
-def _box(world: World) -> str:
-    lines = [
-        "Postbraid is running:",
-        "",
-        f"  the CRM            {world.crm_url}",
-        f"  simulated Outlook  {world.sim_http_url}",
-        f"  Postbraid's API    {world.app_url}/api/openapi.json",
-        "",
-        f"  logs               {world.logs_dir}",
-        f"  settings           {world.place.environment_file} (set -a; . FILE; .venv/bin/python -m shared.ops --help)",
-        "",
-        "Ctrl-C stops everything.",
-    ]
-    width = max(len(line) for line in lines)
-    edge = f"+{'-' * (width + 2)}+"
-    return "\n".join([edge, *(f"| {line.ljust(width)} |" for line in lines), edge])
+def _facts(world: World, *, played: bool) -> Facts:
+    """What the banner says; who is connected is asked of the CRM."""
+    with httpx.Client(base_url=world.crm_url, timeout=10.0, trust_env=False) as crm:
+        users = crm.get("/api/users").json()["users"]
+        connections = crm.get("/api/connections").json()["connections"]
+    connected = {item["user_id"]: item["address"] for item in connections if item["status"] == "connected"}
+    return Facts(
+        crm_url=world.crm_url,
+        sim_url=world.sim_http_url,
+        app_url=world.app_url,
+        people=[(user["name"], connected.get(user["id"])) for user in users],
+        played=played,
+        origins=world.options.local_origins,
+        environment_file=world.place.environment_file,
+        logs=world.logs_dir,
+    )
 
 
 if __name__ == "__main__":
