@@ -214,13 +214,19 @@ def _conversation(crm: Crm, conversation: Conversation, *, with_messages: bool) 
         "subject": conversation.subject,
         "contact": crm.store.contacts[conversation.contact_id],
         "threads": [
-            {"thread_id": thread, "user_id": owner} for thread, owner in conversation.threads.items()
+            {"thread_id": thread, "user_id": owner, **_thread_state(conversation, thread)}
+            for thread, owner in conversation.threads.items()
         ],
         "created_at": conversation.created_at,
         "last_at": messages[-1].happened_at if messages else conversation.created_at,
         "message_count": len(messages),
     }
     return shown | ({"messages": messages} if with_messages else {})
+
+
+def _thread_state(conversation: Conversation, thread_id: str) -> dict[str, Any]:
+    state = conversation.thread_states.get(thread_id)
+    return {"stopped": bool(state and state.stopped), "stopped_by": state.stopped_by if state else None}
 
 
 ROUTES = [

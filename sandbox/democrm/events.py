@@ -9,7 +9,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from sandbox.democrm.model import Connection, Contact, Conversation, Event, File, Message, Person, Reason
+from sandbox.democrm.model import (
+    Connection,
+    Contact,
+    Conversation,
+    Event,
+    File,
+    Message,
+    Person,
+    Reason,
+    ThreadState,
+    Waiting,
+)
 from sandbox.democrm.store import Store
 
 
@@ -34,6 +45,8 @@ class ConnectionData(msgspec.Struct):
     user_id: str
     status: str
     mailbox: Mailbox | None = None
+    previous_mailbox: Mailbox | None = None
+    reason: str | Reason | None = None
 
 
 class OutcomeData(msgspec.Struct):
@@ -42,6 +55,26 @@ class OutcomeData(msgspec.Struct):
     id: str
     reason: Reason
     crm_message_id: str | None = None
+
+
+class WaitingData(msgspec.Struct):
+    """`data` of `message.waiting`, the fields that the CRM uses."""
+
+    id: str
+    waiting_for: str
+    waiting_since: datetime | None = None
+    crm_message_id: str | None = None
+
+
+class ThreadData(msgspec.Struct):
+    """`data` of `thread.stopped` and `thread.resumed`, the fields that the CRM uses."""
+
+    thread_id: str
+    user_id: str
+    crm_thread_id: str | None = None
+    stopped_at: datetime | None = None
+    stopped_by: str | None = None
+    resumed_at: datetime | None = None
 
 
 class Body(msgspec.Struct):
@@ -96,10 +129,16 @@ def _apply_connection(store: Store, event: Event) -> None:
     data = msgspec.convert(event.data, ConnectionData)
     before = store.connections.get(data.user_id)
     if before is None or before.changed_at <= event.timestamp:
-        address = data.mailbox.address if data.mailbox else None
-        store.put(
-            "connections", data.user_id, Connection(data.user_id, data.status, address, event.timestamp)
+        reason = data.reason.code if isinstance(data.reason, Reason) else data.reason
+        fresh = Connection(
+            data.user_id,
+            data.status,
+            data.mailbox.address if data.mailbox else None,
+            event.timestamp,
+            reason,
+            data.previous_mailbox.address if data.previous_mailbox else None,
         )
+        store.put("connections", data.user_id, fresh)
 
 
 def _apply_message(store: Store, event: Event) -> None:
@@ -124,8 +163,38 @@ def _apply_outcome(store: Store, event: Event) -> None:
         return
     message.product_id = data.id
     message.status = "failed" if event.type == "message.failed" else "unconfirmed"
-    message.reason = data.reason
+    message.reason, message.waiting = data.reason, None
     store.put("messages", message.id, message)
+
+
+def _apply_waiting(store: Store, event: Event) -> None:
+    data = msgspec.convert(event.data, WaitingData)
+    message = _known(store, data.id, data.crm_message_id)
+    if message is None or message.status not in {"sending", "waiting"}:  # it has ended; this event is late
+        return
+    message.product_id = data.id
+    message.status, message.waiting = "waiting", Waiting(data.waiting_for, data.waiting_since)
+    store.put("messages", message.id, message)
+
+
+def _apply_thread(store: Store, event: Event) -> None:
+    data = msgspec.convert(event.data, ThreadData)
+    conversation = store.conversation_by_thread(data.thread_id)
+    conversation = conversation or store.conversations.get(data.crm_thread_id or "")
+    if conversation is None:
+        return
+    stopped = event.type == "thread.stopped"
+    at = (data.stopped_at if stopped else data.resumed_at) or event.timestamp
+    conversation.threads.setdefault(data.thread_id, data.user_id)
+    note_thread_state(store, conversation, data.thread_id, ThreadState(stopped, at, data.stopped_by))
+
+
+def note_thread_state(store: Store, conversation: Conversation, thread_id: str, state: ThreadState) -> None:
+    """Keep that a thread was stopped or resumed, unless something newer is known."""
+    known = conversation.thread_states.get(thread_id)
+    if known is None or known.changed_at <= state.changed_at:
+        conversation.thread_states[thread_id] = state
+        store.put("conversations", conversation.id, conversation)
 
 
 def _known(store: Store, product_id: str, crm_message_id: str | None) -> Message | None:
@@ -153,7 +222,7 @@ def _fill(message: Message, data: MessageData, event: Event) -> None:
     message.happened_at = data.sent_at or data.received_at or event.timestamp
     message.subject, message.sender, message.to, message.cc = data.subject, data.sender, data.to, data.cc
     message.automatic, message.reason = data.automatic, data.reason
-    message.status = STATUS_AFTER[event.type]
+    message.status, message.waiting = STATUS_AFTER[event.type], None
     if event.type != "message.not_synced":
         message.html = data.body.html or message.html
         message.text = data.body.text or message.text or data.snippet
@@ -203,5 +272,8 @@ HANDLERS: dict[str, Callable[[Store, Event], None]] = {
     "message.not_synced": _apply_message,
     "message.failed": _apply_outcome,
     "message.unconfirmed": _apply_outcome,
+    "message.waiting": _apply_waiting,
+    "thread.stopped": _apply_thread,
+    "thread.resumed": _apply_thread,
 }
 """Events of other types are stored and shown, and change nothing: the API may add types."""

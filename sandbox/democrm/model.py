@@ -12,7 +12,7 @@ import msgspec
 
 _TAG = re.compile(r"<[^>]*>")
 
-Status = Literal["sending", "sent", "failed", "unconfirmed", "received", "not_synced"]
+Status = Literal["sending", "waiting", "sent", "failed", "unconfirmed", "received", "not_synced"]
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -59,6 +59,13 @@ class Reason(msgspec.Struct, frozen=True):
     files: tuple[OffendingFile, ...] = ()
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """What a send waits for at Postbraid, such as `sign_in`, and since when."""
+
+    cause: str
+    since: datetime | None = None
+
+
 class File(msgspec.Struct, frozen=True):
     """An attachment. Without `url` it cannot be fetched (yet)."""
 
@@ -94,8 +101,11 @@ class Message(msgspec.Struct, kw_only=True):
     internet_message_id: str | None = None
     sequence: int | None = None
     reason: Reason | None = None
+    waiting: Waiting | None = None
     attachments: list[File] = []
     automatic: bool = False
+    sent_again_as: str | None = None
+    """The id of the message that was made from this one after it failed."""
     request: dict[str, Any] | None = None
     """The request to Postbraid, kept to send it again unchanged."""
 
@@ -114,6 +124,19 @@ class Message(msgspec.Struct, kw_only=True):
         """Whether the same request may be sent again: it failed, and Postbraid may or may not have received it."""
         return self.status == "failed" and self.product_id is None and self.request is not None
 
+    @property
+    def can_edit(self) -> bool:
+        """Whether a new message may be made of this one: it was not sent, and that was not done yet."""
+        return self.status == "failed" and self.origin == "crm" and self.sent_again_as is None
+
+
+class ThreadState(msgspec.Struct, frozen=True):
+    """Whether a thread was stopped, by whom (`user` or `crm`), and when that changed."""
+
+    stopped: bool
+    changed_at: datetime
+    stopped_by: str | None = None
+
 
 class Conversation(msgspec.Struct, kw_only=True):
     """The messages with a contact about a subject; may span several threads (one per mailbox)."""
@@ -124,6 +147,18 @@ class Conversation(msgspec.Struct, kw_only=True):
     created_at: datetime
     threads: dict[str, str] = {}
     """thread_id -> user_id."""
+    thread_states: dict[str, ThreadState] = {}
+    """By thread_id; a thread without an entry was never stopped."""
+
+    def thread_of(self, user_id: str) -> str | None:
+        """The user's newest thread; None for a user who has none yet: a first reply begins one."""
+        own = (thread for thread, owner in reversed(self.threads.items()) if owner == user_id)
+        return next(own, None)
+
+    def stop_of(self, user_id: str) -> ThreadState | None:
+        """How the user's newest thread was stopped; None when it syncs."""
+        state = self.thread_states.get(self.thread_of(user_id) or "")
+        return state if state and state.stopped else None
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -133,6 +168,13 @@ class Connection(msgspec.Struct, frozen=True):
     status: str
     address: str | None
     changed_at: datetime
+    reason: str | None = None
+    previous_address: str | None = None
+
+    @property
+    def sends(self) -> bool:
+        """Whether Postbraid takes sends; with a sign-in that is needed it keeps them until then."""
+        return self.status in {"connected", "degraded", "reconnect_required"}
 
 
 class Event(msgspec.Struct, kw_only=True):

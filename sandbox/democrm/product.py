@@ -34,6 +34,11 @@ class Refused(Exception):
         )
 
     @property
+    def is_thread_stopped(self) -> bool:
+        """Whether the thread of the request was stopped."""
+        return self.code.replace("-", "_") == "thread_stopped"
+
+    @property
     def detail(self) -> str:
         """The problem in words for the user, with the wrong fields."""
         fields = [
@@ -82,6 +87,14 @@ class Product:
     async def send(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Send a message: `{id, thread_id, status, …}`."""
         return await self._call("POST", "messages", json=request)
+
+    async def stop_thread(self, thread_id: str) -> dict[str, Any]:
+        """Stop a thread in both directions: `{status, stopped_at, stopped_by, …}`."""
+        return await self._call("POST", f"threads/{quote(thread_id, safe='')}/stop")
+
+    async def resume_thread(self, thread_id: str) -> dict[str, Any]:
+        """Resume a thread; refused when the user stopped it."""
+        return await self._call("POST", f"threads/{quote(thread_id, safe='')}/resume")
 
     async def get_message(self, product_id: str) -> dict[str, Any]:
         """Read a message, with new links of its files."""

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sandbox.democrm.events import ensure_contact
-from sandbox.democrm.model import Conversation, File, Message, OffendingFile, Person, Reason, User
+import msgspec
+
+from sandbox.democrm.events import ensure_contact, note_thread_state
+from sandbox.democrm.model import (
+    Conversation,
+    File,
+    Message,
+    OffendingFile,
+    Person,
+    Reason,
+    Status,
+    ThreadState,
+    User,
+    Waiting,
+)
 from sandbox.democrm.product import Product, Refused
 from sandbox.democrm.store import Store
 
 TOO_LARGE = 413
+STATUS_OF: dict[str, Status] = {
+    "accepted": "sending",
+    "sending": "sending",
+    "waiting": "waiting",
+    "sent": "sent",
+    "failed": "failed",
+    "unconfirmed": "unconfirmed",
+}
+"""The CRM's status by Postbraid's; a status that is not known yet counts as sending, never as sent."""
 
 
 class Unusable(Exception):
@@ -41,6 +64,8 @@ class Order:
     conversation_id: str | None = None
     thread_id: str | None = None
     crm_message_id: str | None = None
+    again_of: str | None = None
+    """The failed message that this one was made from."""
     files: tuple[NewFile, ...] = field(default=(), repr=False)
 
 
@@ -74,13 +99,26 @@ async def hand_over(store: Store, product: Product, message: Message) -> Refused
         _record_failure(store, message, refused)
         return refused
     message.product_id, message.thread_id = answer["id"], answer["thread_id"]
-    if message.status == "failed":
-        message.status, message.reason = "sending", None
+    if message.status in {"sending", "waiting", "failed"}:  # else an event has already told the outcome
+        _take_status(message, answer)
     conversation = store.conversations[message.conversation_id]
     conversation.threads[answer["thread_id"]] = message.user_id
     store.put("conversations", conversation.id, conversation)
     store.put("messages", message.id, message)
     return None
+
+
+def _take_status(message: Message, answer: Mapping[str, Any]) -> None:
+    """Set the status that Postbraid answers, which for a repeat is that of the first time."""
+    message.status = STATUS_OF.get(str(answer.get("status")), "sending")
+    reason = answer.get("reason")
+    message.reason = msgspec.convert(reason, Reason) if reason and message.status != "waiting" else None
+    message.waiting = None
+    if message.status == "waiting":
+        since = answer.get("waiting_since")
+        message.waiting = Waiting(
+            str(answer.get("waiting_for") or "unknown"), msgspec.convert(since, datetime | None)
+        )
 
 
 def recipients_of_reply(store: Store, conversation: Conversation) -> tuple[Person, ...]:
@@ -128,6 +166,10 @@ def _record_message(store: Store, user: User, order: Order, now: datetime) -> Me
         attachments=[File(file.name, file.content_type, len(file.content)) for file in order.files],
     )
     store.put("messages", message.id, message)
+    failed = store.messages.get(order.again_of or "")
+    if failed and failed.can_edit:
+        failed.sent_again_as = message.id
+        store.put("messages", failed.id, failed)
     return message
 
 
@@ -157,7 +199,7 @@ def _open_conversation(store: Store, order: Order, first: Person, now: datetime)
 
 def _request(store: Store, message: Message, order: Order, file_ids: list[str]) -> dict[str, Any]:
     conversation = store.conversations[message.conversation_id]
-    thread_id = order.thread_id or _own_thread(conversation, message.user_id)
+    thread_id = order.thread_id or conversation.thread_of(message.user_id)
     request: dict[str, Any] = {
         "crm_message_id": message.id,
         "user_id": message.user_id,
@@ -174,13 +216,6 @@ def _request(store: Store, message: Message, order: Order, file_ids: list[str]) 
     return request | ({"thread_id": thread_id} if thread_id else {})
 
 
-def _own_thread(conversation: Conversation, user_id: str) -> str | None:
-    """The user's newest thread in the conversation; None for a user who has none yet: a first reply begins one."""
-    return next(
-        (thread for thread, owner in reversed(conversation.threads.items()) if owner == user_id), None
-    )
-
-
 def _people(people: list[Person]) -> list[dict[str, str]]:
     return [{"address": person.address} | ({"name": person.name} if person.name else {}) for person in people]
 
@@ -189,6 +224,11 @@ def _record_failure(store: Store, message: Message, refused: Refused) -> None:
     if message.status == "sending":  # else an event has already set the status
         message.status = "failed"
         message.reason = Reason(refused.code if refused.status else "unreachable", refused.detail)
+    thread_id = (message.request or {}).get("thread_id")
+    if refused.is_thread_stopped and thread_id:  # the event that told it has not come, or was missed
+        conversation = store.conversations[message.conversation_id]
+        if not conversation.stop_of(message.user_id):
+            note_thread_state(store, conversation, thread_id, ThreadState(True, message.created_at))
     if refused.is_final:
         message.request = None
     store.put("messages", message.id, message)

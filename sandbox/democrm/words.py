@@ -4,12 +4,27 @@ from __future__ import annotations
 
 STATUS_WORDS = {
     "sending": "Sending…",
+    "waiting": "Waiting",
     "sent": "Sent",
     "failed": "Not sent",
     "unconfirmed": "Delivery not confirmed",
     "received": "Received",
     "not_synced": "Not synced",
 }
+WAITING_WORDS = {
+    "sign_in": "its sender must sign in to Outlook again",
+    "microsoft_pause": "Microsoft has asked for a pause",
+    "mailbox_unavailable": "the mailbox cannot be reached now",
+    "first_mail_of_thread": "the first mail of this conversation is still on its way",
+}
+REFUSED_WORDS = {
+    "no_active_connection": "Your Outlook is not connected, so nothing was sent. Connect it in the email settings.",
+    "disconnected": "Your Outlook was disconnected before this left, so nothing was sent.",
+    "mailbox_changed": "Your Outlook was replaced by another one before this left, so nothing was sent.",
+    "thread_stopped": "Syncing of this conversation was stopped, so nothing was sent. Resume it to send again.",
+    "waited_too_long": "This waited longer than it may, so nothing was sent.",
+}
+"""Why a send was refused or failed, where the CRM can say more than Postbraid's own sentence."""
 CONNECTION_WORDS = {
     "connected": "Connected",
     "reconnect_required": "Sign-in needed",
@@ -28,6 +43,16 @@ PROBLEM_WORDS = {
     "content_mismatch": "content does not fit its name",
     "empty": "empty file",
 }
+
+
+def waiting_words(cause: str) -> str:
+    """What a send waits for in words; an unknown cause with spaces for underscores."""
+    return WAITING_WORDS.get(cause, cause.replace("_", " "))
+
+
+def refused_words(code: str, detail: str) -> str:
+    """Why something was not sent, in words: the CRM's own, else Postbraid's, else the code's."""
+    return REFUSED_WORDS.get(code.replace("-", "_")) or detail or problem_words(code)
 
 
 def problem_words(code: str) -> str:

@@ -43,6 +43,7 @@ class StandIn:
     missed: list[dict[str, Any]] = field(default_factory=list)
     messages: dict[str, dict[str, Any]] = field(default_factory=dict)
     on_send: Any = None
+    answers: dict[str, Any] = field(default_factory=dict)
 
     def sent(self) -> list[dict[str, Any]]:
         return [
@@ -68,13 +69,17 @@ class StandIn:
             )
         if path == "files":
             return httpx.Response(201, json={"id": f"fil_{len(self.requests)}"})
+        if path.startswith("threads/"):
+            stopped = path.endswith("/stop")
+            return httpx.Response(200, json={"status": "stopped" if stopped else "syncing"})
         body = json.loads(request.content)
         if self.on_send:
             self.on_send(body)
         thread = body.get("thread_id") or f"thr_{body['crm_message_id']}"
         return httpx.Response(
             202,
-            json={"id": f"msg_{body['crm_message_id']}", "thread_id": thread, "status": "accepted"},
+            json={"id": f"msg_{body['crm_message_id']}", "thread_id": thread, "status": "accepted"}
+            | self.answers,
         )
 
     def _get(self, request: httpx.Request, path: str) -> httpx.Response:
