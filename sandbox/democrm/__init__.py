@@ -28,10 +28,13 @@ config is JSON `{"api_key", "webhook_secret", "data_dir"}`.
   `data-user-id`), `connection-banner`
 - conversations: `conversation-list`, `conversation` (with `data-conversation-id`), `new-message`
 - one conversation: `thread`, `thread-subject`, `message` (with `data-message-id`, `data-direction`, `data-status`),
-  `message-status`, `message-reason`, `message-body` (a frame), `message-retry`, `attachment`, `attachment-omitted`,
-  `reply-body`, `reply-files`, `reply-send`
-- new message: `compose-to`, `compose-subject`, `compose-body`, `compose-files`, `compose-send`, `form-problem`
+  `message-status`, `message-reason`, `message-waiting` (with `data-cause`), `message-body` (a frame), `message-retry`,
+  `message-edit`, `attachment`, `attachment-omitted`, `reply-body`, `reply-files`, `reply-send`; instead of the form
+  `composer-closed` with `composer-settings` or `thread-resume`; `thread-stop`, `thread-stopped`, `thread-problem`
+- new message: `compose-to`, `compose-subject`, `compose-body`, `compose-files`, `compose-send`, `form-problem`,
+  `compose-again`
 - contacts: `contact` (with `data-contact-id`), `contact-write`
-- profile: `provider-outlook`, `settings-frame`, `open-in-tab`, `connection-status`, `connection-address`
+- profile: `provider-outlook`, `settings-frame`, `open-in-tab`, `connection-status`, `connection-address`,
+  `connection-previous`
 - activity: `event` (with `data-event-type`), `catch-up`
 """

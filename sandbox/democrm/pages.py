@@ -15,8 +15,9 @@ from starlette.templating import Jinja2Templates
 
 from sandbox.democrm import views
 from sandbox.democrm.crm import Crm, crm_of
+from sandbox.democrm.events import note_thread_state
 from sandbox.democrm.guard import MAIL_POLICY
-from sandbox.democrm.model import File, Message, Person, User
+from sandbox.democrm.model import Conversation, File, Message, Person, ThreadState, User
 from sandbox.democrm.product import Refused
 from sandbox.democrm.sending import NewFile, Order, Unusable, hand_over, recipients_of_reply, send
 from sandbox.democrm.writing import html_from_text
@@ -40,13 +41,20 @@ async def show_conversations(request: Request) -> Response:
 
 async def show_conversation(request: Request) -> Response:
     """The list of conversations beside one of them, with a form to reply."""
-    crm = crm_of(request)
-    conversation = crm.store.conversations.get(request.path_params["id"])
-    if conversation is None:
-        raise HTTPException(404)
+    return _conversation_page(request, _conversation(request))
+
+
+def _conversation_page(
+    request: Request, conversation: Conversation, problem: str | None = None, status: int = 200
+) -> Response:
+    crm, user = crm_of(request), _user(request)
     return _page(
         request,
         "conversation.html",
+        status,
+        problem=problem,
+        own_thread=conversation.thread_of(user.id),
+        stop=conversation.stop_of(user.id),
         rows=views.conversation_rows(crm.store),
         conversation=conversation,
         contact=crm.store.contacts[conversation.contact_id],
@@ -66,8 +74,37 @@ async def reply(request: Request) -> Response:
     return RedirectResponse(f"/conversations/{key}", 303)
 
 
+async def stop_sync(request: Request) -> Response:
+    """Stop the user's thread in a conversation."""
+    return await _change_sync(request, stop=True)
+
+
+async def resume_sync(request: Request) -> Response:
+    """Resume the user's thread in a conversation."""
+    return await _change_sync(request, stop=False)
+
+
+async def _change_sync(request: Request, *, stop: bool) -> Response:
+    """Stop or resume a thread, and show its conversation again, with the refusal if there was one."""
+    crm, conversation = crm_of(request), _conversation(request)
+    thread_id = conversation.thread_of(_user(request).id)
+    if thread_id is None:
+        raise HTTPException(404)
+    call = crm.product.stop_thread if stop else crm.product.resume_thread
+    try:
+        answer = await call(thread_id)
+    except Refused as refused:
+        return _conversation_page(request, conversation, refused.detail, 409)
+    state = ThreadState(stop, crm.clock.now(), answer.get("stopped_by"))
+    note_thread_state(crm.store, conversation, thread_id, state)
+    return RedirectResponse(f"/conversations/{conversation.id}", 303)
+
+
 async def show_composer(request: Request) -> Response:
-    """The form for a new message, with the recipient filled in when a contact is named."""
+    """The form for a new message, filled in when a contact or a failed message is named."""
+    failed = crm_of(request).store.messages.get(request.query_params.get("again", ""))
+    if failed is not None and failed.can_edit:
+        return _composer(request, views.draft_of(failed))
     contact = crm_of(request).store.contacts.get(request.query_params.get("contact", ""))
     return _composer(request, {"to": contact.address if contact else ""})
 
@@ -77,7 +114,9 @@ async def compose(request: Request) -> Response:
     crm = crm_of(request)
     async with request.form() as form:
         order = await _read_order(request, form)
-        kept = {name: str(form.get(name, "")) for name in ("to", "subject", "text")}
+        failed = crm.store.messages.get(order.again_of or "")
+        kept = views.draft_of(failed) if failed else {}
+        kept |= {name: str(form.get(name, "")) for name in ("to", "subject", "text")}
     if not order.subject:
         return _composer(request, kept, "Give the message a subject.")
     try:
@@ -176,6 +215,7 @@ async def show_missing(request: Request, problem: Exception) -> Response:
 
 
 async def _read_order(request: Request, form: FormData, conversation_id: str | None = None) -> Order:
+    failed = crm_of(request).store.messages.get(str(form.get("again", "")))
     body = str(form.get("text", "")).strip()
     addresses = str(form.get("to", "")).replace(";", ",").split(",")
     store = crm_of(request).store
@@ -187,7 +227,9 @@ async def _read_order(request: Request, form: FormData, conversation_id: str | N
         html=html_from_text(body),
         text=body,
         to=tuple(Person(address, contact.name if contact else None) for address, contact in known),
-        conversation_id=conversation_id,
+        cc=tuple(failed.cc) if failed else (),
+        conversation_id=failed.conversation_id if failed else conversation_id,
+        again_of=failed.id if failed else None,
         files=tuple(
             [
                 NewFile(
@@ -210,6 +252,13 @@ async def _fetch(crm: Crm, message: Message, file: File) -> bytes | None:
     except Refused as refused:
         raise HTTPException(502, refused.detail) from refused
     return content
+
+
+def _conversation(request: Request) -> Conversation:
+    conversation = crm_of(request).store.conversations.get(request.path_params["id"])
+    if conversation is None:
+        raise HTTPException(404)
+    return conversation
 
 
 def _message(crm: Crm, request: Request) -> Message:
@@ -251,6 +300,8 @@ ROUTES = [
     Route("/conversations/new", compose, methods=["POST"]),
     Route("/conversations/{id}", show_conversation, methods=["GET"]),
     Route("/conversations/{id}", reply, methods=["POST"]),
+    Route("/conversations/{id}/stop", stop_sync, methods=["POST"]),
+    Route("/conversations/{id}/resume", resume_sync, methods=["POST"]),
     Route("/messages/{id}/retry", retry, methods=["POST"]),
     Route("/messages/{id}/body", show_body),
     Route("/messages/{id}/files/{number:int}", download),

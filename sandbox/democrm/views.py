@@ -6,13 +6,23 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from html import unescape
 from typing import Any
 from urllib.parse import unquote
 
 from sandbox.democrm.model import Contact, Conversation, Message
 from sandbox.democrm.store import Store
-from sandbox.democrm.words import CONNECTION_WORDS, STATUS_WORDS, problem_words
+from sandbox.democrm.words import (
+    CONNECTION_WORDS,
+    STATUS_WORDS,
+    closed_words,
+    problem_words,
+    refused_words,
+    waiting_words,
+)
 
+_TAG = re.compile(r"<[^>]*>")
+_BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li)>", re.IGNORECASE)
 _CID = re.compile(r"""(?<=["'(])cid:([^"')\s]+)""", re.IGNORECASE)
 
 
@@ -74,6 +84,18 @@ def body_with_pictures(message: Message) -> str | None:
     return message.html and _CID.sub(replaced, message.html)
 
 
+def draft_of(message: Message) -> dict[str, str]:
+    """The fields of the form that writes a failed message anew; its files have to be attached again."""
+    return {
+        "again": message.id,
+        "to": ", ".join(person.address for person in message.to),
+        "subject": message.subject,
+        "text": message.text or unescape(_TAG.sub("", _BREAK.sub("\n", message.html or ""))).strip(),
+        "files": ", ".join(file.name for file in message.attachments),
+        "why": refused_words(message.reason.code, message.reason.detail) if message.reason else "",
+    }
+
+
 def size(size_bytes: int | None) -> str:
     """A size in words: B, KB or MB."""
     if size_bytes is None:
@@ -117,4 +139,7 @@ FILTERS: dict[str, Any] = {
     "status_words": lambda status: STATUS_WORDS.get(status, status),
     "connection_words": lambda status: CONNECTION_WORDS.get(status, status),
     "omitted_words": problem_words,
+    "waiting_words": waiting_words,
+    "closed_words": closed_words,
+    "reason_words": lambda reason: refused_words(reason.code, reason.detail),
 }

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandbox.democrm.model import Connection
+
 STATUS_WORDS = {
     "sending": "Sending…",
     "waiting": "Waiting",
@@ -53,6 +58,13 @@ def waiting_words(cause: str) -> str:
 def refused_words(code: str, detail: str) -> str:
     """Why something was not sent, in words: the CRM's own, else Postbraid's, else the code's."""
     return REFUSED_WORDS.get(code.replace("-", "_")) or detail or problem_words(code)
+
+
+def closed_words(connection: Connection | None) -> str:
+    """Why a user cannot send now."""
+    if connection is not None and connection.status == "disconnected":
+        return "Your Outlook is disconnected, so nothing can be sent from here, and its conversations have stopped."
+    return "Connect your Outlook to send from here."
 
 
 def problem_words(code: str) -> str:

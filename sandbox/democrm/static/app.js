@@ -47,6 +47,10 @@ async function refresh() {
   const response = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!response.ok) return;
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  if (document.querySelector("[data-until-open]") && !fresh.querySelector("[data-until-open]")) {
+    location.reload(); // the user can send again, and has written nothing here yet
+    return;
+  }
   const rooms = fresh.querySelectorAll("[data-live]");
   document.querySelectorAll("[data-live]").forEach((live, number) => {
     if (rooms[number]) merge(live, rooms[number]);
@@ -133,16 +137,14 @@ fitFrames(document);
 document.querySelectorAll("[data-open-settings]").forEach((button) => {
   button.addEventListener("click", () => openSettings(button));
 });
-document.querySelectorAll(".attach input").forEach((input) => {
-  input.addEventListener("change", () => {
-    const names = [...input.files].map((file) => file.name).join(", ");
-    input.parentElement.firstChild.textContent = names || "Attach files";
-  });
+// For the whole document: a form may appear later, when a connection or a thread is there again.
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches(".attach input")) return;
+  const names = [...target.files].map((file) => file.name).join(", ");
+  target.parentElement.firstChild.textContent = names || "Attach files";
 });
-document.querySelectorAll("form.reply, form.compose").forEach((form) => {
-  form.addEventListener("submit", () => {
-    form.querySelector("button.button").disabled = true;
-  });
+document.addEventListener("submit", ({ target }) => {
+  if (target.matches("form.reply-form, form.compose")) target.querySelector("button.button").disabled = true;
 });
 if (messages) {
   messages.addEventListener("scroll", () => {
