@@ -97,12 +97,8 @@ async def test_a_file_that_is_too_large_is_named_with_its_reason(
     world: World, person: BrowserContext
 ) -> None:
     """A contact's mail with a file over 3 MB shows in the CRM as not synced, and says which file and why (R7)."""
-    async with staged(world) as stage:
-        shown = (await stage.api("GET", "/v1/users/u_ann/connection")).json()
-        if shown["status"] != "connected":
-            await connect(stage)
     crm = await person.new_page()
-    await crm.goto(world.crm_url)
+    await _be_connected(world, crm)
     await _write(crm, DEV, "Your drawings", "Dear Dev, please send them.")
     await expect(crm.get_by_test_id("message")).to_have_attribute("data-status", "sent", timeout=SYNCED_MS)
 
@@ -115,6 +111,53 @@ async def test_a_file_that_is_too_large_is_named_with_its_reason(
     await expect(refused.get_by_test_id("message-reason")).to_contain_text("3 MB")
     await expect(refused.get_by_test_id("message-body")).to_have_count(0)
     await expect(crm.get_by_test_id("conversation").first).to_contain_text("Not synced")
+
+
+async def test_a_lost_notification_is_found_by_moving_the_clock(world: World, person: BrowserContext) -> None:
+    """A person loses a notification on the overview: the answer comes to the CRM only 15 minutes later."""
+    crm = await person.new_page()
+    await _be_connected(world, crm)
+    await _write(crm, CARLA, "Colours", "Which colour shall it be?")
+    await expect(crm.get_by_test_id("message")).to_have_attribute("data-status", "sent", timeout=SYNCED_MS)
+    carla = await _mail_program(person, f"{world.sim_http_url}/outlook/outside/{CARLA}")
+    await carla.get_by_test_id("message").filter(has_text="Colours").click()
+    overview = await person.new_page()
+    await overview.goto(f"{world.sim_http_url}/overview")
+    await overview.get_by_test_id("lose").click()
+    await expect(overview.get_by_test_id("said")).to_contain_text("will be lost")
+    await carla.bring_to_front()
+    await _answer(carla, "Green, as on the plan.", ("plan.png", PNG))
+    await overview.bring_to_front()
+    await expect(overview.get_by_text("not sent", exact=True)).to_be_visible()
+    await expect(crm.get_by_test_id("message")).to_have_count(1)
+    await overview.get_by_test_id("forward").click()
+    await expect(overview.get_by_test_id("said")).to_contain_text("15 minutes ahead")
+    await expect(crm.get_by_test_id("message")).to_have_count(2, timeout=SYNCED_MS)
+
+    ann = await _mail_program(person, f"{world.sim_http_url}/outlook/{ANN}")
+    await ann.get_by_test_id("message").filter(has_text="Colours").first.click()
+    await ann.get_by_text("Details", exact=True).click()
+    await expect(ann.get_by_test_id("fact-in-reply-to")).to_contain_text("@")
+    async with ann.expect_download() as download:
+        await ann.get_by_test_id("file").click()
+    assert (await (await download.value).path()).read_bytes() == PNG
+
+
+async def test_a_conversation_is_stopped_and_resumed(world: World, person: BrowserContext) -> None:
+    """A conversation that was stopped in the CRM takes no reply until its button resumes it."""
+    crm = await person.new_page()
+    await _be_connected(world, crm)
+    await _write(crm, DEV, "Measures", "Dear Dev, which measures?")
+    await expect(crm.get_by_test_id("message")).to_have_attribute("data-status", "sent", timeout=SYNCED_MS)
+    await crm.get_by_test_id("thread-stop").click()
+    await expect(crm.get_by_test_id("thread-stopped")).to_be_visible()
+    await expect(crm.get_by_test_id("reply-body")).to_have_count(0)
+    await crm.get_by_test_id("thread-resume").click()
+    await crm.get_by_test_id("reply-body").fill("One more question.")
+    await crm.get_by_test_id("reply-send").click()
+    await expect(crm.get_by_test_id("message").last).to_have_attribute(
+        "data-status", "sent", timeout=SYNCED_MS
+    )
 
 
 async def test_working_in_the_simulated_outlook(world: World, person: BrowserContext) -> None:
@@ -149,6 +192,15 @@ async def test_working_in_the_simulated_outlook(world: World, person: BrowserCon
     await expect(said).to_have_text("Deleted.")
     await bob.get_by_test_id("folder-deleteditems").click()
     await expect(mail).to_have_count(1)
+
+
+async def _be_connected(world: World, crm: Page) -> None:
+    """Connect Ann unless she is; afterwards the CRM's conversations are open."""
+    async with staged(world) as stage:
+        shown = (await stage.api("GET", "/v1/users/u_ann/connection")).json()
+        if shown["status"] != "connected":
+            await connect(stage)
+    await crm.goto(world.crm_url)
 
 
 async def _connect(world: World, crm: Page, person: BrowserContext) -> None:
