@@ -118,7 +118,8 @@ def _delivery_marks(entry: Delivery) -> str:
     if entry.attempt > 1:
         marks.append(_mark(f"attempt {entry.attempt}", "late"))
     if entry.late_seconds >= ON_TIME_SECONDS:
-        marks.append(_mark(f"{entry.late_seconds:.0f} s late", "late"))
+        minutes, seconds = divmod(round(entry.late_seconds), 60)
+        marks.append(_mark(f"{minutes} min late" if minutes else f"{seconds} s late", "late"))
     return " ".join(marks)
 
 
