@@ -35,6 +35,6 @@ config is JSON `{"api_key", "webhook_secret", "data_dir"}`.
   `compose-again`
 - contacts: `contact` (with `data-contact-id`), `contact-write`
 - profile: `provider-outlook`, `settings-frame`, `open-in-tab`, `connection-status`, `connection-address`,
-  `connection-previous`
+  `connection-reason`, `connection-previous`
 - activity: `event` (with `data-event-type`), `catch-up`
 """

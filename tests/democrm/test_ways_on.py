@@ -163,6 +163,13 @@ def test_a_html_body_is_edited_as_text(browser: Browser, product: StandIn) -> No
     )
 
 
+def test_a_degraded_connection_says_why(browser: Browser, postman: Postman) -> None:
+    """The profile says in words why a connection syncs late."""
+    data = {"user_id": "u_ann", "status": "degraded", "mailbox": MAILBOX, "reason": "microsoft_pause"}
+    postman.deliver("connection.degraded", data)
+    assert "Because Microsoft has asked for a pause." in browser.get("/settings/profile").text
+
+
 def test_a_replaced_mailbox_is_named_in_the_profile(browser: Browser, postman: Postman) -> None:
     """After an update of the email the profile says which mailbox was replaced."""
     data = {"user_id": "u_ann", "status": "connected", "mailbox": MAILBOX}

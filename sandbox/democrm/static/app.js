@@ -21,6 +21,17 @@ function keepPlace(old, node) {
   };
 }
 
+// What somebody is writing outlives a form that goes away and comes back: a connection may end meanwhile.
+function keepText() {
+  const text = document.getElementById("reply-text");
+  if (text) keepText.words = text.value;
+}
+
+function restoreText() {
+  const text = document.getElementById("reply-text");
+  if (text && !text.value && keepText.words) text.value = keepText.words;
+}
+
 // Replace only children that changed, so that frames are not loaded again and open details stay open.
 function merge(live, fresh) {
   const kept = new Map([...live.children].map((child) => [child.dataset.key, child]));
@@ -52,9 +63,11 @@ async function refresh() {
     return;
   }
   const rooms = fresh.querySelectorAll("[data-live]");
+  keepText();
   document.querySelectorAll("[data-live]").forEach((live, number) => {
     if (rooms[number]) merge(live, rooms[number]);
   });
+  restoreText();
   followNewest();
 }
 
