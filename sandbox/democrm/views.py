@@ -16,6 +16,7 @@ from sandbox.democrm.words import (
     CONNECTION_WORDS,
     STATUS_WORDS,
     closed_words,
+    connection_reason_words,
     problem_words,
     refused_words,
     waiting_words,
@@ -141,5 +142,6 @@ FILTERS: dict[str, Any] = {
     "omitted_words": problem_words,
     "waiting_words": waiting_words,
     "closed_words": closed_words,
+    "connection_reason_words": connection_reason_words,
     "reason_words": lambda reason: refused_words(reason.code, reason.detail),
 }

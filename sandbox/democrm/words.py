@@ -22,6 +22,13 @@ WAITING_WORDS = {
     "mailbox_unavailable": "the mailbox cannot be reached now",
     "first_mail_of_thread": "the first mail of this conversation is still on its way",
 }
+CONNECTION_REASON_WORDS = {
+    "late_notifications": "Microsoft's notifications come late",
+    "mailbox_unavailable": "Microsoft does not know the mailbox now",
+    "microsoft_does_not_answer": "Microsoft has not answered for an hour",
+    "sweep_overdue": "the mailbox has not been looked through for over an hour",
+    "subscription_lost": "Microsoft sends no notifications for the mailbox",
+}
 REFUSED_WORDS = {
     "no_active_connection": "Your Outlook is not connected, so nothing was sent. Connect it in the email settings.",
     "disconnected": "Your Outlook was disconnected before this left, so nothing was sent.",
@@ -53,6 +60,11 @@ PROBLEM_WORDS = {
 def waiting_words(cause: str) -> str:
     """What a send waits for in words; an unknown cause with spaces for underscores."""
     return WAITING_WORDS.get(cause, cause.replace("_", " "))
+
+
+def connection_reason_words(code: str) -> str:
+    """Why a connection is degraded or needs a sign-in, in words; an unknown code with spaces for underscores."""
+    return CONNECTION_REASON_WORDS.get(code, code.replace("_", " "))
 
 
 def refused_words(code: str, detail: str) -> str:

@@ -165,9 +165,11 @@ def test_a_html_body_is_edited_as_text(browser: Browser, product: StandIn) -> No
 
 def test_a_degraded_connection_says_why(browser: Browser, postman: Postman) -> None:
     """The profile says in words why a connection syncs late."""
-    data = {"user_id": "u_ann", "status": "degraded", "mailbox": MAILBOX, "reason": "microsoft_pause"}
+    data = {"user_id": "u_ann", "status": "degraded", "mailbox": MAILBOX, "reason": "subscription_lost"}
     postman.deliver("connection.degraded", data)
-    assert "Because Microsoft has asked for a pause." in browser.get("/settings/profile").text
+    assert (
+        "Reason: Microsoft sends no notifications for the mailbox." in browser.get("/settings/profile").text
+    )
 
 
 def test_a_replaced_mailbox_is_named_in_the_profile(browser: Browser, postman: Postman) -> None:
