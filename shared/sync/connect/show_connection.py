@@ -30,13 +30,13 @@ async def show_connection(s: Services, tenant_id: str, user_id: str) -> dict[str
         "connected_at": None,
         "last_synced_at": None,
     }
-    if stored is None or mailbox is None or status is ConnectionStatus.NOT_CONNECTED:
+    if stored is None or status is ConnectionStatus.NOT_CONNECTED:
         return shown
     return {
         **shown,
         "mailbox": {"id": stored.value.mailbox_id, "address": stored.value.address},
         "connected_at": stored.value.connected_at,
-        "last_synced_at": mailbox.last_thread_activity_at,
+        "last_synced_at": mailbox.last_thread_activity_at if mailbox is not None else None,
     }
 
 
