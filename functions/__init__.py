@@ -9,6 +9,7 @@ from functions import (
     documents,
     graph_webhooks,
     health,
+    results,
     schedules,
     threads,
     workers,
@@ -17,6 +18,7 @@ from functions import (
 BLUEPRINTS = (
     connections.bp,
     disconnecting.bp,
+    results.bp,
     crm_api.bp,
     threads.bp,
     graph_webhooks.bp,

@@ -10,8 +10,18 @@ import azure.functions as func
 import msgspec
 
 from functions.boundary import KIB, SECURITY_HEADERS, Caller, json_answer, page, public, session, tenant_key
-from functions.outcomes import ALONE, cookie_of, outcome_page, read_form, result_page, set_cookie
 from functions.pages import asset, template
+from functions.results import (
+    ALONE,
+    COOKIE_SECONDS,
+    cookie_of,
+    outcome_page,
+    read_form,
+    refused,
+    see_other,
+    set_cookie,
+    told,
+)
 from functions.wire import SessionIn, SessionLinkIn, UserId
 from shared.bootstrap import services
 from shared.domain.errors import FieldError, InvalidRequest, NotFound, PostbraidError
@@ -123,11 +133,11 @@ async def start_oauth(req: func.HttpRequest) -> func.HttpResponse:
     try:
         departure = await start_sign_in(services(), read_form(req).get("ticket", ""))
     except PostbraidError as err:
-        return outcome_page(err)
+        return outcome_page(CONNECT, err)
     response = page(
         Template(template("oauth_opening.html")).substitute(url=escape(departure.authorize_url)), ALONE
     )
-    response.headers.add("Set-Cookie", set_cookie(departure.cookie, 600))
+    response.headers.add("Set-Cookie", set_cookie(departure.cookie, COOKIE_SECONDS))
     return response
 
 
@@ -135,13 +145,13 @@ async def start_oauth(req: func.HttpRequest) -> func.HttpResponse:
 @public("oauth_callback", 64 * KIB)
 async def finish_oauth(req: func.HttpRequest) -> func.HttpResponse:
     """Microsoft's answer by form_post; the outcome waits for the person's yes (O-3, O-4, O-5)."""
+    cookie = cookie_of(req)
     try:
-        secret = await finish_sign_in(services(), cookie_of(req), read_form(req))
+        secret = await finish_sign_in(services(), cookie, read_form(req))
     except PostbraidError as err:
-        return outcome_page(err)
-    headers = {**SECURITY_HEADERS, "Location": f"{services().addresses.api}/oauth/confirm"}
-    response = func.HttpResponse(status_code=303, headers=headers)
-    response.headers.add("Set-Cookie", set_cookie(secret, 600))
+        return await refused(CONNECT, cookie, err, question_too=True)
+    response = see_other("oauth/confirm")
+    response.headers.add("Set-Cookie", set_cookie(secret, COOKIE_SECONDS))
     return response
 
 
@@ -154,7 +164,7 @@ async def show_confirm_page(req: func.HttpRequest) -> func.HttpResponse:
     try:
         question = await read_question(services(), cookie_of(req))
     except PostbraidError as err:
-        return outcome_page(err)
+        return await refused(CONNECT, cookie_of(req), err)
     warning = (
         ""
         if question.known
@@ -177,18 +187,16 @@ async def confirm_connection(req: func.HttpRequest) -> func.HttpResponse:
     from shared.sync.connect.confirm_connection import cancel_connection
     from shared.sync.connect.confirm_connection import confirm_connection as connect_mailbox
 
+    secret = cookie_of(req)
     try:
         form = read_form(req)
         if form.get("decision") == "cancel":
-            await cancel_connection(services(), cookie_of(req), form.get("csrf_token"))
-            response = result_page("declined")
-        else:
-            connection = await connect_mailbox(services(), cookie_of(req), form.get("csrf_token"))
-            response = result_page("connected", connection.address)
+            await cancel_connection(services(), secret, form.get("csrf_token"))
+            return await told(CONNECT, secret, "declined")
+        connection = await connect_mailbox(services(), secret, form.get("csrf_token"))
     except PostbraidError as err:
-        return outcome_page(err)
-    response.headers.add("Set-Cookie", set_cookie("", 0))
-    return response
+        return await refused(CONNECT, secret, err)
+    return await told(CONNECT, secret, "connected", connection.address)
 
 
 UNKNOWN_ADDRESS: Final = Template(

@@ -9,8 +9,17 @@ import azure.functions as func
 
 from functions.boundary import Caller, json_answer, page, public, session, tenant_key
 from functions.connections import user_id_of
-from functions.outcomes import ALONE, cookie_of, outcome_page, read_form, result_page, set_cookie
 from functions.pages import template
+from functions.results import (
+    ALONE,
+    COOKIE_SECONDS,
+    cookie_of,
+    outcome_page,
+    read_form,
+    refused,
+    set_cookie,
+    told,
+)
 from shared.bootstrap import services
 from shared.domain.errors import PostbraidError
 from shared.state.sessions import DISCONNECT, Session
@@ -48,7 +57,7 @@ async def show_disconnect_page(req: func.HttpRequest) -> func.HttpResponse:
     try:
         asked = await ask_to_disconnect(services(), read_form(req).get("ticket", ""))
     except PostbraidError as err:
-        return outcome_page(err)
+        return outcome_page(DISCONNECT, err)
     html = Template(template("disconnect.html")).substitute(
         address=escape(asked.address),
         user=escape(asked.user.display_name or asked.user.user_id),
@@ -56,7 +65,7 @@ async def show_disconnect_page(req: func.HttpRequest) -> func.HttpResponse:
         csrf_token=escape(asked.csrf_token),
     )
     response = page(html, ALONE)
-    response.headers.add("Set-Cookie", set_cookie(asked.secret, 600))
+    response.headers.add("Set-Cookie", set_cookie(asked.secret, COOKIE_SECONDS))
     return response
 
 
@@ -66,10 +75,9 @@ async def confirm_disconnecting(req: func.HttpRequest) -> func.HttpResponse:
     """The person said yes."""
     from shared.sync.connect.disconnect import confirm_disconnect
 
+    secret = cookie_of(req)
     try:
-        address = await confirm_disconnect(services(), cookie_of(req), read_form(req).get("csrf_token"))
+        address = await confirm_disconnect(services(), secret, read_form(req).get("csrf_token"))
     except PostbraidError as err:
-        return outcome_page(err)
-    response = result_page("disconnected", address)
-    response.headers.add("Set-Cookie", set_cookie("", 0))
-    return response
+        return await refused(DISCONNECT, secret, err)
+    return await told(DISCONNECT, secret, "disconnected", address)

@@ -1,16 +1,10 @@
-"""What a person reads in the window of a sign-in or a disconnect, and the cookie that binds the window to it."""
+"""What a person reads in the window of a sign-in or of a disconnect: words by what the window is for, and outcome."""
 
 from __future__ import annotations
 
-from html import escape
-from string import Template
+from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qs
 
-import azure.functions as func
-
-from functions.boundary import page
-from functions.pages import template
 from shared.domain.errors import (
     Ambiguous,
     Conflict,
@@ -21,6 +15,7 @@ from shared.domain.errors import (
     MailboxTaken,
     MailboxUnusable,
     MessageRefused,
+    NoActiveConnection,
     PostbraidError,
     ProviderUnavailable,
     RowChanged,
@@ -31,16 +26,28 @@ from shared.domain.errors import (
     Unavailable,
     UpstreamSurprise,
 )
+from shared.state.sessions import CONNECT, DISCONNECT
 
-COOKIE: Final = "__Host-oauth"
-ALONE: Final = (
-    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One outcome: title, what happened, and how to go on. `$detail` is an address or a sentence of ours.
+
+    `status` is that of a page which cannot be kept for the browser, because nothing is known of it.
+    """
+
+    status: int
+    title: str
+    text: str
+    onward: str
+
 
 # The first class that fits wins.
 OUTCOMES: Final[dict[type[PostbraidError], str]] = {
     LinkUnusable: "link_unusable",
-    **dict.fromkeys((MailboxTaken, ConnectionChanged), "taken"),
+    MailboxTaken: "taken",
+    ConnectionChanged: "changed",
+    NoActiveConnection: "not_connected",
     MailboxUnusable: "unusable",
     ProviderUnavailable: "try_again",
     Throttled: "try_again",
@@ -48,93 +55,129 @@ OUTCOMES: Final[dict[type[PostbraidError], str]] = {
     **dict.fromkeys((Conflict, InvalidRequest, GrantDead, MessageRefused, UpstreamSurprise), "failed"),
 }
 
-RESULTS: Final[dict[str, tuple[int, str, str]]] = {
-    "connected": (200, "Mailbox connected", "$detail is connected. You can close this window."),
-    "disconnected": (
-        200,
-        "Mailbox disconnected",
-        "$detail no longer syncs. What synced before stays where it is. You can close this window.",
+CLOSE: Final = "You can close this window."
+SETTINGS: Final = "the email settings of $product"
+AGAIN: Final = f"To try again, press Connect in {SETTINGS}."
+OTHER_ACCOUNT: Final = f"To connect another mailbox, press Connect in {SETTINGS} and choose another account."
+
+CONNECTING: Final = {
+    "under_way": Words(
+        200, "One moment…", "Your mailbox is being connected.", "This page goes on by itself."
     ),
-    "declined": (
-        200,
-        "Nothing was connected",
-        "You said no, and nothing was changed. You can close this window.",
+    "connected": Words(200, "Mailbox connected", "$detail is connected.", CLOSE),
+    "declined": Words(
+        200, "Nothing was connected", "You said no, and nothing was changed.", f"{CLOSE} {AGAIN}"
     ),
-    "admin_consent_required": (
+    "admin_consent_required": Words(
         200,
         "Your administrator has to agree first",
-        "Your organisation lets only administrators approve this. Ask yours, then connect again.",
+        "Your organisation lets only administrators approve this. Nothing was changed.",
+        f"When your administrator has agreed, press Connect in {SETTINGS} again.",
     ),
-    "organisation_not_allowed": (
+    "organisation_not_allowed": Words(
         409,
         "Not connected",
         "Mailboxes of this organisation cannot be connected here. Nothing was changed.",
+        OTHER_ACCOUNT,
     ),
-    "taken": (409, "Not connected", "$detail Nothing was changed. You can close this window."),
-    "unusable": (
+    "scopes_missing": Words(
+        409,
+        "Not connected",
+        "Not everything was approved that the sync needs. Nothing was changed.",
+        f"Press Connect in {SETTINGS} again, and approve all that Microsoft asks for.",
+    ),
+    "taken": Words(409, "Not connected", "$detail Nothing was changed.", OTHER_ACCOUNT),
+    "changed": Words(
+        409,
+        "Not connected",
+        "$detail",
+        f"Look at {SETTINGS}: they show which mailbox is connected now.",
+    ),
+    "unusable": Words(
         409,
         "Not connected",
         "Microsoft offers no mailbox for this account that a program may use. Nothing was changed.",
+        OTHER_ACCOUNT,
     ),
-    "link_unusable": (
+    "link_unusable": Words(
         410,
         "This link was used already or is too old",
-        "Go back to your CRM's settings and press Connect again.",
+        "A sign-in works once, in the browser that began it, and for ten minutes.",
+        f"Press Connect in {SETTINGS} again.",
     ),
-    "try_again": (503, "Microsoft did not answer", "Nothing was changed. Press Connect again in a minute."),
-    "unclear": (
+    "try_again": Words(
+        503, "Microsoft did not answer", "Nothing was changed.", f"Press Connect in {SETTINGS} in a minute."
+    ),
+    "unclear": Words(
         503,
         "That did not work just now",
-        "Go back to your CRM's settings in a minute. If no mailbox is shown as connected there, press Connect again.",
+        "It is not certain whether your mailbox was connected.",
+        f"Look at {SETTINGS} in a minute. If no mailbox is shown as connected there, press Connect again.",
     ),
-    "failed": (
-        400,
-        "The sign-in did not complete",
-        "Nothing was changed. Press Connect again in your CRM's settings.",
+    "failed": Words(400, "The sign-in did not complete", "Nothing was changed.", AGAIN),
+}
+
+DISCONNECTING: Final = {
+    "under_way": Words(
+        200, "One moment…", "Your mailbox is being disconnected.", "This page goes on by itself."
+    ),
+    "disconnected": Words(
+        200,
+        "Mailbox disconnected",
+        "$detail no longer syncs. What synced before stays where it is.",
+        CLOSE,
+    ),
+    "not_connected": Words(
+        409, "No mailbox is connected", "There was nothing to disconnect, and nothing was changed.", CLOSE
+    ),
+    "changed": Words(
+        409,
+        "Nothing was disconnected",
+        "Another mailbox was connected since this question was asked.",
+        f"Look at {SETTINGS}: they show which mailbox is connected now.",
+    ),
+    "link_unusable": Words(
+        410,
+        "This question was answered already or is too old",
+        "It can be answered once, in the browser that asked, and for ten minutes.",
+        f"Look at {SETTINGS}. If the mailbox is still shown as connected there, press Disconnect again.",
+    ),
+    "unclear": Words(
+        503,
+        "That did not work just now",
+        "It is not certain whether your mailbox was disconnected.",
+        f"Look at {SETTINGS} in a minute. If it is still shown as connected there, press Disconnect again.",
+    ),
+    "failed": Words(
+        400, "That did not work", "Nothing was disconnected.", f"Press Disconnect in {SETTINGS} again."
     ),
 }
 
+# A page of which it is not known what it was for.
+EITHER: Final = ""
+NOT_KNOWN: Final = {
+    "nothing_here": Words(
+        404,
+        "There is nothing to show here",
+        "What came of a sign-in or a disconnect is shown for ten minutes, in the browser in which it was done.",
+        f"Look at {SETTINGS}: they show whether a mailbox is connected.",
+    ),
+    "unclear": Words(
+        503,
+        "This cannot be shown just now",
+        "What you did is not changed by that.",
+        f"Load this page again in a minute, or look at {SETTINGS}.",
+    ),
+}
+WORDS: Final = {CONNECT: CONNECTING, DISCONNECT: DISCONNECTING, EITHER: NOT_KNOWN}
 
-def outcome_page(err: PostbraidError) -> func.HttpResponse:
-    """What a person reads instead of a problem document; Microsoft's own texts are never shown (O-9)."""
+
+def outcome_of(purpose: str, err: PostbraidError) -> str | None:
+    """The outcome that this error is for the person; None for what is a fault of ours."""
+    words = WORDS[purpose]
     if isinstance(err, SignInFailed):
-        return result_page(err.reason if err.reason in RESULTS else "failed")
+        return err.reason if err.reason in words else "failed"
     for kind, outcome in OUTCOMES.items():
         if isinstance(err, kind):
-            return result_page(outcome, err.detail)
-    raise err
-
-
-def result_page(outcome: str, detail: str = "") -> func.HttpResponse:
-    """The page that says what came of it. `detail` is an address or a sentence of ours."""
-    status, title, text = RESULTS[outcome]
-    said = Template(text).substitute(detail=detail)
-    html = Template(template("result.html")).substitute(
-        outcome=escape(outcome), title=escape(title), text=escape(said)
-    )
-    return page(html, ALONE, status=status)
-
-
-def read_form(req: func.HttpRequest) -> dict[str, str]:
-    """A small form, each name once. Raises InvalidRequest."""
-    try:
-        fields = parse_qs(req.get_body().decode("ascii"), strict_parsing=True, max_num_fields=30)
-    except (ValueError, UnicodeDecodeError) as err:
-        raise InvalidRequest("This is not a form.") from err
-    if any(len(values) > 1 for values in fields.values()):
-        raise InvalidRequest("A field came twice.")
-    return {name: values[0] for name, values in fields.items()}
-
-
-def set_cookie(value: str, max_age_seconds: int) -> str:
-    """Binds a browser to its sign-in; SameSite=None because the callback is a cross-site form_post (O-3)."""
-    return f"{COOKIE}={value}; Path=/; Max-Age={max_age_seconds}; Secure; HttpOnly; SameSite=None"
-
-
-def cookie_of(req: func.HttpRequest) -> str | None:
-    """Our own cookie, whatever else programs of this host have set; the platform joins several headers by commas."""
-    for pair in (req.headers.get("cookie") or "").replace(",", ";").split(";"):
-        name, _, value = pair.strip().partition("=")
-        if name == COOKIE:
-            return value
+            return outcome if outcome in words else "unclear" if isinstance(err, Unavailable) else "failed"
     return None

@@ -30,17 +30,24 @@ async def connect(
     path = str(came["action"]).removeprefix(str(stage.app.base_url).rstrip("/"))
     path = path if path.startswith("/") else httpx.URL(path).path
     back = await stage.app.post(path, data=came["fields"], headers={"Cookie": cookie_of(start)})
-    if back.status_code != 303:
-        return back.text
     cookie = {"Cookie": cookie_of(back)}
-    page = await stage.app.get("/api/oauth/confirm", headers=cookie)
+    page = await _followed(stage, back, cookie)
+    if "csrf_token" not in page.text:
+        return page.text
     expect("the confirm page names the mailbox", address in page.text)
     csrf = re.search(r'name="csrf_token"\s+value="([^"]+)"', page.text)
     expect("the confirm page has a token", csrf)
     done = await stage.app.post(
         "/api/oauth/confirm", data={"csrf_token": csrf[1] if csrf else ""}, headers=cookie
     )
-    return done.text
+    return (await _followed(stage, done, cookie)).text
+
+
+async def _followed(stage: Stage, answer: httpx.Response, cookie: dict[str, str]) -> httpx.Response:
+    """The page that a posted form leads on to, or the answer itself where it leads nowhere."""
+    if not answer.is_redirect:
+        return answer
+    return await stage.app.get(httpx.URL(answer.headers["location"]).path, headers=cookie)
 
 
 def authorize_url(page: str) -> str:

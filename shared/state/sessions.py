@@ -19,6 +19,7 @@ from shared.hashing import digest
 from shared.ports import Clock
 from shared.state import keys
 from shared.state.codec import Stored, decode, encode
+from shared.state.session_notes import Result, SignInAttempt, UserEnd
 from shared.storage.api import Row, TableStore
 
 CONNECT: Final = "connect"
@@ -110,24 +111,6 @@ class PendingDisconnect:
 
 
 @dataclass(frozen=True, slots=True)
-class SignInAttempt:
-    """The newest sign-in of a user: how far it has come, since when."""
-
-    outcome: SignInOutcome
-    at: datetime
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class UserEnd:
-    """Sign-ins of a user that began before this time are over; links and sessions before `sessions_at` (W-3)."""
-
-    at: datetime
-    expires_at: datetime
-    sessions_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Upload:
     """A file uploaded ahead of a send. `used`: a send has taken its bytes, so they do not end with this row."""
 
@@ -148,12 +131,11 @@ PARTITIONS: Final = {
     SignInState: "state",
     PendingConnection: "pending",
     PendingDisconnect: "disconnecting",
+    Result: "result",
 }
 OF_A_USER: Final = (SessionLink, Session, StartTicket, SignInState, PendingConnection, PendingDisconnect)
 ATTEMPT_KEPT_FOR: Final = timedelta(hours=9)
 LONGEST_LIFE: Final = timedelta(hours=9)  # longer than any of these lives
-
-
 ENDS: Final = "ends|"
 
 
@@ -167,6 +149,10 @@ class Sessions:
     async def keep(self, secret: str, record: Expiring) -> None:
         """Keep a row under the hash of a fresh secret."""
         await self._insert(PARTITIONS[type(record)], secret_hash(secret), record)
+
+    async def put(self, secret: str, record: Expiring) -> None:
+        """Keep a row under the hash of a secret, in place of the one that may be there."""
+        await self._upsert(PARTITIONS[type(record)], secret_hash(secret), record)
 
     async def look(self, kind: type[E], secret: str) -> Stored[E]:
         """A row that may be used several times. Raises LinkUnusable."""
@@ -182,9 +168,7 @@ class Sessions:
         """Note how far the user's newest sign-in has come; the last writer wins."""
         now = self._clock.now()
         attempt = SignInAttempt(outcome, now, now + ATTEMPT_KEPT_FOR)
-        place = _attempt_place(tenant_id, user_id)
-        await self._note_end(*place, attempt.expires_at)
-        await self._tables.upsert(keys.SESSIONS, *place, encode(Stored(attempt)))
+        await self._upsert(*_attempt_place(tenant_id, user_id), attempt)
 
     async def attempt(self, tenant_id: str, user_id: str) -> SignInAttempt | None:
         """The user's newest sign-in of the last hours."""
@@ -209,8 +193,7 @@ class Sessions:
         row = await self._tables.get(keys.SESSIONS, *place)
         before = decode(UserEnd, row.values, row.etag).value.sessions_at if row is not None else None
         end = UserEnd(now, now + LONGEST_LIFE, before if keeps_sessions else now)
-        await self._note_end(*place, end.expires_at)
-        await self._tables.upsert(keys.SESSIONS, *place, encode(Stored(end)))
+        await self._upsert(*place, end)
 
     async def take(self, kind: type[E], secret: str) -> E:
         """A row that is used once: gone before it is used. Raises LinkUnusable."""
@@ -292,6 +275,10 @@ class Sessions:
     async def _insert(self, partition: str, row: str, record: Expiring) -> None:
         await self._note_end(partition, row, record.expires_at)
         await self._tables.insert(keys.SESSIONS, partition, row, encode(Stored(record)))
+
+    async def _upsert(self, partition: str, row: str, record: Expiring) -> None:
+        await self._note_end(partition, row, record.expires_at)
+        await self._tables.upsert(keys.SESSIONS, partition, row, encode(Stored(record)))
 
     async def _note_end(self, partition: str, row: str, end: datetime) -> None:
         place = (f"{ENDS}{keys.bucket_of(end):012d}", f"{partition}|{row}")

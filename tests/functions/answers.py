@@ -33,6 +33,13 @@ class Answer:
         return self.body.decode()
 
     @property
+    def outcome(self) -> str:
+        """What the page says came of it."""
+        found = re.search(r'<h1[^>]* data-outcome="([a-z_]+)"', self.text)
+        assert found, self.text
+        return found[1]
+
+    @property
     def cookie(self) -> str:
         """The value of our cookie, as a browser would keep it."""
         found = re.match(rf"{COOKIE}=([^;]*);", self.headers["set-cookie"])

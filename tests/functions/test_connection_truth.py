@@ -57,7 +57,7 @@ async def half_connected(app: App, user_id: str = "u_ann") -> None:
     """The connection's row was written, the mailbox's rows were not."""
     cookie = await app.signed_in(await app.page_session(user_id))
     app.tables.before = fails_at("transact", keys.MAILBOX)
-    assert (await app.confirmed(cookie)).status == 503
+    assert (await app.confirmed(cookie)).outcome == "unclear"
     app.tables.before = no_hook
 
 
@@ -125,7 +125,7 @@ async def both_confirm(app: App) -> list[Answer]:
 
 async def test_of_two_who_confirm_one_mailbox_at_once_one_gets_it(app: App) -> None:
     """Of two users who confirm one mailbox at once the second is refused, and both statuses are true (R1)."""
-    assert [answer.status for answer in await both_confirm(app)] == [200, 409]
+    assert [answer.outcome for answer in await both_confirm(app)] == ["connected", "taken"]
     assert [await status(app, user) for user in ("u_ann", "u_bob")] == ["connected", "not_connected"]
     problem(await app.v1("POST", "messages", json=send_body(user_id="u_bob")), 409, "no-active-connection")
     await app.sent()
@@ -139,12 +139,12 @@ async def test_a_claim_that_came_to_nothing_passes_on_after_ten_minutes(app: App
     await half_connected(app)
     cookie = await app.signed_in(await app.page_session("u_bob"), "ann")
     app.clock.forward(minutes=9)
-    assert (await app.confirmed(cookie)).status == 409
+    assert (await app.confirmed(cookie)).outcome == "taken"
     app.clock.forward(minutes=1)
     await app.connect("u_bob", "ann")
     assert [await status(app, user) for user in ("u_ann", "u_bob")] == ["not_connected", "connected"]
     problem(await app.v1("POST", "messages", json=send_body()), 409, "no-active-connection")
-    assert (await app.confirmed(await app.signed_in(await app.page_session()))).status == 409
+    assert (await app.confirmed(await app.signed_in(await app.page_session()))).outcome == "taken"
 
 
 async def test_an_own_claim_is_taken_up_again(app: App) -> None:
@@ -153,7 +153,7 @@ async def test_an_own_claim_is_taken_up_again(app: App) -> None:
     app.clock.forward(minutes=15)
     await half_connected(app)
     cookie = await app.signed_in(await app.page_session("u_bob"), "ann")
-    assert (await app.confirmed(cookie)).status == 409
+    assert (await app.confirmed(cookie)).outcome == "taken"
     await app.connect()
 
 
@@ -168,7 +168,7 @@ async def test_who_lost_the_claim_on_the_way_opens_no_mailbox(app: App) -> None:
             await app.connect("u_bob", "ann")
 
     app.tables.before = hold
-    assert (await app.confirmed(cookie)).status == 409
+    assert (await app.confirmed(cookie)).outcome == "taken"
     assert [await status(app, user) for user in ("u_ann", "u_bob")] == ["not_connected", "connected"]
     assert (await mailbox_now(app)).user_id == "u_bob"
     assert app.crm.types() == ["connection.connected"]
@@ -188,7 +188,7 @@ async def test_a_mailbox_may_be_claimed_by_another_tenant_meanwhile(app: App) ->
             await app.connect("u_bob", "ann", app.other.api_key)
 
     app.tables.before = hold
-    assert (await app.confirmed(cookie)).status == 409
+    assert (await app.confirmed(cookie)).outcome == "taken"
     assert await status(app) == "not_connected"
 
 
@@ -212,29 +212,29 @@ async def test_strange_letters_are_no_token_of_the_page(app: App) -> None:
     cookie = await app.signed_in(await app.page_session())
     refused = await app.call("POST", "/oauth/confirm", form={"csrf_token": "\u00e9\u4e2d"}, cookie=cookie)
     assert refused.status == 410
-    assert (await app.confirmed(cookie)).status == 200
+    assert (await app.confirmed(cookie)).outcome == "connected"
 
 
-FAULTS: list[tuple[Exception, int]] = [
-    (UpstreamSurprise(), 400),
-    (GrantDead(), 400),
-    (MailboxUnusable(), 409),
-    (Throttled(9), 503),
-    (ProviderUnavailable(), 503),
+FAULTS: list[tuple[Exception, str]] = [
+    (UpstreamSurprise(), "failed"),
+    (GrantDead(), "failed"),
+    (MailboxUnusable(), "unusable"),
+    (Throttled(9), "try_again"),
+    (ProviderUnavailable(), "try_again"),
 ]
 
 
-@pytest.mark.parametrize(("error", "status"), FAULTS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(("error", "outcome"), FAULTS, ids=lambda error: type(error).__name__)
 async def test_a_mailbox_that_does_not_say_whose_it_is_ends_in_a_page(
-    app: App, error: Exception, status: int
+    app: App, error: Exception, outcome: str
 ) -> None:
-    """When the mailbox's profile cannot be read after the sign-in, the person gets a page with the fitting status."""
+    """When the mailbox's profile cannot be read after the sign-in, the person gets a page with the fitting outcome."""
     ticket = (await app.call("POST", "/session/start-tickets", key=await app.page_session())).json()
     opening = await app.call("POST", "/oauth/start", form=ticket)
     form = {"code": "ann", "state": opening.text.split("state=")[1].split("&")[0]}
     app.mail.next["profile"] = [error]
-    answer = await app.call("POST", "/oauth/callback", form=form, cookie=opening.cookie)
-    assert answer.status == status
+    answer = await app.followed(await app.call("POST", "/oauth/callback", form=form, cookie=opening.cookie))
+    assert answer.outcome == outcome
     assert answer.headers["content-type"].startswith("text/html")
 
 

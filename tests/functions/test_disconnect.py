@@ -75,7 +75,7 @@ async def confirmed(app: App, page: Answer, **more: str) -> Answer:
     token = re.search(r'name="csrf_token" value="([^"]*)"', page.text)
     assert token, page.text
     form = {"csrf_token": token[1], **more}
-    return await app.call("POST", "/disconnect/confirm", form=form, cookie=page.cookie)
+    return await app.followed(await app.call("POST", "/disconnect/confirm", form=form, cookie=page.cookie))
 
 
 # ---- what it does
@@ -363,8 +363,9 @@ async def test_the_question_counts_once_in_its_own_browser_and_with_its_token(be
     stranger = await begun.call("POST", "/disconnect/confirm", form={"csrf_token": right}, cookie="other")
     assert stranger.status == 410
     assert await status(begun) == "connected"
-    assert (await confirmed(begun, page)).status == 200
-    assert (await confirmed(begun, page)).status == 410
+    assert (await confirmed(begun, page)).outcome == "disconnected"
+    assert (await confirmed(begun, page)).outcome == "disconnected"
+    assert begun.crm.types().count("connection.disconnected") == 1
 
 
 async def test_a_ticket_does_only_what_it_was_made_for(begun: App) -> None:
@@ -380,7 +381,7 @@ async def test_a_question_about_a_mailbox_that_was_replaced_is_void(begun: App) 
     """The person said yes to another mailbox than the one that is connected now."""
     page = await asked(begun, await begun.page_session())
     await begun.connect(mailbox="eve")
-    assert (await confirmed(begun, page)).status == 410
+    assert (await confirmed(begun, page)).outcome == "changed"
     assert await status(begun) == "connected"
 
 

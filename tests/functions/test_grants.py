@@ -51,7 +51,7 @@ async def test_a_repair_survives_a_send_accepted_at_that_moment(ready: App) -> N
             assert (await ready.v1("POST", "messages", json=send_body("m-2"))).status == 202
 
     ready.tables.before = accept_one
-    assert (await ready.confirmed(cookie)).status == 200
+    assert (await ready.confirmed(cookie)).outcome == "connected"
     assert not (await mailbox_now(ready)).grant_dead
     await ready.later(minutes=5)
     assert len(ready.mail.sent) == 2
@@ -78,7 +78,7 @@ async def test_a_repair_survives_a_refresh_at_that_moment(ready: App) -> None:
             assert await ready.services.connections.save_tokens(*whose, read, "cache-ann", "old", until)
 
     ready.tables.before = refresh
-    assert (await ready.confirmed(cookie)).status == 200
+    assert (await ready.confirmed(cookie)).outcome == "connected"
     await ready.sent()
 
 
@@ -207,7 +207,7 @@ async def test_a_lost_job_message_of_a_repair_forgets_nobody(begun: App) -> None
             raise StoreUnavailable
 
     begun.queues.before = fail
-    assert (await begun.confirmed(cookie)).status == 503
+    assert (await begun.confirmed(cookie)).outcome == "unclear"
     begun.queues.before = no_hook
     assert await status(begun) == "connected"
     await begun.later(minutes=8)

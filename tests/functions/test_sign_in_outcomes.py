@@ -25,7 +25,9 @@ async def opening(app: App, session: str) -> tuple[str, str]:
 
 
 async def back(app: App, state: str, cookie: str, **form: str) -> Answer:
-    return await app.call("POST", "/oauth/callback", form={"state": state, **form}, cookie=cookie)
+    """Back from Microsoft: the confirm page's redirect, or the page that says what came of it."""
+    said = await app.call("POST", "/oauth/callback", form={"state": state, **form}, cookie=cookie)
+    return said if said.headers.get("location", "").endswith("confirm") else await app.followed(said)
 
 
 async def test_a_sign_in_is_followed_to_its_end(app: App) -> None:
@@ -36,7 +38,7 @@ async def test_a_sign_in_is_followed_to_its_end(app: App) -> None:
     assert await outcome(app, session) == "under_way"
     answer = await back(app, state, cookie, code="ann")
     assert await outcome(app, session) == "waiting_for_confirmation"
-    assert (await app.confirmed(answer.cookie)).status == 200
+    assert (await app.confirmed(answer.cookie)).outcome == "connected"
     assert await outcome(app, session) == "confirmed"
 
 
@@ -68,7 +70,7 @@ async def test_an_account_without_a_mailbox_is_never_shown_as_connected(app: App
     state, cookie = await opening(app, session)
     app.mail.next["probe"] = [MailboxUnusable()]
     answer = await back(app, state, cookie, code="ann")
-    assert (answer.status, "no mailbox" in answer.text) == (409, True)
+    assert (answer.outcome, "no mailbox" in answer.text) == ("unusable", True)
     assert (await app.v1("GET", "users/u_ann/connection")).json()["status"] == "not_connected"
 
 
@@ -76,7 +78,7 @@ async def test_a_mailbox_of_somebody_else_is_known_as_taken(ready: App) -> None:
     """The refusal names nobody (R1)."""
     session = await ready.page_session("u_bob")
     answer = await ready.confirmed(await ready.signed_in(session, "ann"))
-    assert answer.status == 409
+    assert answer.outcome == "taken"
     assert await outcome(ready, session) == "mailbox_taken"
     assert "ann" not in answer.text.lower().replace("cannot", "")
 
@@ -88,11 +90,11 @@ async def test_who_cancels_on_the_confirm_page_connects_nothing(app: App) -> Non
     page = await app.call("GET", "/oauth/confirm", cookie=cookie)
     token = re.findall(r'name="csrf_token" value="([^"]*)"', page.text)[0]
     form = {"csrf_token": token, "decision": "cancel"}
-    cancelled = await app.call("POST", "/oauth/confirm", form=form, cookie=cookie)
+    cancelled = await app.followed(await app.call("POST", "/oauth/confirm", form=form, cookie=cookie))
     assert (cancelled.status, "Nothing was connected" in cancelled.text) == (200, True)
     assert await outcome(app, session) == "cancelled"
     again = await app.call("POST", "/oauth/confirm", form={"csrf_token": token}, cookie=cookie)
-    assert again.status == 410
+    assert (await app.followed(again)).outcome == "declined"
     assert (await app.v1("GET", "users/u_ann/connection")).json()["status"] == "not_connected"
 
 

@@ -27,6 +27,7 @@ HTTP = {
     "show_disconnect_page": ("POST", "disconnect/start"),
     "show_message": ("GET", "v1/messages/{message_id}"),
     "show_openapi": ("GET", "openapi.json"),
+    "show_result": ("GET", "oauth/result"),
     "show_session_connection": ("GET", "session/connection"),
     "show_settings_page": ("GET", "settings"),
     "show_thread": ("GET", "v1/threads/{thread_id}"),

@@ -37,7 +37,8 @@ from shared.state.claims import MailboxClaim
 from shared.state.codec import Stored
 from shared.state.connections import mailbox_ref
 from shared.state.ledger import new
-from shared.state.sessions import PendingConnection, secret_hash
+from shared.state.sessions import CONNECT, PendingConnection, secret_hash
+from shared.sync.connect.results import begin_result
 from shared.sync.connect.sign_in import pending_place
 from shared.sync.events.announce_standing import connection_event, updated_event
 from shared.sync.mailbox.closing import close_mailbox, plan_closing
@@ -83,7 +84,7 @@ async def confirm_connection(s: Services, secret: str | None, csrf_token: str | 
     """
     if not secret or not is_same(csrf_token or "", confirm_csrf(secret)):
         raise LinkUnusable
-    pending = await s.sessions.take(PendingConnection, secret)
+    pending = await _take_question(s, secret)
     try:
         connection = await _connect(s, secret, pending)
     except PostbraidError as err:
@@ -97,8 +98,15 @@ async def cancel_connection(s: Services, secret: str | None, csrf_token: str | N
     """The person said no: the tokens of the sign-in are gone, and nothing else changes. Raises LinkUnusable."""
     if not secret or not is_same(csrf_token or "", confirm_csrf(secret)):
         raise LinkUnusable
-    pending = await s.sessions.take(PendingConnection, secret)
+    pending = await _take_question(s, secret)
     await s.sessions.note_attempt(pending.tenant_id, pending.user.user_id, SignInOutcome.CANCELLED)
+
+
+async def _take_question(s: Services, secret: str) -> PendingConnection:
+    """The question is answered, and its tokens are in nobody's hands but ours. Raises LinkUnusable."""
+    asked = (await s.sessions.look(PendingConnection, secret)).value
+    await begin_result(s, secret, asked.tenant_id, asked.user, CONNECT)
+    return await s.sessions.take(PendingConnection, secret)
 
 
 async def _connect(s: Services, secret: str, pending: PendingConnection) -> Connection:

@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain.connection import is_open_for
-from shared.domain.errors import LinkUnusable, NoActiveConnection
+from shared.domain.errors import ConnectionChanged, LinkUnusable, NoActiveConnection
 from shared.domain.model import Connection, CrmUser, Reason
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state.connections import mailbox_ref
 from shared.state.sessions import DISCONNECT, PendingDisconnect, StartTicket
 from shared.sync.connect.confirm_connection import confirm_csrf, is_same
+from shared.sync.connect.results import begin_result
 from shared.sync.mailbox.closing import close_mailbox, end_connection
 
 ASK_FOR: Final = timedelta(minutes=10)
@@ -55,14 +56,16 @@ async def ask_to_disconnect(s: Services, ticket: str) -> Asked:
 async def confirm_disconnect(s: Services, secret: str | None, csrf_token: str | None) -> str:
     """The person said yes; returns the address that was disconnected.
 
-    Raises LinkUnusable, also where another mailbox was connected since the question.
+    Raises LinkUnusable, and ConnectionChanged where another mailbox was connected since the question.
     """
     if not secret or not is_same(csrf_token or "", confirm_csrf(secret)):
         raise LinkUnusable
+    asked = (await s.sessions.look(PendingDisconnect, secret)).value
+    await begin_result(s, secret, asked.tenant_id, asked.user, DISCONNECT)
     pending = await s.sessions.take(PendingDisconnect, secret)
     connection = await _find_open(s, pending.tenant_id, pending.user.user_id)
     if connection is not None and connection.connection_id != pending.connection_id:
-        raise LinkUnusable
+        raise ConnectionChanged
     await disconnect(s, pending.tenant_id, pending.user.user_id, keeps_sessions=True)
     return pending.address
 

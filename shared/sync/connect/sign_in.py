@@ -14,6 +14,7 @@ from shared.domain.sign_ins import SIGN_IN_FOR, outcome_of
 from shared.services import Services
 from shared.state import keys
 from shared.state.sessions import CONNECT, PendingConnection, SignInState, StartTicket, secret_hash
+from shared.sync.connect.results import begin_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ async def finish_sign_in(s: Services, cookie: str | None, response: Mapping[str,
         secret = await _redeem(s, taken, state, response)
     except PostbraidError as err:
         await s.sessions.note_attempt(taken.tenant_id, taken.user.user_id, outcome_of(err))
+        await begin_result(s, cookie, taken.tenant_id, taken.user, CONNECT)
         raise
     await s.sessions.note_attempt(taken.tenant_id, taken.user.user_id, SignInOutcome.ASKED)
     return secret

@@ -1,0 +1,186 @@
+"""What came of a sign-in or a disconnect is told on a page that can be loaded again, and repeats nothing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from shared.domain.errors import SignInFailed, StoreUnavailable
+from shared.state import keys
+from shared.state.sessions import secret_hash
+from shared.storage.testing.calls import Call, no_hook
+from tests.functions.answers import Answer
+from tests.functions.app import App
+
+
+async def token_of(app: App, cookie: str) -> dict[str, str]:
+    """The form of the confirm page."""
+    page = await app.call("GET", "/oauth/confirm", cookie=cookie)
+    return {"csrf_token": re.findall(r'name="csrf_token" value="([^"]*)"', page.text)[0]}
+
+
+async def result(app: App, cookie: str | None) -> Answer:
+    return await app.call("GET", "/oauth/result", cookie=cookie)
+
+
+async def asked(app: App, session: str) -> Answer:
+    """The page that asks whether to disconnect."""
+    ticket = (await app.call("POST", "/session/disconnect-tickets", key=session)).json()
+    return await app.call("POST", "/disconnect/start", form=ticket)
+
+
+async def test_a_yes_leads_to_a_page_that_can_be_loaded_again(app: App) -> None:
+    """Loading it again and a second tab show the same, and its address holds neither outcome nor mailbox."""
+    cookie = await app.signed_in(await app.page_session())
+    said = await app.call("POST", "/oauth/confirm", form=await token_of(app, cookie), cookie=cookie)
+    assert (said.status, said.headers["location"]) == (303, "http://localhost:7071/api/oauth/result")
+    assert said.cookie == cookie
+    for _ in range(2):
+        shown = await result(app, cookie)
+        assert (shown.status, shown.outcome) == (200, "connected")
+        assert "ann@northwind.example is connected" in shown.text
+        assert "You can close this window." in shown.text
+    assert app.crm.types() == ["connection.connected"]
+
+
+async def test_a_yes_that_is_sent_twice_shows_the_result(app: App) -> None:
+    """The back button and a second press, or the same form loaded again: the result, not a used link."""
+    cookie = await app.signed_in(await app.page_session())
+    form = await token_of(app, cookie)
+    for _ in range(2):
+        said = await app.followed(await app.call("POST", "/oauth/confirm", form=form, cookie=cookie))
+        assert said.outcome == "connected"
+    assert (await app.followed(await app.call("GET", "/oauth/confirm", cookie=cookie))).outcome == "connected"
+
+
+async def test_a_second_click_during_the_first_waits_for_its_result(app: App) -> None:
+    """While the first yes is carried out the second shows that it is under way, and later what came of it."""
+    cookie = await app.signed_in(await app.page_session())
+    form = await token_of(app, cookie)
+    seen: list[Answer] = []
+
+    async def press_again(call: Call) -> None:
+        if call.operation == "transact" and call.place[0] == keys.CONNECTIONS:
+            app.tables.before = no_hook
+            again = await app.call("POST", "/oauth/confirm", form=form, cookie=cookie)
+            seen.append(await app.followed(again))
+
+    app.tables.before = press_again
+    first = await app.followed(await app.call("POST", "/oauth/confirm", form=form, cookie=cookie))
+    assert (seen[0].outcome, first.outcome) == ("under_way", "connected")
+    assert 'http-equiv="refresh"' in seen[0].text
+    assert 'http-equiv="refresh"' not in first.text
+    assert (await result(app, cookie)).outcome == "connected"
+
+
+async def test_what_nobody_finishes_is_said_to_be_uncertain(app: App) -> None:
+    """A process that died while it connected: after a minute the page says where the truth is to be seen."""
+    cookie = await app.signed_in(await app.page_session())
+    form = await token_of(app, cookie)
+
+    def die(call: Call) -> None:
+        if call.operation == "transact" and call.place[0] == keys.CONNECTIONS:
+            raise ZeroDivisionError
+
+    app.tables.before = die
+    await app.call("POST", "/oauth/confirm", form=form, cookie=cookie)
+    app.tables.before = no_hook
+    assert (await result(app, cookie)).outcome == "under_way"
+    app.clock.forward(minutes=1)
+    shown = await result(app, cookie)
+    assert shown.outcome == "unclear"
+    assert "email settings" in shown.text
+
+
+async def test_a_refusal_of_microsofts_can_be_loaded_again(app: App) -> None:
+    """Microsoft's answer that is posted again, and the page loaded again, tell the same refusal."""
+    ticket = (await app.call("POST", "/session/start-tickets", key=await app.page_session())).json()
+    opening = await app.call("POST", "/oauth/start", form=ticket)
+    app.sign_in.next["redeem"] = [SignInFailed("declined")]
+    form = {"error": "access_denied", "state": opening.text.split("state=")[1].split("&")[0]}
+    for _ in range(2):
+        said = await app.call("POST", "/oauth/callback", form=form, cookie=opening.cookie)
+        assert (await app.followed(said)).outcome == "declined"
+    assert (await result(app, opening.cookie)).outcome == "declined"
+
+
+async def test_microsofts_answer_that_comes_again_leads_to_the_question(app: App) -> None:
+    """Who loads Microsoft's answer again while the question waits sees the question."""
+    ticket = (await app.call("POST", "/session/start-tickets", key=await app.page_session())).json()
+    opening = await app.call("POST", "/oauth/start", form=ticket)
+    form = {"code": "ann", "state": opening.text.split("state=")[1].split("&")[0]}
+    cookie = (await app.call("POST", "/oauth/callback", form=form, cookie=opening.cookie)).cookie
+    again = await app.call("POST", "/oauth/callback", form=form, cookie=cookie)
+    assert again.headers["location"].endswith("/oauth/result")
+    onward = await result(app, cookie)
+    assert (onward.status, onward.headers["location"]) == (303, "http://localhost:7071/api/oauth/confirm")
+    assert (await app.call("POST", "/oauth/callback", form=form)).status == 410
+
+
+@pytest.mark.parametrize("cookie", [None, "", "of-somebody-else"])
+async def test_without_a_row_the_page_says_the_plain_truth(app: App, cookie: str | None) -> None:
+    """Without a cookie, or with one that leads nowhere, the page says where the status is to be seen."""
+    shown = await result(app, cookie)
+    assert (shown.status, shown.outcome) == (404, "nothing_here")
+    assert "email settings" in shown.text
+
+
+async def test_a_result_is_shown_for_ten_minutes(app: App) -> None:
+    """After them the address of the mailbox is gone from the page."""
+    cookie = await app.signed_in(await app.page_session())
+    await app.confirmed(cookie)
+    app.clock.forward(minutes=10)
+    shown = await result(app, cookie)
+    assert shown.outcome == "nothing_here"
+    assert "ann@" not in shown.text
+
+
+async def test_a_result_holds_no_tokens_and_its_secret_as_a_hash(app: App) -> None:
+    """The row of the sign-in with its tokens is gone; what is left is found by a hash and holds none."""
+    cookie = await app.signed_in(await app.page_session())
+    await app.confirmed(cookie)
+    assert await app.tables.get(keys.SESSIONS, "pending", secret_hash(cookie)) is None
+    row = await app.tables.get(keys.SESSIONS, "result", secret_hash(cookie))
+    assert row
+    text = str(row.values)
+    assert cookie not in text
+    assert '"grant"' not in text
+    assert "cache-ann" not in text
+
+
+async def test_when_it_cannot_be_kept_it_is_told_at_once(app: App) -> None:
+    """A storage that fails after the mailbox was connected takes nobody's result away."""
+    cookie = await app.signed_in(await app.page_session())
+    form = await token_of(app, cookie)
+
+    def fail(call: Call) -> None:
+        if call.operation == "upsert" and "result" in call.place:
+            raise StoreUnavailable
+
+    app.tables.before = fail
+    said = await app.call("POST", "/oauth/confirm", form=form, cookie=cookie)
+    assert (said.status, said.outcome) == (200, "connected")
+
+
+async def test_words_at_a_disconnect_are_of_a_disconnect(app: App) -> None:
+    """A used question, no mailbox, nonsense: none of the pages speaks of a sign-in or of Connect."""
+    await app.connect()
+    session = await app.page_session()
+    page = await asked(app, session)
+    used = await app.call("POST", "/disconnect/start", form={"ticket": "used"})
+    strange = await app.call("POST", "/disconnect/confirm", body=b"\xff", cookie=page.cookie)
+    other = await app.call("POST", "/disconnect/confirm", form={"csrf_token": "x"}, cookie=page.cookie)
+    await app.v1("DELETE", "users/u_ann/connection")
+    app.clock.forward(seconds=1)
+    nobody = await asked(app, await app.page_session())
+    outcomes = [(shown.status, shown.outcome) for shown in (used, strange, other, nobody)]
+    assert outcomes == [
+        (410, "link_unusable"),
+        (400, "failed"),
+        (410, "link_unusable"),
+        (409, "not_connected"),
+    ]
+    for shown in (used, strange, other, nobody):
+        assert "sign-in" not in shown.text
+        assert "press Connect" not in shown.text
