@@ -21,11 +21,12 @@ from functions.results import (
     see_other,
     set_cookie,
     told,
+    whose,
 )
 from functions.wire import SessionIn, SessionLinkIn, UserId
 from shared.bootstrap import services
 from shared.domain.errors import FieldError, InvalidRequest, NotFound, PostbraidError
-from shared.domain.model import CrmUser
+from shared.domain.model import CrmUser, Tenant
 from shared.json_reader import read_json
 from shared.state.sessions import CONNECT, Session
 from shared.sync.connect import open_session as opening
@@ -97,7 +98,7 @@ async def open_session(req: func.HttpRequest) -> func.HttpResponse:
         "session_token": opened.secret,
         "expires_at": opened.session.expires_at,
         "user": {"id": user.user_id, "display_name": user.display_name},
-        "tenant": {"name": opened.tenant_name},
+        "tenant": {**names_of(opened.tenant), "frame_origins": opened.tenant.frame_origins},
     }
     return json_answer(answer, 201)
 
@@ -110,9 +111,14 @@ async def show_session_connection(req: func.HttpRequest, opened: Session) -> fun
     s = services()
     shown = await show_one_connection(s, opened.tenant_id, opened.user.user_id)
     tenant = (await s.tenants.get(opened.tenant_id)).value
-    names = {"crm_user": {"display_name": opened.user.display_name}, "tenant": {"name": tenant.name}}
+    names = {"crm_user": {"display_name": opened.user.display_name}, "tenant": names_of(tenant)}
     sign_in = await show_sign_in(s, opened.tenant_id, opened.user.user_id)
     return json_answer({**shown, **names, "sign_in": sign_in})
+
+
+def names_of(tenant: Tenant) -> dict[str, str | None]:
+    """What the page calls the tenant and its CRM, and where it leads people back to."""
+    return {"name": tenant.name, "product_name": tenant.product_name or None, "return_url": tenant.return_url}
 
 
 @bp.route(route="session/start-tickets", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -173,7 +179,9 @@ async def show_confirm_page(req: func.HttpRequest) -> func.HttpResponse:
     html = Template(template("confirm.html")).substitute(
         address=escape(question.address),
         user=escape(question.user.display_name or question.user.user_id),
-        tenant=escape(question.tenant_name),
+        tenant=escape(question.tenant.name),
+        product=escape(question.tenant.product),
+        whose=escape(whose(question.user, question.tenant)),
         warning=escape(warning),
         csrf_token=escape(question.csrf_token),
     )

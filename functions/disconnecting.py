@@ -19,6 +19,7 @@ from functions.results import (
     refused,
     set_cookie,
     told,
+    whose,
 )
 from shared.bootstrap import services
 from shared.domain.errors import PostbraidError
@@ -61,7 +62,9 @@ async def show_disconnect_page(req: func.HttpRequest) -> func.HttpResponse:
     html = Template(template("disconnect.html")).substitute(
         address=escape(asked.address),
         user=escape(asked.user.display_name or asked.user.user_id),
-        tenant=escape(asked.tenant_name),
+        tenant=escape(asked.tenant.name),
+        product=escape(asked.tenant.product),
+        whose=escape(whose(asked.user, asked.tenant)),
         csrf_token=escape(asked.csrf_token),
     )
     response = page(html, ALONE)

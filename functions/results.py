@@ -19,6 +19,7 @@ from functions.outcomes import EITHER, WORDS, outcome_of
 from functions.pages import template
 from shared.bootstrap import services
 from shared.domain.errors import InvalidRequest, LinkUnusable, PostbraidError
+from shared.domain.model import CrmUser, Tenant
 from shared.sync.connect.results import UNDER_WAY, ShownResult, end_result, find_result, is_asked
 
 bp = func.Blueprint()
@@ -85,7 +86,7 @@ def result_page(
 ) -> func.HttpResponse:
     """The page that says what came of it. `detail` is an address or a sentence of ours; `known`: whose it is."""
     words = WORDS[purpose][outcome]
-    values = {"detail": detail, "product": known.tenant.name if known else "your CRM"}
+    values = {"detail": detail, "product": known.tenant.product if known else "your CRM"}
     said = {
         name: escape(Template(text).substitute(values))
         for name, text in (("title", words.title), ("text", words.text), ("onward", words.onward))
@@ -93,7 +94,8 @@ def result_page(
     html = Template(template("result.html")).substitute(
         said,
         outcome=escape(outcome),
-        whose=escape(whose(known)),
+        whose=escape(whose(known.user, known.tenant)) if known else "",
+        back=back_link(known.tenant) if known else "",
         refresh='<meta http-equiv="refresh" content="2">' if outcome == UNDER_WAY else "",
     )
     return page(html, ALONE, status=status or words.status)
@@ -104,9 +106,19 @@ def nothing_page() -> func.HttpResponse:
     return result_page(EITHER, "nothing_here")
 
 
-def whose(known: ShownResult | None) -> str:
-    """The names of the user and of the account."""
-    return f"{known.user.display_name or known.user.user_id} · {known.tenant.name}" if known else ""
+def whose(user: CrmUser, tenant: Tenant) -> str:
+    """The names of user, CRM and account."""
+    names = (user.display_name or user.user_id, tenant.product_name, tenant.name)
+    return " · ".join(dict.fromkeys(name for name in names if name))
+
+
+def back_link(tenant: Tenant) -> str:
+    """The link to the address that the tenant registered, if any; never to one of a request (O-5)."""
+    if tenant.return_url is None:
+        return ""
+    return Template(template("back_link.html")).substitute(
+        url=escape(tenant.return_url), product=escape(tenant.product)
+    )
 
 
 def see_result(secret: str | None) -> func.HttpResponse:

@@ -20,6 +20,7 @@ from typing import Final
 from shared import bootstrap
 from shared.domain.errors import InvalidRequest, NotFound
 from shared.domain.model import Tenant, WebhookSecret
+from shared.domain.return_address import is_return_address
 from shared.security.api_keys import ApiKeyring
 from shared.security.guard import Guard
 from shared.security.webhooks import SECRET_BYTES, written_secret
@@ -32,6 +33,9 @@ from shared.sync.events.endpoint import open_endpoint
 OVERLAP_HOURS: Final = 24
 WHERE_EVENTS_GO: Final = (
     "events go to https on port 443 at a public name, or with PROFILE=local to an origin of LOCAL_ORIGINS"
+)
+WHERE_PEOPLE_GO_BACK: Final = (
+    "an https address without a name and password, or with PROFILE=local also http on this machine"
 )
 ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?")
 
@@ -53,13 +57,28 @@ async def create_storage(s: Services) -> None:
 
 
 async def create_tenant(
-    s: Services, keyring: ApiKeyring, name: str, webhook_url: str, frame_origins: Sequence[str]
+    s: Services,
+    keyring: ApiKeyring,
+    name: str,
+    webhook_url: str,
+    frame_origins: Sequence[str],
+    *,
+    product_name: str = "",
+    return_url: str | None = None,
 ) -> CreatedTenant:
     """A CRM account with its first key and its endpoint's secret."""
     tenant_id = "ten_" + "".join("abcdefghijklmnopqrstuvwxyz234567"[byte & 31] for byte in s.random.bytes(16))
     api_key, record = keyring.mint(tenant_id, s.random)
     secret = s.random.bytes(SECRET_BYTES)
-    await s.tenants.create(Tenant(tenant_id, name, webhook_url, tuple(frame_origins)), record)
+    tenant = Tenant(
+        tenant_id,
+        name,
+        webhook_url,
+        tuple(frame_origins),
+        product_name=product_name,
+        return_url=return_url,
+    )
+    await s.tenants.create(tenant, record)
     sealed = await s.sealer.seal(tenant_id, webhook_secret_place(tenant_id), secret)
     await s.tenants.set_webhook_secret(tenant_id, WebhookSecret(sealed))
     return CreatedTenant(tenant_id, api_key, written_secret(secret))
@@ -106,6 +125,8 @@ def _parser() -> argparse.ArgumentParser:
     tenant.add_argument(
         "--frame-origin", action="append", type=_origin, default=[], help="an origin that may frame our page"
     )
+    tenant.add_argument("--product-name", type=_name, help="the CRM's name, as its users know it")
+    tenant.add_argument("--return-url", help="where our pages lead people back to; no link without it")
     rotated = [
         commands.add_parser("rotate-key", help="make a further key; the present one ends after a while"),
         commands.add_parser("rotate-webhook-secret", help="make a new webhook secret; both sign for a while"),
@@ -148,6 +169,10 @@ def _hours(text: str) -> timedelta:
 
 
 async def _run(settings: Settings, asked: argparse.Namespace) -> int:
+    return_url = getattr(asked, "return_url", None)
+    if return_url is not None and not is_return_address(return_url, loopback=settings.local):
+        print(f"--return-url: {WHERE_PEOPLE_GO_BACK}", file=sys.stderr)
+        return 2
     s = bootstrap.build(settings)
     try:
         shown = await _carry_out(s, settings, asked)
@@ -191,7 +216,15 @@ async def _carry_out(
             return {"blocked_files": asked.choice}
         case _:
             Guard(settings.local_origins).judge_form(asked.webhook_url)
-            created = await create_tenant(s, keyring, asked.name, asked.webhook_url, asked.frame_origin)
+            created = await create_tenant(
+                s,
+                keyring,
+                asked.name,
+                asked.webhook_url,
+                asked.frame_origin,
+                product_name=asked.product_name or "",
+                return_url=asked.return_url,
+            )
             return {
                 "tenant_id": created.tenant_id,
                 "api_key": created.api_key,

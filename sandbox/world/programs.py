@@ -52,4 +52,5 @@ def create_tenant(place: Place) -> list[str]:
     return [
         *(sys.executable, "-m", "shared.ops", "create-tenant", "--json", "--name", "Northwind"),
         *("--webhook-url", f"{origin}/webhooks/postbraid", "--frame-origin", origin),
+        *("--product-name", "Fernhill", "--return-url", f"{origin}/settings/profile"),
     ]

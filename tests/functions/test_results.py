@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from shared.domain.errors import SignInFailed, StoreUnavailable
 from shared.state import keys
+from shared.state.codec import encode
 from shared.state.sessions import secret_hash
 from shared.storage.testing.calls import Call, no_hook
 from tests.functions.answers import Answer
@@ -184,3 +186,51 @@ async def test_words_at_a_disconnect_are_of_a_disconnect(app: App) -> None:
     for shown in (used, strange, other, nobody):
         assert "sign-in" not in shown.text
         assert "press Connect" not in shown.text
+
+
+async def named(app: App) -> None:
+    """The tenant has registered its product's name and an address to lead people back to."""
+    stored = await app.services.tenants.get(app.tenant.tenant_id)
+    tenant = replace(stored.value, product_name="Acme <CRM>", return_url="https://crm.example/me?a=1&b=2")
+    await app.tables.upsert(keys.TENANTS, tenant.tenant_id, "tenant", encode(stored.changed(tenant)))
+    app.clock.forward(minutes=1)  # a tenant is remembered for a minute
+
+
+async def test_the_pages_name_the_product_beside_the_account(app: App) -> None:
+    """Confirm page, disconnect page and result page name user, product and account, as text."""
+    await named(app)
+    session = await app.page_session()
+    cookie = await app.signed_in(session)
+    pages = [await app.call("GET", "/oauth/confirm", cookie=cookie), await app.confirmed(cookie)]
+    pages.append(await asked(app, session))
+    for page in pages:
+        assert "Ann · Acme &lt;CRM&gt; · Northwind" in page.text
+        assert "<CRM>" not in page.text
+
+
+async def test_a_result_leads_back_to_the_registered_address(app: App) -> None:
+    """The link goes to the tenant's own address, and where none is registered or known there is no link."""
+    await app.connect("u_bob", "bob")
+    cookie = await app.signed_in(await app.page_session())
+    assert 'data-testid="back"' not in (await app.confirmed(cookie)).text
+    await named(app)
+    cookie = await app.signed_in(await app.page_session())
+    shown = await app.confirmed(cookie)
+    assert 'href="https://crm.example/me?a=1&amp;b=2"' in shown.text
+    assert "Back to Acme &lt;CRM&gt;" in shown.text
+    assert 'data-testid="back"' not in (await result(app, None)).text
+
+
+async def test_the_settings_page_learns_names_origins_and_the_way_back(app: App) -> None:
+    """Opening a session tells the page what to call the CRM, who may learn its height and where it leads back to."""
+    await named(app)
+    link = await app.v1("POST", "session-links", json={"user": {"id": "u_ann"}})
+    opened = await app.call("POST", "/session", json={"token": link.json()["url"].split("#")[1]})
+    names = {
+        "name": "Northwind",
+        "product_name": "Acme <CRM>",
+        "return_url": "https://crm.example/me?a=1&b=2",
+    }
+    assert opened.json()["tenant"] == {**names, "frame_origins": ["https://crm.example"]}
+    shown = await app.call("GET", "/session/connection", key=opened.json()["session_token"])
+    assert shown.json()["tenant"] == names

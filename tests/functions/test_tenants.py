@@ -146,7 +146,10 @@ async def test_a_page_shows_its_own_tenant_only(two: Two) -> None:
     """A settings link shows its own tenant's user, although another tenant has a user of the same id."""
     session = await two.app.page_session("u_ann", two.app.other.api_key)
     shown = (await two.app.call("GET", "/session/connection", key=session)).json()
-    assert (shown["status"], shown["tenant"]) == ("not_connected", {"name": "Contoso"})
+    assert (shown["status"], shown["tenant"]) == (
+        "not_connected",
+        {"name": "Contoso", "product_name": None, "return_url": None},
+    )
 
 
 async def test_a_link_to_a_file_is_for_one_file(two: Two) -> None:

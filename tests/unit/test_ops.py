@@ -157,6 +157,27 @@ def test_what_a_command_prints_is_what_was_made(
     assert asyncio.run(bench.services.tenants.webhook_secret(shown["tenant_id"]))
 
 
+def test_a_tenant_has_its_products_name_and_the_way_back(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str], bench: Bench
+) -> None:
+    """create-tenant keeps the CRM's name and the address to lead people back to; without them there are none."""
+    command("create-storage")
+    for options, kept in (
+        ([], ("", None)),
+        (
+            ["--product-name", "Acme CRM", "--return-url", "https://crm.example/me"],
+            ("Acme CRM", "https://crm.example/me"),
+        ),
+        (["--return-url", "http://127.0.0.1:7080/me"], ("", "http://127.0.0.1:7080/me")),
+    ):
+        capsys.readouterr()
+        assert command(*TENANT, "--json", *options) == 0
+        shown = json.loads(capsys.readouterr().out)
+        tenant = asyncio.run(bench.services.tenants.get(shown["tenant_id"])).value
+        assert (tenant.product_name, tenant.return_url) == kept
+        assert tenant.product == (kept[0] or "Northwind")
+
+
 def test_the_services_do_not_show_their_secrets(bench: Bench) -> None:
     """The repr of the services shows no secret."""
     assert "canary" not in repr(bench.services)
@@ -215,6 +236,10 @@ def test_stores_are_closed_after_a_failure_too(command: Callable[..., int], benc
         ("--frame-origin", "not an origin; script-src *"),
         ("--frame-origin", "https://crm.example/path"),
         ("--frame-origin", "*"),
+        ("--product-name", "two\nlines"),
+        ("--return-url", "http://crm.example/settings"),
+        ("--return-url", "javascript:alert(1)"),
+        ("--return-url", "https://user:pw@crm.example/"),
         ("--name", "  "),
         ("--name", "two\nlines"),
     ],

@@ -13,7 +13,8 @@ class Tenant:
     """One CRM account: its name, its webhook endpoint and the origins that may frame our page.
 
     `endpoint_off_at`: since when the endpoint is not called, because it said 410 (C-8). `omits_files`: a mail syncs
-    without the file that would keep it from syncing (R10).
+    without the file that would keep it from syncing (R10). `product_name`: the CRM's own name, as its users know it.
+    `return_url`: where our pages lead people back to.
     """
 
     tenant_id: str
@@ -24,6 +25,13 @@ class Tenant:
     disabled: bool = False
     endpoint_off_at: datetime | None = None
     omits_files: bool = False
+    product_name: str = ""
+    return_url: str | None = None
+
+    @property
+    def product(self) -> str:
+        """What people are told that they connect their mailbox to."""
+        return self.product_name or self.name
 
 
 @dataclass(frozen=True, slots=True)

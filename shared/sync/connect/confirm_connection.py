@@ -28,6 +28,7 @@ from shared.domain.model import (
     MailboxRef,
     Reason,
     SignInOutcome,
+    Tenant,
 )
 from shared.domain.retention import first_erasure
 from shared.domain.sign_ins import SIGN_IN_FOR, outcome_of
@@ -51,7 +52,7 @@ class Question:
     """What the confirm page asks (O-7). `known` is whether the CRM knows the mailbox as the user's address."""
 
     user: CrmUser
-    tenant_name: str
+    tenant: Tenant
     address: str
     known: bool
     csrf_token: str
@@ -63,9 +64,7 @@ async def read_question(s: Services, secret: str | None) -> Question:
     tenant = (await s.tenants.get(pending.tenant_id)).value
     known = {comparable_address(address) for address in pending.user.addresses}
     mine = {comparable_address(address) for address in (pending.address, *pending.aliases)}
-    return Question(
-        pending.user, tenant.name, pending.address, bool(known & mine), confirm_csrf(secret or "")
-    )
+    return Question(pending.user, tenant, pending.address, bool(known & mine), confirm_csrf(secret or ""))
 
 
 def confirm_csrf(secret: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from shared.domain.connection import is_open_for
 from shared.domain.errors import ConnectionChanged, LinkUnusable, NoActiveConnection
-from shared.domain.model import Connection, CrmUser, Reason
+from shared.domain.model import Connection, CrmUser, Reason, Tenant
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state.connections import mailbox_ref
@@ -25,7 +25,7 @@ class Asked:
     """What the page asks, and the secret that binds the browser to the question."""
 
     user: CrmUser
-    tenant_name: str
+    tenant: Tenant
     address: str
     secret: str
     csrf_token: str
@@ -50,7 +50,7 @@ async def ask_to_disconnect(s: Services, ticket: str) -> Asked:
     )
     await s.sessions.keep(secret, pending)
     tenant = await s.tenants.remembered(start.tenant_id)
-    return Asked(start.user, tenant.name, connection.address, secret, confirm_csrf(secret))
+    return Asked(start.user, tenant, connection.address, secret, confirm_csrf(secret))
 
 
 async def confirm_disconnect(s: Services, secret: str | None, csrf_token: str | None) -> str:

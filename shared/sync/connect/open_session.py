@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.errors import LinkUnusable, NotAuthenticated
-from shared.domain.model import CrmUser
+from shared.domain.model import CrmUser, Tenant
 from shared.services import Services
 from shared.state.sessions import Session, SessionLink, StartTicket
 
@@ -23,7 +23,7 @@ class OpenedSession:
 
     secret: str
     session: Session
-    tenant_name: str
+    tenant: Tenant
 
 
 async def create_session_link(s: Services, tenant_id: str, user: CrmUser) -> tuple[str, datetime]:
@@ -40,7 +40,7 @@ async def open_session(s: Services, token: str) -> OpenedSession:
     session = Session(link.tenant_id, link.user, now + IDLE_FOR, now + OPEN_FOR, now)
     await s.sessions.keep(secret, session)
     tenant = (await s.tenants.get(link.tenant_id)).value
-    return OpenedSession(secret, session, tenant.name)
+    return OpenedSession(secret, session, tenant)
 
 
 async def find_session(s: Services, token: str | None) -> Session:
