@@ -80,11 +80,16 @@ def session(
 
     async def call(req: func.HttpRequest) -> func.HttpResponse:
         check_length(req, 16 * KIB)
-        scheme, _, token = (req.headers.get("authorization") or "").partition(" ")
-        found = await find_session(services(), token if scheme == "Bearer" else None)
+        found = await find_session(services(), bearer_of(req))
         return await handler(req, found)
 
     return _answer_problems(handler, "session", call)
+
+
+def bearer_of(req: func.HttpRequest) -> str | None:
+    """The token that a request shows."""
+    scheme, _, token = (req.headers.get("authorization") or "").partition(" ")
+    return token if scheme == "Bearer" else None
 
 
 def _answer_problems(handler: Callable[..., Any], policy: str, call: Answering) -> Answering:

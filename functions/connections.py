@@ -9,7 +9,17 @@ from typing import Final
 import azure.functions as func
 import msgspec
 
-from functions.boundary import KIB, SECURITY_HEADERS, Caller, json_answer, page, public, session, tenant_key
+from functions.boundary import (
+    KIB,
+    SECURITY_HEADERS,
+    Caller,
+    bearer_of,
+    json_answer,
+    page,
+    public,
+    session,
+    tenant_key,
+)
 from functions.pages import asset, template
 from functions.results import (
     ALONE,
@@ -92,7 +102,8 @@ async def serve_asset(req: func.HttpRequest) -> func.HttpResponse:
 @public("link_token")
 async def open_session(req: func.HttpRequest) -> func.HttpResponse:
     """Exchange a link's token for a session of the page (W-2)."""
-    opened = await opening.open_session(services(), read_json(req.get_body(), 16 * KIB, SessionIn).token)
+    asked = read_json(req.get_body(), 16 * KIB, SessionIn)
+    opened = await opening.open_session(services(), asked.token, asked.tenant)
     user = opened.session.user
     answer = {
         "session_token": opened.secret,
@@ -101,6 +112,15 @@ async def open_session(req: func.HttpRequest) -> func.HttpResponse:
         "tenant": {**names_of(opened.tenant), "frame_origins": opened.tenant.frame_origins},
     }
     return json_answer(answer, 201)
+
+
+@bp.route(route="session", methods=["DELETE"], auth_level=func.AuthLevel.ANONYMOUS)
+@session
+async def end_session(req: func.HttpRequest, opened: Session) -> func.HttpResponse:
+    """The page leaves: its token opens nothing any more."""
+    del opened
+    await opening.end_session(services(), bearer_of(req) or "")
+    return json_answer({"status": "ended"})
 
 
 @bp.route(route="session/connection", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)

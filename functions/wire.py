@@ -79,3 +79,4 @@ class SessionIn(_In):
     """POST /session."""
 
     token: Annotated[str, msgspec.Meta(min_length=20, max_length=100, pattern=r"^[A-Za-z0-9_\-]+$")]
+    tenant: Annotated[str, msgspec.Meta(max_length=100)] | None = None

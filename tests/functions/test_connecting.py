@@ -42,6 +42,29 @@ async def test_a_link_ends_after_two_minutes(app: App) -> None:
     )
 
 
+async def test_a_link_opens_nothing_on_another_tenants_page(app: App) -> None:
+    """Who may frame the page was decided for one tenant: a link of another is refused there, and used up (W-4)."""
+    for tenant in (app.other.tenant_id, "", "ten_unknown"):
+        link = await app.v1("POST", "session-links", json={"user": {"id": "u_ann"}})
+        token = link.json()["url"].split("#")[1]
+        body = {"token": token, "tenant": tenant}
+        problem(await app.call("POST", "/session", json=body), 409, "link-unusable")
+        body = {"token": token, "tenant": app.tenant.tenant_id}
+        problem(await app.call("POST", "/session", json=body), 409, "link-unusable")
+    link = await app.v1("POST", "session-links", json={"user": {"id": "u_ann"}})
+    body = {"token": link.json()["url"].split("#")[1], "tenant": app.tenant.tenant_id}
+    assert (await app.call("POST", "/session", json=body)).status == 201
+
+
+async def test_a_page_that_leaves_ends_its_session(app: App) -> None:
+    """After the page has given its session up the token opens nothing; other pages of the user go on."""
+    session, other = await app.page_session(), await app.page_session()
+    assert (await app.call("DELETE", "/session", key=session)).json() == {"status": "ended"}
+    problem(await app.call("GET", "/session/connection", key=session), 401, "not-authenticated")
+    problem(await app.call("DELETE", "/session", key=session), 401, "not-authenticated")
+    assert (await app.call("GET", "/session/connection", key=other)).status == 200
+
+
 async def test_a_session_ends_when_it_is_not_used(app: App) -> None:
     """A page session without a request for half an hour has ended."""
     session = await app.page_session()

@@ -10,6 +10,7 @@ HTTP = {
     "create_start_ticket": ("POST", "session/start-tickets"),
     "disconnect_user": ("DELETE", "v1/users/{user_id}/connection"),
     "download_file": ("GET", "files/{token}"),
+    "end_session": ("DELETE", "session"),
     "finish_oauth": ("POST", "oauth/callback"),
     "health_live": ("GET HEAD", "health/live"),
     "health_ready": ("GET HEAD", "health/ready"),

@@ -33,9 +33,15 @@ async def create_session_link(s: Services, tenant_id: str, user: CrmUser) -> tup
     return f"{s.addresses.api}/settings?tenant={tenant_id}#{token}", expires_at
 
 
-async def open_session(s: Services, token: str) -> OpenedSession:
-    """Exchange a link's token for a session. Raises LinkUnusable."""
+async def open_session(s: Services, token: str, tenant_id: str | None) -> OpenedSession:
+    """Exchange a link's token for a session. Raises LinkUnusable.
+
+    `tenant_id`: for which tenant the page was loaded, which decided who may frame it (W-4); a link of another tenant
+    opens nothing there, and is used up.
+    """
     link = await s.sessions.take(SessionLink, token)
+    if tenant_id is not None and tenant_id != link.tenant_id:
+        raise LinkUnusable
     now, secret = s.clock.now(), s.random.token(32)
     session = Session(link.tenant_id, link.user, now + IDLE_FOR, now + OPEN_FOR, now)
     await s.sessions.keep(secret, session)
@@ -55,6 +61,11 @@ async def find_session(s: Services, token: str | None) -> Session:
     if fresh - stored.value.expires_at > timedelta(minutes=1):
         await s.sessions.prolong(token, stored.changed(replace(stored.value, expires_at=fresh)))
     return stored.value
+
+
+async def end_session(s: Services, token: str) -> None:
+    """The page gives its session up, because it is to show another user's; again is fine."""
+    await s.sessions.drop(Session, token)
 
 
 async def create_start_ticket(s: Services, session: Session, purpose: str) -> str:
