@@ -24,6 +24,7 @@ from functions.pages import asset, template
 from functions.results import (
     ALONE,
     COOKIE_SECONDS,
+    breakable,
     cookie_of,
     outcome_page,
     read_form,
@@ -197,7 +198,7 @@ async def show_confirm_page(req: func.HttpRequest) -> func.HttpResponse:
         else UNKNOWN_ADDRESS.substitute(name=question.user.display_name or question.user.user_id)
     )
     html = Template(template("confirm.html")).substitute(
-        address=escape(question.address),
+        address=breakable(question.address),
         user=escape(question.user.display_name or question.user.user_id),
         tenant=escape(question.tenant.name),
         product=escape(question.tenant.product),

@@ -13,6 +13,7 @@ from functions.pages import template
 from functions.results import (
     ALONE,
     COOKIE_SECONDS,
+    breakable,
     cookie_of,
     outcome_page,
     read_form,
@@ -60,7 +61,7 @@ async def show_disconnect_page(req: func.HttpRequest) -> func.HttpResponse:
     except PostbraidError as err:
         return outcome_page(DISCONNECT, err)
     html = Template(template("disconnect.html")).substitute(
-        address=escape(asked.address),
+        address=breakable(asked.address),
         user=escape(asked.user.display_name or asked.user.user_id),
         tenant=escape(asked.tenant.name),
         product=escape(asked.tenant.product),

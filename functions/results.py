@@ -6,6 +6,7 @@ row that only the browser's cookie finds; neither it nor an address ever stands 
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from html import escape
 from string import Template
@@ -86,9 +87,10 @@ def result_page(
 ) -> func.HttpResponse:
     """The page that says what came of it. `detail` is an address or a sentence of ours; `known`: whose it is."""
     words = WORDS[purpose][outcome]
-    values = {"detail": detail, "product": known.tenant.product if known else "your CRM"}
+    product = escape(known.tenant.product if known else "your CRM")
+    values = {"detail": breakable(detail), "product": product}
     said = {
-        name: escape(Template(text).substitute(values))
+        name: Template(escape(text)).substitute(values)
         for name, text in (("title", words.title), ("text", words.text), ("onward", words.onward))
     }
     html = Template(template("result.html")).substitute(
@@ -110,6 +112,11 @@ def whose(user: CrmUser, tenant: Tenant) -> str:
     """The names of user, CRM and account."""
     names = (user.display_name or user.user_id, tenant.product_name, tenant.name)
     return " · ".join(dict.fromkeys(name for name in names if name))
+
+
+def breakable(text: str) -> str:
+    """An address as HTML in which a narrow line ends after a dot or the @, not in the middle of a word."""
+    return re.sub(r"([@.])(?=\S)", r"\1<wbr>", escape(text))
 
 
 def back_link(tenant: Tenant) -> str:

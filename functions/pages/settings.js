@@ -1,33 +1,21 @@
 // The settings page: exchange the link's token, show the connection, lead to Microsoft in a window of its own.
-"use strict";
+import * as threads from "./threads.js";
+import { CANNOT_DISCONNECT, CANNOT_SIGN_IN, FAILURES, LATE, NO_CONSENT, NOT_FINISHED, STATUS } from "./words.js";
+import { day, lastSynced, putAddress } from "./words.js";
 
-const WORDS = {
-  connected: "Connected",
-  degraded: "Connected, with delays",
-  reconnect_required: "Sign-in needed",
-  disconnected: "Not connected",
-  not_connected: "Not connected",
-};
-const CANNOT_SIGN_IN = "Microsoft's sign-in cannot be opened now. Try again in a minute.";
-const CANNOT_DISCONNECT = "The window that asks cannot be opened now. Try again in a minute.";
-const UNCHANGED = "Nothing was changed.";
-const FAILURES = {
-  cancelled: `The sign-in was cancelled. ${UNCHANGED}`,
-  abandoned: `The sign-in was not finished. ${UNCHANGED}`,
-  admin_consent_required: `Your organisation lets only administrators approve this. Ask yours, then connect again. ${UNCHANGED}`,
-  organisation_not_allowed: `Mailboxes of this organisation cannot be connected here. ${UNCHANGED}`,
-  scopes_missing: `Not everything was approved that the sync needs. Connect again and approve all of it. ${UNCHANGED}`,
-  mailbox_taken: `This mailbox cannot be connected here. ${UNCHANGED}`,
-  no_mailbox: `Microsoft offers no mailbox for this account that a program may use. ${UNCHANGED}`,
-  failed: `The sign-in did not complete. ${UNCHANGED} Try again in a minute.`,
-};
 const POLL_MS = 1500;
 const WAIT_FOR_MS = 10 * 60 * 1000; // as long as a sign-in under way is kept
+const REFRESH_MS = 60 * 1000;
+const IDLE_MS = 10 * 60 * 1000; // then nobody is there, and the session may come to its end
 
 let linkToken = "";
 let session = "";
 let known = null;
 let waiting = null; // {for, before, until} while the other window is open
+let origins = []; // registered for this tenant: who may learn the page's height
+let leaving = new AbortController(); // ends the calls of a session that the page gives up
+let toldHeight = 0;
+let touchedAt = Date.now();
 
 class Problem extends Error {
   constructor(status) {
@@ -47,18 +35,23 @@ async function call(method, path, body) {
     body: body && JSON.stringify(body),
     cache: "no-store",
     credentials: "omit",
+    signal: leaving.signal,
   });
   if (!response.ok) throw new Problem(response.status);
   return response.json();
 }
 
+const has = (words, word) => words.split(" ").includes(word);
+
 function show(view) {
   const left = document.activeElement.closest("[data-view]");
   document.body.dataset.state = view;
   for (const section of document.querySelectorAll("[data-view]")) {
-    section.hidden = section.dataset.view !== view;
+    section.hidden = !has(section.dataset.view, view);
     if (!section.hidden && left && left !== section) stepInto(section);
   }
+  for (const part of document.querySelectorAll("[data-only]")) part.hidden = part.dataset.only !== view;
+  for (const part of document.querySelectorAll("[data-with]")) part.hidden = !has(part.dataset.with, view);
 }
 
 // Whoever pressed a button that is hidden now goes on in what took its place, not at the top of the page.
@@ -68,7 +61,11 @@ function stepInto(section) {
 }
 
 function fill(name, text) {
-  for (const slot of document.querySelectorAll(`[data-fill="${name}"]`)) slot.textContent = text;
+  for (const slot of document.querySelectorAll(`[data-fill="${name}"]`)) {
+    if (slot.textContent === text) continue;
+    if (name === "address") putAddress(slot, text);
+    else slot.textContent = text;
+  }
 }
 
 function notice(text) {
@@ -77,25 +74,33 @@ function notice(text) {
   place.hidden = !text;
 }
 
+// The names of user, CRM and account; the address to lead back to is one that the operator registered.
 function showNames(user, tenant) {
-  document.getElementById("whose").textContent = [user, tenant].filter(Boolean).join(" · ");
-  if (tenant) fill("tenant", tenant);
+  const names = new Set([user, tenant.product_name, tenant.name].filter(Boolean));
+  document.getElementById("whose").textContent = [...names].join(" · ");
+  fill("product", tenant.product_name || tenant.name);
+  const back = document.getElementById("back");
+  back.hidden = !tenant.return_url;
+  if (tenant.return_url) back.href = tenant.return_url;
 }
 
 function showConnection() {
-  const status = known.status in WORDS ? known.status : "not_connected";
+  const status = known.status in STATUS ? known.status : "not_connected";
   const chip = document.getElementById("chip");
-  chip.textContent = WORDS[status];
+  if (chip.textContent !== STATUS[status]) chip.textContent = STATUS[status];
   chip.dataset.status = status;
   chip.hidden = false;
-  showNames(known.crm_user.display_name, known.tenant.name);
+  showNames(known.crm_user.display_name, known.tenant);
   fill("address", known.mailbox ? known.mailbox.address : "");
   fill("since", known.connected_at ? day(known.connected_at) : "");
+  fill("late", known.reason ? known.reason.detail : LATE);
+  fill("dead", known.reason ? known.reason.detail : NO_CONSENT);
+  showTimes();
   show(waiting ? waiting.for : status);
 }
 
-function day(text) {
-  return new Date(text).toLocaleDateString(undefined, { day: "numeric", month: "long", year: "numeric" });
+function showTimes() {
+  if (known) fill("synced", lastSynced(known.last_synced_at));
 }
 
 async function look() {
@@ -153,21 +158,22 @@ async function openWindow(view, tickets, address, otherwise) {
     explain(problem, otherwise);
     return;
   }
-  const wasWaiting = waiting !== null;
-  waiting = { for: view, before: waiting ? waiting.before : known, until: Date.now() + WAIT_FOR_MS };
+  const until = Date.now() + WAIT_FOR_MS;
+  if (waiting) Object.assign(waiting, { for: view, until });
+  else waitForConnection({ for: view, before: known, until });
   showConnection();
-  if (!wasWaiting) await waitForConnection();
 }
 
-async function waitForConnection() {
-  while (waiting) {
+async function waitForConnection(mine) {
+  waiting = mine;
+  while (waiting === mine) {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    if (waiting && Date.now() > waiting.until) {
-      stop(waiting.for === "connecting" ? "The sign-in was not finished. Nothing was changed." : "");
+    if (waiting === mine && Date.now() > mine.until) {
+      stop(mine.for === "connecting" ? NOT_FINISHED : "");
       return;
     }
     try {
-      if (waiting) await look();
+      if (waiting === mine) await look();
     } catch (problem) {
       if (problem.status === 401) explain(problem);
       // Anything else may pass: look again.
@@ -181,23 +187,58 @@ function stop(text) {
   notice(text || "");
 }
 
-function explain(problem, otherwise) {
+// Whether the answer says that the session is over, or the page has left it.
+function isOver(problem) {
   if (problem.status === 401) {
-    waiting = null;
-    session = "";
-    document.getElementById("chip").hidden = true;
+    forget();
     show("session_over");
-  } else if (otherwise) {
-    notice(otherwise);
-  } else {
-    show("unreachable");
   }
+  return problem.status === 401 || problem.name === "AbortError";
+}
+
+function explain(problem, otherwise) {
+  if (isOver(problem)) return;
+  if (otherwise) notice(otherwise);
+  else show("unreachable");
+}
+
+// The person's data leaves the page; whose page it was and the way back are no data of a mailbox.
+function forget() {
+  leaving.abort();
+  leaving = new AbortController();
+  session = "";
+  known = null;
+  waiting = null;
+  for (const name of ["address", "since", "synced", "late", "dead"]) fill(name, "");
+  document.getElementById("whose").textContent = "";
+  document.getElementById("chip").hidden = true;
+  notice("");
+  threads.clear();
 }
 
 // A link's token arrives after the #, which no server or referrer sees, and leaves the address bar at once.
 function takeToken() {
   linkToken = location.hash.slice(1);
   history.replaceState(null, "", location.pathname + location.search);
+}
+
+// A fresh link in a page that is open: the old session ends and its data leaves before the new one begins.
+async function openAgain() {
+  if (location.hash.length < 2) return;
+  takeToken();
+  const old = session;
+  forget();
+  origins = [];
+  toldHeight = 0;
+  showNames("", {});
+  fill("product", "your CRM");
+  show("opening");
+  const mine = leaving;
+  if (old) {
+    const headers = { authorization: `Bearer ${old}` };
+    await fetch("/api/session", { method: "DELETE", headers, credentials: "omit" }).catch(() => {}); // it ends by itself
+  }
+  if (mine === leaving) await open();
 }
 
 async function open() {
@@ -208,9 +249,13 @@ async function open() {
         show("link_unusable");
         return;
       }
-      const opened = await call("POST", "session", { token: linkToken });
+      const tenant = new URLSearchParams(location.search).get("tenant") || "";
+      const opened = await call("POST", "session", { token: linkToken, tenant });
       session = opened.session_token;
-      showNames(opened.user.display_name, opened.tenant.name);
+      linkToken = "";
+      origins = opened.tenant.frame_origins || [];
+      showNames(opened.user.display_name, opened.tenant);
+      tellHeight();
     }
     await look();
   } catch (problem) {
@@ -224,20 +269,47 @@ async function lookAgain() {
   try {
     await look();
   } catch (problem) {
-    if (problem.status === 401) explain(problem);
+    isOver(problem); // anything else may pass
   }
 }
 
-const ACTIONS = { connect, disconnect, again: open, stop: () => stop() };
+function refresh() {
+  showTimes();
+  if (Date.now() - touchedAt < IDLE_MS) lookAgain();
+}
+
+// To registered origins only, whoever frames the page; the browser hands it to none but the parent's own.
+function tellHeight() {
+  const height = Math.ceil(document.documentElement.getBoundingClientRect().height);
+  if (window.parent === window || !origins.length || height === toldHeight) return;
+  toldHeight = height;
+  for (const origin of origins) window.parent.postMessage({ type: "postbraid:height", height }, origin);
+}
+
+const ACTIONS = {
+  connect,
+  disconnect,
+  again: open,
+  stop: () => stop(),
+  thread: (button) => threads.change(button),
+  more: () => threads.showMore(),
+};
 document.body.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-action]");
   if (!button || button.ariaBusy === "true") return;
   button.ariaBusy = "true"; // not disabled: that would take the focus away
-  const done = ACTIONS[button.dataset.action]();
+  const done = ACTIONS[button.dataset.action](button);
   setTimeout(() => { button.ariaBusy = "false"; }, 800); // a double click is one click
   await done;
 });
+for (const kind of ["pointerdown", "keydown"]) {
+  document.addEventListener(kind, () => { touchedAt = Date.now(); });
+}
 document.addEventListener("visibilitychange", lookAgain);
+window.addEventListener("hashchange", openAgain);
+setInterval(refresh, REFRESH_MS);
 document.body.classList.toggle("framed", window.self !== window.top);
+threads.setUp(call, isOver);
+new ResizeObserver(tellHeight).observe(document.body);
 takeToken();
 open();

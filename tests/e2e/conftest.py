@@ -13,6 +13,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
+from tests.e2e.product import APP, CRM, FRAME, Product
+
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 ARGS = [
     "--no-sandbox",
@@ -51,6 +53,19 @@ async def person(chromium: Browser, request: pytest.FixtureRequest) -> AsyncIter
             name = re.sub(r"[^\w.-]+", "_", request.node.name)
             await page.screenshot(path=PICTURES / f"{name}-{number}.png", full_page=True)
     await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def product(person: BrowserContext) -> AsyncIterator[Product]:
+    """The stand-in; whatever a page wanted to load or run against its policy fails the test."""
+    product = Product()
+    said: list[str] = []
+    person.on("console", lambda message: said.append(message.text))
+    await person.route(f"{APP}/**", product.answer)
+    await person.route(f"{CRM}/**", lambda route: route.fulfill(body=FRAME, content_type="text/html"))
+    await person.route("http://localhost:7444/**", lambda route: route.fulfill(body="Microsoft"))
+    yield product
+    assert [text for text in said if "Content Security Policy" in text] == []
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,109 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from string import Template
-from typing import Any
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import BrowserContext, Page, Route, expect
+from playwright.async_api import BrowserContext, expect
+
+from tests.e2e.product import APP, CRM, MAILBOX, MICROSOFT, Product, opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
-
-PAGES = Path(__file__).parents[2] / "functions" / "pages"
-APP = "http://localhost:7071"
-CRM = "http://127.0.0.1:7080"
-MICROSOFT = "http://localhost:7444/authorize?state=s&scope=a+b"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    f"form-action 'self'; base-uri 'none'; frame-ancestors {CRM}"
-)
-ALONE = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-MAILBOX = {"id": "mbx_1", "address": "ann@northwind.example"}
-
-
-@dataclass
-class Product:
-    """The routes that the page calls, and what a test wants them to answer."""
-
-    status: str = "not_connected"
-    mailbox: dict[str, str] | None = None
-    sign_in: dict[str, str] | None = None
-    answers: dict[str, int] = field(default_factory=dict)
-    unreachable: bool = False
-    calls: list[tuple[str, str, dict[str, str], str | None]] = field(default_factory=list)
-
-    async def answer(self, route: Route) -> None:
-        request = route.request
-        path = request.url.split("#")[0].split("?")[0].partition("/api/")[2]
-        self.calls.append((request.method, path, await request.all_headers(), request.post_data))
-        if path.startswith("assets/"):
-            file = PAGES / path.removeprefix("assets/")
-            await route.fulfill(body=file.read_bytes(), content_type=TYPES[file.suffix])
-        elif path == "settings":
-            await self._page(route, "settings.html", POLICY)
-        elif path == "oauth/start":
-            await self._page(route, "oauth_opening.html", ALONE, url=MICROSOFT.replace("&", "&amp;"))
-        elif path == "disconnect/start":
-            names = {"address": "ann@northwind.example", "user": "Ann", "tenant": "Northwind"}
-            await self._page(route, "disconnect.html", ALONE, csrf_token="c", **names)
-        elif self.unreachable:
-            await route.abort()
-        elif path in self.answers:
-            problem = {"type": "x", "title": "No", "status": self.answers[path]}
-            await route.fulfill(
-                status=self.answers[path], json=problem, content_type="application/problem+json"
-            )
-        else:
-            await route.fulfill(status=200 if request.method == "GET" else 201, json=self._json(path))
-
-    def _json(self, path: str) -> dict[str, Any]:
-        user = {"id": "u_ann", "display_name": "Ann <Archer>"}
-        return {
-            "session": {"session_token": "s3cret", "user": user, "tenant": {"name": "Northwind"}},
-            "session/connection": {
-                "user_id": "u_ann",
-                "status": self.status,
-                "mailbox": self.mailbox,
-                "connected_at": "2026-03-02T09:00:00Z" if self.mailbox else None,
-                "crm_user": {"display_name": user["display_name"]},
-                "tenant": {"name": "Northwind"},
-                "sign_in": self.sign_in,
-            },
-            "session/start-tickets": {"ticket": "t1cket"},
-            "session/disconnect-tickets": {"ticket": "t2cket"},
-        }[path]
-
-    async def _page(self, route: Route, name: str, policy: str, **values: str) -> None:
-        html = Template((PAGES / name).read_text(encoding="utf-8")).substitute(values)
-        await route.fulfill(body=html, content_type="text/html", headers={"content-security-policy": policy})
-
-    def called(self, path: str) -> list[tuple[str, str, dict[str, str], str | None]]:
-        return [call for call in self.calls if call[1] == path]
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def product(person: BrowserContext) -> AsyncIterator[Product]:
-    """The stand-in; whatever a page wanted to load or run against its policy fails the test."""
-    product = Product()
-    said: list[str] = []
-    person.on("console", lambda message: said.append(message.text))
-    await person.route(f"{APP}/**", product.answer)
-    frame = f'<iframe src="{APP}/api/settings#token" width="700" height="340"></iframe>'
-    await person.route(f"{CRM}/**", lambda route: route.fulfill(body=frame, content_type="text/html"))
-    await person.route("http://localhost:7444/**", lambda route: route.fulfill(body="Microsoft"))
-    yield product
-    assert [text for text in said if "Content Security Policy" in text] == []
-
-
-async def opened(person: BrowserContext, token: str = "#token") -> Page:
-    page = await person.new_page()
-    await page.goto(f"{APP}/api/settings?tenant=ten_1{token}")
-    return page
 
 
 async def test_the_token_leaves_the_address_bar(person: BrowserContext, product: Product) -> None:
@@ -114,7 +18,7 @@ async def test_the_token_leaves_the_address_bar(person: BrowserContext, product:
     await expect(page.get_by_test_id("connect").locator("visible=true")).to_be_visible()
     assert page.url == f"{APP}/api/settings?tenant=ten_1"
     ((method, _, headers, body),) = product.called("session")
-    assert (method, json.loads(body or "")) == ("POST", {"token": "token"})
+    assert (method, json.loads(body or "")) == ("POST", {"token": "token", "tenant": "ten_1"})
     assert headers["content-type"] == "application/json"
     assert product.called("session/connection")[0][2]["authorization"] == "Bearer s3cret"
 
@@ -202,7 +106,7 @@ async def test_update_email_in_another_window(person: BrowserContext, product: P
     ("outcome", "words"),
     [
         ("cancelled", "The sign-in was cancelled."),
-        ("admin_consent_required", "Ask yours, then connect again."),
+        ("admin_consent_required", "the other window has a link for them"),
         ("mailbox_taken", "This mailbox cannot be connected here."),
         ("no_mailbox", "Microsoft offers no mailbox for this account"),
         ("abandoned", "The sign-in was not finished."),

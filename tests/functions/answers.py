@@ -33,6 +33,11 @@ class Answer:
         return self.body.decode()
 
     @property
+    def words(self) -> str:
+        """A page without the places where a line may break."""
+        return self.text.replace("<wbr>", "")
+
+    @property
     def outcome(self) -> str:
         """What the page says came of it."""
         found = re.search(r'<h1[^>]* data-outcome="([a-z_]+)"', self.text)

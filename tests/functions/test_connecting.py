@@ -15,7 +15,7 @@ async def test_the_whole_way_connects_a_mailbox(app: App) -> None:
     before = await app.call("GET", "/session/connection", key=session)
     assert before.json()["status"] == "not_connected"
     done = await app.confirmed(await app.signed_in(session))
-    assert "ann@northwind.example is connected" in done.text
+    assert "ann@northwind.example is connected" in done.words
     shown = (await app.call("GET", "/session/connection", key=session)).json()
     assert (shown["status"], shown["mailbox"]["address"]) == ("connected", "ann@northwind.example")
     assert shown["crm_user"] == {"display_name": "Ann"}

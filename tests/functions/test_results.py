@@ -41,7 +41,7 @@ async def test_a_yes_leads_to_a_page_that_can_be_loaded_again(app: App) -> None:
     for _ in range(2):
         shown = await result(app, cookie)
         assert (shown.status, shown.outcome) == (200, "connected")
-        assert "ann@northwind.example is connected" in shown.text
+        assert "ann@northwind.example is connected" in shown.words
         assert "You can close this window." in shown.text
     assert app.crm.types() == ["connection.connected"]
 
