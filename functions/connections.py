@@ -43,7 +43,7 @@ from shared.state.sessions import CONNECT, Session
 from shared.sync.connect import open_session as opening
 from shared.sync.connect.show_connection import find_frame_origins, show_sign_in
 from shared.sync.connect.show_connection import show_connection as show_one_connection
-from shared.sync.connect.sign_in import finish_sign_in, start_sign_in
+from shared.sync.connect.sign_in import Departure, finish_sign_in, start_sign_in
 
 bp = func.Blueprint()
 
@@ -161,9 +161,13 @@ async def start_oauth(req: func.HttpRequest) -> func.HttpResponse:
         departure = await start_sign_in(services(), read_form(req).get("ticket", ""))
     except PostbraidError as err:
         return outcome_page(CONNECT, err)
-    response = page(
-        Template(template("oauth_opening.html")).substitute(url=escape(departure.authorize_url)), ALONE
-    )
+    return departing(departure)
+
+
+def departing(departure: Departure) -> func.HttpResponse:
+    """The page that leads on to Microsoft, and the cookie that binds this browser to the sign-in."""
+    url = escape(departure.authorize_url)
+    response = page(Template(template("oauth_opening.html")).substitute(url=url), ALONE)
     response.headers.add("Set-Cookie", set_cookie(departure.cookie, COOKIE_SECONDS))
     return response
 
@@ -212,8 +216,8 @@ async def show_confirm_page(req: func.HttpRequest) -> func.HttpResponse:
 @bp.route(route="oauth/confirm", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @public("oauth_cookie")
 async def confirm_connection(req: func.HttpRequest) -> func.HttpResponse:
-    """The person said yes, or no."""
-    from shared.sync.connect.confirm_connection import cancel_connection
+    """The person said yes, or no, or wants another account."""
+    from shared.sync.connect.confirm_connection import cancel_connection, choose_another_account
     from shared.sync.connect.confirm_connection import confirm_connection as connect_mailbox
 
     secret = cookie_of(req)
@@ -222,6 +226,10 @@ async def confirm_connection(req: func.HttpRequest) -> func.HttpResponse:
         if form.get("decision") == "cancel":
             await cancel_connection(services(), secret, form.get("csrf_token"))
             return await told(CONNECT, secret, "declined")
+        if form.get("decision") == "another":
+            departure = await choose_another_account(services(), secret, form.get("csrf_token"))
+            await told(CONNECT, secret, "another_account")
+            return departing(departure)
         connection = await connect_mailbox(services(), secret, form.get("csrf_token"))
     except PostbraidError as err:
         return await refused(CONNECT, secret, err)

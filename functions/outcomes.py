@@ -68,6 +68,12 @@ CONNECTING: Final = {
     "declined": Words(
         200, "Nothing was connected", "You said no, and nothing was changed.", f"{CLOSE} {AGAIN}"
     ),
+    "another_account": Words(
+        200,
+        "Another account",
+        "The sign-in began anew for another account, and nothing was changed.",
+        f"Go on at Microsoft. If no page of Microsoft's is open, press Connect in {SETTINGS} again.",
+    ),
     "admin_consent_required": Words(
         200,
         "Your administrator has to agree first",

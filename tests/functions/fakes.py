@@ -41,9 +41,11 @@ class FakeSignIn(Failing):
 
     clock: Clock | None = None
     dead: bool = False
+    hints: list[str | None] = field(default_factory=list)
 
     async def begin(self, *, state: str, login_hint: str | None = None) -> tuple[str, dict[str, Any]]:
         self.called("begin")
+        self.hints.append(login_hint)
         return f"https://login.example/authorize?state={state}&x=<y>", {"state": state}
 
     async def redeem(self, flow: Mapping[str, Any], response: Mapping[str, str]) -> Grant:

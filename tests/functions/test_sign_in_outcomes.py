@@ -7,6 +7,8 @@ import re
 import pytest
 
 from shared.domain.errors import MailboxUnusable, ProviderUnavailable, SignInFailed
+from shared.state import keys
+from shared.state.sessions import secret_hash
 from tests.functions.answers import Answer
 from tests.functions.app import App
 
@@ -96,6 +98,66 @@ async def test_who_cancels_on_the_confirm_page_connects_nothing(app: App) -> Non
     again = await app.call("POST", "/oauth/confirm", form={"csrf_token": token}, cookie=cookie)
     assert (await app.followed(again)).outcome == "declined"
     assert (await app.v1("GET", "users/u_ann/connection")).json()["status"] == "not_connected"
+
+
+async def test_another_account_begins_another_sign_in_of_the_same_user(app: App) -> None:
+    """The tokens that waited are gone, the browser is bound anew, and the account that is chosen then is connected."""
+    session = await app.page_session()
+    cookie = await app.signed_in(session)
+    page = await app.call("GET", "/oauth/confirm", cookie=cookie)
+    form = {
+        "csrf_token": re.findall(r'name="csrf_token" value="([^"]*)"', page.text)[0],
+        "decision": "another",
+    }
+    opened = await app.call("POST", "/oauth/confirm", form=form, cookie=cookie)
+    assert (opened.status, "To Microsoft" in opened.text) == (200, True)
+    assert opened.cookie != cookie
+    assert await app.tables.get(keys.SESSIONS, "pending", secret_hash(cookie)) is None
+    assert await outcome(app, session) == "under_way"
+    assert app.sign_in.hints == ["ann@northwind.example", None]
+    again = await app.call("POST", "/oauth/confirm", form=form, cookie=cookie)
+    assert (await app.followed(again)).outcome == "another_account"
+    state = opened.text.split("state=")[1].split("&")[0]
+    answer = await back(app, state, opened.cookie, code="eve")
+    assert (await app.confirmed(answer.cookie)).outcome == "connected"
+    shown = (await app.v1("GET", "users/u_ann/connection")).json()
+    assert shown["mailbox"]["address"] == "eve@northwind.example"
+
+
+async def test_another_account_needs_the_pages_token_and_ends_with_a_disconnect(ready: App) -> None:
+    """A form of another site begins nothing, and a disconnect since the page was open ends the new sign-in too."""
+    session = await ready.page_session()
+    cookie = await ready.signed_in(session)
+    forged = {"csrf_token": "wrong", "decision": "another"}
+    assert (await ready.call("POST", "/oauth/confirm", form=forged, cookie=cookie)).status == 410
+    page = await ready.call("GET", "/oauth/confirm", cookie=cookie)
+    form = {
+        "csrf_token": re.findall(r'name="csrf_token" value="([^"]*)"', page.text)[0],
+        "decision": "another",
+    }
+    ready.clock.forward(seconds=1)
+    opened = await ready.call("POST", "/oauth/confirm", form=form, cookie=cookie)
+    await ready.v1("DELETE", "users/u_ann/connection")
+    state = opened.text.split("state=")[1].split("&")[0]
+    assert (await back(ready, state, opened.cookie, code="eve")).status == 410
+
+
+async def test_a_microsoft_that_does_not_answer_is_known_at_once(app: App) -> None:
+    """When the sign-in cannot even begin, neither window waits ten minutes for it."""
+    session = await app.page_session()
+    app.sign_in.next["begin"] = [ProviderUnavailable()]
+    ticket = (await app.call("POST", "/session/start-tickets", key=session)).json()
+    assert (await app.call("POST", "/oauth/start", form=ticket)).outcome == "try_again"
+    assert await outcome(app, session) == "failed"
+    cookie = await app.signed_in(session)
+    page = await app.call("GET", "/oauth/confirm", cookie=cookie)
+    form = {
+        "csrf_token": re.findall(r'name="csrf_token" value="([^"]*)"', page.text)[0],
+        "decision": "another",
+    }
+    app.sign_in.next["begin"] = [ProviderUnavailable()]
+    answer = await app.call("POST", "/oauth/confirm", form=form, cookie=cookie)
+    assert (await app.followed(answer)).outcome == "try_again"
 
 
 @pytest.mark.parametrize("asked", [False, True])

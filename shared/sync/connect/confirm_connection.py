@@ -40,7 +40,7 @@ from shared.state.connections import mailbox_ref
 from shared.state.ledger import new
 from shared.state.sessions import CONNECT, PendingConnection, secret_hash
 from shared.sync.connect.results import begin_result
-from shared.sync.connect.sign_in import pending_place
+from shared.sync.connect.sign_in import Departure, begin_sign_in, pending_place
 from shared.sync.events.announce_standing import connection_event, updated_event
 from shared.sync.mailbox.closing import close_mailbox, plan_closing
 from shared.sync.mailbox.grant import waiting_task
@@ -99,6 +99,17 @@ async def cancel_connection(s: Services, secret: str | None, csrf_token: str | N
         raise LinkUnusable
     pending = await _take_question(s, secret)
     await s.sessions.note_attempt(pending.tenant_id, pending.user.user_id, SignInOutcome.CANCELLED)
+
+
+async def choose_another_account(s: Services, secret: str | None, csrf_token: str | None) -> Departure:
+    """The person wants another account: the tokens are gone, and another sign-in of the same user begins.
+
+    Raises LinkUnusable, ProviderUnavailable.
+    """
+    if not secret or not is_same(csrf_token or "", confirm_csrf(secret)):
+        raise LinkUnusable
+    pending = await _take_question(s, secret)
+    return await begin_sign_in(s, pending.tenant_id, pending.user, pending.created_at, None)
 
 
 async def _take_question(s: Services, secret: str) -> PendingConnection:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
 from shared.domain.errors import LinkUnusable, PostbraidError, SignInFailed
-from shared.domain.model import Grant, Profile, SignInOutcome
+from shared.domain.model import CrmUser, Grant, Profile, SignInOutcome
 from shared.domain.sign_ins import SIGN_IN_FOR, outcome_of
 from shared.services import Services
 from shared.state import keys
@@ -30,18 +31,27 @@ async def start_sign_in(s: Services, ticket: str) -> Departure:
     start = await s.sessions.take(StartTicket, ticket)
     if start.purpose != CONNECT:
         raise LinkUnusable
-    await s.sessions.note_attempt(start.tenant_id, start.user.user_id, SignInOutcome.UNDER_WAY)
-    state, cookie = s.random.token(32), s.random.token(32)
     hint = start.user.addresses[0] if start.user.addresses else None
-    url, flow = await s.sign_in.begin(state=state, login_hint=hint)
-    sealed = await s.sealer.seal(start.tenant_id, _flow_place(state), msgspec.json.encode(flow))
+    return await begin_sign_in(s, start.tenant_id, start.user, start.created_at, hint)
+
+
+async def begin_sign_in(
+    s: Services, tenant_id: str, user: CrmUser, created_at: datetime, hint: str | None
+) -> Departure:
+    """Keep the sign-in's record and bind the browser. Raises ProviderUnavailable.
+
+    `created_at`: when the page was open that it belongs to, so that a disconnect since then ends it.
+    """
+    await s.sessions.note_attempt(tenant_id, user.user_id, SignInOutcome.UNDER_WAY)
+    state, cookie = s.random.token(32), s.random.token(32)
+    try:
+        url, flow = await s.sign_in.begin(state=state, login_hint=hint)
+    except PostbraidError as err:
+        await s.sessions.note_attempt(tenant_id, user.user_id, outcome_of(err))
+        raise
+    sealed = await s.sealer.seal(tenant_id, _flow_place(state), msgspec.json.encode(flow))
     record = SignInState(
-        start.tenant_id,
-        start.user,
-        secret_hash(cookie),
-        sealed,
-        s.clock.now() + SIGN_IN_FOR,
-        start.created_at,
+        tenant_id, user, secret_hash(cookie), sealed, s.clock.now() + SIGN_IN_FOR, created_at
     )
     await s.sessions.keep(state, record)
     return Departure(url, cookie)
