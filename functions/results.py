@@ -46,6 +46,14 @@ async def show_result(req: func.HttpRequest) -> func.HttpResponse:
     return result_page(found.purpose, found.outcome, found.detail, found, 200) if found else nothing_page()
 
 
+@bp.route(route="oauth/admin-consent", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@public("open")
+async def show_admin_consent_page(req: func.HttpRequest) -> func.HttpResponse:
+    """Where an administrator comes back to: a page that believes and changes nothing, whatever its query says."""
+    del req
+    return page(template("admin_consent.html"), ALONE)
+
+
 async def told(purpose: str, secret: str | None, outcome: str, detail: str = "") -> func.HttpResponse:
     """Lead on to the page that tells this; where nothing of this browser is known or can be kept, tell it here."""
     with suppress(PostbraidError):
@@ -98,9 +106,15 @@ def result_page(
         outcome=escape(outcome),
         whose=escape(whose(known.user, known.tenant)) if known else "",
         back=back_link(known.tenant) if known else "",
+        consent=consent_block(known.consent_link) if known and known.consent_link else "",
         refresh='<meta http-equiv="refresh" content="2">' if outcome == UNDER_WAY else "",
     )
     return page(html, ALONE, status=status or words.status)
+
+
+def consent_block(link: str) -> str:
+    """A link that the person hands to an administrator, and what it grants."""
+    return Template(template("consent_link.html")).substitute(link=escape(link))
 
 
 def nothing_page() -> func.HttpResponse:

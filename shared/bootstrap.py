@@ -174,6 +174,7 @@ def _sign_in(settings: Settings, transport: Transport, clock: Clock) -> EntraSig
         client_credential=secret.reveal() if secret else None,
         authority=settings.entra_authority,
         redirect_uri=f"{settings.public_base_url}/api/oauth/callback",
+        consent_uri=f"{settings.public_base_url}/api/oauth/admin-consent",
         instance_discovery=not settings.local,
         clock=clock,
     )

@@ -183,6 +183,10 @@ class SignIn(Protocol):
         """The address to send the browser to, and the flow to keep (holds the PKCE verifier: seal it)."""
         ...
 
+    def consent_link(self, flow: Mapping[str, Any]) -> str:
+        """The address at which an administrator approves the app for an organisation; it names no user."""
+        ...
+
     async def redeem(self, flow: Mapping[str, Any], response: Mapping[str, str]) -> Grant:
         """Exchange the code. Raises SignInFailed(reason), ProviderUnavailable."""
         ...

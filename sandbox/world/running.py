@@ -253,7 +253,7 @@ def _register_application(world: World) -> None:
         json={
             "client_id": CLIENT_ID,
             "client_secret": world.env["ENTRA_CLIENT_SECRET"],
-            "redirect_uris": [f"{world.app_url}/api/oauth/callback"],
+            "redirect_uris": [f"{world.app_url}/api/oauth/{path}" for path in ("callback", "admin-consent")],
         },
         trust_env=False,
     )

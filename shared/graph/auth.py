@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
 
 from shared.domain.errors import GrantDead, ProviderUnavailable, SignInFailed, UpstreamSurprise
 from shared.domain.model import Grant, Refreshed
@@ -22,6 +23,8 @@ from shared.ports import Clock
 from shared.transport import Transport
 
 SCOPES: Final = ("User.Read", "Mail.Read", "Mail.ReadWrite", "Mail.Send")
+# What an administrator approves: all that a sign-in asks for, so that no person is asked again.
+CONSENT_SCOPES: Final = ("openid", "profile", "offline_access", *SCOPES)
 SKEW: Final = timedelta(minutes=5)
 
 # Only these say that the user must come back; an operator's mistake marks nobody (Entra, "Error codes").
@@ -50,6 +53,7 @@ class EntraSignIn:
         client_credential: Credential,
         authority: str,
         redirect_uri: str,
+        consent_uri: str,
         instance_discovery: bool,
         clock: Clock,
     ) -> None:
@@ -58,6 +62,7 @@ class EntraSignIn:
         self._credential = client_credential
         self._authority = authority
         self._redirect_uri = redirect_uri
+        self._consent_uri = consent_uri
         self._instance_discovery = instance_discovery
         self._clock = clock
         self._discovered: dict[str, Answer] = {}
@@ -81,6 +86,23 @@ class EntraSignIn:
         except UpstreamSurprise as err:
             raise SignInFailed("operator_error") from err
         return str(flow["auth_uri"]), flow
+
+    def consent_link(self, flow: Mapping[str, Any]) -> str:
+        """At the place where this person signed in; without user and state, for anybody to hand on.
+
+        Source: "Admin consent on the Microsoft identity platform". Of no account in particular, so its audience is
+        `organizations` where the sign-in took any account.
+        """
+        parts = urlsplit(str(flow["auth_uri"]))
+        audience = parts.path.split("/")[1]
+        organisation = "organizations" if audience in ("common", "consumers") else audience
+        asked = {
+            "client_id": self._client_id,
+            "redirect_uri": self._consent_uri,
+            "scope": " ".join(CONSENT_SCOPES),
+        }
+        query = urlencode(asked, quote_via=quote)
+        return f"{parts.scheme}://{parts.netloc}/{organisation}/v2.0/adminconsent?{query}"
 
     async def redeem(self, flow: Mapping[str, Any], response: Mapping[str, str]) -> Grant:
         """Exchange the code and check whose it is."""

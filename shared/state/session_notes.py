@@ -10,7 +10,10 @@ from shared.domain.model import CrmUser, SignInOutcome
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a sign-in or a disconnect, for the browser that began it. `outcome`: none until it has ended."""
+    """What came of a sign-in or a disconnect, for the browser that began it. `outcome`: none until it has ended.
+
+    `consent_link`: for an administrator, where one has to agree first.
+    """
 
     tenant_id: str
     user: CrmUser
@@ -19,6 +22,7 @@ class Result:
     created_at: datetime
     outcome: str = ""
     detail: str = ""
+    consent_link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

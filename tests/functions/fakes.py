@@ -48,6 +48,10 @@ class FakeSignIn(Failing):
         self.hints.append(login_hint)
         return f"https://login.example/authorize?state={state}&x=<y>", {"state": state}
 
+    def consent_link(self, flow: Mapping[str, Any]) -> str:
+        assert flow["state"]
+        return "https://login.example/organizations/v2.0/adminconsent?client_id=c&scope=a%20b"
+
     async def redeem(self, flow: Mapping[str, Any], response: Mapping[str, str]) -> Grant:
         self.called("redeem")
         if flow["state"] != response.get("state") or "code" not in response:

@@ -53,6 +53,7 @@ def test_only_these_routes_are_open() -> None:
     """The routes open to everybody are exactly those listed here."""
     assert {name for name, policy in POLICIES.items() if policy == "open"} == {
         "show_settings_page",
+        "show_admin_consent_page",
         "serve_asset",
         "show_openapi",
         "health_live",

@@ -234,3 +234,46 @@ async def test_the_settings_page_learns_names_origins_and_the_way_back(app: App)
     assert opened.json()["tenant"] == {**names, "frame_origins": ["https://crm.example"]}
     shown = await app.call("GET", "/session/connection", key=opened.json()["session_token"])
     assert shown.json()["tenant"] == names
+
+
+async def test_an_administrators_approval_is_asked_for_by_a_link(app: App) -> None:
+    """The page offers a link to hand on and says what it grants; the row that holds it names no token and no state."""
+    ticket = (await app.call("POST", "/session/start-tickets", key=await app.page_session())).json()
+    opening = await app.call("POST", "/oauth/start", form=ticket)
+    state = opening.text.split("state=")[1].split("&")[0]
+    app.sign_in.next["redeem"] = [SignInFailed("admin_consent_required")]
+    form = {"error": "access_denied", "state": state}
+    await app.call("POST", "/oauth/callback", form=form, cookie=opening.cookie)
+    shown = await result(app, opening.cookie)
+    assert shown.outcome == "admin_consent_required"
+    link = "https://login.example/organizations/v2.0/adminconsent?client_id=c&amp;scope=a%20b"
+    assert shown.text.count(link) == 2
+    for scope in ("User.Read", "Mail.Read", "Mail.ReadWrite", "Mail.Send", "offline_access"):
+        assert scope in shown.text
+    assert state not in shown.text
+
+
+async def test_other_refusals_offer_no_such_link(app: App) -> None:
+    """Where no administrator is needed none is asked for."""
+    ticket = (await app.call("POST", "/session/start-tickets", key=await app.page_session())).json()
+    opening = await app.call("POST", "/oauth/start", form=ticket)
+    form = {"error": "access_denied", "state": opening.text.split("state=")[1].split("&")[0]}
+    await app.call("POST", "/oauth/callback", form=form, cookie=opening.cookie)
+    assert "adminconsent" not in (await result(app, opening.cookie)).text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"admin_consent": "True", "tenant": "5f0c3a52-7d4e-4f0b-9a51-2f3c1f0a7e11"},
+        {"error": "access_denied", "error_description": "AADSTS-canary <script>"},
+    ],
+)
+async def test_the_page_after_an_approval_believes_nothing(app: App, query: dict[str, str]) -> None:
+    """Whatever its query says, the page is the same and no store is asked or changed."""
+    app.store_down(StoreUnavailable())
+    shown = await app.call("GET", "/oauth/admin-consent", params=query, cookie="x")
+    assert shown.status == 200
+    assert shown.body == (await app.call("GET", "/oauth/admin-consent")).body
+    assert "If you approved" in shown.text

@@ -23,6 +23,7 @@ HTTP = {
     "resume_thread": ("POST", "v1/threads/{thread_id}/resume"),
     "send_message": ("POST", "v1/messages"),
     "serve_asset": ("GET", "assets/{name}"),
+    "show_admin_consent_page": ("GET", "oauth/admin-consent"),
     "show_confirm_page": ("GET", "oauth/confirm"),
     "show_connection": ("GET", "v1/users/{user_id}/connection"),
     "show_disconnect_page": ("POST", "disconnect/start"),

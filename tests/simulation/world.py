@@ -177,7 +177,7 @@ def _simulator(
     application = Application(
         settings.entra_client_id,
         secret.reveal() if secret else "",
-        (f"{APP}/api/oauth/callback",),
+        (f"{APP}/api/oauth/callback", f"{APP}/api/oauth/admin-consent"),
         "Postbraid",
     )
     return build_simulator(SimulatorConfig(seed=seed, applications=(application,), knobs=knobs), clock, wire)

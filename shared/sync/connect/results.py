@@ -32,13 +32,18 @@ class ShownResult:
     purpose: str
     outcome: str
     detail: str
+    consent_link: str
 
 
-async def begin_result(s: Services, secret: str, tenant_id: str, user: CrmUser, purpose: str) -> None:
+async def begin_result(
+    s: Services, secret: str, tenant_id: str, user: CrmUser, purpose: str, consent_link: str = ""
+) -> None:
     """From now on the browser with this secret has a page to go to; again changes nothing."""
     now = s.clock.now()
     with suppress(RowExists):
-        await s.sessions.keep(secret, Result(tenant_id, user, purpose, now + SHOWN_FOR, now))
+        await s.sessions.keep(
+            secret, Result(tenant_id, user, purpose, now + SHOWN_FOR, now, consent_link=consent_link)
+        )
 
 
 async def end_result(s: Services, secret: str | None, outcome: str, detail: str = "") -> bool:
@@ -61,7 +66,7 @@ async def find_result(s: Services, secret: str | None) -> ShownResult | None:
     tenant = await s.tenants.remembered(result.tenant_id)
     is_late = result.created_at + UNCLEAR_AFTER <= s.clock.now()
     outcome = result.outcome or (UNCLEAR if is_late else UNDER_WAY)
-    return ShownResult(tenant, result.user, result.purpose, outcome, result.detail)
+    return ShownResult(tenant, result.user, result.purpose, outcome, result.detail, result.consent_link)
 
 
 async def is_asked(s: Services, secret: str | None) -> bool:

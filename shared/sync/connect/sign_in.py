@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 import msgspec
 
@@ -16,6 +17,8 @@ from shared.services import Services
 from shared.state import keys
 from shared.state.sessions import CONNECT, PendingConnection, SignInState, StartTicket, secret_hash
 from shared.sync.connect.results import begin_result
+
+ADMIN_NEEDED: Final = SignInOutcome.ADMIN_CONSENT_REQUIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +75,26 @@ async def finish_sign_in(s: Services, cookie: str | None, response: Mapping[str,
         secret = await _redeem(s, taken, state, response)
     except PostbraidError as err:
         await s.sessions.note_attempt(taken.tenant_id, taken.user.user_id, outcome_of(err))
-        await begin_result(s, cookie, taken.tenant_id, taken.user, CONNECT)
+        link = await _consent_link(s, taken, state) if outcome_of(err) is ADMIN_NEEDED else ""
+        await begin_result(s, cookie, taken.tenant_id, taken.user, CONNECT, link)
         raise
     await s.sessions.note_attempt(taken.tenant_id, taken.user.user_id, SignInOutcome.ASKED)
     return secret
 
 
+async def _open_flow(s: Services, taken: SignInState, state: str) -> dict[str, Any]:
+    opened = await s.sealer.unseal(taken.tenant_id, _flow_place(state), taken.flow)
+    flow: dict[str, Any] = msgspec.json.decode(opened)
+    return flow
+
+
+async def _consent_link(s: Services, taken: SignInState, state: str) -> str:
+    return s.sign_in.consent_link(await _open_flow(s, taken, state))
+
+
 async def _redeem(s: Services, taken: SignInState, state: str, response: Mapping[str, str]) -> str:
     """Redeem the code, look whose mailbox it is, and keep all of it sealed; returns the confirm page's secret."""
-    flow = msgspec.json.decode(await s.sealer.unseal(taken.tenant_id, _flow_place(state), taken.flow))
-    grant = await s.sign_in.redeem(flow, response)
+    grant = await s.sign_in.redeem(await _open_flow(s, taken, state), response)
     tenant = (await s.tenants.get(taken.tenant_id)).value
     if tenant.allowed_tids and grant.tid not in tenant.allowed_tids:
         raise SignInFailed("organisation_not_allowed")

@@ -22,6 +22,7 @@ from shared.transport import Transport
 CLIENT, SECRET = "6f3a5c1e-1111-4222-8333-944455556666", "the-secret-of-the-app"
 REDIRECT = "https://app.example/api/oauth/callback"
 SECURE = "https://localhost:7443"
+BACK = "https://app.example/api/oauth/admin-consent"
 HOOK = "https://app.example/api/graph/notifications/secret"
 ANN, BEA = "ann@northwind.example", "bea@fabrikam.example"
 STATE = "ours.1"
@@ -114,7 +115,8 @@ class Office:
 
     def sign_in(self, **changes: Any) -> EntraSignIn:
         given = {"client_id": CLIENT, "client_credential": SECRET, "authority": f"{SECURE}/common",
-                 "redirect_uri": REDIRECT, "instance_discovery": False, "clock": self.clock}  # fmt: skip
+                 "redirect_uri": REDIRECT, "consent_uri": BACK, "instance_discovery": False,
+                 "clock": self.clock}  # fmt: skip
         return EntraSignIn(self.transport, **{**given, **changes})
 
     async def approved(

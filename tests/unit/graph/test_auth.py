@@ -24,6 +24,7 @@ TID, OID = "5f0c3a52-7d4e-4f0b-9a51-2f3c1f0a7e11", "0b9d1d7c-6c3a-4b55-8f0e-7a3d
 CLIENT = "6f3a5c1e-1111-4222-8333-944455556666"
 SECRET = "the-secret-of-the-app"
 REDIRECT = "https://app.example/api/oauth/callback"
+BACK = "https://app.example/api/oauth/admin-consent"
 AUTHORITY = "https://login.example/common"
 ISSUER = "https://login.example/{tenantid}/v2.0"
 
@@ -103,9 +104,32 @@ def sign_in(entra: Entra) -> EntraSignIn:
         client_credential=SECRET,
         authority=AUTHORITY,
         redirect_uri=REDIRECT,
+        consent_uri=BACK,
         instance_discovery=False,
         clock=entra.clock,
     )
+
+
+@pytest.mark.parametrize(
+    ("signed_in_at", "approved_at"),
+    [
+        ("https://login.example/common/oauth2/v2.0/authorize?x=1", "https://login.example/organizations"),
+        ("http://localhost:7444/common/oauth2/v2.0/authorize", "http://localhost:7444/organizations"),
+        (f"https://login.example/{TID}/oauth2/v2.0/authorize", f"https://login.example/{TID}"),
+    ],
+)
+def test_an_administrators_link_names_the_app_and_nobody(
+    sign_in: EntraSignIn, signed_in_at: str, approved_at: str
+) -> None:
+    """The link to an administrator's approval has app, way back and scopes, and neither user nor state."""
+    link = sign_in.consent_link({"auth_uri": signed_in_at, "state": "state-1", "nonce": "n"})
+    place, _, query = link.partition("?")
+    assert place == f"{approved_at}/v2.0/adminconsent"
+    asked = parse_qs(query)
+    assert set(asked) == {"client_id", "redirect_uri", "scope"}
+    assert (asked["client_id"], asked["redirect_uri"]) == ([CLIENT], [BACK])
+    assert set(asked["scope"][0].split()) == {*SCOPES, "openid", "profile", "offline_access"}
+    assert "+" not in query
 
 
 async def begun(sign_in: EntraSignIn, entra: Entra) -> dict[str, Any]:
@@ -414,6 +438,7 @@ def other(transport: Transport, **changes: Any) -> EntraSignIn:
         "client_credential": SECRET,
         "authority": AUTHORITY,
         "redirect_uri": REDIRECT,
+        "consent_uri": BACK,
         "instance_discovery": False,
         "clock": StillClock(),
     }
