@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.graphsim import control, login
+from sandbox.graphsim import admin_consent, control, login
 from sandbox.graphsim.config import SimulatorConfig
 from sandbox.graphsim.entra import Entra
 from sandbox.graphsim.faults import Faults
@@ -107,6 +107,9 @@ def _routes(world: World) -> Starlette:
     async def token(request: Request) -> Response:
         return await login.issue_token(world, request)
 
+    async def approve(request: Request) -> Response:
+        return await admin_consent.serve(world, request)
+
     app = Starlette(
         routes=[
             *control.routes(world),
@@ -115,6 +118,7 @@ def _routes(world: World) -> Starlette:
             Route("/{tenant}/v2.0/.well-known/openid-configuration", discovery),
             Route("/{tenant}/discovery/v2.0/keys", keys),
             Route("/{tenant}/oauth2/v2.0/authorize", authorize, methods=["GET", "POST"]),
+            Route("/{tenant}/v2.0/adminconsent", approve, methods=["GET", "POST"]),
             Route("/{tenant}/oauth2/v2.0/token", token, methods=["POST"]),
             Route("/v1.0/{path:path}", graph, methods=METHODS),
             Route("/api/v2.0/{path:path}", upload, methods=METHODS),

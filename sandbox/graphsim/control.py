@@ -11,9 +11,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.graphsim import login, people
+from sandbox.graphsim.admin_consent import set_user_consent
 from sandbox.graphsim.config import HOME_TENANT_ID, PERSONAL_TENANT_ID, Application
 from sandbox.graphsim.disturbances import DISTURBANCES, Handler, Refused
 from sandbox.graphsim.knobs import UnknownKnob
+from sandbox.graphsim.login_pages import AuthorizePageError
 from sandbox.graphsim.render import when
 from sandbox.graphsim.store import Address, User
 
@@ -178,7 +180,7 @@ def authorize(world: World, _request: Request, body: dict[str, Any]) -> Any:
     query = dict(parse_qsl(urlsplit(body["url"]).query, keep_blank_values=True))
     try:
         login.check_authorize(world, query)
-    except login.AuthorizePageError as error:
+    except AuthorizePageError as error:
         raise Refused(str(error)) from error
     user = world.store.user(body["address"])
     fields = login.complete_sign_in(world, query, user, body.get("decision", "accept"))
@@ -229,6 +231,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "mailboxes/{address}/messages/{id}/{action}", act_on_message),
     ("GET", "mailboxes/{address}/messages", list_mailbox_messages),
     ("POST", "authorize", authorize),
+    ("PUT", "user-consent", set_user_consent),
     ("GET", "requests", list_requests),
     ("POST", "requests/clear", clear_requests),
     ("GET", "clock", show_clock),

@@ -92,6 +92,8 @@ class Entra:
     grants: dict[str, Grant] = field(default_factory=dict)
     consents: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     revoked_at: dict[str, datetime] = field(default_factory=dict)
+    users_may_consent: bool = True
+    approvals: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     _key: rsa.RSAPrivateKey | None = None
 
     @property
@@ -122,6 +124,19 @@ class Entra:
         if since := self.revoked_at.get(grant.token):
             raise revoked_token(since)
         return grant
+
+    def approve(self, tenant_id: str, client_id: str, scope: str) -> None:
+        """Record an administrator's approval of these scopes for all people of the organisation."""
+        self.approvals.setdefault((tenant_id, client_id), set()).update(_names(scope))
+
+    def is_approved(self, user: User, query: dict[str, str]) -> bool:
+        """Whether an administrator has approved all that this sign-in asks for."""
+        approved = self.approvals.get((user.tenant_id, query["client_id"]), set())
+        return set(_names(query.get("scope", ""))) <= approved
+
+    def may_sign_in(self, user: User, query: dict[str, str]) -> bool:
+        """Whether this person may use the application: by an own consent or an administrator's."""
+        return self.users_may_consent or user.personal or self.is_approved(user, query)
 
     def issue_code(self, user: User, query: dict[str, str]) -> str:
         """Record the consent of an approved sign-in and issue a code for it."""
@@ -289,9 +304,11 @@ class Entra:
         )
 
     def forget(self) -> None:
-        """Delete all codes, tokens, consents and revocations."""
+        """Delete all codes, tokens, consents, approvals and revocations."""
         for kept in (self.codes, self.refresh_tokens, self.grants, self.consents, self.revoked_at):
             kept.clear()
+        self.approvals.clear()
+        self.users_may_consent = True
 
     def revoke(self, user: User) -> None:
         """End all sessions of a user, as an administrator or the user does."""

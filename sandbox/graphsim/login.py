@@ -10,6 +10,13 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from sandbox.graphsim.entra import EntraError
+from sandbox.graphsim.login_pages import (
+    AuthorizePageError,
+    account_page,
+    approval_needed_page,
+    consent_page,
+    sorry,
+)
 from sandbox.graphsim.pages.layout import page
 
 if TYPE_CHECKING:
@@ -20,17 +27,6 @@ if TYPE_CHECKING:
     from sandbox.graphsim.world import World
 
 REQUIRED = ("client_id", "response_type", "redirect_uri", "scope")
-ASKS = {
-    "User.Read": "Read your name and address",
-    "Mail.Read": "Read your mail",
-    "Mail.ReadWrite": "Read and write your mail, and make drafts",
-    "Mail.Send": "Send mail as you",
-    "offline_access": "Keep access while you are away",
-}
-
-
-class AuthorizePageError(Exception):
-    """An error that is shown on Microsoft's page and not sent to the application."""
 
 
 def discovery(world: World, tenant: str) -> JSONResponse:
@@ -86,7 +82,12 @@ def instance_discovery(world: World, authorization_endpoint: str) -> JSONRespons
 
 
 def check_authorize(world: World, query: dict[str, str]) -> None:
-    """Raise AuthorizePageError when client, redirect URI or a parameter is wrong."""
+    """Raise AuthorizePageError when client, redirect URI or a parameter of a sign-in is wrong."""
+    check_client(world, query, REQUIRED)
+
+
+def check_client(world: World, query: dict[str, str], required: tuple[str, ...]) -> None:
+    """Raise AuthorizePageError when client or redirect URI is wrong, or a parameter is missing."""
     application = world.entra.applications.get(query.get("client_id", ""))
     if application is None:
         raise AuthorizePageError("AADSTS700016: Application was not found in the directory.")
@@ -95,7 +96,7 @@ def check_authorize(world: World, query: dict[str, str]) -> None:
             "AADSTS50011: The redirect URI specified in the request does not match the redirect URIs configured "
             "for the application."
         )
-    missing = [name for name in REQUIRED if not query.get(name)]
+    missing = [name for name in required if not query.get(name)]
     if missing:
         raise AuthorizePageError(f"AADSTS900144: The request must contain the parameter '{missing[0]}'.")
 
@@ -112,6 +113,9 @@ def complete_sign_in(world: World, query: dict[str, str], user: User | None, dec
     if user is None or decision != "accept":
         text = "AADSTS65004: User declined to consent to access the app."
         return {"error": "access_denied", "error_subcode": "cancel", "error_description": text, **state}
+    if not world.entra.may_sign_in(user, query):
+        text = "AADSTS90094: The grant requires administrator permission."
+        return {"error": "access_denied", "error_description": text, **state}
     fields = {"code": world.entra.issue_code(user, query), **state, "session_state": world.ids.guid()}
     if query.get("client_info") == "1":
         fields["client_info"] = world.entra.client_info(user)
@@ -137,54 +141,6 @@ def callback_response(query: dict[str, str], fields: dict[str, str]) -> Response
     return HTMLResponse(page("Working…", form, narrow=True))
 
 
-def account_page(world: World, query: dict[str, str]) -> HTMLResponse:
-    """The page where the person picks an account; accounts have no passwords."""
-    hint = query.get("login_hint", "").lower()
-    users = sorted(
-        world.store.users.values(), key=lambda user: (user.address.lower() != hint, user.display_name)
-    )
-    rows = "".join(
-        f'<li><a class="account" data-testid="account-{html.escape(user.address)}" '
-        f'href="?{html.escape(urlencode({**query, "account": user.address}))}">'
-        f"<strong>{html.escape(user.display_name)}</strong><span>{html.escape(user.address)}</span></a></li>"
-        for user in users
-    )
-    note = '<p class="dim">This imitates Microsoft\'s sign-in; no password is needed.</p>'
-    body = f'<h1>Pick an account</h1>{note}<ul class="accounts">{rows}</ul>{_decline(query, "")}'
-    return HTMLResponse(page("Sign in (simulated)", body, narrow=True))
-
-
-def consent_page(world: World, query: dict[str, str], user: User) -> HTMLResponse:
-    """The page that asks for consent to the application's permissions."""
-    application = world.entra.applications[query["client_id"]]
-    asked = [
-        text
-        for name, text in ASKS.items()
-        if name in query["scope"].replace("https://graph.microsoft.com/", "").split()
-    ]
-    items = "".join(f"<li>{html.escape(text)}</li>" for text in asked)
-    body = (
-        f"<h1>Permissions requested</h1><p><strong>{html.escape(application.display_name)}</strong> would like to, "
-        f"for <strong>{html.escape(user.address)}</strong>:</p><ul>{items}</ul>"
-        f'<form method="post" class="row">{_hidden(query)}'
-        '<button name="decision" value="accept" class="main" data-testid="consent-accept">Accept</button>'
-        '<button name="decision" value="decline" data-testid="consent-decline">Cancel</button></form>'
-    )
-    return HTMLResponse(page("Permissions (simulated)", body, narrow=True))
-
-
-def _decline(query: dict[str, str], account: str) -> str:
-    return (
-        f'<form method="post">{_hidden({**query, "account": account})}'
-        '<button name="decision" value="decline" data-testid="sign-in-cancel">Cancel</button></form>'
-    )
-
-
-def _hidden(query: dict[str, str]) -> str:
-    text = html.escape(urlencode(query))
-    return f'<input type="hidden" name="query" value="{text}">'
-
-
 async def authorize(world: World, request: Request) -> Response:
     """Serve the authorize endpoint: GET shows the pages, POST carries the decision."""
     if request.method == "POST":
@@ -195,10 +151,7 @@ async def authorize(world: World, request: Request) -> Response:
     try:
         check_authorize(world, query)
     except AuthorizePageError as error:
-        return HTMLResponse(
-            page("Sorry", f"<h1>We couldn't sign you in</h1><p>{html.escape(str(error))}</p>", narrow=True),
-            400,
-        )
+        return sorry(error)
     user = world.store.user(query.pop("account", ""))
     if form:
         return callback_response(query, complete_sign_in(world, query, user, form.get("decision", "")))
@@ -211,7 +164,17 @@ async def authorize(world: World, request: Request) -> Response:
         return callback_response(query, fields)
     if user is None:
         return account_page(world, query)
-    return consent_page(world, {**query, "account": user.address}, user)
+    return _after_account(world, query, user)
+
+
+def _after_account(world: World, query: dict[str, str], user: User) -> Response:
+    """What follows the choice of an account: the permissions, unless an administrator has decided on them."""
+    asked = {**query, "account": user.address}
+    if world.entra.is_approved(user, query):
+        return callback_response(query, complete_sign_in(world, query, user, "accept"))
+    if not world.entra.may_sign_in(user, query):
+        return approval_needed_page(world, asked, user)
+    return consent_page(world, asked, user)
 
 
 async def issue_token(world: World, request: Request) -> JSONResponse:

@@ -156,7 +156,7 @@ class SignedIn:
 @pytest.fixture
 async def office() -> AsyncIterator[Office]:
     clock, receiver = VirtualClock(), Receiver()
-    application = Application(CLIENT, SECRET, (REDIRECT,), "Postbraid")
+    application = Application(CLIENT, SECRET, (REDIRECT, BACK), "Postbraid")
     async with httpx.AsyncClient(transport=httpx.MockTransport(receiver.serve)) as out:
         simulator = build_simulator(SimulatorConfig(applications=(application,)), clock, out)
         inside = httpx.ASGITransport(app=simulator.app)

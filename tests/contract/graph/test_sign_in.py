@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 
@@ -11,7 +14,7 @@ from shared.domain import errors
 from shared.domain.model import Profile
 from shared.graph.auth import SCOPES
 from shared.graph.provider import GraphMail
-from tests.contract.graph.conftest import ANN, Office, SignedIn
+from tests.contract.graph.conftest import ANN, BACK, Office, SignedIn
 
 
 async def refused(office: Office, reason: str, **changes: str) -> None:
@@ -136,3 +139,19 @@ async def test_an_old_token_is_replaced_in_passing(office: Office, mail: GraphMa
         ("me.get", 200),
     ]
     assert ann.refreshes == 1
+
+
+async def test_an_administrators_approval_lets_people_connect(office: Office) -> None:
+    """Stopped people get a link; where an administrator approves by it, the same people connect."""
+    await office.control("PUT", "user-consent", {"allowed": False})
+    sign_in = office.sign_in()
+    flow, fields = await office.approved(sign_in)
+    with pytest.raises(errors.SignInFailed) as caught:
+        await sign_in.redeem(flow, fields)
+    assert caught.value.reason == "admin_consent_required"
+    link = sign_in.consent_link(flow)
+    shown = await office.controls.get(f"{link}&{urlencode({'account': ANN})}")
+    query = html.unescape(re.findall(r'name="query" value="([^"]*)"', shown.text)[0])
+    back = await office.controls.post(link.partition("?")[0], data={"query": query, "decision": "accept"})
+    assert back.headers["location"].startswith(f"{BACK}?admin_consent=True&")
+    assert set((await office.signed_in()).grant.scopes) == set(SCOPES)
