@@ -1,7 +1,7 @@
 // The settings page: exchange the link's token, show the connection, lead to Microsoft in a window of its own.
 import * as threads from "./threads.js";
-import { CANNOT_DISCONNECT, CANNOT_SIGN_IN, FAILURES, LATE, NO_CONSENT, NOT_FINISHED, STATUS } from "./words.js";
-import { day, lastSynced, putAddress } from "./words.js";
+import { CANNOT_DISCONNECT, CANNOT_SIGN_IN, FAILURES, NOT_FINISHED, STATUS } from "./words.js";
+import { day, lastSynced, putAddress, reasonWords } from "./words.js";
 
 const POLL_MS = 1500;
 const WAIT_FOR_MS = 10 * 60 * 1000; // as long as a sign-in under way is kept
@@ -93,8 +93,7 @@ function showConnection() {
   showNames(known.crm_user.display_name, known.tenant);
   fill("address", known.mailbox ? known.mailbox.address : "");
   fill("since", known.connected_at ? day(known.connected_at) : "");
-  fill("late", known.reason ? known.reason.detail : LATE);
-  fill("dead", known.reason ? known.reason.detail : NO_CONSENT);
+  fill("reason", reasonWords(status, known.reason));
   showTimes();
   show(waiting ? waiting.for : status);
 }
@@ -209,7 +208,7 @@ function forget() {
   session = "";
   known = null;
   waiting = null;
-  for (const name of ["address", "since", "synced", "late", "dead"]) fill(name, "");
+  for (const name of ["address", "since", "synced", "reason"]) fill(name, "");
   document.getElementById("whose").textContent = "";
   document.getElementById("chip").hidden = true;
   notice("");

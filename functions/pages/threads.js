@@ -3,6 +3,12 @@ import { ago, putAddress } from "./words.js";
 
 const CANNOT_LOAD = "The threads cannot be loaded now. Close and open this list to try again.";
 const CANNOT_CHANGE = "This thread cannot be changed now. Try again in a minute.";
+// Threads of a connection that has ended can be neither stopped nor resumed here.
+const VERBS = {
+  syncing: ["stop", "Stop syncing"],
+  opening: ["stop", "Stop syncing"],
+  stopped: ["resume", "Resume"],
+};
 
 const room = document.getElementById("threads");
 const list = document.getElementById("thread-list");
@@ -58,7 +64,7 @@ async function load(after) {
     more.hidden = !next;
     empty.hidden = shown > 0;
     problem("");
-    if (after) list.children[first]?.querySelector("button").focus(); // "Show more" may be gone
+    if (after) list.children[first]?.querySelector("button")?.focus(); // "Show more" may be gone
   } catch (refused) {
     if (mine === visit && !isOver(refused)) problem(CANNOT_LOAD);
   }
@@ -85,18 +91,28 @@ function row(thread) {
   const people = element("span", "", "dim");
   putAddress(people, thread.people.join(", "));
   words.append(subject, people, element("span", standing(thread), "dim"));
-  const isStopped = thread.status === "stopped";
-  const button = element("button", isStopped ? "Resume" : "Stop syncing");
-  button.type = "button";
-  button.dataset.action = "thread";
-  button.dataset.verb = isStopped ? "resume" : "stop";
-  button.setAttribute("aria-describedby", subject.id);
-  item.append(words, button);
+  item.append(words);
+  if (thread.status in VERBS) item.append(choice(thread, subject.id));
   return item;
 }
 
+// Stop syncing, or Resume; said aloud with the thread's subject.
+function choice(thread, subjectId) {
+  const [verb, words] = VERBS[thread.status];
+  const button = element("button", words);
+  button.type = "button";
+  button.dataset.action = "thread";
+  button.dataset.verb = verb;
+  button.setAttribute("aria-describedby", subjectId);
+  return button;
+}
+
 function standing(thread) {
-  if (thread.status === "stopped") return thread.stopped_at ? `Stopped ${ago(thread.stopped_at)}` : "Stopped";
+  if (thread.status === "stopped") {
+    const by = thread.stopped_by === "crm" ? " by your CRM" : "";
+    return `Stopped${by}${thread.stopped_at ? ` ${ago(thread.stopped_at)}` : ""}`;
+  }
+  if (thread.status === "opening") return "Its first mail has not left yet";
   return thread.last_activity_at ? `Last message ${ago(thread.last_activity_at)}` : "Syncing";
 }
 
@@ -111,7 +127,7 @@ export async function change(button) {
     const fresh = row(thread);
     const hadFocus = item.contains(document.activeElement);
     item.replaceWith(fresh);
-    if (hadFocus) fresh.querySelector("button").focus();
+    if (hadFocus) fresh.querySelector("button")?.focus();
   } catch (refused) {
     if (mine === visit && !isOver(refused)) problem(CANNOT_CHANGE);
   }

@@ -21,10 +21,25 @@ export const FAILURES = {
   failed: `The sign-in did not complete. ${UNCHANGED} Try again in a minute.`,
 };
 
-export const LATE =
-  "Microsoft tells us late about new mail at the moment, so answers may take up to 15 minutes to appear. Nothing is lost, and there is nothing for you to do.";
-export const NO_CONSENT =
-  "Microsoft no longer accepts the approval that you gave, perhaps because your password changed.";
+const NOTHING_TO_DO = "Nothing is lost, and there is nothing for you to do.";
+
+// Why mail is late or waits, by the reason's code.
+const REASONS = {
+  consent_refused: "Microsoft no longer accepts the approval that you gave, perhaps because your password changed.",
+  right_denied: "Microsoft denies something that you approved. If signing in again does not help, ask your administrator.",
+  late_notifications: `Microsoft tells us late about new mail at the moment, so answers may take up to 15 minutes to appear. ${NOTHING_TO_DO}`,
+  subscription_lost: `Microsoft does not tell us about new mail at the moment, so answers may take up to 15 minutes to appear. ${NOTHING_TO_DO}`,
+  sweep_overdue: `Your mailbox could not be looked through for over an hour, so answers may come late. ${NOTHING_TO_DO}`,
+  microsoft_does_not_answer: `Microsoft has not answered for an hour. Mail is sent and fetched as soon as it does. ${NOTHING_TO_DO}`,
+  mailbox_unavailable: "Microsoft does not find your mailbox at the moment. Mail is fetched when it is back; if that takes long, ask your administrator.",
+};
+const WITHOUT_REASON = { degraded: REASONS.late_notifications, reconnect_required: REASONS.consent_refused };
+
+export function reasonWords(status, reason) {
+  if (!reason) return WITHOUT_REASON[status] || "";
+  return REASONS[reason.code] || reason.detail;
+}
+
 export const CANNOT_SIGN_IN = "Microsoft's sign-in cannot be opened now. Try again in a minute.";
 export const CANNOT_DISCONNECT = "The window that asks cannot be opened now. Try again in a minute.";
 export const NOT_FINISHED = FAILURES.abandoned;

@@ -62,13 +62,16 @@ async def test_times_and_reasons_are_said_when_they_are_known(
     await expect(page.locator("[data-testid=reason]:visible")).to_contain_text("Microsoft tells us late")
     await expect(page.locator("[data-testid=last-synced]:visible")).to_have_count(0)
     at = (datetime.now(UTC) - timedelta(seconds=150)).isoformat()
-    reason = {"code": "mailbox_unavailable", "detail": "Microsoft has not let us in for an hour."}
+    reason = {"code": "a_reason_of_tomorrow", "detail": "Microsoft is on holiday."}
     product.more = {"last_synced_at": at, "reason": reason}
     page = await opened(person)
     await expect(page.locator("[data-testid=last-synced]:visible")).to_have_text(
         "Last mail synced 2 minutes ago."
     )
     await expect(page.locator("[data-testid=reason]:visible")).to_have_text(reason["detail"])
+    product.more = {"last_synced_at": at, "reason": {"code": "microsoft_does_not_answer", "detail": "Of the user's mailbox."}}
+    page = await opened(person)
+    await expect(page.locator("[data-testid=reason]:visible")).to_contain_text("has not answered for an hour")
     product.status, product.more = "reconnect_required", {"last_synced_at": None, "reason": None}
     page = await opened(person)
     await expect(page.locator("[data-testid=last-synced]:visible")).to_have_text("No mail has synced yet.")
