@@ -69,7 +69,10 @@ async def test_times_and_reasons_are_said_when_they_are_known(
         "Last mail synced 2 minutes ago."
     )
     await expect(page.locator("[data-testid=reason]:visible")).to_have_text(reason["detail"])
-    product.more = {"last_synced_at": at, "reason": {"code": "microsoft_does_not_answer", "detail": "Of the user's mailbox."}}
+    product.more = {
+        "last_synced_at": at,
+        "reason": {"code": "microsoft_does_not_answer", "detail": "Of the user's mailbox."},
+    }
     page = await opened(person)
     await expect(page.locator("[data-testid=reason]:visible")).to_contain_text("has not answered for an hour")
     product.status, product.more = "reconnect_required", {"last_synced_at": None, "reason": None}
