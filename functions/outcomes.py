@@ -61,9 +61,7 @@ AGAIN: Final = f"To try again, press Connect in {SETTINGS}."
 OTHER_ACCOUNT: Final = f"To connect another mailbox, press Connect in {SETTINGS} and choose another account."
 
 CONNECTING: Final = {
-    "under_way": Words(
-        200, "One moment…", "Your mailbox is being connected.", "This page goes on by itself."
-    ),
+    "under_way": Words(200, "One moment…", "Your mailbox is being connected.", "That takes a few seconds."),
     "connected": Words(200, "Mailbox connected", "$detail is connected.", CLOSE),
     "declined": Words(
         200, "Nothing was connected", "You said no, and nothing was changed.", f"{CLOSE} {AGAIN}"
@@ -125,7 +123,7 @@ CONNECTING: Final = {
 
 DISCONNECTING: Final = {
     "under_way": Words(
-        200, "One moment…", "Your mailbox is being disconnected.", "This page goes on by itself."
+        200, "One moment…", "Your mailbox is being disconnected.", "That takes a few seconds."
     ),
     "disconnected": Words(
         200,

@@ -21,7 +21,14 @@ from functions.pages import template
 from shared.bootstrap import services
 from shared.domain.errors import InvalidRequest, LinkUnusable, PostbraidError
 from shared.domain.model import CrmUser, Tenant
-from shared.sync.connect.results import UNDER_WAY, ShownResult, end_result, find_result, is_asked
+from shared.sync.connect.results import (
+    UNDER_WAY,
+    ShownResult,
+    end_result,
+    find_result,
+    is_asked,
+    wait_for_result,
+)
 
 bp = func.Blueprint()
 
@@ -38,7 +45,7 @@ async def show_result(req: func.HttpRequest) -> func.HttpResponse:
     """What came of what this browser did last; loading it again shows the same."""
     secret = cookie_of(req)
     try:
-        found = await find_result(services(), secret)
+        found = await wait_for_result(services(), secret)
         if found is None and await is_asked(services(), secret):
             return see_other("oauth/confirm")
     except PostbraidError as err:
@@ -107,7 +114,7 @@ def result_page(
         whose=escape(whose(known.user, known.tenant)) if known else "",
         back=back_link(known.tenant) if known else "",
         consent=consent_block(known.consent_link) if known and known.consent_link else "",
-        refresh='<meta http-equiv="refresh" content="2">' if outcome == UNDER_WAY else "",
+        again=template("look_again.html") if outcome == UNDER_WAY else "",
     )
     return page(html, ALONE, status=status or words.status)
 

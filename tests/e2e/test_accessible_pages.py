@@ -106,11 +106,13 @@ async def shown(person: BrowserContext, html: str) -> Page:
     return page
 
 
-@pytest.mark.parametrize("name", ["confirm.html", "disconnect.html", "admin_consent.html"])
+@pytest.mark.parametrize(
+    "name", ["confirm.html", "disconnect.html", "admin_consent.html", "oauth_opening.html"]
+)
 async def test_the_pages_that_ask(person: BrowserContext, name: str) -> None:
-    """Confirm, disconnect, and the page after an administrator's approval."""
+    """Confirm, disconnect, the page after an administrator's approval, and the one that leads on at once."""
     html = Template((PAGES / name).read_text(encoding="utf-8")).substitute(NAMES)
-    await judged(await shown(person, html))
+    await judged(await shown(person, html.replace('http-equiv="refresh"', 'name="refresh"')))
 
 
 RESULTS = [(purpose, outcome) for purpose, words in WORDS.items() for outcome in words]
@@ -123,5 +125,4 @@ async def test_the_pages_that_tell(person: BrowserContext, purpose: str, outcome
     detail = "This mailbox cannot be connected here." if outcome == "taken" else MAILBOX["address"]
     known = ShownResult(TENANT, CrmUser("u_ann", "Ann"), purpose, outcome, detail, link)
     html = result_page(purpose, outcome, detail, None if purpose == EITHER else known).get_body().decode()
-    page = await shown(person, html.replace('http-equiv="refresh"', 'name="refresh"'))
-    await judged(page)
+    await judged(await shown(person, html))

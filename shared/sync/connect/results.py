@@ -19,6 +19,8 @@ from shared.state.sessions import PendingConnection
 
 SHOWN_FOR: Final = timedelta(minutes=10)
 UNCLEAR_AFTER: Final = timedelta(minutes=1)  # whoever carried it out has died
+LOOKS: Final = 10
+PAUSE_SECONDS: Final = 0.4
 UNDER_WAY: Final = "under_way"
 UNCLEAR: Final = "unclear"
 
@@ -67,6 +69,17 @@ async def find_result(s: Services, secret: str | None) -> ShownResult | None:
     is_late = result.created_at + UNCLEAR_AFTER <= s.clock.now()
     outcome = result.outcome or (UNCLEAR if is_late else UNDER_WAY)
     return ShownResult(tenant, result.user, result.purpose, outcome, result.detail, result.consent_link)
+
+
+async def wait_for_result(s: Services, secret: str | None) -> ShownResult | None:
+    """The same once it has ended, or as it is after a few seconds: so that a second click need not look again."""
+    found = await find_result(s, secret)
+    for _ in range(LOOKS):
+        if found is None or found.outcome != UNDER_WAY:
+            break
+        await s.sleep(PAUSE_SECONDS)
+        found = await find_result(s, secret)
+    return found
 
 
 async def is_asked(s: Services, secret: str | None) -> bool:
