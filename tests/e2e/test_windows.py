@@ -148,6 +148,11 @@ async def test_a_thread_is_stopped_and_resumed_on_the_page(world: World, person:
     await settings.get_by_test_id("threads").locator("summary").click()
     row = settings.get_by_test_id("thread").first
     await expect(row).to_contain_text(CARLA)
+    await expect(settings.get_by_test_id("rules")).to_be_visible()
+    fits = "node => node.scrollHeight <= window.innerHeight && node.scrollHeight > 500"
+    await settings.locator("html").evaluate(
+        f"async (node) => {{ while (!({fits})(node)) await new Promise(requestAnimationFrame); }}"
+    )
     await row.get_by_role("button", name="Stop syncing").click()
     await expect(row).to_have_attribute("data-status", "stopped")
     await row.get_by_role("button", name="Resume").click()

@@ -145,6 +145,14 @@ function showFrame(url) {
   document.getElementById("frame-room").hidden = false;
 }
 
+// Postbraid's page tells its height; believed only of the page in that frame.
+window.addEventListener("message", ({ data, origin, source }) => {
+  const frame = document.getElementById("settings-frame");
+  if (!frame || source !== frame.contentWindow || origin !== new URL(frame.src).origin) return;
+  if (data?.type !== "postbraid:height" || !Number.isInteger(data.height) || data.height < 1) return;
+  frame.style.height = `${Math.min(data.height, 5000) + 2}px`; // with its border
+});
+
 document.querySelectorAll("[data-live] > *").forEach(remember);
 fitFrames(document);
 document.querySelectorAll("[data-open-settings]").forEach((button) => {
