@@ -142,7 +142,7 @@ async def test_the_same_account_again_is_a_repair(begun: App) -> None:
     assert begun.crm.types()[-1] == "message.received"
 
 
-@pytest.mark.parametrize("step", range(1, 16))
+@pytest.mark.parametrize("step", range(1, 20))
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_death_at_any_write_leaves_one_mailbox_in_the_end(begun: App, step: int, when: str) -> None:
     """Whichever write the process dies before or after: either mailbox is the user's, never both, never a half."""
