@@ -8,8 +8,8 @@ import msgspec
 
 from shared.domain.model.sends import SEND_WITHIN_SECONDS
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
-UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:@\-]+$")]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+(?![\s\S])")]
+UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:@\-]+(?![\s\S])")]
 Name = Annotated[str, msgspec.Meta(max_length=256)]
 AddressText = Annotated[str, msgspec.Meta(min_length=3, max_length=320)]
 
@@ -78,5 +78,5 @@ class SessionLinkIn(_In):
 class SessionIn(_In):
     """POST /session."""
 
-    token: Annotated[str, msgspec.Meta(min_length=20, max_length=100, pattern=r"^[A-Za-z0-9_\-]+$")]
+    token: Annotated[str, msgspec.Meta(min_length=20, max_length=100, pattern=r"^[A-Za-z0-9_\-]+(?![\s\S])")]
     tenant: Annotated[str, msgspec.Meta(max_length=100)] | None = None

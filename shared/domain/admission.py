@@ -56,18 +56,18 @@ def decide_by_ancestor(ancestor: Ancestor, index: MessageIndex | None) -> Belong
 
 
 def decide_by_conversation(
-    mailbox: Mailbox, people: People, candidates: tuple[Thread, ...]
+    mailbox: Mailbox, people: People, candidates: tuple[Thread, ...], received_at: datetime | None = None
 ) -> Belongs | None:
     """A known conversation counts only with a known participant other than the mailbox's own user.
 
-    Two threads may share a conversation_id: one that syncs wins over one that was stopped, then the one with the most
-    known people, then the newer.
+    Two threads may share a conversation_id: one that takes a mail of that time wins over one that was stopped, then the
+    one with the most known people, then the newer.
     """
     own = {comparable_address(address) for address in mailbox.own_addresses}
     present = {comparable_address(person.address) for person in people.everyone()} - own
     ranked = [
         (
-            thread_is_active(thread, mailbox),
+            thread_takes(thread, mailbox, received_at),
             len(present & {comparable_address(address) for address in thread.participants}),
             thread.active_from,
             thread.thread_id,
@@ -89,8 +89,11 @@ def is_of_connection(thread: Thread, mailbox: Mailbox) -> bool:
 
 
 def thread_takes(thread: Thread, mailbox: Mailbox, received_at: datetime | None) -> bool:
-    """Whether a mail of that time syncs: one received while the thread was stopped never does (R9)."""
+    """Whether a mail of that time syncs: one received while the thread was stopped never does (R9, R12)."""
     if not thread_is_active(thread, mailbox):
         return False
     margin = BEFORE_A_RESUMPTION if thread.resumed else BEFORE_A_BEGIN
-    return received_at is None or received_at >= thread.active_from - margin
+    if received_at is None or received_at >= thread.active_from - margin:
+        return True
+    began, ended = thread.active_before, thread.last_stopped_at
+    return began is not None and ended is not None and began - margin <= received_at < ended - margin

@@ -20,6 +20,9 @@ from shared.domain.model import (
 ASKED_FOR: Final = timedelta(hours=1)
 OUTAGE_AFTER: Final = timedelta(hours=1)
 SWEPT_WITHIN: Final = timedelta(minutes=15)
+NOTED_EVERY: Final = timedelta(minutes=1)
+FAILURES_APART: Final = timedelta(minutes=75)
+PROBED_EVERY: Final = timedelta(days=1)
 
 
 def is_open_for(mailbox: Mailbox | None, connection: Connection) -> bool:
@@ -95,7 +98,9 @@ def with_living_grant(mailbox: Mailbox, now: datetime) -> Mailbox:
         denied_by_graph=False,
         denied_right=None,
         revived_at=now,
+        grant_probed_at=None,
         failing_since=None,
+        failed_at=None,
         sweep_failing_since=None,
         sweep_at=None if mailbox.sweep_at is None else now,
         renew_at=None if mailbox.renew_at is None else now,
@@ -125,19 +130,47 @@ def with_failed_call(mailbox: Mailbox, since: datetime, now: datetime) -> Mailbo
     """The mailbox after a call that Graph did not answer; after an hour of nothing else it is degraded.
 
     One mail alone may fail for ever while all the others work: so a sweep follows within a quarter of an hour, and
-    one that works says that there was no outage.
+    one that works says that there was no outage. The time of the last failure is noted once a minute.
     """
-    if mailbox.failing_since is None:
+    if outage_since(mailbox, now) is None:
         soon = min(mailbox.sweep_at, now + SWEPT_WITHIN) if mailbox.sweep_at is not None else None
-        return replace(mailbox, failing_since=since, sweep_at=soon)
-    if now < mailbox.failing_since + OUTAGE_AFTER:
-        return mailbox
-    return with_trouble(mailbox, Trouble.NO_ANSWER, now)
+        return replace(mailbox, failing_since=since, failed_at=now, sweep_at=soon)
+    if mailbox.failing_since is not None and now >= mailbox.failing_since + OUTAGE_AFTER:
+        mailbox = with_trouble(mailbox, Trouble.NO_ANSWER, now)
+    noted = mailbox.failed_at is not None and now < mailbox.failed_at + NOTED_EVERY
+    return mailbox if noted else replace(mailbox, failed_at=now)
+
+
+def outage_since(mailbox: Mailbox, now: datetime) -> datetime | None:
+    """Since when Graph does not answer; None where it does, or where nobody has asked it for a while.
+
+    What waits for Graph is tried again within minutes, and at least each hour: failures that lie further apart are no
+    outage.
+    """
+    failed_at = mailbox.failed_at
+    if mailbox.failing_since is None or failed_at is None or now >= failed_at + FAILURES_APART:
+        return None
+    return mailbox.failing_since
 
 
 def with_working_call(mailbox: Mailbox) -> Mailbox:
     """The mailbox after a call that Graph answered: no outage, or none any more."""
-    return mailbox if mailbox.failing_since is None else replace(mailbox, failing_since=None)
+    if mailbox.failing_since is None:
+        return mailbox
+    return replace(mailbox, failing_since=None, failed_at=None)
+
+
+def without_outage(mailbox: Mailbox) -> Mailbox:
+    """The mailbox in which nothing waits for Graph any more, and no sweep would find out that it answers again."""
+    if mailbox.degraded_because is not Trouble.NO_ANSWER or mailbox.sweep_at is not None:
+        return mailbox
+    return without_trouble(with_working_call(mailbox))
+
+
+def probe_at(mailbox: Mailbox) -> datetime | None:
+    """From when a dead consent may be tried again, by one for all; None where it lives."""
+    tried_at = mailbox.grant_probed_at or mailbox.grant_dead_since
+    return tried_at + PROBED_EVERY if mailbox.grant_dead and tried_at is not None else None
 
 
 def with_pause(mailbox: Mailbox, until: datetime, now: datetime) -> Mailbox:

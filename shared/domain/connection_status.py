@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from shared.domain.connection import OUTAGE_AFTER, is_open_for
+from shared.domain.connection import OUTAGE_AFTER, is_open_for, outage_since
 from shared.domain.model import Connection, ConnectionStatus, Mailbox, SubscriptionState, Trouble
 
 SWEEP_OVERDUE_AFTER: Final = timedelta(hours=1)
@@ -116,7 +116,7 @@ def _what_is_amiss(mailbox: Mailbox, now: datetime) -> Trouble | None:
     """Beside what the CRM was told: what nobody has noted, because nobody worked."""
     if mailbox.degraded_because is not None:
         return mailbox.degraded_because
-    if mailbox.failing_since is not None and now >= mailbox.failing_since + OUTAGE_AFTER:
+    if _has_failed_for_an_hour(mailbox, now):
         return Trouble.NO_ANSWER
     if mailbox.sweep_at is None:  # no thread was begun, so nothing has to come
         return None
@@ -125,10 +125,18 @@ def _what_is_amiss(mailbox: Mailbox, now: datetime) -> Trouble | None:
     return Trouble.SUBSCRIPTION_LOST if _is_subscription_lost(mailbox, now) else None
 
 
+def _has_failed_for_an_hour(mailbox: Mailbox, now: datetime) -> bool:
+    """Failures of half an hour at least, and nothing that worked since: one alone is no outage."""
+    since, failed_at = outage_since(mailbox, now), mailbox.failed_at
+    if since is None or failed_at is None:
+        return False
+    return now >= since + OUTAGE_AFTER and failed_at >= since + OUTAGE_AFTER / 2
+
+
 def _is_subscription_lost(mailbox: Mailbox, now: datetime) -> bool:
     """Whether no subscription stands, and none is just being made."""
     expires_at = mailbox.subscription_expires_at
     if mailbox.subscription is SubscriptionState.ACTIVE and expires_at is not None and expires_at > now:
         return False
-    since = mailbox.pending_since if mailbox.subscription is SubscriptionState.PENDING else mailbox.renew_at
+    since = mailbox.unsubscribed_since or mailbox.renew_at
     return since is None or mailbox.renew_failures > 0 or now >= since + SUBSCRIBED_WITHIN

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.connection import may_be_asked
+from shared.domain.connection import may_be_asked, probe_at
 from shared.domain.model import (
     FenceState,
     Located,
@@ -25,7 +25,7 @@ from shared.domain.model import (
     Whereabouts,
 )
 from shared.domain.renewals import SWEEP_OVERLAP
-from shared.domain.waiting import send_by
+from shared.domain.waiting import is_plainly_refused, send_by
 
 LEASE: Final = timedelta(seconds=120)
 ASK_AGAIN_AFTER: Final = timedelta(seconds=300)
@@ -124,8 +124,10 @@ def decide_next_step(item: OutboxItem, mailbox: Mailbox | None, now: datetime) -
 
 def _after_sending(
     item: OutboxItem, mailbox: Mailbox, now: datetime
-) -> Later | Ask | TellUnknown | StopLooking:
+) -> Later | Ask | Fail | TellUnknown | StopLooking:
     is_open = mailbox.state is FenceState.OPEN and mailbox.generation == item.generation
+    if is_plainly_refused(item) and (not is_open or now >= send_by(item)):
+        return Fail(_closed_because(mailbox) if not is_open else Reason.WAITED_TOO_LONG)
     if not is_open and not may_be_asked(mailbox, item.generation, now):
         # It may have left, and nobody may ask any more.
         return StopLooking() if item.unconfirmed_told else TellUnknown()
@@ -135,24 +137,29 @@ def _after_sending(
         and now < item.send_tried_at + ASK_AGAIN_AFTER
     ):
         return Later(item.send_tried_at + ASK_AGAIN_AFTER)
-    return _unless_paused(mailbox, now) or Ask()
+    return _unless_kept(mailbox, now) or Ask()
 
 
 def _before_sending(item: OutboxItem, mailbox: Mailbox | None, now: datetime) -> Later | Build | Fail:
-    if mailbox is None or mailbox.state is FenceState.CLOSED:
-        return Fail((mailbox.closed_because if mailbox else None) or Reason.DISCONNECTED)
-    if mailbox.generation != item.generation:
-        return Fail(Reason.MAILBOX_CHANGED)
+    if mailbox is None or mailbox.state is FenceState.CLOSED or mailbox.generation != item.generation:
+        return Fail(_closed_because(mailbox))
     if now >= send_by(item):
         return Fail(Reason.WAITED_TOO_LONG)
     if item.build >= MAX_BUILDS:
         return Fail(Reason.GAVE_UP)
-    return _unless_paused(mailbox, now) or Build(item.build + 1)
+    return _unless_kept(mailbox, now) or Build(item.build + 1)
 
 
-def _unless_paused(mailbox: Mailbox, now: datetime) -> Later | None:
-    paused = mailbox.paused_until is not None and mailbox.paused_until > now
-    return Later(mailbox.paused_until) if paused and mailbox.paused_until else None
+def _closed_because(mailbox: Mailbox | None) -> Reason:
+    if mailbox is None or mailbox.state is FenceState.CLOSED:
+        return (mailbox.closed_because if mailbox is not None else None) or Reason.DISCONNECTED
+    return Reason.MAILBOX_CHANGED
+
+
+def _unless_kept(mailbox: Mailbox, now: datetime) -> Later | None:
+    """No call is made during a pause, and none with a dead consent before it may be tried again."""
+    ends = [until for until in (mailbox.paused_until, probe_at(mailbox)) if until is not None and until > now]
+    return Later(max(ends)) if ends else None
 
 
 def decide_by_whereabouts(
@@ -181,7 +188,7 @@ def _by_id(
     if whereabouts is not Whereabouts.DRAFT or item.phase is Phase.SUBMITTED or item.taken_at is not None:
         return _keep_asking(item, now)
     since = _awaited_since(item, now)
-    if item.phase is Phase.SENDING and now < since + UNKNOWN_AFTER:
+    if item.phase is Phase.SENDING and now < since + UNKNOWN_AFTER and now < send_by(item):
         return SendAgain()
     # Later people do not expect it any more. It was read just now: nothing came of the last try either.
     if now >= max(since, item.send_tried_at or since) + UNKNOWN_AFTER:
@@ -239,7 +246,10 @@ def _awaited_since(item: OutboxItem, now: datetime) -> datetime:
 # ---- what is left when a send is over
 
 
-KEEPS_ITS_DRAFT: Final = frozenset({Reason.LEFT_IN_DRAFTS, Reason.CANCELLED_IN_MAILBOX})
+KEEPS_ITS_DRAFT: Final = frozenset(
+    {Reason.LEFT_IN_DRAFTS, Reason.CANCELLED_IN_MAILBOX, Reason.WAITED_TOO_LONG}
+)  # the last where it had one that was to be sent
+MAY_LEAVE_YET: Final = frozenset({Reason.LEFT_IN_DRAFTS, Reason.WAITED_TOO_LONG})
 NOBODY_MAY_LOOK: Final = frozenset({Reason.DISCONNECTED, Reason.MAILBOX_CHANGED})
 
 
@@ -247,7 +257,9 @@ def tidy_at(item: OutboxItem, now: datetime) -> datetime | None:
     """When to look for drafts that a send which is over left behind; None where there can be none, and for most."""
     if item.phase is Phase.FAILED and item.reason in NOBODY_MAY_LOOK:
         return None
-    own = item.phase is Phase.FAILED and item.build > 0 and item.reason not in KEEPS_ITS_DRAFT
+    unsent = item.reason is Reason.WAITED_TOO_LONG and item.draft_graph_message_id is None
+    keeps = item.reason in KEEPS_ITS_DRAFT and not unsent
+    own = item.phase is Phase.FAILED and item.build > 0 and not keeps
     return now + TIDY_AFTER if item.build > 1 or own else None
 
 
@@ -270,7 +282,7 @@ def is_left_over(item: OutboxItem, located: Located) -> bool:
 
 def may_turn_out_sent(item: OutboxItem) -> bool:
     """Whether a sent copy that is seen now changes anything: also when the user sent the draft that had been left."""
-    return not item.phase.final or (item.phase is Phase.FAILED and item.reason is Reason.LEFT_IN_DRAFTS)
+    return not item.phase.final or (item.phase is Phase.FAILED and item.reason in MAY_LEAVE_YET)
 
 
 def status_of(item: OutboxItem) -> MessageStatus:

@@ -26,6 +26,7 @@ CRM_JITTER: Final = 0.2
 LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0
 EQUAL_REFUSALS_TAKEN: Final = 3
 PROBE_GRANT_SECONDS: Final = 86_400.0
+UNUSABLE_SECONDS: Final = 3_600.0
 OUTAGE_SECONDS: Final = (15.0, 60.0, 240.0)
 ONE_ITEM_FOR_AT_MOST: Final = timedelta(hours=24)
 UNFORESEEN_SECONDS: Final = (60.0, 300.0, 600.0, 1_200.0)
@@ -114,8 +115,10 @@ def decide_after_failure(error: Exception, attempts: int, jitter: float) -> PutO
     match error:
         case Throttled():
             return PutOff(error.retry_after_seconds, attempts)
-        case GrantDead() | MailboxUnusable():
+        case GrantDead():
             return PutOff(PROBE_GRANT_SECONDS, attempts)
+        case MailboxUnusable():
+            return PutOff(UNUSABLE_SECONDS, attempts)
         case Unavailable() | Ambiguous() | RowChanged():
             step = min(attempts, len(OUTAGE_SECONDS) - 1)
             asked = error.retry_after_seconds or 0.0 if isinstance(error, Unavailable) else 0.0

@@ -45,9 +45,9 @@ def begun_by(mailbox: Mailbox, item: OutboxItem, now: datetime) -> Thread:
 def continued_by(thread: Thread, mailbox: Mailbox, item: OutboxItem, now: datetime) -> Thread:
     """The thread that a send goes on in; one of an earlier connection is resumed under this one (R9).
 
-    Raises ThreadStopped: what a person or the CRM stopped, no send resumes (R12).
+    Raises ThreadStopped: what a person or the CRM stopped, no send resumes, and what waited then has ended (R12).
     """
-    if thread.stopped_at is not None:
+    if takes_no_send(thread, item):
         raise ThreadStopped
     resumed = not is_of_connection(thread, mailbox)
     went_on = replace(
@@ -55,11 +55,18 @@ def continued_by(thread: Thread, mailbox: Mailbox, item: OutboxItem, now: dateti
         connection_id=mailbox.connection_id,
         generation=mailbox.generation,
         active_from=now if resumed else thread.active_from,
+        active_before=None if resumed else thread.active_before,
         resumed=resumed or thread.resumed,
         crm_context=item.crm_context if item.crm_context != "{}" else thread.crm_context,
         contact_ids=item.contact_ids or thread.contact_ids,
     )
     return with_people(went_on, _recipients(item))
+
+
+def takes_no_send(thread: Thread, item: OutboxItem) -> bool:
+    """Whether the thread is stopped, or was since this send was accepted."""
+    stopped_at = thread.stopped_at or thread.last_stopped_at
+    return thread.stopped_at is not None or (stopped_at is not None and item.created_at <= stopped_at)
 
 
 def stopped(thread: Thread, by: StoppedBy, now: datetime) -> Thread:
@@ -78,7 +85,15 @@ def resumed(thread: Thread, by: StoppedBy, now: datetime) -> Thread:
         return thread
     if thread.stopped_by is StoppedBy.USER and by is not StoppedBy.USER:
         raise ThreadStopped("The user stopped this thread, so only the user can resume it.")
-    return replace(thread, stopped_at=None, stopped_by=None, active_from=now, resumed=True)
+    return replace(
+        thread,
+        stopped_at=None,
+        stopped_by=None,
+        last_stopped_at=thread.stopped_at,
+        active_before=thread.active_from,
+        active_from=now,
+        resumed=True,
+    )
 
 
 def thread_status(thread: Thread | OutboxItem, mailbox: Mailbox) -> ThreadStatus:
@@ -87,6 +102,8 @@ def thread_status(thread: Thread | OutboxItem, mailbox: Mailbox) -> ThreadStatus
         return ThreadStatus.NOT_BEGUN if thread.phase is Phase.FAILED else ThreadStatus.OPENING
     if thread.stopped_at is not None:
         return ThreadStatus.STOPPED
+    if not thread.conversation_ids and thread.newest_graph_message_id is None:
+        return ThreadStatus.NOT_BEGUN  # stopped before its first mail left, and resumed
     is_open = mailbox.state is FenceState.OPEN and is_of_connection(thread, mailbox)
     return ThreadStatus.SYNCING if is_open else ThreadStatus.INACTIVE
 

@@ -6,12 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.model import FenceState, Mailbox, OutboxItem, Phase, Trouble, WaitsFor
+from shared.domain.connection import outage_since
+from shared.domain.model import FenceState, Mailbox, OutboxItem, Phase, WaitsFor
 
 TOLD_AFTER: Final = timedelta(minutes=5)
 # A call or two that Graph does not answer are tried again before anybody would notice.
 UNAVAILABLE_AFTER: Final = timedelta(minutes=1)
 BEFORE_SENDING: Final = frozenset({Phase.NEW, Phase.BUILDING})
+
+
+def can_wait(item: OutboxItem) -> bool:
+    """Whether nothing of the send can have left: no try was made, or the last one was plainly refused."""
+    return item.phase in BEFORE_SENDING or is_plainly_refused(item)
+
+
+def is_plainly_refused(item: OutboxItem) -> bool:
+    """Whether Graph said no to the last try to send the draft: a pause, or a consent that it does not accept."""
+    return item.phase is Phase.SENDING and item.plainly_refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +40,7 @@ def find_waiting(
 
     `original_is_on_its_way`: it answers a mail that has not left itself.
     """
-    if mailbox is None or item.phase not in BEFORE_SENDING:
+    if mailbox is None or not can_wait(item):
         return None
     if mailbox.state is FenceState.CLOSED or mailbox.generation != item.generation:
         return None  # it ends
@@ -37,16 +48,19 @@ def find_waiting(
         return _waiting(WaitsFor.SIGN_IN, item, mailbox.grant_dead_since)
     if mailbox.paused_until is not None and mailbox.paused_until > now:
         return _waiting(WaitsFor.MICROSOFT_PAUSE, item, mailbox.paused_since)
-    failing_since = item.failing_since or _unavailable_since(mailbox)
-    if failing_since is not None and now >= failing_since + UNAVAILABLE_AFTER:
+    failing_since = _failing_since(item, mailbox, now)
+    if failing_since is not None:
         return _waiting(WaitsFor.MAILBOX_UNAVAILABLE, item, failing_since)
     return _waiting(WaitsFor.FIRST_MAIL_OF_THREAD, item, None) if original_is_on_its_way else None
 
 
-def _unavailable_since(mailbox: Mailbox) -> datetime | None:
-    if mailbox.degraded_because is Trouble.MAILBOX_UNAVAILABLE:
-        return mailbox.degraded_since
-    return mailbox.failing_since
+def _failing_since(item: OutboxItem, mailbox: Mailbox, now: datetime) -> datetime | None:
+    """Since when the send, or every call for the mailbox, fails for more than a minute."""
+    if item.failing_since is not None and now >= item.failing_since + UNAVAILABLE_AFTER:
+        return item.failing_since
+    since, failed_at = outage_since(mailbox, now), mailbox.failed_at
+    lasts = since is not None and failed_at is not None and failed_at >= since + UNAVAILABLE_AFTER
+    return since if lasts else None
 
 
 def _waiting(waits_for: WaitsFor, item: OutboxItem, since: datetime | None) -> Waiting:
@@ -68,7 +82,7 @@ def send_by(item: OutboxItem) -> datetime:
 
 def wake_at(item: OutboxItem, waiting: Waiting | None, until: datetime, now: datetime) -> datetime:
     """When a send that is put off until then is taken up: before it, to be told of or to be ended."""
-    if item.phase not in BEFORE_SENDING:
+    if not can_wait(item):
         return until
     told_at = waiting.since + TOLD_AFTER if waiting is not None and not item.waiting_told else until
     return max(now, min(until, told_at, send_by(item)))

@@ -143,6 +143,8 @@ async def test_the_first_token_that_is_refreshed_again_says_so(begun: App) -> No
     begun.sign_in.dead = False
     await begun.v1("POST", "messages", json=send_body("m-2"))
     await begun.pump()
+    assert await status(begun) == "reconnect_required"  # nobody asks more than once a day
+    await begun.later(hours=25)
     assert await status(begun) == "connected"
     assert len(begun.mail.sent) == 3
 

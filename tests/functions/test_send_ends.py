@@ -100,7 +100,7 @@ async def test_a_send_of_a_connection_that_ended_is_not_enqueued_for_ever(ready:
 async def test_a_grant_that_dies_at_the_send_only_delays_it(ready: App, dead_for_hours: int) -> None:
     """When the consent dies at the moment of sending, the same draft is sent after the repair, however late."""
     ready.mail.next["send"] = [GrantDead()]
-    message_id = await ready.accepted()
+    message_id = await ready.accepted(send_within=30 * 24 * 3600)
     await ready.pump()
     ready.sign_in.dead = True
     ready.clock.forward(hours=dead_for_hours)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from shared.domain.errors import Ambiguous
+from shared.domain.errors import Ambiguous, Throttled
 from shared.storage.testing import Call
 from shared.storage.testing.calls import no_hook
 from tests.functions.answers import Answer
-from tests.functions.app import App, send_body
+from tests.functions.app import BEA_ADDRESS, App, send_body
 from tests.functions.deaths import death_at
 
 
@@ -273,3 +273,63 @@ async def test_the_page_lists_the_mailboxs_threads_newest_first(ready: App) -> N
     subjects = [thread["subject"] for thread in (*first["items"], *second["items"])]
     assert subjects == [f"Offer {number}" for number in reversed(range(25))]
     assert second["next"] is None
+
+
+async def test_what_waited_when_it_was_stopped_never_leaves(begun: App) -> None:
+    """Forty sends waited for a pause: stopped and resumed at once, all of them have ended."""
+    thread_id = thread_of(begun)
+    begun.mail.next["create_reply"] = [Throttled(1800)]
+    waiting = [await begun.accepted(f"m-{number}", thread_id=thread_id) for number in range(2, 42)]
+    await begun.pump()
+    await steered(begun, thread_id)
+    begun.clock.forward(seconds=2)
+    await steered(begun, thread_id, "resume")
+    await begun.later(hours=2)
+    assert {await begun.standing(message_id) for message_id in waiting} == {("failed", "thread_stopped")}
+    assert len(begun.mail.sent) == 1
+
+
+async def test_a_send_that_waits_in_a_stopped_thread_ends_though_the_stop_died(begun: App) -> None:
+    """The process died between the stop and the ends of its many sends: they end when they are looked at."""
+    thread_id = thread_of(begun)
+    begun.clock.forward(hours=2)
+    begun.sign_in.dead = True
+    waiting = [await begun.accepted(f"m-{number}", thread_id=thread_id) for number in range(2, 42)]
+    await begun.pump()
+    with death_at(begun, 2, "after"):
+        await steered(begun, thread_id)
+    await begun.later(minutes=15)
+    assert {await begun.standing(message_id) for message_id in waiting} == {("failed", "thread_stopped")}
+
+
+@pytest.mark.parametrize(("user_id", "mailbox"), [("u_bob", "bob"), ("u_ann", "eve")], ids=["R11", "R6"])
+async def test_no_other_mailbox_sends_into_a_stopped_thread(begun: App, user_id: str, mailbox: str) -> None:
+    """Neither a colleague's mailbox nor the user's next one goes on in a thread that was stopped."""
+    thread_id = thread_of(begun)
+    await steered(begun, thread_id)
+    begun.clock.forward(seconds=1)
+    await begun.connect(user_id, mailbox)
+    body = send_body("m-2", user_id=user_id, thread_id=thread_id)
+    assert (await begun.v1("POST", "messages", json=body)).status == 409
+
+
+async def test_mail_of_before_the_stop_is_not_of_between(begun: App) -> None:
+    """Mail that was received before the stop, and is looked at after the resumption, syncs."""
+    thread_id = thread_of(begun)
+    begun.clock.forward(minutes=1)
+    early = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
+    begun.clock.forward(seconds=30)
+    await steered(begun, thread_id)
+    between = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
+    begun.clock.forward(seconds=30)
+    await steered(begun, thread_id, "resume")
+    await begun.arrives(early, between)
+    assert begun.crm.types().count("message.received") == 1
+
+
+async def test_a_thread_that_never_began_stays_so(ready: App) -> None:
+    """Stopped and resumed before its first mail left, which ended with the stop: there is nothing that could sync."""
+    accepted = (await ready.v1("POST", "messages", json=send_body())).json()
+    await steered(ready, accepted["thread_id"])
+    resumed = await steered(ready, accepted["thread_id"], "resume")
+    assert resumed.json()["status"] == "not_begun"

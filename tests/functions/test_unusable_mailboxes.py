@@ -10,7 +10,7 @@ from tests.functions.test_maintenance import reply
 
 async def test_a_mailbox_that_graph_does_not_know_is_told_once(begun: App) -> None:
     """A mailbox that Graph does not know for a while is told as degraded once, without asking for a new consent."""
-    begun.mail.next["sweep"] = [MailboxUnusable() for _ in range(3)]
+    begun.mail.next["sweep"] = [MailboxUnusable() for _ in range(60)]
     reply(begun)
     await begun.later(hours=50)
     assert await status(begun) == "degraded"

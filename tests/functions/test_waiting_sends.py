@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import ProviderUnavailable, Throttled
+from shared.domain.errors import GrantDead, MailboxUnusable, ProviderUnavailable, Throttled
+from shared.domain.model import Draft, DraftContent, Right
+from shared.ports import Access
 from tests.functions.answers import problem
-from tests.functions.app import App, send_body
+from tests.functions.app import BEA_ADDRESS, App, send_body
 from tests.functions.deaths import death_at
+from tests.functions.fake_mail import FakeMail
 from tests.functions.test_grants import die
 
 
@@ -188,3 +191,103 @@ async def test_it_is_told_wherever_the_worker_dies(begun: App, step: int, when: 
     }
     assert len(ids) == 1
     assert await begun.standing(accepted["id"]) == ("failed", "waited_too_long")
+
+
+async def test_one_failed_call_makes_nobody_wait(ready: App) -> None:
+    """After one failure and nothing since, a send that must not wait is taken; the connection is connected."""
+    ready.mail.next["subscribe"] = [ProviderUnavailable()]
+    first = await taken(ready, "m-1")
+    await ready.pump()
+    await ready.v1("POST", f"threads/{first['thread_id']}/stop")
+    for hours in (1, 1, 28):
+        await ready.later(hours=hours)
+        assert (await ready.v1("GET", "users/u_ann/connection")).json()["status"] == "connected"
+    assert (await taken(ready, if_waiting="refuse"))["status"] == "accepted"
+
+
+async def test_a_call_that_works_ends_the_suspicion_of_an_outage(begun: App) -> None:
+    """After failures of some minutes foreign mail is read again: no send has to wait any more."""
+    begun.mail.next["outline"] = [ProviderUnavailable()] * 100
+    for _ in range(4):
+        await begun.arrives(begun.mail.receive("x@y.example"))
+        begun.clock.forward(minutes=1)
+    assert (await begun.v1("POST", "messages", json=send_body("m-2", if_waiting="refuse"))).status == 409
+    begun.mail.next.clear()
+    await begun.arrives(begun.mail.receive("x@y.example"))
+    assert (await taken(begun, if_waiting="refuse"))["status"] == "accepted"
+
+
+async def test_a_mailbox_that_was_not_known_once_keeps_no_send_back(begun: App) -> None:
+    """Sends try, and end where the mailbox is not to be had; an hour later the mailbox is swept again."""
+    begun.mail.next["sweep"] = [MailboxUnusable()]
+    await begun.later(minutes=20)
+    assert (await taken(begun, if_waiting="refuse"))["status"] == "accepted"
+    begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
+    await begun.later(hours=2)
+    assert "message.received" in begun.crm.types()
+
+
+@pytest.mark.parametrize("error", [Throttled(3600), GrantDead(denied=Right.WRITE)], ids=["pause", "denial"])
+async def test_what_graph_refused_to_send_waits_and_ends_in_its_time(begun: App, error: Exception) -> None:
+    """A plain no to the send itself is a wait like any other: told, ended after its time, and never left."""
+    begun.mail.next["send"] = [error] * 500
+    accepted = await taken(begun, send_within=1800)
+    await begun.pump()
+    begun.sign_in.dead = isinstance(error, GrantDead)
+    await begun.later(minutes=10)
+    message = await shown(begun, accepted["id"])
+    waits_for = "sign_in" if isinstance(error, GrantDead) else "microsoft_pause"
+    assert (message["status"], message["waiting_for"]) == ("waiting", waits_for)
+    await begun.later(minutes=22)
+    assert await begun.standing(accepted["id"]) == ("failed", "waited_too_long")
+    begun.mail.next.clear()
+    begun.sign_in.dead = False
+    await begun.connect()
+    await begun.later(days=1)
+    assert len(begun.mail.sent) == 1
+    told = [event["type"] for event in begun.crm.told if event["data"].get("id") == accepted["id"]]
+    assert told == ["message.waiting", "message.failed"]
+
+
+async def test_what_graph_refused_ends_with_a_disconnect(begun: App) -> None:
+    """A send that Graph said no to did not leave: after Disconnect it is failed, not unknown."""
+    begun.mail.next["send"] = [Throttled(7200)] * 50
+    accepted = await taken(begun)
+    await begun.pump()
+    await begun.v1("DELETE", "users/u_ann/connection")
+    await begun.later(hours=3)
+    assert await begun.standing(accepted["id"]) == ("failed", "disconnected")
+
+
+async def test_a_slow_build_leaves_nothing_after_its_time(
+    begun: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The draft was ready when the time was over: nothing leaves, and the draft goes."""
+    real = FakeMail.create_draft
+
+    async def slow(self: FakeMail, access: Access, content: DraftContent) -> Draft:
+        draft = await real(self, access, content)
+        begun.clock.forward(seconds=100)
+        return draft
+
+    monkeypatch.setattr(FakeMail, "create_draft", slow)
+    accepted = await taken(begun, send_within=60)
+    await begun.pump()
+    await begun.later(minutes=20)
+    assert await begun.standing(accepted["id"]) == ("failed", "waited_too_long")
+    assert (len(begun.mail.sent), begun.mail.drafts) == (1, {})
+
+
+async def test_many_waiting_sends_ask_once_a_day(begun: App) -> None:
+    """Two hundred sends that wait for a sign-in ask Entra as often as one: once a day for all of them."""
+    await make_it_wait(begun, "sign_in")
+    asked = begun.sign_in.calls.count("refresh")
+    for number in range(200):
+        await taken(begun, f"w-{number}")
+    await begun.later(hours=50)
+    # Two probes of sends, and as many of sweep and renewal.
+    assert begun.sign_in.calls.count("refresh") - asked <= 8
+    begun.sign_in.dead = False
+    await begun.connect()
+    await begun.later(minutes=30)
+    assert len(begun.mail.sent) == 202

@@ -98,8 +98,10 @@ class Mailbox:
     `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good,
     and `denied_right` which right it denied. `revived_at`: since when the consent, given anew or not, works again.
     `sweep_failures`, `renew_failures`: how often the sweep or renewal that is due has failed; `sweep_failing_since`:
-    when the sweep that fails was due. `failing_since`: since when no call of Graph's has worked. `degraded_because`:
-    why mail comes late, as the CRM was told, and since when. `paused_since`: when the pause began.
+    when the sweep that fails was due. `failing_since`, `failed_at`: since when no call of Graph's has worked, and about
+    when the last one failed. `unsubscribed_since`: since when a subscription is wanting. `grant_probed_at`: when a dead
+    consent was last tried, by one for all. `degraded_because`: why mail comes late, as the CRM was told.
+    `paused_since`: when the pause began.
     """
 
     connection_id: str
@@ -125,13 +127,16 @@ class Mailbox:
     sweep_late_found: int = 0
     sweep_stopped_by: str | None = None
     pending_since: datetime | None = None
+    unsubscribed_since: datetime | None = None
     last_thread_activity_at: datetime | None = None
     late_sweeps: int = 0
     failing_since: datetime | None = None
+    failed_at: datetime | None = None
     degraded_because: Trouble | None = None
     degraded_since: datetime | None = None
     grant_dead: bool = False
     grant_dead_since: datetime | None = None
+    grant_probed_at: datetime | None = None
     denied_by_graph: bool = False
     denied_right: Right | None = None
     revived_at: datetime | None = None

@@ -21,7 +21,8 @@ class Thread:
     """A conversation begun by the CRM (R2). `newest_*` name its newest synced message: a CRM reply answers it (R7).
 
     `active_from`: since when it syncs; `resumed`: before that it was stopped for a while (R9, R12). `subject` is that
-    of the CRM's first mail. `stopped_at`: since when it takes nothing, by whose wish (R12).
+    of the CRM's first mail. `stopped_at`: since when it takes nothing, by whose wish (R12). It synced before too,
+    from `active_before` to `last_stopped_at`, under the same connection.
     """
 
     thread_id: str
@@ -41,6 +42,8 @@ class Thread:
     subject: str = ""
     stopped_at: datetime | None = None
     stopped_by: StoppedBy | None = None
+    last_stopped_at: datetime | None = None
+    active_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class OutboxItem:
 
     `failing_since`: since when Graph does not answer for it. `awaited_since`: from when its hour counts; None while the
     grant is dead, for then it does not run. `taken_at`: when Graph said 202. `waiting_told`: the CRM was told.
+    `plainly_refused`: Graph said no to the last try, so nothing can have left.
     """
 
     key: str
@@ -100,3 +101,4 @@ class OutboxItem:
     unconfirmed_told: bool = False
     send_within_seconds: int = SEND_WITHIN_SECONDS
     waiting_told: bool = False
+    plainly_refused: bool = False

@@ -29,6 +29,7 @@ from shared.state.codec import Stored
 from shared.state.ledger import new
 from shared.sync.inbound.record_import import Known, record_import
 from shared.sync.mailbox.access import access_of
+from shared.sync.mailbox.grant import note_working_call
 from shared.sync.mailbox.unit_of_work import write
 from shared.sync.outbound.confirm_send import confirm_send
 from shared.sync.outbound.known_sends import find_oldest_unseen_copy, find_unfinished_send
@@ -86,7 +87,10 @@ async def import_message(ctx: MailboxContext, found: Found) -> Decision:
 
 async def _look(ctx: MailboxContext, mailbox: Mailbox, found: Found) -> Decision:
     """The outline, and what it says."""
-    outline = found.outline or await ctx.services.mail.outline(access_of(ctx), found.graph_message_id)
+    outline = found.outline
+    if outline is None:
+        outline = await ctx.services.mail.outline(access_of(ctx), found.graph_message_id)
+        await note_working_call(ctx)
     decision = inbound.decide_by_outline(outline)
     match decision:
         case inbound.Skip():
@@ -144,7 +148,7 @@ async def _trace_conversation(ctx: MailboxContext, mailbox: Mailbox, outline: Ou
     if not candidates:
         return None
     people = await ctx.services.mail.people(access_of(ctx), outline.graph_message_id)
-    belongs = admission.decide_by_conversation(mailbox, people, candidates)
+    belongs = admission.decide_by_conversation(mailbox, people, candidates, outline.received_at)
     if belongs is None:
         return None
     taking = [

@@ -17,7 +17,7 @@ from shared.sync.inbound.import_message import Found, import_later, import_messa
 from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.failures import attempt
 from shared.sync.mailbox.grant import note_grant_alive, tell_trouble
-from shared.sync.mailbox.subscriptions import recreate_subscription, renew_subscription
+from shared.sync.mailbox.subscriptions import recreate_subscription, renew_subscription, tell_if_lost
 from shared.sync.mailbox.unit_of_work import change
 
 PAGES_A_SLICE = 20
@@ -67,7 +67,9 @@ async def sweep_mailbox(ctx: MailboxContext) -> None:
         await _release_lease(ctx, part)
         raise
     finished = await _finish(ctx, part)
-    await attempt(ctx, lambda: _look_after_subscription(ctx, finished))
+    done = await attempt(ctx, lambda: _look_after_subscription(ctx, finished))
+    if isinstance(done, Failed):
+        await tell_if_lost(ctx)
 
 
 async def _take_lease(ctx: MailboxContext) -> Mailbox | None:

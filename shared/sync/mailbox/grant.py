@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.connection import (
     is_denied_anew,
+    probe_at,
     proves_alive,
     with_dead_grant,
     with_failed_call,
     with_living_grant,
     with_trouble,
+    with_working_call,
+    without_outage,
 )
 from shared.domain.errors import MailboxClosed, RaceLost
 from shared.domain.model import Mailbox, Right, Task, TaskKind, Trouble
@@ -138,6 +142,49 @@ async def note_failed_call(ctx: MailboxContext, began: datetime) -> None:
             await tell_trouble(ctx, tx)
     except MailboxClosed:
         return
+
+
+async def take_probe(ctx: MailboxContext) -> bool:
+    """Whether this job is the one that tries a dead consent now; True where it lives.
+
+    One a day tries for all that waits: neither Entra nor Graph is asked for each send.
+    """
+    # Loses to another job that tries, and to a repair.
+    changing, tries = change(ctx), True
+    async for tx in changing:
+        due_at, now = probe_at(tx.mailbox), ctx.now()
+        tries = due_at is None or due_at <= now
+        if not tries or due_at is None:
+            tx.abandon()
+        else:
+            tx.mailbox = replace(tx.mailbox, grant_probed_at=now)
+    return tries
+
+
+async def note_working_call(ctx: MailboxContext) -> None:
+    """Graph has just answered a call: where an outage was suspected, it is none. Costs nothing where none was."""
+    if ctx.mailbox is None or ctx.mailbox.failing_since is None:
+        return
+    with suppress(MailboxClosed, RaceLost):  # the next call that works says it again
+        # Loses to a sweep that ends.
+        async for tx in change(ctx):
+            tx.mailbox = with_working_call(tx.mailbox)
+            if tx.mailbox == tx.before:
+                tx.abandon()
+
+
+async def note_nothing_waits(ctx: MailboxContext) -> None:
+    """A send has ended: where no thread was begun, nobody would find out that an outage is over."""
+    if ctx.mailbox is None or without_outage(ctx.mailbox) == ctx.mailbox:
+        return
+    with suppress(MailboxClosed, RaceLost):
+        # Loses to another send that ends.
+        async for tx in change(ctx):
+            tx.mailbox = without_outage(tx.mailbox)
+            if tx.mailbox == tx.before:
+                tx.abandon()
+                continue
+            await tell_trouble(ctx, tx)
 
 
 async def _record_death(ctx: MailboxContext, tx: Transaction, mailbox: Mailbox) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain import renewals
-from shared.domain.connection import respect_pause, with_trouble, without_trouble
+from shared.domain.connection import respect_pause, with_trouble, with_working_call, without_trouble
 from shared.domain.connection_status import find_trouble
 from shared.domain.errors import (
     Ambiguous,
@@ -31,7 +31,7 @@ from shared.state.subscription_trail import SubscriptionNote
 from shared.sync.mailbox.access import access_of, fresh_access_of
 from shared.sync.mailbox.failures import note_pause
 from shared.sync.mailbox.grant import note_grant_alive, tell_trouble
-from shared.sync.mailbox.unit_of_work import change
+from shared.sync.mailbox.unit_of_work import Transaction, change
 from shared.sync.queueing.given_up import decide_verdict
 
 # Delivery pauses when the token behind a subscription expires, and Graph asks to re-authorise before: with the same
@@ -97,7 +97,12 @@ async def _write_intent(ctx: MailboxContext, known: Mailbox) -> SubscriptionStat
             if renewals.is_being_subscribed(tx.mailbox, now) or _is_another(tx.mailbox, known):
                 tx.abandon()
             else:
-                tx.mailbox = replace(tx.mailbox, subscription=SubscriptionState.PENDING, pending_since=now)
+                tx.mailbox = replace(
+                    tx.mailbox,
+                    subscription=SubscriptionState.PENDING,
+                    pending_since=now,
+                    unsubscribed_since=tx.mailbox.unsubscribed_since or now,
+                )
         if changing.committed:
             return before
         if changing.mailbox.subscription is SubscriptionState.ACTIVE:
@@ -188,9 +193,10 @@ async def _record_granted(
             tx.abandon()
             continue
         tx.mailbox = replace(
-            tx.mailbox,
+            with_working_call(tx.mailbox),
             subscription=SubscriptionState.ACTIVE,
             pending_since=None,
+            unsubscribed_since=None,
             late_sweeps=0,
             subscription_id=granted.subscription_id,
             subscription_expires_at=granted.expires_at,
@@ -320,7 +326,20 @@ async def reschedule_maintenance(ctx: MailboxContext, task: Task, failed: Failed
             )
         else:
             tx.mailbox = replace(mailbox, renew_at=until, renew_failures=failures)
-        amiss = find_trouble(tx.mailbox, failed.at)
-        if amiss is not None and not tx.mailbox.grant_dead:
-            tx.mailbox = with_trouble(tx.mailbox, amiss, failed.at)
-        await tell_trouble(ctx, tx)
+        await _tell_amiss(ctx, tx, failed.at)
+
+
+async def tell_if_lost(ctx: MailboxContext) -> None:
+    """Looking after the subscription failed: where none has stood for a while, the CRM hears of it."""
+    # Loses to a sweep that ends, and to who makes the subscription.
+    async for tx in change(ctx):
+        await _tell_amiss(ctx, tx, ctx.now())
+        if tx.mailbox == tx.before:
+            tx.abandon()
+
+
+async def _tell_amiss(ctx: MailboxContext, tx: Transaction, now: datetime) -> None:
+    amiss = find_trouble(tx.mailbox, now)
+    if amiss is not None and not tx.mailbox.grant_dead:
+        tx.mailbox = with_trouble(tx.mailbox, amiss, now)
+    await tell_trouble(ctx, tx)

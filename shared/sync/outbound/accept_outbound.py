@@ -135,8 +135,9 @@ async def _find_answered(
 ) -> tuple[Thread | OutboxItem | None, str | None]:
     """The thread that a reply goes into, and the CRM's thread that it belongs to.
 
-    A thread of an earlier connection of this mailbox is resumed by the send (R9). A thread of another mailbox of the
-    tenant (the user's former one, a colleague's) goes on as a thread of this one, under the same CRM thread (R6, R11).
+    A stopped thread takes no send, through whichever mailbox (R12). A thread of an earlier connection of this mailbox
+    is resumed by the send (R9). A thread of another mailbox of the tenant (the user's former one, a colleague's) goes
+    on as a thread of this one, under the same CRM thread (R6, R11).
     """
     if request.thread_id is None:
         return None, request.crm_thread_id
@@ -150,6 +151,8 @@ async def _find_answered(
         return thread, request.crm_thread_id or thread.crm_thread_id
     elsewhere = MailboxContext(ctx.services, MailboxRef(ctx.ref.tenant_id, mailbox_id))
     former = await _find_thread(elsewhere, request.thread_id)
+    if isinstance(former, Thread) and former.stopped_at is not None:
+        raise ThreadStopped
     return None, request.crm_thread_id or former.crm_thread_id
 
 
@@ -214,7 +217,9 @@ async def _claim(ctx: MailboxContext, item: OutboxItem, body_hash: str) -> SendC
 
 async def _is_closed(ctx: MailboxContext, claim: SendClaim) -> bool:
     mailbox = await ctx.services.ledger.mailbox(MailboxRef(ctx.ref.tenant_id, claim.mailbox_id))
-    return mailbox is None or mailbox.value.state is FenceState.CLOSED
+    if mailbox is None or mailbox.value.state is FenceState.CLOSED:
+        return True
+    return mailbox.value.generation != claim.generation
 
 
 async def _write(ctx: MailboxContext, item: OutboxItem, connection_id: str) -> None:

@@ -8,8 +8,10 @@ from typing import assert_never
 from shared.domain import outbound
 from shared.domain.errors import ItemGone, MailboxClosed, ThreadStopped
 from shared.domain.model import Located, Phase, Reason, Thread
+from shared.domain.threads import takes_no_send
 from shared.state.ledger import new
 from shared.sync.events.announce import unconfirmed_event
+from shared.sync.mailbox.grant import note_working_call
 from shared.sync.mailbox.unit_of_work import change
 from shared.sync.outbound.confirm_send import confirm_send
 from shared.sync.outbound.send_row import Sending, fail, hold, is_still_held, postpone, save
@@ -22,6 +24,7 @@ async def ask_mailbox(work: Sending) -> bool:
     except ItemGone:
         by_id = None
     by_key = await _find_elsewhere(work) if by_id is None else ()
+    await note_working_call(work.ctx)
     now = work.ctx.now()
     if work.item.awaited_since is None:  # the grant was dead, or Graph asked for a pause
         work.stored = work.stored.changed(replace(work.item, awaited_since=now))
@@ -67,7 +70,13 @@ async def _write_next_try(work: Sending) -> bool:
     False where the mailbox was closed, the thread stopped, or another worker has taken the send over.
     """
     now = work.ctx.now()
-    item = replace(work.item, send_tried_at=now, due_at=now + outbound.ASK_AGAIN_AFTER, updated_at=now)
+    item = replace(
+        work.item,
+        send_tried_at=now,
+        plainly_refused=False,
+        due_at=now + outbound.ASK_AGAIN_AFTER,
+        updated_at=now,
+    )
     # Loses to other writes of the fence; to another worker at this send by the row's ETag.
     changing = change(work.ctx, item.generation)
     try:
@@ -94,7 +103,7 @@ async def _write_next_try(work: Sending) -> bool:
 async def _refuse_if_stopped(work: Sending) -> None:
     """A stop writes the fence, so it is met here before the draft is sent again (R12). Raises ThreadStopped."""
     thread = await work.ctx.find(Thread, work.item.thread_id)
-    if thread is not None and thread.value.stopped_at is not None:
+    if thread is not None and takes_no_send(thread.value, work.item):
         raise ThreadStopped
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from shared.domain import outbound, renewals, waiting
-from shared.domain.connection import respect_pause
+from shared.domain.connection import probe_at, respect_pause
 from shared.domain.errors import (
     AccessRefused,
     Ambiguous,
@@ -20,12 +20,13 @@ from shared.domain.errors import (
     Throttled,
     Unavailable,
 )
-from shared.domain.model import Draft, FenceState, Mailbox, OutboxItem, Phase, Reason, Right, Task, WaitsFor
-from shared.domain.retries import PROBE_GRANT_SECONDS, Failed, GiveUp, is_outage, waits_for_somebody
+from shared.domain.model import Draft, FenceState, Mailbox, OutboxItem, Phase, Reason, Right, Task, Thread
+from shared.domain.retries import Failed, GiveUp, is_outage, waits_for_somebody
+from shared.domain.threads import takes_no_send
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.sync.mailbox.failures import note_pause
-from shared.sync.mailbox.grant import note_grant_alive
+from shared.sync.mailbox.grant import note_grant_alive, take_probe
 from shared.sync.mailbox.subscriptions import ensure_subscription
 from shared.sync.mailbox.thread_rows import plan_opening_rows
 from shared.sync.mailbox.unit_of_work import change
@@ -66,12 +67,10 @@ async def _carry_out(work: Sending, mailbox: Mailbox | None, step: outbound.Step
             await postpone(work, until, waiting.find_waiting(work.item, mailbox, work.ctx.now()))
         case outbound.Tidy():
             await _remove_left_drafts(work, mailbox)
-        case outbound.Build(build):
+        case outbound.Build() | outbound.Ask():
             assert mailbox is not None  # noqa: S101 - without a mailbox the rule fails sends
-            await _build(work, mailbox, build)
-        case outbound.Ask():
-            if await ask_mailbox(work):
-                await submit(work)
+            if await _may_try(work, mailbox):
+                await _try(work, mailbox, step)
         case outbound.TellUnknown():
             await tell_unknown(work)
         case outbound.StopLooking():
@@ -80,20 +79,39 @@ async def _carry_out(work: Sending, mailbox: Mailbox | None, step: outbound.Step
             assert_never(step)
 
 
+async def _try(work: Sending, mailbox: Mailbox, step: outbound.Build | outbound.Ask) -> None:
+    """What asks Graph: a draft and its send, or what became of them."""
+    if isinstance(step, outbound.Build):
+        await _build(work, mailbox, step.build)
+    elif await ask_mailbox(work):
+        await submit(work)
+
+
 async def _is_told_to_wait(work: Sending, mailbox: Mailbox | None) -> bool:
     """Tell the CRM that the send waits, if that is due. True: nothing more is to be done now.
 
-    While the consent is dead its daily look goes on: what wakes many sends for this asks Entra nothing.
+    What wakes many sends for this asks Entra nothing. A send into a thread that was stopped meanwhile ends.
     """
     now, lease = work.ctx.now(), work.item.lease_until
     waits = waiting.find_waiting(work.item, mailbox, now)
     is_held = lease is not None and lease > now
     if waits is None or is_held or not waiting.is_to_be_told(work.item, waits, now):
         return False
-    if waits.waits_for is WaitsFor.SIGN_IN:
-        await tell_waiting(work, waits, now + timedelta(seconds=PROBE_GRANT_SECONDS))
+    thread = await work.ctx.find(Thread, work.item.thread_id)
+    if thread is not None and takes_no_send(thread.value, work.item):
+        await fail(work, Reason.THREAD_STOPPED)
         return True
     return not await tell_waiting(work, waits)
+
+
+async def _may_try(work: Sending, mailbox: Mailbox) -> bool:
+    """With a dead consent one send a day tries for all that wait; False: it was another one."""
+    if not mailbox.grant_dead or await take_probe(work.ctx):
+        return True
+    now = work.ctx.now()
+    known = work.ctx.mailbox or mailbox
+    await postpone(work, probe_at(known) or now, waiting.find_waiting(work.item, known, now))
+    return False
 
 
 async def _build(work: Sending, mailbox: Mailbox, build: int) -> None:
@@ -156,15 +174,19 @@ async def _write_sending(work: Sending, draft: Draft) -> bool:
         subject=draft.subject or work.item.subject,
         send_started_at=now,
         send_tried_at=now,
+        plainly_refused=False,
         awaited_since=now,
         due_at=now + outbound.ASK_AGAIN_AFTER,
         updated_at=now,
     )
     # Loses to other writes of the fence; to another worker at this send by the row's ETag.
-    changing = change(ctx, item.generation, as_read=True)
+    changing, is_over = change(ctx, item.generation, as_read=True), False
     try:
         async for tx in changing:
             if not tx.first and not await is_still_held(work):
+                tx.abandon()
+                continue
+            if is_over := ctx.now() >= waiting.send_by(item):
                 tx.abandon()
                 continue
             tx.mailbox = renewals.with_activity(tx.mailbox, now)
@@ -174,6 +196,9 @@ async def _write_sending(work: Sending, draft: Draft) -> bool:
         return False
     except ThreadStopped:
         await fail(work, Reason.THREAD_STOPPED)
+        return False
+    if is_over:
+        await fail(work, Reason.WAITED_TOO_LONG)
         return False
     return changing.written is not None and await hold(work, item, changing.written)
 
@@ -188,8 +213,11 @@ async def submit(work: Sending) -> None:
         return
     except Throttled as err:
         await note_pause(work.ctx, err.retry_after_seconds)
-        await _postpone_throttled(work, err.retry_after_seconds)
+        await _note_refusal(work, work.ctx.now() + timedelta(seconds=err.retry_after_seconds))
         return
+    except GrantDead:
+        await _note_refusal(work, work.ctx.now())
+        raise
     except (Ambiguous, ItemGone, Unavailable):
         return
     now = work.ctx.now()
@@ -205,14 +233,13 @@ async def submit(work: Sending) -> None:
     await save(work, done)
 
 
-async def _postpone_throttled(work: Sending, seconds: float) -> None:
-    """A 429 is a plain no: nothing is unknown, so neither the five minutes nor the hour of an unknown outcome run."""
+async def _note_refusal(work: Sending, until: datetime) -> None:
+    """A 429 or a denial is a plain no: nothing is unknown, so neither the five minutes nor the hour of that run."""
     now = work.ctx.now()
-    until = now + timedelta(seconds=seconds)
-    item = replace(
-        work.item, send_tried_at=None, awaited_since=None, lease_until=None, due_at=until, updated_at=now
-    )
-    await save(work, item)
+    item = replace(work.item, send_tried_at=None, awaited_since=None, plainly_refused=True)
+    waits = waiting.find_waiting(item, work.ctx.mailbox, now)
+    due_at = waiting.wake_at(item, waits, until, now)
+    await save(work, replace(item, lease_until=None, due_at=due_at, updated_at=now))
 
 
 async def _remove_left_drafts(work: Sending, mailbox: Mailbox | None) -> None:

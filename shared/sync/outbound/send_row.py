@@ -16,6 +16,7 @@ from shared.state.codec import Stored
 from shared.state.ledger import Change, Written, new
 from shared.sync.events.announce import failed_event
 from shared.sync.mailbox.access import access_of
+from shared.sync.mailbox.grant import note_nothing_waits
 from shared.sync.mailbox.unit_of_work import write
 
 
@@ -76,6 +77,7 @@ async def fail(work: Sending, reason: Reason, detail: str = "") -> None:
     """End a send that will never leave, and tell the CRM why (E-13)."""
     with suppress(RowChanged):  # it loses to whoever has seen the copy of this send
         await write(work.ctx, *plan_failure(work.ctx, work.stored, reason, detail))
+    await note_nothing_waits(work.ctx)
 
 
 def plan_failure(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
-from shared.domain.errors import NotFound
+from shared.domain.errors import NotFound, RowChanged
 from shared.domain.model import Mailbox, OutboxItem, Phase, Reason, StoppedBy, Thread
 from shared.domain.threads import begun_by, resumed, stopped
 from shared.mailbox_context import MailboxContext
@@ -12,19 +13,19 @@ from shared.state.codec import Stored
 from shared.state.ledger import Change, new
 from shared.sync.events.announce import activity
 from shared.sync.events.announce_standing import resumed_event, stopped_event
-from shared.sync.mailbox.unit_of_work import switch
+from shared.sync.mailbox.unit_of_work import switch, write
 from shared.sync.outbound.known_sends import find_opening_send, find_unfinished_sends
 from shared.sync.outbound.send_row import plan_failure
 
 BEFORE_SENDING: Final = frozenset({Phase.NEW, Phase.BUILDING})
-MOST_ENDED_AT_ONCE: Final = 15  # a transaction holds 100 rows; more sends than these end when they are due
+MOST_ENDED_AT_ONCE: Final = 15  # a transaction holds 100 rows
 
 
 async def stop_thread(ctx: MailboxContext, thread_id: str, by: StoppedBy) -> None:
     """Stop a thread; again is fine, and so is one whose first mail has not left yet.
 
     One transaction with the fence, so that imports and sends under way lose to it. Sends that wait in the thread end
-    with it. Raises NotFound, RaceLost, StoreUnavailable.
+    with it, or right after it where they are many. Raises NotFound, RaceLost, StoreUnavailable.
     """
     async for tx in switch(ctx):
         if tx.before is None:
@@ -38,6 +39,9 @@ async def stop_thread(ctx: MailboxContext, thread_id: str, by: StoppedBy) -> Non
         if thread.stopped_at is None:
             tx.add(new(stopped_event(ctx, tx.mailbox, halted)))
             tx.add(activity(ctx, "stopped", thread_id, None), *await _plan_ends(ctx, thread_id))
+    while rows := await _plan_ends(ctx, thread_id):
+        with suppress(RowChanged):  # it loses to a worker that takes the send one step further; that ends it
+            await write(ctx, *rows)
 
 
 async def resume_thread(ctx: MailboxContext, thread_id: str, by: StoppedBy) -> None:

@@ -18,6 +18,7 @@ from shared.domain.connection import (
     with_pause,
     with_trouble,
     with_working_call,
+    without_outage,
     without_trouble,
 )
 from shared.domain.connection_status import (
@@ -137,10 +138,27 @@ SUBSCRIBED = {
 }
 JUDGED: list[tuple[str, dict[str, object], Trouble | None]] = [
     ("no thread yet", {}, None),
-    ("no thread yet, and an outage of an hour", {"failing_since": later(hours=-1)}, Trouble.NO_ANSWER),
+    (
+        "no thread yet, and an outage of an hour",
+        {"failing_since": later(hours=-1), "failed_at": NOW},
+        Trouble.NO_ANSWER,
+    ),
     ("all is well", SUBSCRIBED, None),
-    ("failing for less than an hour", {**SUBSCRIBED, "failing_since": later(minutes=-59)}, None),
-    ("failing for an hour", {**SUBSCRIBED, "failing_since": later(hours=-1)}, Trouble.NO_ANSWER),
+    (
+        "failing for less than an hour",
+        {**SUBSCRIBED, "failing_since": later(minutes=-59), "failed_at": NOW},
+        None,
+    ),
+    (
+        "failing for an hour",
+        {**SUBSCRIBED, "failing_since": later(hours=-1), "failed_at": NOW},
+        Trouble.NO_ANSWER,
+    ),
+    (
+        "one failure, and nothing since",
+        {**SUBSCRIBED, "failing_since": later(hours=-1), "failed_at": later(minutes=-31)},
+        None,
+    ),
     ("a sweep is due", {**SUBSCRIBED, "sweep_at": later(minutes=-59)}, None),
     ("a sweep is an hour late", {**SUBSCRIBED, "sweep_at": later(hours=-1)}, Trouble.SWEEP_OVERDUE),
     (
@@ -162,12 +180,12 @@ JUDGED: list[tuple[str, dict[str, object], Trouble | None]] = [
     ),
     (
         "just being made",
-        {**SUBSCRIBED, "subscription": SubscriptionState.PENDING, "pending_since": later(minutes=-4)},
+        {**SUBSCRIBED, "subscription": SubscriptionState.PENDING, "unsubscribed_since": later(minutes=-4)},
         None,
     ),
     (
         "its making came to nothing",
-        {**SUBSCRIBED, "subscription": SubscriptionState.PENDING, "pending_since": later(minutes=-5)},
+        {**SUBSCRIBED, "subscription": SubscriptionState.PENDING, "unsubscribed_since": later(minutes=-5)},
         Trouble.SUBSCRIPTION_LOST,
     ),
     (
@@ -201,12 +219,35 @@ def test_the_status_is_judged_when_it_is_asked_for(
 def test_an_outage_is_told_after_an_hour_of_failures_and_not_before() -> None:
     """The clock begins with the first failure, a call that works stops it, and the hour is told once."""
     mailbox = with_failed_call(a_mailbox(), NOW, NOW)
-    assert mailbox.failing_since == NOW
-    assert with_failed_call(mailbox, later(minutes=59), later(minutes=59)) == mailbox
-    assert with_working_call(mailbox).failing_since is None
+    assert (mailbox.failing_since, with_working_call(mailbox).failing_since) == (NOW, None)
+    for minute in range(1, 60):
+        mailbox = with_failed_call(mailbox, later(minutes=minute), later(minutes=minute))
+        assert (mailbox.failing_since, mailbox.degraded_because) == (NOW, None)
     late = with_failed_call(mailbox, NOW + OUTAGE_AFTER, NOW + OUTAGE_AFTER)
     assert (late.degraded_because, late.degraded_since) == (Trouble.NO_ANSWER, NOW + OUTAGE_AFTER)
-    assert with_failed_call(late, later(hours=2), later(hours=2)) == late
+    assert with_failed_call(late, later(minutes=90), later(minutes=61)).degraded_since == NOW + OUTAGE_AFTER
+
+
+def test_failures_that_lie_far_apart_are_no_outage() -> None:
+    """A failure long after the last one begins the clock anew: what waits is tried again each hour at least."""
+    mailbox = with_failed_call(a_mailbox(), NOW, NOW)
+    again = with_failed_call(mailbox, later(minutes=75), later(minutes=75))
+    assert (again.failing_since, again.degraded_because) == (later(minutes=75), None)
+
+
+def test_the_last_failure_is_noted_once_a_minute() -> None:
+    """In an outage a failure costs a write once a minute at most."""
+    mailbox = with_failed_call(a_mailbox(), NOW, NOW)
+    assert with_failed_call(mailbox, later(seconds=59), later(seconds=59)) == mailbox
+    assert with_failed_call(mailbox, NOW, later(seconds=60)).failed_at == later(seconds=60)
+
+
+def test_where_no_thread_was_begun_the_last_send_ends_an_outage() -> None:
+    """Without a thread nothing is swept, so nobody would find out that Graph answers again."""
+    troubled = with_trouble(with_failed_call(a_mailbox(), NOW, NOW), Trouble.NO_ANSWER, NOW)
+    assert without_outage(troubled) == a_mailbox()
+    swept = replace(troubled, sweep_at=NOW)
+    assert without_outage(swept) == swept
 
 
 def test_a_first_failure_has_the_mailbox_swept_soon() -> None:

@@ -159,6 +159,41 @@ def test_a_send_that_may_wait_no_longer_ends(phase: Phase, within: int, *, ends:
         assert (step == Fail(Reason.WAITED_TOO_LONG)) is ends
 
 
+CLOSED_WHILE_REFUSED: list[tuple[Mailbox, Reason]] = [
+    (
+        a_mailbox(state=FenceState.CLOSED, closed_because=Reason.DISCONNECTED, closed_at=NOW),
+        Reason.DISCONNECTED,
+    ),
+    (a_mailbox(state=FenceState.CLOSED, closed_because=Reason.MAILBOX_CHANGED), Reason.MAILBOX_CHANGED),
+    (a_mailbox(generation=9), Reason.MAILBOX_CHANGED),
+]
+
+
+@pytest.mark.parametrize(("own", "reason"), CLOSED_WHILE_REFUSED)
+def test_what_was_plainly_refused_ends_with_its_mailbox(own: Mailbox, reason: Reason) -> None:
+    """Graph said no to the last try, so nothing is unknown: the send ends with the reason, and nobody is asked."""
+    item = outbox_item(phase=Phase.SENDING, plainly_refused=True)
+    assert decide_next_step(item, own, NOW) == Fail(reason)
+
+
+def test_what_was_plainly_refused_ends_in_its_time() -> None:
+    """A send that Graph refused at every try does not leave after its time is over."""
+    item = outbox_item(
+        phase=Phase.SENDING, plainly_refused=True, created_at=later(hours=-1), send_within_seconds=3600
+    )
+    assert decide_next_step(item, a_mailbox(grant_dead=True), NOW) == Fail(Reason.WAITED_TOO_LONG)
+    assert decide_next_step(replace(item, plainly_refused=False), a_mailbox(), NOW) == Ask()
+
+
+def test_a_dead_consent_is_tried_once_a_day() -> None:
+    """No send asks with a consent that was found dead, until a day after it was last tried."""
+    dead = a_mailbox(grant_dead=True, grant_dead_since=later(hours=-30), grant_probed_at=later(hours=-1))
+    for phase in BEFORE + ASKED:
+        assert decide_next_step(outbox_item(phase=phase), dead, NOW) == Later(later(hours=23))
+    due = replace(dead, grant_probed_at=later(hours=-24))
+    assert isinstance(decide_next_step(outbox_item(), due, NOW), Build)
+
+
 @given(records(OutboxItem), st.none() | records(Mailbox), times)
 def test_every_send_has_a_next_step(item: OutboxItem, own: Mailbox | None, now: datetime) -> None:
     """Every send has a next step, which never builds what may have left and acts only through its own open mailbox."""
@@ -168,7 +203,7 @@ def test_every_send_has_a_next_step(item: OutboxItem, own: Mailbox | None, now: 
             assert item.phase in BEFORE
             assert build == item.build + 1
         case Fail():
-            assert item.phase in BEFORE
+            assert item.phase in BEFORE or item.plainly_refused
         case Ask():
             assert item.phase in ASKED
         case Later(until):
@@ -300,8 +335,9 @@ IN_DRAFTS = [
     ("now it is", Phase.NEEDS_ATTENTION, FRESH_TRY, LATE + timedelta(minutes=58), Fail(Reason.LEFT_IN_DRAFTS)),
     ("Graph had said yes", Phase.SUBMITTED, {"taken_at": NOW}, LATE, TellUnknown()),
     ("and nobody knows since", Phase.NEEDS_ATTENTION, {"taken_at": NOW}, LATE, TellUnknown()),
-    ("the grant is dead", Phase.SENDING, {"awaited_since": None}, later(days=3), SendAgain()),
-    ("it lived again", Phase.SENDING, {"awaited_since": later(days=3)}, later(days=3, minutes=59), SendAgain()),
+    ("the grant is dead", Phase.SENDING, {"awaited_since": None}, later(days=2), SendAgain()),
+    ("it lived again", Phase.SENDING, {"awaited_since": later(days=2)}, later(days=2, minutes=59), SendAgain()),
+    ("its time is over", Phase.SENDING, {"awaited_since": None}, later(days=3), Later(later(days=3, minutes=5))),
     ("and died of age", Phase.SENDING, {"awaited_since": NOW}, later(days=3), Fail(Reason.LEFT_IN_DRAFTS)),
 ]  # fmt: skip
 

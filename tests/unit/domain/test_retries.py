@@ -144,7 +144,7 @@ def test_every_answer_has_a_consequence(
     [
         (Throttled(17.0), 17.0),
         (GrantDead(), 24 * HOUR),
-        (MailboxUnusable(), 24 * HOUR),
+        (MailboxUnusable(), HOUR),
     ],
 )
 def test_waiting_for_somebody_is_no_failure(error: Exception, seconds: float, attempts: int) -> None:

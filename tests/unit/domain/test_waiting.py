@@ -12,7 +12,7 @@ from tests.builders import NOW, a_mailbox, later, outbox_item
 
 DEAD = {"grant_dead": True, "grant_dead_since": later(minutes=-20)}
 PAUSED = {"paused_since": later(minutes=-2), "paused_until": later(minutes=3)}
-FAILING = {"failing_since": later(minutes=-9)}
+FAILING = {"failing_since": later(minutes=-9), "failed_at": later(minutes=-1)}
 AN_HOUR_OLD = {"created_at": later(hours=-1)}
 CASES: list[tuple[str, dict[str, Any], dict[str, Any], Waiting | None]] = [
     ("nothing", {}, AN_HOUR_OLD, None),
@@ -21,7 +21,18 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], Waiting | None]] = [
     ("a pause", PAUSED, AN_HOUR_OLD, Waiting(WaitsFor.MICROSOFT_PAUSE, later(minutes=-2))),
     ("a pause that is over", {"paused_until": NOW}, AN_HOUR_OLD, None),
     ("an outage", FAILING, AN_HOUR_OLD, Waiting(WaitsFor.MAILBOX_UNAVAILABLE, later(minutes=-9))),
-    ("one failure just now", {"failing_since": later(seconds=-59)}, AN_HOUR_OLD, None),
+    (
+        "one failure, and nothing since",
+        {"failing_since": later(minutes=-3), "failed_at": later(minutes=-3)},
+        AN_HOUR_OLD,
+        None,
+    ),
+    (
+        "an outage of long ago",
+        {**FAILING, "failing_since": later(hours=-9), "failed_at": later(minutes=-76)},
+        AN_HOUR_OLD,
+        None,
+    ),
     (
         "its own failures",
         {},
@@ -32,12 +43,18 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], Waiting | None]] = [
         "a mailbox that is not known",
         {"degraded_because": Trouble.MAILBOX_UNAVAILABLE, "degraded_since": later(minutes=-7)},
         AN_HOUR_OLD,
-        Waiting(WaitsFor.MAILBOX_UNAVAILABLE, later(minutes=-7)),
+        None,  # the send tries, and ends where the mailbox is not to be had
     ),
     ("late notifications", {"degraded_because": Trouble.LATE_NOTIFICATIONS}, AN_HOUR_OLD, None),
     ("all of it", {**DEAD, **PAUSED, **FAILING}, AN_HOUR_OLD, Waiting(WaitsFor.SIGN_IN, later(minutes=-20))),
     ("a closed mailbox", {**DEAD, "state": FenceState.CLOSED}, AN_HOUR_OLD, None),
     ("another generation", {**DEAD, "generation": 7}, AN_HOUR_OLD, None),
+    (
+        "plainly refused at the send itself",
+        DEAD,
+        {**AN_HOUR_OLD, "phase": Phase.SENDING, "plainly_refused": True},
+        Waiting(WaitsFor.SIGN_IN, later(minutes=-20)),
+    ),
     *[(phase.value, DEAD, {**AN_HOUR_OLD, "phase": phase}, None) for phase in list(Phase)[2:]],
 ]
 
