@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sandbox.story.connecting import connect
+from sandbox.story.interruptions import repairing, stopping
 from sandbox.story.life import disconnecting, reconnecting, updating
 from sandbox.story.stage import ANN, ANN_ADDRESS, CARLA, STRANGER, Stage, expect
 from sandbox.story.telling import (
@@ -273,6 +274,8 @@ REST = (
     dropped_notification,
     doubled_notification,
     nothing_lost_nothing_double,
+    stopping,
+    repairing,
     disconnecting,
     reconnecting,
     updating,

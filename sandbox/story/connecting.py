@@ -15,13 +15,7 @@ async def connect(
     stage: Stage, user_id: str = ANN, address: str = ANN_ADDRESS, decision: str = "accept"
 ) -> str:
     """Connect a user's mailbox, or decline; return the text of the last page. Raises Lie."""
-    link = await stage.of_crm("POST", "/api/session-links", user_id=user_id)
-    token = str(link["url"]).partition("#")[2]
-    session = await stage.app.post("/api/session", json={"token": token})
-    expect("a settings link opens a session", session.status_code == 201)
-    again = await stage.app.post("/api/session", json={"token": token})
-    expect("a settings link works once", again.status_code == 409)
-    own = {"Authorization": f"Bearer {session.json()['session_token']}"}
+    own = await open_session(stage, user_id)
     ticket = await stage.app.post("/api/session/start-tickets", headers=own)
     start = await stage.app.post("/api/oauth/start", data={"ticket": ticket.json()["ticket"]})
     came = await stage.control(
@@ -41,6 +35,17 @@ async def connect(
         "/api/oauth/confirm", data={"csrf_token": csrf[1] if csrf else ""}, headers=cookie
     )
     return (await _followed(stage, done, cookie)).text
+
+
+async def open_session(stage: Stage, user_id: str = ANN) -> dict[str, str]:
+    """Open the settings page of a user by a link; return the headers of its session. Raises Lie."""
+    link = await stage.of_crm("POST", "/api/session-links", user_id=user_id)
+    token = str(link["url"]).partition("#")[2]
+    session = await stage.app.post("/api/session", json={"token": token})
+    expect("a settings link opens a session", session.status_code == 201)
+    again = await stage.app.post("/api/session", json={"token": token})
+    expect("a settings link works once", again.status_code == 409)
+    return {"Authorization": f"Bearer {session.json()['session_token']}"}
 
 
 async def _followed(stage: Stage, answer: httpx.Response, cookie: dict[str, str]) -> httpx.Response:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sandbox.story.connecting import connect
 from sandbox.story.stage import ANN, ANN_ADDRESS, CARLA, Stage, expect
 from sandbox.story.telling import (
     Told,
+    a_send,
     find_in_crm,
     reply_outside,
     send_in_thread,
+    wait_until_heard,
     wait_until_in_crm,
     wait_until_reached,
 )
@@ -22,14 +22,14 @@ async def disconnecting(stage: Stage, told: Told) -> None:
     """Disconnect: the thread stops, and new mails are refused with a reason."""
     shown = (await stage.api("DELETE", f"/v1/users/{ANN}/connection")).json()
     expect("the status is disconnected", shown["status"] == "disconnected")
-    await _wait_until_heard(stage, "connection.disconnected", 1)
+    await wait_until_heard(stage, "connection.disconnected", 1)
     await _wait_until_unsubscribed(stage)
     await reply_outside(stage, told, "<p>After the end.</p>")
     await stage.quiet()
     await stage.advance(16 * 60.0)
     await stage.quiet()
     expect("what comes afterwards does not sync", not await find_in_crm(stage, told, "After the end"))
-    refused = await stage.api("POST", "/v1/messages", json=_a_send("m-refused"))
+    refused = await stage.api("POST", "/v1/messages", json=a_send("m-refused"))
     expect("a new mail is refused", refused.status_code == 409)
     expect("and the CRM can show why", refused.json()["type"].endswith("/no-active-connection"))
 
@@ -41,8 +41,9 @@ async def reconnecting(stage: Stage, told: Told) -> None:
     await stage.quiet()
     expect("the old thread is still stopped", not await find_in_crm(stage, told, "Still stopped"))
     await stage.advance(2 * 60.0)  # delivered, however slow the simulator is told to be
+    before = len(await stage.outside(CARLA))
     await send_in_thread(stage, told, "<p>Here we are again.</p>")
-    told.newest_outside = (await wait_until_reached(stage, 5))[-1]
+    told.newest_outside = (await wait_until_reached(stage, before + 1))[-1]
     await reply_outside(stage, told, "<p>Welcome back.</p>")
     await wait_until_in_crm(stage, told, "Welcome back")
     await stage.advance(16 * 60.0)
@@ -63,28 +64,18 @@ async def updating(stage: Stage, told: Told) -> None:
     await connect(stage, address=SECOND_ADDRESS)
     shown = (await stage.api("GET", f"/v1/users/{ANN}/connection")).json()
     expect("the status shows the second mailbox", shown["mailbox"]["address"] == SECOND_ADDRESS)
-    updated = await _wait_until_heard(stage, "connection.updated", 1)
+    updated = await wait_until_heard(stage, "connection.updated", 1)
     expect(
         "the CRM hears which one it replaced", updated["data"]["previous_mailbox"]["address"] == ANN_ADDRESS
     )
     await reply_outside(stage, told, "<p>To the first mailbox.</p>")
+    before = len(await stage.outside(CARLA))
     await send_in_thread(stage, told, "<p>From my new address.</p>")
-    got = (await wait_until_reached(stage, 6))[-1]
+    got = (await wait_until_reached(stage, before + 1))[-1]
     expect("the reply leaves from the second mailbox", got["from"] == SECOND_ADDRESS)
     await stage.advance(16 * 60.0)
     await stage.quiet()
     expect("threads of the first mailbox stop", not await find_in_crm(stage, told, "To the first mailbox"))
-
-
-async def _wait_until_heard(stage: Stage, kind: str, count: int) -> dict[str, Any]:
-    """Wait until the CRM has heard `count` events of a type and return the newest."""
-
-    async def fetch_events() -> object:
-        heard = await stage.crm_events(kind)
-        return len(heard) >= count and heard[-1]
-
-    heard: dict[str, Any] = await stage.wait_until(f"the CRM hears {kind}", fetch_events)
-    return heard
 
 
 async def _wait_until_unsubscribed(stage: Stage) -> None:
@@ -92,14 +83,3 @@ async def _wait_until_unsubscribed(stage: Stage) -> None:
         return not (await stage.control("GET", "subscriptions"))["subscriptions"]
 
     await stage.wait_until("the subscription is removed", is_gone)
-
-
-def _a_send(crm_message_id: str) -> dict[str, Any]:
-    """A send as a CRM's server asks for it."""
-    return {
-        "crm_message_id": crm_message_id,
-        "user_id": ANN,
-        "to": [{"address": CARLA}],
-        "subject": "One more",
-        "body": {"text": "Hello."},
-    }

@@ -35,7 +35,13 @@ async def wait_until_sent(stage: Stage, crm_message_id: str) -> dict[str, Any]:
 
 async def send_in_thread(stage: Stage, told: Told, html: str) -> None:
     """The CRM sends Carla a mail in the story's conversation, and it leaves."""
-    sent = await stage.of_crm(
+    sent = await order_in_thread(stage, told, html)
+    await wait_until_sent(stage, sent["id"])
+
+
+async def order_in_thread(stage: Stage, told: Told, html: str) -> dict[str, Any]:
+    """The CRM orders a mail to Carla in the story's conversation; return it as the CRM shows it."""
+    sent: dict[str, Any] = await stage.of_crm(
         "POST",
         "/api/messages",
         user_id=ANN,
@@ -45,7 +51,30 @@ async def send_in_thread(stage: Stage, told: Told, html: str) -> None:
         conversation_id=told.conversation_id,
         thread_id=told.thread_id,
     )
-    await wait_until_sent(stage, sent["id"])
+    return sent
+
+
+def a_send(crm_message_id: str, **more: Any) -> dict[str, Any]:
+    """A send as a CRM's server asks for it."""
+    return {
+        "crm_message_id": crm_message_id,
+        "user_id": ANN,
+        "to": [{"address": CARLA}],
+        "subject": "One more",
+        "body": {"text": "Hello."},
+        **more,
+    }
+
+
+async def wait_until_heard(stage: Stage, kind: str, count: int) -> dict[str, Any]:
+    """Wait until the CRM has heard `count` events of a type and return the newest."""
+
+    async def fetch_events() -> object:
+        heard = await stage.crm_events(kind)
+        return len(heard) >= count and heard[-1]
+
+    heard: dict[str, Any] = await stage.wait_until(f"the CRM hears {kind}", fetch_events)
+    return heard
 
 
 async def wait_until_reached(stage: Stage, count: int) -> list[dict[str, Any]]:
