@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
-from tests.meta.sources import ROOT, functions, name, tracked, tree
+from tests.meta.pointers import IN_CODE, PLACE, TEST, dead
+from tests.meta.sources import name, tracked
 from tests.meta.tables import rows, section
 
 DOCUMENT = "docs/rules.md"
@@ -24,9 +23,6 @@ CODE = re.compile(r"([A-Z])-?(\d{1,2})")
 FAMILY = re.compile(r"^## (([A-Z]): .+)$", re.MULTILINE)
 PROMISES = {f"R{number}" for number in range(1, 16)}
 
-IN_CODE = re.compile(r"`([^`]+)`")
-PLACE = re.compile(r"(?P<path>[\w./-]+\.\w+)(?::(?P<name>\w+))?")
-TEST = re.compile(r"(?P<path>tests/[\w./-]+\.py)::(?P<name>test_\w+)")
 NOT_BUILT, NO_TEST = "not built yet", "no test yet"
 
 
@@ -44,21 +40,6 @@ def citations() -> Iterator[tuple[str, str]]:
             first, last = int(found["first"]), int(found["last"] or found["first"])
             for number in range(first, last + 1):
                 yield f"{found['family']}{number}", where
-
-
-@cache
-def defined(path: Path) -> set[str]:
-    """Functions, methods and classes of a Python file."""
-    classes = {node.name for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)}
-    return classes | {function.name for function in functions(path)}
-
-
-def leads_somewhere(pointer: str, form: re.Pattern[str]) -> bool:
-    """Whether the file is kept in the repository, and what is named behind it is defined in it."""
-    found = form.fullmatch(pointer)
-    if found is None or ROOT / found["path"] not in tracked():
-        return False
-    return found["name"] is None or found["name"] in defined(ROOT / found["path"])
 
 
 def test_every_cited_rule_has_a_line() -> None:
@@ -90,12 +71,7 @@ def test_every_place_and_test_exists() -> None:
     wrong = []
     for code, (rule, places, tests) in rows(DOCUMENT).items():
         assert rule.endswith("."), code
-        wrong += [
-            f"{code}: {pointer}" for pointer in IN_CODE.findall(places) if not leads_somewhere(pointer, PLACE)
-        ]
-        wrong += [
-            f"{code}: {pointer}" for pointer in IN_CODE.findall(tests) if not leads_somewhere(pointer, TEST)
-        ]
+        wrong += [f"{code}: {pointer}" for pointer in (*dead(places, PLACE), *dead(tests, TEST))]
     assert wrong == []
 
 
