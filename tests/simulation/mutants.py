@@ -96,4 +96,6 @@ MUTANTS: Final[dict[str, Callable[[Services], Services]]] = {
     "blind to tags": lambda s: replace(s, mail=SeesWrongly(s.mail, in_reply_to=None, references=())),
     "silent refusals": lambda s: replace(s, crm=TellsNot(s.crm, "message.not_synced")),
     "silent sends": lambda s: replace(s, crm=TellsNot(s.crm, "message.sent")),
+    "silent waits": lambda s: replace(s, crm=TellsNot(s.crm, "message.waiting")),
+    "silent stops": lambda s: replace(s, crm=TellsNot(s.crm, "thread.stopped")),
 }

@@ -24,6 +24,8 @@ NOTICED_IN = {
     "blind to tags": acts.contact_replies,
     "silent refusals": acts.attachments,
     "silent sends": acts.sending,
+    "silent waits": acts.repairing,
+    "silent stops": acts.stopping,
 }
 
 
