@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sandbox.graphsim.knobs import KNOBS, Value
 from sandbox.story.acts import PDF, attached
+from sandbox.story.connecting import connect
 from sandbox.story.stage import ANN, ANN_ADDRESS, CARLA, STRANGER
 from tests.simulation.remembered import Remembered, own_word
 from tests.simulation.settings import BESIDE, LEFT_OUT, NUMBERS
@@ -26,6 +27,7 @@ PATTERNS = (
     ),
     *("message.*", "attachment.*", "subscription.*", "*"),
 )
+MOST_STOPPED = 2  # the others go on
 MAILBOX = f"mailboxes/{ANN_ADDRESS}"
 
 
@@ -91,24 +93,43 @@ class Explorer(Remembered):
     async def _send(self, place: dict[str, str]) -> None:
         word = self.word("Send")
         files = [attached(f"{word}.pdf", "application/pdf", PDF)] if self.dice.random() < 0.3 else []
-        sent = await self.stage.of_crm(
-            "POST", "/api/messages", crm_message_id=f"crm-{word}", user_id=ANN, to=CARLA, subject=f"About {word}",
-            html=f"<p>{word}</p>", attachments=files, **place,
-        )  # fmt: skip
-        self.sends[word] = str(sent["id"])
+        order = {
+            "crm_message_id": f"crm-{word}", "user_id": ANN, "to": CARLA, "subject": f"About {word}",
+            "html": f"<p>{word}</p>", "attachments": files, **place,
+        }  # fmt: skip
+        answer = await self.stage.crm.post("/api/messages", json=order)
+        is_stopped = place.get("thread_id") in self.stopped
+        assert answer.status_code == (409 if is_stopped else 202), (
+            f"{word}: {answer.status_code} {answer.text}"
+        )
+        self.sends[word] = f"crm-{word}"
+        if is_stopped:
+            self.refused_sends.append(word)
+        else:
+            self.thread_of[word] = str(answer.json()["thread_id"])
 
     async def contact_answers(self) -> None:
         """The contact answers a mail of some thread, now and then with a file that must not pass."""
-        got = [mail for mail in await self.stage.outside(CARLA) if not own_word(mail).startswith("Private")]
+        got = [mail for mail in await self.stage.outside(CARLA) if self._may_be_answered(own_word(mail))]
         if not got:
             return
-        bad = self.dice.random() < 0.2
+        mail = self.dice.choice(got)
+        bad = self.dice.random() < 0.2 and self.thread_of[own_word(mail)] not in self.stopped
         word = self.word("Answer")
-        (self.refused_mails if bad else self.thread_mails).append(word)
+        self._remember(word, self.thread_of[own_word(mail)], self.refused_mails if bad else self.thread_mails)
         files = [attached("run.exe", "application/octet-stream", b"MZ\0\0")] if bad else []
         if not bad and self.dice.random() < 0.3:
             files = [attached("a.pdf", "application/pdf", PDF)]
-        await self._outside_reply(self.dice.choice(got), word, files)
+        await self._outside_reply(mail, word, files)
+
+    def _may_be_answered(self, word: str) -> bool:
+        """What a stop has kept out leads nowhere, and nobody answers private mail here."""
+        return word in self.thread_of and word not in self.kept_out
+
+    def _remember(self, word: str, thread: str, where: list[str]) -> None:
+        """A mail in this thread; in a stopped one it may be kept out, whatever else would become of it."""
+        self.thread_of[word] = thread
+        (self.kept_out if thread in self.stopped else where).append(word)
 
     async def _outside_reply(self, mail: dict[str, Any], word: str, files: list[dict[str, str]]) -> None:
         number = mail["internet_message_id"]
@@ -129,10 +150,10 @@ class Explorer(Remembered):
         ]
         if not inbox:
             return
-        word, later = self.word("Outlook"), self.dice.random() < 0.5
-        self.thread_mails.append(word)
+        word, later, mail = self.word("Outlook"), self.dice.random() < 0.5, self.dice.choice(inbox)
+        self._remember(word, self.thread_of[own_word(mail)], self.thread_mails)
         draft = await self.stage.control(
-            "POST", f"{MAILBOX}/compose", action="reply", graph_message_id=self.dice.choice(inbox)["id"],
+            "POST", f"{MAILBOX}/compose", action="reply", graph_message_id=mail["id"],
             html=f"<p>{word}</p>", draft_only=later,
         )  # fmt: skip
         if later:
@@ -211,6 +232,50 @@ class Explorer(Remembered):
         for subscription in (await self.stage.control("GET", "subscriptions"))["subscriptions"]:
             await self.stage.control("POST", f"subscriptions/{subscription['id']}/lifecycle", event=event)
 
+    async def crm_stops(self) -> None:
+        """The CRM stops a thread: what is not in the CRM yet may stay out."""
+        running = sorted(set(self.thread_of.values()) - set(self.stopped))
+        if not running or len(self.stopped) >= MOST_STOPPED:
+            return
+        thread = self.dice.choice(running)
+        await self._steer(thread, "stop")
+        self.stopped[thread] = self.world.clock.now()
+        seen = {own_word(message) for message in await self.stage.crm_messages()}
+        late = [word for word in self.thread_mails if self.thread_of[word] == thread and word not in seen]
+        self.thread_mails = [word for word in self.thread_mails if word not in late]
+        self.kept_out += late
+        told = len(await self.stage.crm_events("message.not_synced"))
+        self.untold_refusals = max(self.untold_refusals, len(self.refused_mails) - told)
+
+    async def crm_resumes(self) -> None:
+        """The CRM resumes a thread that it stopped."""
+        if self.stopped:
+            thread = self.dice.choice(sorted(self.stopped))
+            self.stops.append((thread, self.stopped.pop(thread), self.world.clock.now()))
+            await self._steer(thread, "resume")
+
+    async def _steer(self, thread: str, verb: str) -> None:
+        self.tale[-1] += f" {thread}"
+        answer = await self.stage.api("POST", f"/v1/threads/{thread}/{verb}")
+        assert answer.status_code == 200, f"{verb} {thread}: {answer.status_code} {answer.text}"
+
+    async def consent_dies(self) -> None:
+        """The consent is revoked; after a while, in which others go on, the user signs in again."""
+        await self.stage.control("POST", f"users/{quote(ANN_ADDRESS)}/revoke")
+        before = set(self.sends)
+        for _ in range(self.dice.randint(0, 3)):
+            await self.world.advance(self.dice.choice((0.0, MINUTE, 10 * MINUTE, 2 * HOUR)))
+            await self.dice.choice((Explorer.crm_begins, Explorer.crm_replies, Explorer.contact_answers))(
+                self
+            )
+        self.waited += [word for word in self.sends if word not in {*before, *self.refused_sends}]
+        await self.world.advance(self.dice.choice((0.0, MINUTE, 20 * MINUTE)))
+        for _ in range(10):  # what fails in between fails the sign-in as well
+            if "Mailbox connected" in await connect(self.stage):
+                return
+            await self.world.advance(5 * MINUTE)
+        raise AssertionError("nobody can sign in again")
+
     async def time_passes(self) -> None:
         """The clock jumps."""
         await self.world.advance(self.dice.choice((2 * MINUTE, 20 * MINUTE, 2 * HOUR, 9 * HOUR)))
@@ -232,4 +297,7 @@ MOVES: tuple[tuple[str, Act, int], ...] = (
     ("the CRM is down", Explorer.crm_is_down, 1),
     ("a lifecycle event", Explorer.lifecycle, 1),
     ("time passes", Explorer.time_passes, 2),
+    ("the CRM stops a thread", Explorer.crm_stops, 1),
+    ("the CRM resumes a thread", Explorer.crm_resumes, 1),
+    ("the consent dies", Explorer.consent_dies, 1),
 )

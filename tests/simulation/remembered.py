@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox.story.stage import CARLA, Stage
@@ -28,6 +29,13 @@ class Remembered:
     thread_mails: list[str] = field(default_factory=list)  # must be in the CRM once
     refused_mails: list[str] = field(default_factory=list)  # their file keeps them out
     foreign_mails: list[str] = field(default_factory=list)  # nobody may read them
+    thread_of: dict[str, str] = field(default_factory=dict)  # word → thread
+    stopped: dict[str, datetime] = field(default_factory=dict)  # thread → since when
+    stops: list[tuple[str, datetime, datetime]] = field(default_factory=list)  # thread, from, until
+    kept_out: list[str] = field(default_factory=list)  # a stop of their thread may have kept them out
+    untold_refusals: int = 0  # so many may have been kept from being told by a stop
+    refused_sends: list[str] = field(default_factory=list)  # into a stopped thread
+    waited: list[str] = field(default_factory=list)  # sends taken while the consent was dead
 
     @property
     def stage(self) -> Stage:
@@ -51,7 +59,17 @@ class Remembered:
             fits = {"sent": (1,), "failed": (0,), "unconfirmed": (0, 1)}
             if left[word] not in fits.get(status, ()):
                 found.append(f"{word} is {status} and left {left[word]} times")
-        return found
+            if word in self.refused_sends and status != "failed":
+                found.append(f"{word} was refused and is {status}")
+        return found + [lie for word in self.waited for lie in await self._about_a_wait(word)]
+
+    async def _about_a_wait(self, word: str) -> list[str]:
+        """A send that waited for the user to sign in has left, unless a stop or a draft that lay too long ended it."""
+        shown = await self.stage.of_crm("GET", f"/api/messages/{self.sends[word]}")
+        code = (shown["reason"] or {}).get("code")
+        if shown["status"] == "failed" and code not in {"left_in_drafts", "thread_stopped"}:
+            return [f"{word} waited for the consent and failed: {code}"]
+        return []
 
     async def _about_mails(self) -> list[str]:
         seen = Counter(own_word(message) for message in await self.stage.crm_messages())
@@ -62,9 +80,27 @@ class Remembered:
             if seen[word] != 1
         ]
         found += [f"{word} is shown" for word in (*self.refused_mails, *self.foreign_mails) if seen[word]]
-        if len(told) != len(self.refused_mails):
+        if not len(self.refused_mails) - self.untold_refusals <= len(told) <= len(self.refused_mails):
             found.append(f"{len(told)} refusals were told, not {len(self.refused_mails)}")
-        return found
+        found += [f"{word} is shown {seen[word]} times" for word in self.kept_out if seen[word] > 1]
+        came_in_between = await self._received_in_between()
+        return found + [f"{word} came in between and is shown" for word in came_in_between if seen[word]]
+
+    async def _received_in_between(self) -> list[str]:
+        """Words of mails that the mailbox received while their thread was stopped, some seconds apart."""
+        margin = timedelta(seconds=6)
+        stops = [
+            *self.stops,
+            *((thread, at, datetime.max.replace(tzinfo=UTC)) for thread, at in self.stopped.items()),
+        ]
+        return [
+            word
+            for mail in await self.stage.mailbox()
+            if (word := own_word(mail)) in self.kept_out
+            for thread, begun, ended in stops
+            if thread == self.thread_of[word]
+            and begun <= datetime.fromisoformat(mail["received_at"]) < ended - margin
+        ]
 
     async def _about_foreign_mail(self) -> list[str]:
         mails = await self.stage.mailbox()
