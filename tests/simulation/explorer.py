@@ -298,6 +298,6 @@ MOVES: tuple[tuple[str, Act, int], ...] = (
     ("a lifecycle event", Explorer.lifecycle, 1),
     ("time passes", Explorer.time_passes, 2),
     ("the CRM stops a thread", Explorer.crm_stops, 1),
-    ("the CRM resumes a thread", Explorer.crm_resumes, 1),
+    ("the CRM resumes a thread", Explorer.crm_resumes, 2),
     ("the consent dies", Explorer.consent_dies, 1),
 )
