@@ -46,10 +46,11 @@ def proves_alive(mailbox: Mailbox, used: Right | None) -> bool:
     """Whether a call of Graph's that has just worked, or a refresh (None), takes back that the grant is called dead.
 
     What Graph has denied, only Graph can take back, and only by the same right: Entra goes on refreshing tokens, and
-    mail that can be read says nothing about sending.
+    mail that can be read says nothing about sending. What Entra has refused, only a refresh takes back: Graph goes on
+    taking an access token until that ends.
     """
     if not mailbox.denied_by_graph:
-        return mailbox.grant_dead
+        return mailbox.grant_dead and used is None
     return mailbox.grant_dead and used is (mailbox.denied_right or Right.READ)
 
 
