@@ -160,7 +160,7 @@ class Sessions:
         if row is None:
             raise LinkUnusable
         stored = decode(kind, row.values, row.etag)
-        if stored.value.expires_at <= self._clock.now() or await self._is_over(stored.value):
+        if stored.value.expires_at <= self._clock.now() or await self.is_over(stored.value):
             raise LinkUnusable
         return stored
 
@@ -175,8 +175,8 @@ class Sessions:
         row = await self._tables.get(keys.SESSIONS, *_attempt_place(tenant_id, user_id))
         return decode(SignInAttempt, row.values, row.etag).value if row is not None else None
 
-    async def _is_over(self, record: Expiring) -> bool:
-        """Whether its user was disconnected or removed since it began."""
+    async def is_over(self, record: Expiring) -> bool:
+        """Whether its user was disconnected or removed since it began, also after it was taken."""
         if not isinstance(record, OF_A_USER):
             return False
         row = await self._tables.get(keys.SESSIONS, *_end_place(record.tenant_id, record.user.user_id))

@@ -151,3 +151,17 @@ def interrupted(app: App, at_call: int, act: Callable[[], Awaitable[object]]) ->
     finally:
         app.tables.before = app.tables.after = no_hook
     seen.reached = seen.calls >= at_call
+
+
+def overtake(
+    app: App, operation: str, table: str, act: Callable[[], Awaitable[object]], when: str = "before"
+) -> None:
+    """At the next such call of the tables, once: a second passes, and the whole of `act` comes first."""
+
+    async def give_way(call: Call) -> None:
+        if (call.operation, call.place[0]) == (operation, table):
+            setattr(app.tables, when, no_hook)
+            app.clock.forward(seconds=1)
+            await act()
+
+    setattr(app.tables, when, give_way)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -45,6 +46,8 @@ from shared.sync.events.announce_standing import connection_event, updated_event
 from shared.sync.mailbox.closing import close_mailbox, plan_closing
 from shared.sync.mailbox.grant import waiting_task
 from shared.sync.mailbox.unit_of_work import races, switch
+
+OVER: Final = "A disconnect came in between, so nothing was connected."
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +190,10 @@ async def _keep_consent(ctx: MailboxContext, pending: PendingConnection, grant: 
     # Loses to a worker that refreshes tokens, or another window that connects.
     async for race in races(s):
         with race:
+            await _refuse_if_over(s, pending)
             current = await s.connections.current(pending.tenant_id, pending.user.user_id)
             mailbox = await ctx.read()
-            if current is not None and _is_of(current.value, pending) and goes_on(current.value, mailbox):
+            if current is not None and _completes(pending, current.value, mailbox):
                 kept = _with_consent(current.value, pending)
                 await s.connections.repair(ctx.ref.tenant_id, current.changed(kept), grant.cache)
             else:
@@ -209,8 +213,10 @@ def _replaced(
     return current.changed(replace(current.value, status=ConnectionStatus.REPLACED, ended_at=now))
 
 
-def _is_of(connection: Connection, pending: PendingConnection) -> bool:
-    return (connection.tid, connection.oid) == (pending.tid, pending.oid)
+def _completes(pending: PendingConnection, current: Connection, mailbox: Mailbox | None) -> bool:
+    """Whether this consent is for a connection that is there, and not over; else it begins another."""
+    same = (current.tid, current.oid) == (pending.tid, pending.oid)
+    return same and current.ended_at is None and goes_on(current, mailbox)
 
 
 def _with_consent(connection: Connection, pending: PendingConnection) -> Connection:
@@ -257,14 +263,21 @@ async def _open_mailbox(
 
 
 async def _check_still_ours(ctx: MailboxContext, connection: Connection, pending: PendingConnection) -> None:
-    """Between the claim and the opening somebody else may have come: then this connection is none (R1)."""
+    """Between the yes and the opening somebody else may have come: then this connection is none (R1, R5)."""
     s = ctx.services
-    claim = await s.claims.mailbox_claim(pending.tid, pending.oid)
+    await _refuse_if_over(s, pending)
     current = await s.connections.current(pending.tenant_id, pending.user.user_id)
+    if current is None or current.value.connection_id != connection.connection_id or current.value.ended_at:
+        raise ConnectionChanged
+    claim = await s.claims.mailbox_claim(pending.tid, pending.oid)
     if claim is None or not _is_mine(claim.value, pending):
         raise MailboxTaken
-    if current is None or current.value.connection_id != connection.connection_id:
-        raise ConnectionChanged
+
+
+async def _refuse_if_over(s: Services, pending: PendingConnection) -> None:
+    """Who was disconnected after this sign-in began is not connected by it (R5). Raises ConnectionChanged."""
+    if await s.sessions.is_over(pending):
+        raise ConnectionChanged(OVER)
 
 
 def _new_mailbox(
