@@ -90,6 +90,27 @@ class Connections:
             )
         await self._tables.transact(keys.CONNECTIONS, partition, ops)
 
+    async def step_back(
+        self, tenant_id: str, ended: Stored[Connection], former: Stored[Connection] | None
+    ) -> None:
+        """Write a connection that has ended, and make the former one current where this one was; its tokens go.
+
+        Raises RowChanged or RowMissing when somebody else changed the user's connection meanwhile.
+        """
+        connection_id = ended.value.connection_id
+        partition = keys.user_partition(tenant_id, ended.value.user.user_id)
+        ops: list[Op] = [Replace(_row("conn", connection_id), encode(ended), ended.etag or "")]
+        present = await self._tables.get(keys.CONNECTIONS, partition, CURRENT_ROW)
+        is_current = present and decode(Current, present.values, present.etag).value == Current(connection_id)
+        if former is not None and present is not None and is_current:
+            now_current = encode(Stored(Current(former.value.connection_id)))
+            ops += [
+                Replace(CURRENT_ROW, now_current, present.etag),
+                Replace(_row("conn", former.value.connection_id), encode(former), former.etag or ""),
+            ]
+        await self._tables.transact(keys.CONNECTIONS, partition, ops)
+        await self.forget_tokens(tenant_id, ended.value.user.user_id, connection_id)
+
     async def repair(self, tenant_id: str, connection: Stored[Connection], cache: str) -> None:
         """Put a fresh token cache under an existing connection (O-11); the cached access token goes."""
         partition = keys.user_partition(tenant_id, connection.value.user.user_id)

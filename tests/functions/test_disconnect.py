@@ -46,6 +46,12 @@ async def has_tokens(app: App) -> bool:
     return any(row.row.startswith(("tokens:", "access:")) for row in rows)
 
 
+async def token_owners(app: App) -> int:
+    """How many connections there are whose tokens are kept."""
+    rows = [row async for row in app.tables.query_partitions(keys.CONNECTIONS)]
+    return len([row for row in rows if row.row.startswith("tokens:")])
+
+
 async def open_tasks(app: App) -> list[TaskKind]:
     found = await app.services.ledger.tasks(mailbox(app), app.clock.now() + timedelta(days=400), None)
     return sorted(stored.value.kind for stored in found)

@@ -15,13 +15,14 @@ from tests.functions.test_disconnect import disconnected, has_tokens
 async def test_a_disconnect_after_the_yes_wins_over_a_first_connect(
     app: App, operation: str, table: str
 ) -> None:
-    """It came while the mailbox was being connected: then nothing is connected, and nothing told."""
+    """It came while the mailbox was being connected: then nothing is connected, nothing told, no token kept."""
     cookie = await app.signed_in(await app.page_session())
     overtake(app, operation, table, lambda: disconnected(app))
     assert (await app.confirmed(cookie)).outcome == "changed"
     await app.later(minutes=5)
     assert await status(app) == "not_connected"
     assert app.crm.types() == []
+    assert not await has_tokens(app)
     await app.connect()
     assert await status(app) == "connected"
 

@@ -10,9 +10,13 @@ import pytest
 from shared.domain import ids
 from shared.domain.errors import StoreUnavailable, Throttled
 from shared.domain.model import FenceState, MailboxRef, TaskKind
+from shared.state import keys
+from shared.storage.testing.calls import Call, no_hook
 from tests.functions.app import App
 from tests.functions.deaths import death_at
+from tests.functions.racing import overtake
 from tests.functions.test_connection_truth import status
+from tests.functions.test_disconnect import disconnected, has_tokens, token_owners
 
 EVE = "eve@northwind.example"
 
@@ -144,8 +148,8 @@ async def test_the_same_account_again_is_a_repair(begun: App) -> None:
 
 @pytest.mark.parametrize("step", range(1, 20))
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_death_at_any_write_leaves_one_mailbox_in_the_end(begun: App, step: int, when: str) -> None:
-    """Whichever write the process dies before or after: either mailbox is the user's, never both, never a half."""
+async def test_a_death_at_any_write_leaves_what_the_crm_was_told(begun: App, step: int, when: str) -> None:
+    """Whichever write the process dies before or after: one mailbox is the user's, or none and the CRM knows it."""
     begun.mail.next["create_draft"] = [Throttled(3_000)]
     message_id = await begun.accepted("m-2")
     await begun.pump()
@@ -156,7 +160,10 @@ async def test_a_death_at_any_write_leaves_one_mailbox_in_the_end(begun: App, st
         await begun.pump()
     await begun.later(minutes=10)
     shown = (await begun.v1("GET", "users/u_ann/connection")).json()
-    if shown["status"] == "not_connected":  # the new one was not opened yet: connecting again completes it
+    told = [event["data"]["status"] for event in begun.crm.told if event["type"].startswith("connection.")]
+    assert shown["status"] == told[-1]
+    if shown["status"] == "disconnected":  # the first was closed, and the new one never opened
+        assert not await has_tokens(begun)
         await begun.connect(mailbox="eve")
         await begun.later(minutes=2)
         shown = (await begun.v1("GET", "users/u_ann/connection")).json()
@@ -172,3 +179,56 @@ async def test_a_death_at_any_write_leaves_one_mailbox_in_the_end(begun: App, st
         assert begun.crm.types()[-1] == "message.received"
         await begun.connect(mailbox="eve")
         assert await address(begun) == EVE
+
+
+async def test_a_disconnect_in_the_middle_of_a_change_ends_both(begun: App) -> None:
+    """It came when the new connection was written and its mailbox not open: the first mailbox is disconnected (R5)."""
+    cookie = await begun.signed_in(await begun.page_session(), "eve")
+    overtake(begun, "transact", keys.CONNECTIONS, lambda: disconnected(begun), "after")
+    assert (await begun.confirmed(cookie)).outcome == "changed"
+    await begun.later(minutes=10)
+    assert begun.crm.types()[-1] == "connection.disconnected"
+    assert (await status(begun), await address(begun)) == ("disconnected", "ann@northwind.example")
+    assert not await has_tokens(begun)
+    assert await open_tasks(begun, "eve") == []
+
+
+async def die() -> None:
+    raise StoreUnavailable
+
+
+async def test_a_change_that_stalls_and_dies_leaves_the_first_mailbox_as_it_was(begun: App) -> None:
+    """It hung for minutes before it wrote anything, and died before the first mailbox closed: that one goes on (R6)."""
+    cookie = await begun.signed_in(await begun.page_session(), "eve")
+
+    async def stall() -> None:
+        await begun.later(minutes=4)  # the task that was planned for its death has come already
+        overtake(begun, "transact", keys.MAILBOX, die)
+
+    overtake(begun, "transact", keys.CONNECTIONS, stall)
+    assert (await begun.confirmed(cookie)).outcome == "unclear"
+    await begun.later(hours=1)
+    assert (await status(begun), await address(begun)) == ("connected", "ann@northwind.example")
+    assert await token_owners(begun) == 1
+    await begun.answered()
+    assert begun.crm.types()[-1] == "message.received"
+
+
+async def test_a_change_that_is_refused_late_is_a_disconnect_that_is_told(begun: App) -> None:
+    """The first mailbox was closed, and then somebody else had the new one: the CRM hears that none is connected."""
+    cookie = await begun.signed_in(await begun.page_session(), "eve")
+
+    async def another_takes_it(call: Call) -> None:
+        rows = {row.partition(":")[0] for row in call.place} if call.operation == "transact" else set()
+        if {"fence", "task"} <= rows:
+            begun.tables.after = no_hook
+            begun.clock.forward(minutes=11)
+            await begun.connect("u_bob", "eve")
+
+    begun.tables.after = another_takes_it
+    assert (await begun.confirmed(cookie)).outcome == "taken"
+    begun.tables.after = no_hook
+    await begun.later(minutes=10)
+    assert await status(begun) == "disconnected"
+    assert "connection.disconnected" in begun.crm.types()
+    assert await token_owners(begun) == 1

@@ -73,7 +73,10 @@ class MailboxRef:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One CRM user's consent to sync one mailbox. (tid, oid) is its identity, the address only a label (O-6)."""
+    """One CRM user's consent to sync one mailbox. (tid, oid) is its identity, the address only a label (O-6).
+
+    `replaces`: which connection counted before, and does again where this one's mailbox never opens.
+    """
 
     connection_id: str
     user: CrmUser
@@ -86,6 +89,7 @@ class Connection:
     status: ConnectionStatus
     connected_at: datetime
     ended_at: datetime | None = None
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

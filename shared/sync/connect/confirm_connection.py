@@ -16,7 +16,6 @@ from shared.domain.errors import (
     LinkUnusable,
     MailboxTaken,
     PostbraidError,
-    RowChanged,
 )
 from shared.domain.ids import mailbox_id as mailbox_id_of
 from shared.domain.model import (
@@ -29,23 +28,26 @@ from shared.domain.model import (
     MailboxRef,
     Reason,
     SignInOutcome,
+    Task,
     Tenant,
 )
 from shared.domain.retention import first_erasure
-from shared.domain.sign_ins import SIGN_IN_FOR, outcome_of
+from shared.domain.sign_ins import outcome_of
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
-from shared.state.claims import MailboxClaim
 from shared.state.codec import Stored
 from shared.state.connections import mailbox_ref
 from shared.state.ledger import new
 from shared.state.sessions import CONNECT, PendingConnection, secret_hash
+from shared.sync.connect.claim_mailbox import claim_mailbox, is_mine
 from shared.sync.connect.results import begin_result
 from shared.sync.connect.sign_in import Departure, begin_sign_in, pending_place
 from shared.sync.events.announce_standing import connection_event, updated_event
 from shared.sync.mailbox.closing import close_mailbox, plan_closing
 from shared.sync.mailbox.grant import waiting_task
+from shared.sync.mailbox.task_rows import end_task
 from shared.sync.mailbox.unit_of_work import races, switch
+from shared.sync.mailbox.unopened import is_never_opened, undo_connection
 
 OVER: Final = "A disconnect came in between, so nothing was connected."
 
@@ -129,14 +131,22 @@ async def _connect(s: Services, secret: str, pending: PendingConnection) -> Conn
     mailbox_id = mailbox_id_of(pending.tenant_id, pending.tid, pending.oid)
     ctx = MailboxContext(s, MailboxRef(pending.tenant_id, mailbox_id))
     former = await _find_former(ctx, pending)
-    await _claim(ctx, pending)
+    await claim_mailbox(ctx, pending)
     if former is not None:
         await plan_closing(*former)
-    connection = await _keep_consent(ctx, pending, grant)
-    await s.tenants.note_mailbox(ctx.ref.tenant_id, ctx.ref.mailbox_id)
-    if former is not None:
-        await close_mailbox(*former, Reason.MAILBOX_CHANGED)
-    await _open_mailbox(ctx, connection, pending, former[1] if former is not None else None)
+    connection, intent = await _keep_consent(ctx, pending, grant)
+    try:
+        await s.tenants.note_mailbox(ctx.ref.tenant_id, ctx.ref.mailbox_id)
+        if former is not None:
+            await _check_still_ours(ctx, connection, pending)
+            await close_mailbox(*former, Reason.MAILBOX_CHANGED)
+        await _open_mailbox(ctx, connection, pending, former[1] if former is not None else None)
+        await _check_still_counts(ctx, connection)
+    except (MailboxTaken, ConnectionChanged):
+        await undo_connection(ctx, connection)
+        raise
+    if intent is not None:
+        await end_task(ctx, intent)
     return connection
 
 
@@ -148,45 +158,36 @@ def is_same(given: str, expected: str) -> bool:
 async def _find_former(
     ctx: MailboxContext, pending: PendingConnection
 ) -> tuple[MailboxContext, Connection] | None:
-    """The user's other mailbox that this one is to replace, if one is connected."""
+    """The user's other mailbox that this one is to replace, if one is connected.
+
+    It is the one before the current connection where that never opened its own.
+    """
     s = ctx.services
     current = await s.connections.current(pending.tenant_id, pending.user.user_id)
+    before = current.value.replaces if current is not None else None
+    if current is not None and before and await is_never_opened(s, pending.tenant_id, current.value):
+        current = await s.connections.get(pending.tenant_id, pending.user.user_id, before)
     if current is None or current.value.mailbox_id == ctx.ref.mailbox_id:
         return None
     former = MailboxContext(s, mailbox_ref(pending.tenant_id, current.value))
     return (former, current.value) if is_open_for(await former.read(), current.value) else None
 
 
-async def _claim(ctx: MailboxContext, pending: PendingConnection) -> None:
-    """One CRM user per mailbox. A claim is held by an open mailbox, and for ten minutes by who is about to open it."""
-    s = ctx.services
-    claim = MailboxClaim(ctx.ref.tenant_id, pending.user.user_id, ctx.ref.mailbox_id, ctx.now())
-    held = await s.claims.claim_mailbox(pending.tid, pending.oid, claim)
-    mailbox = await s.ledger.mailbox(MailboxRef(held.value.tenant_id, held.value.mailbox_id))
-    in_use = mailbox is not None and mailbox.value.state is FenceState.OPEN
-    if _is_mine(held.value, pending):
-        if in_use or held.value == claim:
-            return
-    elif in_use or held.value.at + SIGN_IN_FOR > claim.at:
-        raise MailboxTaken
-    try:
-        await s.claims.move_mailbox(pending.tid, pending.oid, held.changed(claim))
-    except RowChanged as err:  # it loses to whoever confirms the same mailbox now
-        raise MailboxTaken from err
-
-
-def _is_mine(claim: MailboxClaim, pending: PendingConnection) -> bool:
-    return (claim.tenant_id, claim.user_id) == (pending.tenant_id, pending.user.user_id)
-
-
-async def _keep_consent(ctx: MailboxContext, pending: PendingConnection, grant: Grant) -> Connection:
+async def _keep_consent(
+    ctx: MailboxContext, pending: PendingConnection, grant: Grant
+) -> tuple[Connection, Task | None]:
     """The connection's row and tokens: of the one that is there where this consent completes or repairs it (R9, O-11).
+
+    Before tokens are kept for a new connection a task is planned that erases them where the mailbox does not open;
+    it is returned too.
 
     The row comes first, the mailbox second: until it is open nothing passes. Workers refresh tokens and other
     windows connect at the same time, so a lost race is repeated on what they left.
     """
     s = ctx.services
     kept: Connection | None = None
+    intent: Task | None = None
+    connection_id = f"con_{s.random.token(15)}"
     # Loses to a worker that refreshes tokens, or another window that connects.
     async for race in races(s):
         with race:
@@ -197,11 +198,23 @@ async def _keep_consent(ctx: MailboxContext, pending: PendingConnection, grant: 
                 kept = _with_consent(current.value, pending)
                 await s.connections.repair(ctx.ref.tenant_id, current.changed(kept), grant.cache)
             else:
-                kept = _new_connection(ctx, pending, mailbox)
+                kept = _new_connection(ctx, connection_id, pending, mailbox)
+                kept = replace(kept, replaces=await _find_replaced(s, pending, current))
+                intent = intent or await plan_closing(ctx, kept)
                 replaced = _replaced(current, kept, ctx.now())
                 await s.connections.connect(ctx.ref.tenant_id, kept, grant.cache, replaced)
     assert kept is not None  # noqa: S101 - the loop ends with a try that lost no race, or raises
-    return kept
+    return kept, intent
+
+
+async def _find_replaced(
+    s: Services, pending: PendingConnection, current: Stored[Connection] | None
+) -> str | None:
+    """Which connection counts again should the new one's mailbox never open; a current one that never did is none."""
+    if current is None:
+        return None
+    never_opened = await is_never_opened(s, pending.tenant_id, current.value)
+    return current.value.replaces if never_opened else current.value.connection_id
 
 
 def _replaced(
@@ -223,9 +236,11 @@ def _with_consent(connection: Connection, pending: PendingConnection) -> Connect
     return replace(connection, status=ConnectionStatus.CONNECTED, address=pending.address, user=pending.user)
 
 
-def _new_connection(ctx: MailboxContext, pending: PendingConnection, mailbox: Mailbox | None) -> Connection:
+def _new_connection(
+    ctx: MailboxContext, connection_id: str, pending: PendingConnection, mailbox: Mailbox | None
+) -> Connection:
     return Connection(
-        connection_id=f"con_{ctx.services.random.token(15)}",
+        connection_id=connection_id,
         user=pending.user,
         mailbox_id=ctx.ref.mailbox_id,
         tid=pending.tid,
@@ -270,8 +285,16 @@ async def _check_still_ours(ctx: MailboxContext, connection: Connection, pending
     if current is None or current.value.connection_id != connection.connection_id or current.value.ended_at:
         raise ConnectionChanged
     claim = await s.claims.mailbox_claim(pending.tid, pending.oid)
-    if claim is None or not _is_mine(claim.value, pending):
+    if claim is None or not is_mine(claim.value, pending):
         raise MailboxTaken
+
+
+async def _check_still_counts(ctx: MailboxContext, connection: Connection) -> None:
+    """A disconnect between the last look and the opening ended the row, and found nothing open to close (R5)."""
+    whose = (ctx.ref.tenant_id, connection.user.user_id, connection.connection_id)
+    stored = await ctx.services.connections.get(*whose)
+    if stored is None or stored.value.ended_at is not None:
+        raise ConnectionChanged(OVER)
 
 
 async def _refuse_if_over(s: Services, pending: PendingConnection) -> None:

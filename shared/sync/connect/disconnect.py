@@ -15,7 +15,8 @@ from shared.state.connections import mailbox_ref
 from shared.state.sessions import DISCONNECT, PendingDisconnect, StartTicket
 from shared.sync.connect.confirm_connection import confirm_csrf, is_same
 from shared.sync.connect.results import begin_result
-from shared.sync.mailbox.closing import close_mailbox, end_connection
+from shared.sync.mailbox.closing import close_mailbox, end_connection, plan_closing
+from shared.sync.mailbox.unopened import give_up, is_never_opened
 
 ASK_FOR: Final = timedelta(minutes=10)
 
@@ -66,12 +67,19 @@ async def confirm_disconnect(s: Services, secret: str | None, csrf_token: str | 
     connection = await _find_open(s, pending.tenant_id, pending.user.user_id)
     if connection is not None and connection.connection_id != pending.connection_id:
         raise ConnectionChanged
-    await disconnect(s, pending.tenant_id, pending.user.user_id, keeps_sessions=True)
+    await disconnect(
+        s, pending.tenant_id, pending.user.user_id, keeps_sessions=True, expected=pending.connection_id
+    )
     return pending.address
 
 
-async def disconnect(s: Services, tenant_id: str, user_id: str, *, keeps_sessions: bool = False) -> None:
+async def disconnect(
+    s: Services, tenant_id: str, user_id: str, *, keeps_sessions: bool = False, expected: str | None = None
+) -> None:
     """Close the user's mailbox; again is fine, and so is a user who has none.
+
+    A connection that is on its way to open its mailbox is given up, with it the change of mailbox that it was for.
+    `expected`: only this connection is ended (raises ConnectionChanged).
 
     Sign-ins of the user that began before end with it, and sessions and links as well, unless the person did it
     himself and stays on his page. What follows (sends, subscription, tokens) is a task of the mailbox.
@@ -79,7 +87,14 @@ async def disconnect(s: Services, tenant_id: str, user_id: str, *, keeps_session
     """
     await s.sessions.end_of_user(tenant_id, user_id, keeps_sessions=keeps_sessions)
     current = await s.connections.current(tenant_id, user_id)
-    if current is None:
+    if current is not None and await _is_on_its_way(s, tenant_id, current.value):
+        ctx = MailboxContext(s, mailbox_ref(tenant_id, current.value))
+        await plan_closing(ctx, current.value)
+        await give_up(ctx, current.value)
+        current = await s.connections.current(tenant_id, user_id)
+    if expected is not None and (current is None or current.value.connection_id != expected):
+        raise ConnectionChanged
+    if current is None or await _is_on_its_way(s, tenant_id, current.value):
         return
     ctx = MailboxContext(s, mailbox_ref(tenant_id, current.value))
     await close_mailbox(ctx, current.value, Reason.DISCONNECTED)
@@ -93,3 +108,8 @@ async def _find_open(s: Services, tenant_id: str, user_id: str) -> Connection | 
         return None
     stored = await s.ledger.mailbox(mailbox_ref(tenant_id, current.value))
     return current.value if is_open_for(stored.value if stored else None, current.value) else None
+
+
+async def _is_on_its_way(s: Services, tenant_id: str, connection: Connection) -> bool:
+    """Whether it was confirmed, and its mailbox is not open for it yet."""
+    return connection.ended_at is None and await is_never_opened(s, tenant_id, connection)

@@ -37,10 +37,15 @@ def closing_task(ctx: MailboxContext, connection: Connection, wait: timedelta = 
     return Task(ctx.now() + wait, TaskKind.CLOSE, f"{connection.connection_id}|{connection.user.user_id}")
 
 
-async def plan_closing(ctx: MailboxContext, connection: Connection) -> None:
-    """Before another mailbox takes this one's place: a task that finishes the change if this worker dies in it."""
+async def plan_closing(ctx: MailboxContext, connection: Connection, wait: timedelta = INTENT_FOR) -> Task:
+    """Before something is begun that this worker may die in: a task that looks what came of it, and finishes it.
+
+    That is before another mailbox takes this one's place, and before tokens are kept for a new connection.
+    """
+    task = closing_task(ctx, connection, wait)
     with suppress(RowExists):
-        await write(ctx, new(closing_task(ctx, connection, INTENT_FOR)))
+        await write(ctx, new(task))
+    return task
 
 
 async def close_mailbox(ctx: MailboxContext, connection: Connection, reason: Reason) -> bool:
@@ -62,10 +67,26 @@ async def close_mailbox(ctx: MailboxContext, connection: Connection, reason: Rea
     return changing.committed
 
 
+async def tell_disconnected(ctx: MailboxContext, connection: Connection) -> None:
+    """Another mailbox was to take its place, and never opened: that it closed was a disconnect, told once (R6)."""
+    # Loses to whoever connects the mailbox again, and to whoever tells the same.
+    async for tx in switch(ctx):
+        before = tx.before
+        if (
+            before is None
+            or (before.connection_id, before.state) != (connection.connection_id, FenceState.CLOSED)
+            or before.closed_because is not Reason.MAILBOX_CHANGED
+        ):
+            tx.abandon()
+            continue
+        tx.mailbox = replace(before, closed_because=Reason.DISCONNECTED)
+        tx.add(new(connection_event(ctx, connection, tx.mailbox)))
+
+
 async def end_connection(ctx: MailboxContext, connection: Connection, reason: Reason) -> None:
     """Write on the connection's own row that it is over, and let others claim the mailbox; again is fine."""
     s = ctx.services
-    await _release_claim(ctx, connection)
+    await release_claim(ctx, connection)
     # Loses to a repair of the same connection.
     async for race in races(s):
         with race:
@@ -77,7 +98,7 @@ async def end_connection(ctx: MailboxContext, connection: Connection, reason: Re
                 await s.connections.save(ctx.ref.tenant_id, stored.changed(ended))
 
 
-async def _release_claim(ctx: MailboxContext, connection: Connection) -> None:
+async def release_claim(ctx: MailboxContext, connection: Connection) -> None:
     """Nobody holds the mailbox any more, unless its user is about to connect it again."""
     s = ctx.services
     held = await s.claims.mailbox_claim(connection.tid, connection.oid)
