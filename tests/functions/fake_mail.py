@@ -46,6 +46,7 @@ class FakeMail(Failing):
     drops: int = 0
     client_states: list[str] = field(default_factory=list)
     subscribed: dict[str, Subscription] = field(default_factory=dict)
+    subscribers: dict[str, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     page_size: int = 50
     reply_subject: str | None = None
@@ -244,6 +245,7 @@ class FakeMail(Failing):
         number = f"sub-{len(self.client_states)}"
         made = Subscription(number, expires_at, "me/messages", client_state, notification_url)
         self.subscribed[number] = made
+        self.subscribers[number] = access.mailbox_id
         return made
 
     async def renew(self, access: Access, subscription_id: str, expires_at: datetime) -> Subscription:
@@ -254,12 +256,17 @@ class FakeMail(Failing):
         return Subscription(subscription_id, expires_at, "me/messages")
 
     async def unsubscribe(self, access: Access, subscription_id: str) -> None:
+        await access.token()
         self.called("unsubscribe")
         self.subscribed.pop(subscription_id, None)
 
     async def subscriptions(self, access: Access) -> tuple[Subscription, ...]:
+        await access.token()
         self.called("subscriptions")
-        return tuple(self.subscribed.values())
+        mine = access.mailbox_id
+        return tuple(
+            made for number, made in self.subscribed.items() if self.subscribers.get(number, mine) == mine
+        )
 
     # ---- inside
 

@@ -306,7 +306,7 @@ async def _refuse_if_over(s: Services, pending: PendingConnection) -> None:
 def _new_mailbox(
     before: Mailbox | None, connection: Connection, pending: PendingConnection, now: datetime
 ) -> Mailbox:
-    """The mailbox of a new connection; only a pause outlives the one before."""
+    """The mailbox of a new connection; of the one before only a pause outlives it, and what to remove at Graph."""
     return Mailbox(
         connection.connection_id,
         connection.user.user_id,
@@ -315,5 +315,6 @@ def _new_mailbox(
         FenceState.OPEN,
         pending.aliases,
         paused_until=before.paused_until if before is not None else None,
+        subscription_id=before.subscription_id if before is not None else None,
         revived_at=now,
     )

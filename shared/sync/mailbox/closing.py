@@ -8,21 +8,18 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain.connection import is_open_for, with_closed_fence
-from shared.domain.errors import GrantDead, MailboxUnusable, RowExists, SubscriptionGone
+from shared.domain.errors import RowExists
 from shared.domain.model import (
     Connection,
     ConnectionStatus,
     FenceState,
-    Mailbox,
     Reason,
-    SubscriptionState,
     Task,
     TaskKind,
 )
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
 from shared.sync.events.announce_standing import connection_event
-from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.unit_of_work import races, switch, write
 
 INTENT_FOR: Final = timedelta(minutes=2)
@@ -107,32 +104,3 @@ async def release_claim(ctx: MailboxContext, connection: Connection) -> None:
     if held.value.user_id == connection.user.user_id and held.value.at <= connection.connected_at:
         # Loses to the same user, who claims the mailbox again.
         await s.claims.release_mailbox(connection.tid, connection.oid, held)
-
-
-async def remove_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
-    """Take the subscription of a closed mailbox away at Graph, then from its row.
-
-    A dead consent has taken it along. Raises Throttled, Unavailable: the caller tries again, and gives up in the end,
-    since the subscription ends by itself and its late notifications are dropped.
-    """
-    if mailbox.subscription_id is not None and not mailbox.grant_dead:
-        with suppress(GrantDead, MailboxUnusable, SubscriptionGone):
-            await ctx.services.mail.unsubscribe(access_of(ctx), mailbox.subscription_id)
-    await forget_subscription(ctx, mailbox)
-
-
-async def forget_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
-    """The mailbox's row without a subscription, unless it was opened again meanwhile."""
-    # Loses to whoever connects the mailbox again.
-    async for tx in switch(ctx):
-        closed = tx.before is not None and tx.before.state is FenceState.CLOSED
-        if not closed or tx.mailbox.generation != mailbox.generation:
-            tx.abandon()
-            continue
-        tx.mailbox = replace(
-            tx.mailbox,
-            subscription=SubscriptionState.NONE,
-            subscription_id=None,
-            subscription_expires_at=None,
-            pending_since=None,
-        )

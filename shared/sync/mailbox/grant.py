@@ -19,12 +19,12 @@ from shared.domain.connection import (
     without_outage,
 )
 from shared.domain.errors import MailboxClosed, RaceLost
-from shared.domain.model import Mailbox, Right, Task, TaskKind, Trouble
+from shared.domain.model import FenceState, Mailbox, Right, Task, TaskKind, Trouble
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import new
 from shared.sync.events.announce_standing import connection_event
 from shared.sync.mailbox.task_rows import end_task
-from shared.sync.mailbox.unit_of_work import Transaction, change
+from shared.sync.mailbox.unit_of_work import Transaction, change, switch
 from shared.sync.queueing.jobs import enqueue
 
 # Deliveries wait for the CRM, not for the mailbox.
@@ -39,13 +39,16 @@ async def mark_grant_dead(ctx: MailboxContext, denied: Right | None, asked_at: d
     False when the consent has come back to life since Graph was asked: then the denial says nothing.
     """
     holds = True
-    # Loses to a repair, and to a worker that notes the same.
-    async for tx in change(ctx):
-        holds = is_denied_anew(tx.mailbox, asked_at)
-        if tx.mailbox.grant_dead or not holds:
-            tx.abandon()
-            continue
-        await _record_death(ctx, tx, with_dead_grant(tx.mailbox, denied, ctx.now(), by_graph=True))
+    try:
+        # Loses to a repair, and to a worker that notes the same.
+        async for tx in change(ctx):
+            holds = is_denied_anew(tx.mailbox, asked_at)
+            if tx.mailbox.grant_dead or not holds:
+                tx.abandon()
+                continue
+            await _record_death(ctx, tx, with_dead_grant(tx.mailbox, denied, ctx.now(), by_graph=True))
+    except MailboxClosed:
+        await _note_dead_after_closing(ctx, None, denied, by_graph=True)
     return holds
 
 
@@ -55,13 +58,30 @@ async def mark_refresh_refused(ctx: MailboxContext, connection_id: str, refused_
     They are compared after the mailbox was read: a repair keeps its tokens before it writes the mailbox, so either
     they have changed here, or the mailbox will have.
     """
-    # Loses to a repair, which has changed the tokens before.
-    async for tx in change(ctx, connection_id=connection_id):
-        whose = (ctx.ref.tenant_id, tx.mailbox.user_id, tx.mailbox.connection_id)
-        if tx.mailbox.grant_dead or await ctx.services.connections.tokens_etag(*whose) != refused_etag:
+    try:
+        # Loses to a repair, which has changed the tokens before.
+        async for tx in change(ctx, connection_id=connection_id):
+            whose = (ctx.ref.tenant_id, tx.mailbox.user_id, tx.mailbox.connection_id)
+            if tx.mailbox.grant_dead or await ctx.services.connections.tokens_etag(*whose) != refused_etag:
+                tx.abandon()
+                continue
+            await _record_death(ctx, tx, with_dead_grant(tx.mailbox, None, ctx.now(), by_graph=False))
+    except MailboxClosed:
+        await _note_dead_after_closing(ctx, connection_id, None, by_graph=False)
+
+
+async def _note_dead_after_closing(
+    ctx: MailboxContext, connection_id: str | None, denied: Right | None, *, by_graph: bool
+) -> None:
+    """A closed mailbox whose consent works no more is asked nothing further; nobody is told, for it is over."""
+    # Loses to whoever connects the mailbox again.
+    async for tx in switch(ctx):
+        before = tx.before
+        is_its_own = before is not None and connection_id in {None, before.connection_id}
+        if before is None or not is_its_own or before.state is not FenceState.CLOSED or before.grant_dead:
             tx.abandon()
-            continue
-        await _record_death(ctx, tx, with_dead_grant(tx.mailbox, None, ctx.now(), by_graph=False))
+        else:
+            tx.mailbox = with_dead_grant(before, denied, ctx.now(), by_graph=by_graph)
 
 
 async def mark_unusable(ctx: MailboxContext) -> None:

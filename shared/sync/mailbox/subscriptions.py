@@ -11,14 +11,12 @@ from shared.domain.connection import respect_pause, with_trouble, with_working_c
 from shared.domain.connection_status import find_trouble
 from shared.domain.errors import (
     Ambiguous,
-    GrantDead,
     MailboxClosed,
     MessageRefused,
     OutcomeUnknown,
     ProviderUnavailable,
     StoreUnavailable,
     SubscriptionGone,
-    Throttled,
     Unavailable,
     UpstreamSurprise,
 )
@@ -29,7 +27,7 @@ from shared.ports import Access
 from shared.state import keys
 from shared.state.subscription_trail import SubscriptionNote
 from shared.sync.mailbox.access import access_of, fresh_access_of
-from shared.sync.mailbox.failures import note_pause
+from shared.sync.mailbox.ended_subscriptions import remove_duplicates, remove_unwanted
 from shared.sync.mailbox.grant import note_grant_alive, tell_trouble
 from shared.sync.mailbox.unit_of_work import Transaction, change
 from shared.sync.queueing.given_up import decide_verdict
@@ -74,12 +72,17 @@ async def create_subscription(ctx: MailboxContext, known: Mailbox) -> Mailbox:
     access = access_of(ctx)
     granted, filtered = await _subscribe(ctx, access, intent)
     has_gap = before is not SubscriptionState.NONE
-    if not await _record_granted(ctx, intent, granted, filtered=filtered, has_gap=has_gap):
+    try:
+        is_recorded = await _record_granted(ctx, intent, granted, filtered=filtered, has_gap=has_gap)
+    except MailboxClosed:  # a disconnect came in between, and knows nothing of it
+        await remove_unwanted(ctx, access, granted.subscription_id)
+        raise
+    if not is_recorded:
         await ctx.services.mail.unsubscribe(access, granted.subscription_id)
         return await _read_other_workers(ctx)
     await _note_may_subscribe(ctx)
-    if has_gap:
-        await _remove_duplicates(ctx, access, intent.subscription_id)
+    if has_gap or intent.subscription_id is not None:  # or it is one of the connection before
+        await remove_duplicates(ctx, access, intent.subscription_id)
     return _present(ctx)
 
 
@@ -152,29 +155,6 @@ async def _subscribe(ctx: MailboxContext, access: Access, mailbox: Mailbox) -> t
             continue
         return granted, filtered
     raise UpstreamSurprise("Graph refuses the subscription.")
-
-
-async def _remove_duplicates(ctx: MailboxContext, access: Access, former: str | None) -> None:
-    """All of ours, and the `former` one whatever its address; but not the one that the mailbox row names.
-
-    The row is read when they are listed: what another worker makes now is not touched. A duplicate that stays costs
-    doubled notifications until it ends, so no trouble with it is worth failing for.
-    """
-    s = ctx.services
-    try:
-        found = await s.mail.subscriptions(access)
-        mailbox = await ctx.read()
-        if mailbox is None or mailbox.subscription is not SubscriptionState.ACTIVE:
-            return
-        for subscription in found:
-            subscription_id = subscription.subscription_id
-            ours = subscription.notification_url == s.addresses.notifications or subscription_id == former
-            if ours and subscription_id != mailbox.subscription_id:
-                await s.mail.unsubscribe(access, subscription_id)
-    except Throttled as err:
-        await note_pause(ctx, err.retry_after_seconds)
-    except (ProviderUnavailable, GrantDead, UpstreamSurprise):
-        return
 
 
 async def _record_granted(

@@ -18,9 +18,12 @@ from shared.sync.mailbox.closing import (
     close_mailbox,
     closing_task,
     end_connection,
-    forget_subscription,
-    remove_subscription,
     tell_disconnected,
+)
+from shared.sync.mailbox.ended_subscriptions import (
+    forget_subscription,
+    remove_former_subscription,
+    remove_subscription,
 )
 from shared.sync.mailbox.task_rows import end_task, move_task
 from shared.sync.mailbox.unopened import awaits_successor, give_up
@@ -53,12 +56,16 @@ async def finish_closing(ctx: MailboxContext, task: Task) -> None:
             return
         await close_mailbox(ctx, connection, _reason(None, connection))
         mailbox = ctx.mailbox or mailbox
-    own = mailbox if mailbox.connection_id == connection_id else None
+    own = _own(mailbox, connection)
     if not waits:
         await _end(ctx, connection, own)
     phases = await _end_sends(ctx, connection.generation)
+    own = _own(await ctx.read(), connection)  # its consent may have been found dead
     if own is not None:
         await _remove_subscription(ctx, own)
+    else:
+        await remove_former_subscription(ctx, connection)
+    own = _own(await ctx.read(), connection)
     asked = own is not None and may_be_asked(own, connection.generation, ctx.now())
     if waits or phases & BEFORE_SENDING or (asked and phases & LEAVING):
         await move_task(ctx, task, closing_task(ctx, connection, LOOK_AGAIN))
@@ -92,6 +99,12 @@ async def _end(ctx: MailboxContext, connection: Connection, own: Mailbox | None)
     if own is not None and connection.status is not ConnectionStatus.REPLACED:
         await tell_disconnected(ctx, connection)
     await end_connection(ctx, connection, _reason(ctx.mailbox if own is not None else None, connection))
+
+
+def _own(mailbox: Mailbox | None, connection: Connection) -> Mailbox | None:
+    """The mailbox while nobody has connected it since."""
+    is_its_own = mailbox is not None and mailbox.connection_id == connection.connection_id
+    return mailbox if is_its_own else None
 
 
 def _reason(mailbox: Mailbox | None, connection: Connection) -> Reason:
