@@ -9,7 +9,6 @@ import azure.functions as func
 
 from functions.boundary import Caller, json_answer, session, tenant_key
 from shared.bootstrap import services
-from shared.domain.errors import NotFound
 from shared.domain.model import StoppedBy
 from shared.mailbox_context import MailboxContext
 from shared.state.sessions import Session
@@ -76,13 +75,11 @@ async def _steer_for_crm(req: func.HttpRequest, caller: Caller, *, stops: bool) 
 
 
 async def _steer_for_user(req: func.HttpRequest, opened: Session, *, stops: bool) -> func.HttpResponse:
-    """Raises NotFound for a thread of another mailbox, the same as for none (X-5)."""
-    from shared.sync.threads.show_threads import find_own_mailbox, find_thread
+    """Raises NotFound for a thread of another mailbox or user, the same as for none (X-5)."""
+    from shared.sync.threads.show_threads import find_own_thread
 
     thread_id = req.route_params["thread_id"]
-    own = await find_own_mailbox(services(), opened.tenant_id, opened.user.user_id)
-    if own is None or find_thread(services(), opened.tenant_id, thread_id).ref != own.ref:
-        raise NotFound
+    own = await find_own_thread(services(), opened.tenant_id, opened.user.user_id, thread_id)
     return await _steer(own, thread_id, StoppedBy.USER, stops=stops)
 
 

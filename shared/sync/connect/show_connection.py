@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any, Final
 
 from shared.domain.connection_status import current_status
 from shared.domain.errors import NotFound
-from shared.domain.model import ConnectionStatus
+from shared.domain.model import Connection, ConnectionStatus, Mailbox
 from shared.domain.sign_ins import present_outcome
 from shared.services import Services
 from shared.state.connections import mailbox_ref
@@ -36,8 +37,14 @@ async def show_connection(s: Services, tenant_id: str, user_id: str) -> dict[str
         **shown,
         "mailbox": {"id": stored.value.mailbox_id, "address": stored.value.address},
         "connected_at": stored.value.connected_at,
-        "last_synced_at": mailbox.last_thread_activity_at if mailbox is not None else None,
+        "last_synced_at": _last_synced(stored.value, mailbox),
     }
+
+
+def _last_synced(connection: Connection, mailbox: Mailbox | None) -> datetime | None:
+    """When mail last synced; unknown once the mailbox is another connection's, who may be another user's."""
+    is_its_own = mailbox is not None and mailbox.connection_id == connection.connection_id
+    return mailbox.last_thread_activity_at if mailbox is not None and is_its_own else None
 
 
 async def show_sign_in(s: Services, tenant_id: str, user_id: str) -> dict[str, Any] | None:

@@ -47,6 +47,35 @@ def _is_of(mailbox: Mailbox, connection: Connection) -> bool:
     return mailbox.connection_id == connection.connection_id
 
 
+async def find_own_thread(s: Services, tenant_id: str, user_id: str, thread_id: str) -> MailboxContext:
+    """The user's mailbox, with this thread of the user's in it. Raises NotFound, the same as for none (X-5)."""
+    own = await find_own_mailbox(s, tenant_id, user_id)
+    if own is None or find_thread(s, tenant_id, thread_id).ref != own.ref:
+        raise NotFound
+    thread = await _find(own, thread_id)
+    if thread is None or not await _belongs_to(own, thread, user_id):
+        raise NotFound
+    return own
+
+
+async def _belongs_to(ctx: MailboxContext, thread: Thread | OutboxItem, user_id: str) -> bool:
+    """Whether a thread of this mailbox, which may have been others' before, is under a connection of this user's."""
+    if isinstance(thread, OutboxItem):
+        return thread.user_id == user_id
+    mailbox = ctx.mailbox
+    if mailbox is not None and mailbox.connection_id == thread.connection_id:
+        return mailbox.user_id == user_id
+    return await ctx.services.connections.get(ctx.ref.tenant_id, user_id, thread.connection_id) is not None
+
+
+async def _user_of(ctx: MailboxContext, thread: Thread | OutboxItem, mailbox: Mailbox) -> str:
+    """Whose thread it is: of the mailbox's user, or of one who had the mailbox before and began the thread."""
+    if await _belongs_to(ctx, thread, mailbox.user_id):
+        return mailbox.user_id
+    opening = thread if isinstance(thread, OutboxItem) else await find_opening_send(ctx, thread.thread_id)
+    return opening.user_id if opening is not None else mailbox.user_id
+
+
 async def show_thread(s: Services, tenant_id: str, thread_id: str, after: str = "") -> dict[str, Any]:
     """A thread with a page of its messages, oldest first. Raises NotFound, InvalidRequest for a foreign cursor."""
     _check_cursor(MESSAGE_CURSOR, after)
@@ -59,7 +88,7 @@ async def show_thread(s: Services, tenant_id: str, thread_id: str, after: str = 
     return {
         **show_one(thread, mailbox),
         "crm_thread_id": thread.crm_thread_id,
-        "user_id": mailbox.user_id,
+        "user_id": await _user_of(ctx, thread, mailbox),
         "mailbox": {"id": ctx.ref.mailbox_id, "address": mailbox.address},
         "messages": [await show_message(s, tenant_id, message.message_id) for message in page],
         "next": f"{keys.stamp(page[-1].at)}|{page[-1].message_id}" if len(listed) > PAGE else None,
@@ -67,7 +96,7 @@ async def show_thread(s: Services, tenant_id: str, thread_id: str, after: str = 
 
 
 async def list_threads(ctx: MailboxContext, after: str = "") -> dict[str, Any]:
-    """A page of the mailbox's threads, the one with the newest mail first. Raises InvalidRequest.
+    """A page of the mailbox's threads that are its user's, the one with the newest mail first. Raises InvalidRequest.
 
     A mailbox with more than 2,000 threads shows 2,000 of them: the API reaches the others by their ids.
     """
@@ -79,6 +108,7 @@ async def list_threads(ctx: MailboxContext, after: str = "") -> dict[str, Any]:
         thread
         for thread in await ctx.services.ledger.threads(ctx.ref, MOST_READ)
         if thread_status(thread, mailbox) is not ThreadStatus.INACTIVE
+        and await _belongs_to(ctx, thread, mailbox.user_id)
     ]
     ranked = sorted(((_cursor(thread), thread) for thread in found), key=lambda entry: entry[0], reverse=True)
     rest = [entry for entry in ranked if not after or entry[0] < after]
