@@ -41,7 +41,7 @@ async def plan_closing(ctx: MailboxContext, connection: Connection, wait: timede
     """
     task = closing_task(ctx, connection, wait)
     with suppress(RowExists):
-        await write(ctx, new(task))
+        await write(ctx, new(task), enqueues=not wait)
     return task
 
 

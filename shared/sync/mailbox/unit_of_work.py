@@ -182,13 +182,14 @@ def switch(ctx: MailboxContext) -> Changing:
     return Changing(ctx, guard, as_read=False)
 
 
-async def write(ctx: MailboxContext, *changes: Change) -> Written:
+async def write(ctx: MailboxContext, *changes: Change, enqueues: bool = True) -> Written:
     """Write what lets nothing in or out (attempts, ends of sends), without the fence.
 
+    `enqueues`: whether new tasks are enqueued; not where they are far off, and usually done with before.
     Raises RowChanged, RowExists, RowMissing when somebody was faster, StoreUnavailable, OutcomeUnknown.
     """
     written = await ctx.services.ledger.write(ctx.ref, *changes)
-    await _announce(ctx, changes, written, enqueues=True)
+    await _announce(ctx, changes, written, enqueues=enqueues)
     return written
 
 
