@@ -54,13 +54,22 @@ class Connections:
         self._access: Remembered[tuple[str, datetime]] = Remembered(clock)
 
     async def current(self, tenant_id: str, user_id: str) -> Stored[Connection] | None:
-        """The connection that counts for this user, whatever its status; None before the first."""
+        """The connection that counts for this user, whatever its status; None before the first.
+
+        One that has ended is looked at twice: another may have taken its place between the two reads.
+        """
         partition = keys.user_partition(tenant_id, user_id)
-        row = await self._tables.get(keys.CONNECTIONS, partition, CURRENT_ROW)
-        if row is None:
-            return None
-        current = decode(Current, row.values, row.etag)
-        return await self.get(tenant_id, user_id, current.value.connection_id)
+        ended: Stored[Connection] | None = None
+        while True:
+            row = await self._tables.get(keys.CONNECTIONS, partition, CURRENT_ROW)
+            if row is None:
+                return None
+            connection_id = decode(Current, row.values, row.etag).value.connection_id
+            if ended is not None and ended.value.connection_id == connection_id:
+                return ended
+            ended = await self.get(tenant_id, user_id, connection_id)
+            if ended is None or ended.value.ended_at is None:
+                return ended
 
     async def get(self, tenant_id: str, user_id: str, connection_id: str) -> Stored[Connection] | None:
         """One connection of a user."""
