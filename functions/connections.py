@@ -41,7 +41,7 @@ from shared.domain.model import CrmUser, Tenant
 from shared.json_reader import read_json
 from shared.state.sessions import CONNECT, Session
 from shared.sync.connect import open_session as opening
-from shared.sync.connect.show_connection import find_frame_origins, show_sign_in
+from shared.sync.connect.show_connection import find_frame_origins
 from shared.sync.connect.show_connection import show_connection as show_one_connection
 from shared.sync.connect.sign_in import Departure, finish_sign_in, start_sign_in
 
@@ -133,8 +133,7 @@ async def show_session_connection(req: func.HttpRequest, opened: Session) -> fun
     shown = await show_one_connection(s, opened.tenant_id, opened.user.user_id)
     tenant = (await s.tenants.get(opened.tenant_id)).value
     names = {"crm_user": {"display_name": opened.user.display_name}, "tenant": names_of(tenant)}
-    sign_in = await show_sign_in(s, opened.tenant_id, opened.user.user_id)
-    return json_answer({**shown, **names, "sign_in": sign_in})
+    return json_answer({**shown, **names})
 
 
 def names_of(tenant: Tenant) -> dict[str, str | None]:

@@ -177,3 +177,14 @@ async def test_another_users_sign_in_is_not_shown(app: App) -> None:
     """Each page learns of its own user's sign-ins only."""
     await opening(app, await app.page_session("u_bob"))
     assert await outcome(app, await app.page_session()) is None
+
+
+async def test_the_crms_server_reads_what_became_of_a_sign_in(app: App) -> None:
+    """The connection's answer tells the newest sign-in's outcome, and that it changed nothing."""
+    ticket = await app.call("POST", "/session/start-tickets", key=await app.page_session())
+    opening = await app.call("POST", "/oauth/start", form=ticket.json())
+    state = opening.text.split("state=")[1].split("&")[0]
+    refusal = {"error": "access_denied", "state": state}
+    await app.call("POST", "/oauth/callback", form=refusal, cookie=opening.cookie)
+    shown = (await app.v1("GET", "users/u_ann/connection")).json()
+    assert (shown["status"], shown["sign_in"]["outcome"]) == ("not_connected", "cancelled")

@@ -18,7 +18,10 @@ TENANT_ID: Final = re.compile(r"ten_[a-z0-9]{1,60}")
 
 
 async def show_connection(s: Services, tenant_id: str, user_id: str) -> dict[str, Any]:
-    """Status and mailbox, as the mailbox's rows have them. Who never connected is `not_connected`, known or not."""
+    """Status and mailbox, as the mailbox's rows have them, and what became of the newest sign-in.
+
+    Who never connected is `not_connected`, known or not.
+    """
     stored = await s.connections.current(tenant_id, user_id)
     read = await s.ledger.mailbox(mailbox_ref(tenant_id, stored.value)) if stored else None
     mailbox, now = read.value if read else None, s.clock.now()
@@ -30,6 +33,7 @@ async def show_connection(s: Services, tenant_id: str, user_id: str) -> dict[str
         "mailbox": None,
         "connected_at": None,
         "last_synced_at": None,
+        "sign_in": await show_sign_in(s, tenant_id, user_id),
     }
     if stored is None or status is ConnectionStatus.NOT_CONNECTED:
         return shown
