@@ -6,7 +6,7 @@ import pytest
 
 from shared.state import keys
 from shared.storage.testing.calls import Call, no_hook
-from tests.functions.app import App
+from tests.functions.app import App, send_body
 from tests.functions.racing import overtake
 from tests.functions.test_connection_truth import status
 from tests.functions.test_disconnect import asked, confirmed, disconnected, has_tokens
@@ -70,3 +70,18 @@ async def test_a_void_question_is_answered_in_words_of_a_disconnect(begun: App) 
     assert answer.outcome == "link_unusable"
     assert "press Disconnect again" in answer.words
     assert "sign-in" not in answer.words
+
+
+async def test_a_send_that_is_just_being_written_is_refused(begun: App) -> None:
+    """The mailbox closes between the look at it and the row of the send: 409, and there is no such send."""
+
+    async def disconnect_between(call: Call) -> None:
+        if call.operation == "transact" and any(row.startswith("out:") for row in call.place):
+            begun.tables.before = no_hook
+            assert (await begun.v1("DELETE", "users/u_ann/connection")).status == 200
+
+    begun.tables.before = disconnect_between
+    answer = await begun.v1("POST", "messages", json=send_body("m-2"))
+    assert (answer.status, answer.json()["type"].rpartition("/")[2]) == (409, "no-active-connection")
+    await begun.later(minutes=10)
+    assert "message.failed" not in begun.crm.types()

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.threads import MOST_CONVERSATIONS, MOST_PARTICIPANTS, with_conversation, with_people
-from tests.builders import thread
+from shared.domain.errors import ThreadStopped
+from shared.domain.model import StoppedBy
+from shared.domain.threads import (
+    MOST_CONVERSATIONS,
+    MOST_PARTICIPANTS,
+    begun_by,
+    continued_by,
+    resumed,
+    stopped,
+    with_conversation,
+    with_people,
+)
+from tests.builders import NOW, a_mailbox, later, outbox_item, thread
 
 
 def test_people_are_kept_in_the_order_in_which_they_came() -> None:
@@ -39,3 +51,15 @@ def test_nobody_is_forgotten_below_the_bound(known: list[str], fresh: list[str])
     """Below the bound everybody who was ever on a thread is a participant."""
     grown = with_people(with_people(thread(participants=()), known), fresh)
     assert set(grown.participants) == {*known, *fresh}
+
+
+def test_no_send_goes_on_in_a_thread_that_was_stopped() -> None:
+    """A stopped thread takes no send, and after its resumption none that was accepted before the stop (R12)."""
+    begun = begun_by(a_mailbox(), outbox_item(), NOW)
+    halted = stopped(begun, StoppedBy.CRM, later(minutes=5))
+    goes_on = resumed(halted, StoppedBy.CRM, later(minutes=9))
+    before, after = outbox_item(created_at=later(minutes=5)), outbox_item(created_at=later(minutes=6))
+    for own, item in ((halted, before), (halted, after), (goes_on, before)):
+        with pytest.raises(ThreadStopped):
+            continued_by(own, a_mailbox(), item, later(minutes=10))
+    assert continued_by(goes_on, a_mailbox(), after, later(minutes=10)).stopped_at is None
