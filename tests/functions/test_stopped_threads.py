@@ -333,3 +333,15 @@ async def test_a_thread_that_never_began_stays_so(ready: App) -> None:
     await steered(ready, accepted["thread_id"])
     resumed = await steered(ready, accepted["thread_id"], "resume")
     assert resumed.json()["status"] == "not_begun"
+
+
+async def test_a_send_that_waits_behind_many_that_are_leaving_ends_with_the_stop(begun: App) -> None:
+    """Sixteen sends whose outcome is unknown do not hide the one behind them that has not come to `sending`."""
+    thread_id = thread_of(begun)
+    begun.mail.next["send"] = [Ambiguous()] * 16
+    for number in range(2, 18):
+        await begun.accepted(f"m-{number}", thread_id=thread_id)
+    await begun.pump()
+    waiting = await begun.accepted("m-99", thread_id=thread_id)
+    await steered(begun, thread_id)
+    assert await begun.standing(waiting) == ("failed", "thread_stopped")

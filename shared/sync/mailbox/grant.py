@@ -147,7 +147,7 @@ async def tell_trouble(ctx: MailboxContext, tx: Transaction) -> None:
 async def note_failed_call(ctx: MailboxContext, began: datetime) -> None:
     """Graph did not answer, or with nonsense: the clock of an outage runs, and after an hour the CRM is told.
 
-    Costs nothing but for the first failure and the hour.
+    Costs a write for the first failure, and once a minute while they go on.
     """
     now, known = ctx.now(), ctx.mailbox
     if known is not None and with_failed_call(known, began, now) == known:

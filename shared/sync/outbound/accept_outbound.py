@@ -41,7 +41,7 @@ from shared.state.ledger import new
 from shared.sync.mailbox.unit_of_work import change
 from shared.sync.outbound.known_sends import find_opening_send
 from shared.sync.outbound.uploads import stage_files
-from shared.sync.outbound.waiting_sends import find_waiting, shown_status
+from shared.sync.outbound.waiting_sends import find_waiting, look_up_waiting, shown_status
 from shared.sync.staging import Body, stage_body
 
 MAX_SUBJECT_CHARACTERS = 998
@@ -118,7 +118,7 @@ async def _find_repeated(
     found = await ctx.find(OutboxItem, ids.crm_key(tenant_id, request.crm_message_id))
     if found is None:
         return None
-    return Accepted(found.value, await find_waiting(ctx, await ctx.read(), found.value))
+    return Accepted(found.value, await look_up_waiting(ctx, found.value))
 
 
 async def _find_thread(ctx: MailboxContext, thread_id: str) -> Thread | OutboxItem:

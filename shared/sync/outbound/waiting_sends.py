@@ -30,6 +30,11 @@ async def find_waiting(
     return waiting.find_waiting(item, mailbox, ctx.now(), original_is_on_its_way=on_its_way)
 
 
+async def look_up_waiting(ctx: MailboxContext, item: OutboxItem) -> Waiting | None:
+    """The same for a send as it was read; one that has left costs no look at its mailbox."""
+    return await find_waiting(ctx, await ctx.read(), item) if waiting.can_wait(item) else None
+
+
 def shown_status(item: OutboxItem, waits: Waiting | None) -> MessageStatus:
     """How a send stands, as the CRM reads it."""
     return MessageStatus.WAITING if waits is not None else status_of(item)

@@ -13,6 +13,7 @@ from shared.domain.connection import ASKED_FOR, is_open_for, may_be_asked
 from shared.domain.errors import OutcomeUnknown, PostbraidError, StoreUnavailable
 from shared.domain.model import Connection, ConnectionStatus, Mailbox, OutboxItem, Phase, Reason, Task
 from shared.domain.unopened import was_never_opened
+from shared.domain.waiting import BEFORE_SENDING
 from shared.mailbox_context import MailboxContext
 from shared.sync.mailbox.closing import (
     close_mailbox,
@@ -33,7 +34,6 @@ from shared.telemetry import log
 
 LOOK_AGAIN: Final = timedelta(minutes=2)
 MOST_LOOKS: Final = 5  # with the first one more than the ten minutes after which the host ends a function
-BEFORE_SENDING: Final = frozenset({Phase.NEW, Phase.BUILDING})
 LEAVING: Final = frozenset({Phase.SENDING, Phase.SUBMITTED})
 
 

@@ -20,7 +20,7 @@ from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.sync.events.announce import files_data, waiting_data
 from shared.sync.events.deliver_event import read_event_data
-from shared.sync.outbound.waiting_sends import find_waiting, shown_status
+from shared.sync.outbound.waiting_sends import look_up_waiting, shown_status
 from shared.sync.staging import unstage
 
 FILE_GONE = "The file is no longer kept here; it lies in the mailbox still."
@@ -49,7 +49,7 @@ async def _find(
 
 
 async def _show_send(ctx: MailboxContext, item: OutboxItem) -> dict[str, Any]:
-    waits = await find_waiting(ctx, await ctx.read(), item)
+    waits = await look_up_waiting(ctx, item)
     shown = {
         "id": item.message_id,
         "crm_message_id": item.crm_message_id,

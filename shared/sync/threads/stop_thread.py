@@ -6,8 +6,9 @@ from contextlib import suppress
 from typing import Final
 
 from shared.domain.errors import NotFound, RowChanged
-from shared.domain.model import Mailbox, OutboxItem, Phase, Reason, StoppedBy, Thread
+from shared.domain.model import Mailbox, OutboxItem, Reason, StoppedBy, Thread
 from shared.domain.threads import begun_by, resumed, stopped
+from shared.domain.waiting import BEFORE_SENDING
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import Change, new
@@ -17,7 +18,6 @@ from shared.sync.mailbox.unit_of_work import switch, write
 from shared.sync.outbound.known_sends import find_opening_send, find_unfinished_sends
 from shared.sync.outbound.send_row import plan_failure
 
-BEFORE_SENDING: Final = frozenset({Phase.NEW, Phase.BUILDING})
 MOST_ENDED_AT_ONCE: Final = 15  # a transaction holds 100 rows
 
 
@@ -76,7 +76,8 @@ async def _find_or_begin(
 
 async def _plan_ends(ctx: MailboxContext, thread_id: str) -> list[Change]:
     """The ends of the thread's sends that have not come to `sending`."""
-    waiting = [item for item in await find_unfinished_sends(ctx) if item.thread_id == thread_id]
+    unfinished = [item for item in await find_unfinished_sends(ctx) if item.thread_id == thread_id]
+    waiting = [item for item in unfinished if item.phase in BEFORE_SENDING]
     found = [await ctx.find(OutboxItem, item.key) for item in waiting[:MOST_ENDED_AT_ONCE]]
     return [
         row
