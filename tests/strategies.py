@@ -15,13 +15,16 @@ R = TypeVar("R")
 times = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - bounds are naive by contract
 texts = st.text(max_size=40)
 numbers = st.integers(-(2**40), 2**40)
+# Members that the API bounds: a send waits for a minute to thirty days.
+BOUNDED = {"send_within_seconds": st.integers(60, 2_592_000)}
 message_ids = st.from_regex(r"<[a-z0-9]{1,4}@[a-z]{1,3}>", fullmatch=True)
 
 
 def records(kind: type[R], **chosen: st.SearchStrategy[Any]) -> st.SearchStrategy[R]:
     """Any record of that dataclass: optional members vary too, which `st.builds` alone leaves at their defaults."""
     hints = get_type_hints(kind)
-    made = {field.name: chosen.get(field.name, _of(hints[field.name])) for field in fields(kind)}  # type: ignore[arg-type]
+    known = {**BOUNDED, **chosen}
+    made = {field.name: known.get(field.name, _of(hints[field.name])) for field in fields(kind)}  # type: ignore[arg-type]
     return st.builds(kind, **made)
 
 

@@ -342,6 +342,9 @@ async def test_a_send_that_waits_behind_many_that_are_leaving_ends_with_the_stop
     for number in range(2, 18):
         await begun.accepted(f"m-{number}", thread_id=thread_id)
     await begun.pump()
+    begun.clock.forward(minutes=1)
+    begun.mail.next["create_reply"] = [Throttled(3600)]
     waiting = await begun.accepted("m-99", thread_id=thread_id)
+    await begun.pump()
     await steered(begun, thread_id)
     assert await begun.standing(waiting) == ("failed", "thread_stopped")
