@@ -6,7 +6,7 @@ import azure.functions as func
 
 from functions.boundary import json_answer, public
 from shared.bootstrap import services
-from shared.state import keys
+from shared.domain.errors import Misconfigured, NotReady
 
 bp = func.Blueprint()
 
@@ -22,10 +22,15 @@ async def health_live(req: func.HttpRequest) -> func.HttpResponse:
 @bp.route(route="health/ready", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @public("open")
 async def health_ready(req: func.HttpRequest) -> func.HttpResponse:
-    """One cheap call of each store; one that does not answer raises StoreUnavailable, which is a 503."""
+    """One cheap call of each service that the app rests on; 503 with all faults, by the names of settings."""
+    from shared.sync.readiness import find_faults
+
     del req
-    s = services()
-    await s.tables.get(keys.TENANTS, "health", "ping")
-    await s.blobs.get(keys.STAGING, "health/ping")
-    await s.queues.count(keys.CHANGES)
+    try:
+        s = services()
+    except Misconfigured as err:
+        raise Misconfigured(faults=err.faults, shown=True) from None
+    faults = await find_faults(s)
+    if faults:
+        raise NotReady(faults=faults)
     return json_answer({"status": "ready"})

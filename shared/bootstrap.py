@@ -1,7 +1,7 @@
 """Build everything once: the only place that sees adapters and use cases together.
 
 Nothing is built at import and nothing here does I/O; clients connect at their first call. `replace_parts` lets the
-development host hand in the world's clock before the first invocation; `replaced` is for tests.
+development host hand in the world's clock, names and certificates before the first invocation; `replaced` is for tests.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from shared.domain.errors import Misconfigured
 from shared.services import Addresses, Services
-from shared.settings import Settings, SettingsError
+from shared.settings import LOCAL, Settings, SettingsError
 from shared.state.claims import Claims
 from shared.state.connections import Connections
 from shared.state.dead_letters import DeadLetters
@@ -29,15 +30,17 @@ from shared.state.sessions import Sessions
 from shared.state.subscription_trail import SubscriptionTrail
 from shared.state.tenants import Tenants
 from shared.storage.stores import Stores, open_stores
-from shared.telemetry import Counters, set_up_logging
+from shared.telemetry import Counters, log, set_up_logging
 
 if TYPE_CHECKING:
     import httpx
 
-    from shared.graph.auth import EntraSignIn
+    from shared.graph.auth import Credential, EntraSignIn
+    from shared.identity import Identity
     from shared.ports import Clock, Random
-    from shared.security.sealing import LocalKeyWrapper
-    from shared.transport import Transport
+    from shared.security.guard import Resolve
+    from shared.security.sealing import KeyWrapper
+    from shared.transport import Dial, Transport
 
 
 class SystemClock:
@@ -66,41 +69,55 @@ class SystemRandom:
 
 @dataclass(slots=True)
 class Parts:
-    """What may be handed in instead of the real thing."""
+    """What may be handed in instead of the real thing.
+
+    `ca_file` is trusted instead of the system's certificate authorities, `dial` says where a name is really connected
+    to, `resolve` which addresses the guard sees behind it, `instance_discovery` whether MSAL asks Microsoft about the
+    authority (None: not with PROFILE=local), `identity` who the app is at Azure.
+    """
 
     clock: Clock = field(default_factory=SystemClock)
     random: Random = field(default_factory=SystemRandom)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     stores: Stores | None = None
     http: httpx.AsyncBaseTransport | None = None
+    ca_file: str | None = None
+    dial: Dial | None = None
+    resolve: Resolve | None = None
+    instance_discovery: bool | None = None
+    identity: Identity | None = None
     counters: Counters = field(default_factory=Counters)
     wrap: Callable[[Services], Services] | None = None
 
 
 def build(settings: Settings, parts: Parts | None = None) -> Services:
-    """Everything, wired. Nothing is connected yet.
+    """Everything, wired. Nothing is connected yet. Raises SettingsError for a certificate that cannot be read.
 
     The adapters are imported here: a cold start should not pay for them before the first call needs them.
     """
     from shared.crm.generic import GenericCrm
     from shared.graph.provider import GraphMail
+    from shared.identity import managed_identity
     from shared.security.api_keys import ApiKeyring
     from shared.security.client_state import ClientStateSigner
     from shared.security.fetch import GuardedFetcher
-    from shared.security.guard import Guard
+    from shared.security.guard import Guard, system_resolve
     from shared.security.links import LinkSigner
     from shared.security.sealing import EnvelopeSealer
     from shared.transport import Transport
 
     parts = parts or Parts()
-    stores = parts.stores or _stores(settings, parts.counters)
-    transport = Transport(ca_file=_ca(settings), inner=parts.http, observe=parts.counters)
+    identity = parts.identity or managed_identity(settings.azure_client_id)
+    ca_file = parts.ca_file or (str(settings.trusted_ca_file) if settings.trusted_ca_file else None)
+    stores = parts.stores or _stores(settings, parts, identity)
+    transport = Transport(ca_file=ca_file, inner=parts.http, dial=parts.dial, observe=parts.counters)
     due = DueIndex(stores.tables, parts.clock)
     tenants = Tenants(stores.tables, parts.clock)
-    sealer = EnvelopeSealer(_wrapper(settings), tenants, parts.clock, parts.random)
-    guard = Guard(settings.local_origins, _own_hosts(settings))
+    sealer = EnvelopeSealer(_key_wrapper(settings, parts, identity), tenants, parts.clock, parts.random)
+    guard = Guard(settings.local_origins, _own_hosts(settings), parts.resolve or system_resolve)
+    addresses = Addresses(settings.public_base_url, settings.graph_webhook_secret.reveal())
     built = Services(
-        addresses=Addresses(settings.public_base_url, settings.graph_webhook_secret.reveal()),
+        addresses=addresses,
         clock=parts.clock,
         random=parts.random,
         sleep=parts.sleep,
@@ -116,8 +133,8 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
         dead_letters=DeadLetters(stores.tables),
         subscription_trail=SubscriptionTrail(stores.tables),
         sealer=sealer,
-        mail=GraphMail(transport, settings.graph_base_url),
-        sign_in=_sign_in(settings, transport, parts.clock),
+        mail=GraphMail(transport, settings.graph_base_url, f"{addresses.api}/health/live"),
+        sign_in=_sign_in(settings, parts, transport, identity),
         crm=GenericCrm(transport, guard),
         fetcher=GuardedFetcher(transport, guard),
         client_states=ClientStateSigner([key.reveal() for key in settings.client_state_keys]),
@@ -127,31 +144,34 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
     return parts.wrap(built) if parts.wrap else built
 
 
-def _stores(settings: Settings, observe: Counters) -> Stores:
+def _stores(settings: Settings, parts: Parts, identity: Identity) -> Stores:
     if settings.data_storage is not None:
-        return open_stores(connection_string=settings.data_storage.reveal(), observe=observe)
+        return open_stores(connection_string=settings.data_storage.reveal(), observe=parts.counters)
     return open_stores(
         table_uri=settings.data_table_uri,
         queue_uri=settings.data_queue_uri,
         blob_uri=settings.data_blob_uri,
-        client_id=settings.azure_client_id,
-        observe=observe,
+        credential=identity,
+        observe=parts.counters,
+        ca_file=parts.ca_file,
+        dial=parts.dial,
     )
 
 
-def _ca(settings: Settings) -> str | None:
-    return str(settings.trusted_ca_file) if settings.trusted_ca_file else None
+def _key_wrapper(settings: Settings, parts: Parts, identity: Identity) -> KeyWrapper:
+    """The key-encryption key: a file on somebody's own machine (K-5), else Key Vault."""
+    if settings.sealing_key_file is not None:
+        from shared.security.sealing import LocalKeyWrapper
 
+        return LocalKeyWrapper(settings.sealing_key_file)
+    from shared.security.key_vault import VaultKeyWrapper
 
-def _wrapper(settings: Settings) -> LocalKeyWrapper:
-    """The key-encryption key. Key Vault comes with deployment; until then PROFILE=azure cannot seal, and says so."""
-    from shared.security.sealing import LocalKeyWrapper
+    def options() -> dict[str, Any]:
+        from shared.azure_http import NO_RETRIES, AzureTransport
 
-    if settings.sealing_key_file is None:
-        raise SettingsError(
-            "SEALING_KEY_FILE: the only key-encryption key there is so far, and it is for PROFILE=local"
-        )
-    return LocalKeyWrapper(settings.sealing_key_file)
+        return {"transport": AzureTransport(parts.ca_file, parts.dial), **NO_RETRIES}
+
+    return VaultKeyWrapper(settings.key_encryption_key or "", identity, parts.counters, options)
 
 
 def _own_hosts(settings: Settings) -> list[str]:
@@ -160,28 +180,44 @@ def _own_hosts(settings: Settings) -> list[str]:
         settings.data_table_uri,
         settings.data_queue_uri,
         settings.data_blob_uri,
+        settings.key_encryption_key,
     )
     return [host for address in addresses if address and (host := urlsplit(address).hostname)]
 
 
-def _sign_in(settings: Settings, transport: Transport, clock: Clock) -> EntraSignIn:
+def _sign_in(settings: Settings, parts: Parts, transport: Transport, identity: Identity) -> EntraSignIn:
     from shared.graph.auth import EntraSignIn
 
-    secret = settings.entra_client_secret
+    discovery = parts.instance_discovery
     return EntraSignIn(
         transport,
         client_id=settings.entra_client_id,
-        client_credential=secret.reveal() if secret else None,
+        client_credential=_client_credential(settings, identity),
         authority=settings.entra_authority,
         redirect_uri=f"{settings.public_base_url}/api/oauth/callback",
         consent_uri=f"{settings.public_base_url}/api/oauth/admin-consent",
-        instance_discovery=not settings.local,
-        clock=clock,
+        instance_discovery=not settings.local if discovery is None else discovery,
+        clock=parts.clock,
     )
+
+
+def _client_credential(settings: Settings, identity: Identity) -> Credential:
+    """A secret on somebody's own machine; else a certificate where there is one, else the identity's word (K-6)."""
+    if settings.local:
+        return settings.entra_client_secret.reveal() if settings.entra_client_secret else None
+    if settings.entra_client_certificate is None:
+        return identity.assertion
+    from shared.security.certificates import read_certificate
+
+    try:
+        return read_certificate(settings.entra_client_certificate.reveal())
+    except ValueError as err:
+        raise SettingsError([f"ENTRA_CLIENT_CERTIFICATE: {err}"]) from None
 
 
 _parts = Parts()
 _built: list[Services] = []
+_told: list[tuple[str, ...]] = []
 
 
 def replace_parts(**parts: Any) -> None:
@@ -197,12 +233,25 @@ def replace_parts(**parts: Any) -> None:
         setattr(_parts, name, value)
 
 
+def handed_in() -> Parts:
+    """The parts that were handed in, for a command that builds its own services."""
+    return _parts
+
+
 def services() -> Services:
-    """The services of this process, built at the first call."""
+    """The services of this process, built at the first call.
+
+    Raises Misconfigured when a setting is missing or wrong; the log names all of them, once.
+    """
     if not _built:
-        settings = Settings.load(os.environ)
-        set_up_logging(settings)
-        _built.append(build(settings, _parts))
+        set_up_logging(local=os.environ.get("PROFILE") == LOCAL)
+        try:
+            _built.append(build(Settings.load(os.environ), _parts))
+        except SettingsError as err:
+            if err.faults not in _told:
+                log.error("misconfigured", faults="; ".join(err.faults))
+                _told.append(err.faults)
+            raise Misconfigured(faults=err.faults) from None
     return _built[0]
 
 

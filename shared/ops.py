@@ -1,7 +1,8 @@
 """Commands for operators: `python -m shared.ops create-storage`, `… create-tenant`, `… rotate-key` and so on.
 
-They read the same settings as the app. A key and a webhook secret are printed once, when they are made; neither can
-be read again.
+They read the same settings as the app; on an operator's machine, without PROFILE, those of the deployment in azd's
+environment, and reach it as the person who is signed in. A key and a webhook secret are printed once, when they are
+made; neither can be read again.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 from shared import bootstrap
+from shared.azd import find_deployment, read_settings
 from shared.domain.errors import InvalidRequest, NotFound
 from shared.domain.model import Tenant, WebhookSecret
 from shared.domain.return_address import is_return_address
+from shared.identity import managed_identity, signed_in_operator
 from shared.security.api_keys import ApiKeyring
 from shared.security.guard import Guard
 from shared.security.webhooks import SECRET_BYTES, written_secret
@@ -49,11 +52,16 @@ class CreatedTenant:
     webhook_secret: str
 
 
-async def create_storage(s: Services) -> None:
-    """Create tables, containers and queues (with their poison queues); again is fine. On Azure Bicep does it."""
+async def create_storage(s: Services) -> str:
+    """Create tables, containers and queues (with their poison queues); again is fine. On Azure Bicep does it.
+
+    Returns a sentence for the operator.
+    """
     await s.tables.ensure(keys.TABLES)
     await s.blobs.ensure(keys.CONTAINERS)
     await s.queues.ensure(keys.QUEUES)
+    made = f"{len(keys.TABLES)} tables, {len(keys.CONTAINERS)} container, {len(keys.QUEUES)} queues"
+    return f"{made} are there"
 
 
 async def create_tenant(
@@ -106,17 +114,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run, print; 0, 1 for a tenant that is not there, 2 with every wrong setting named."""
     asked = _parser().parse_args(arguments)
     try:
-        settings = Settings.load(os.environ)
+        return asyncio.run(_run(asked))
     except SettingsError as err:
         print(f"settings: {err}", file=sys.stderr)
         return 2
-    return asyncio.run(_run(settings, asked))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m shared.ops", description="Commands for operators.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("create-storage", help="create tables, containers and queues where they are missing")
+    rewrap = commands.add_parser(
+        "rewrap-keys", help="wrap every tenant's data key with the newest version of the key-encryption key"
+    )
     tenant = commands.add_parser(
         "create-tenant", help="create a CRM account with its key and its webhook endpoint"
     )
@@ -143,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--overlap-hours", type=_hours, default=timedelta(hours=OVERLAP_HOURS), help=hours
         )
-    for command in (tenant, *rotated, opened, files):
+    for command in (tenant, *rotated, opened, files, rewrap):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -168,12 +178,25 @@ def _hours(text: str) -> timedelta:
     return timedelta(hours=hours)
 
 
-async def _run(settings: Settings, asked: argparse.Namespace) -> int:
+async def _run(asked: argparse.Namespace) -> int:
+    """Find the settings, carry the command out, print. Raises SettingsError."""
+    deployment = find_deployment(os.environ)
+    if deployment is None:
+        settings = Settings.load(os.environ)
+        async with managed_identity(settings.azure_client_id) as identity:
+            parts = replace(bootstrap.handed_in(), identity=identity)
+            return await _carry_out_and_print(settings, parts, asked)
+    async with signed_in_operator(deployment.get("AZURE_TENANT_ID")) as operator:
+        settings = Settings.load(await read_settings(deployment, operator))
+        return await _carry_out_and_print(settings, bootstrap.Parts(identity=operator), asked)
+
+
+async def _carry_out_and_print(settings: Settings, parts: bootstrap.Parts, asked: argparse.Namespace) -> int:
     return_url = getattr(asked, "return_url", None)
     if return_url is not None and not is_return_address(return_url, loopback=settings.local):
         print(f"--return-url: {WHERE_PEOPLE_GO_BACK}", file=sys.stderr)
         return 2
-    s = bootstrap.build(settings)
+    s = bootstrap.build(settings, parts)
     try:
         shown = await _carry_out(s, settings, asked)
     except InvalidRequest:
@@ -186,6 +209,7 @@ async def _run(settings: Settings, asked: argparse.Namespace) -> int:
         await s.tables.close()
         await s.blobs.close()
         await s.queues.close()
+        await s.sealer.close()
     if isinstance(shown, str):
         print(shown)
     elif asked.json:
@@ -199,37 +223,43 @@ async def _carry_out(
     s: Services, settings: Settings, asked: argparse.Namespace
 ) -> str | Mapping[str, object]:
     """Carry out a command; what to show of it."""
-    keyring = ApiKeyring(settings.api_key_pepper.reveal())
     match asked.command:
         case "create-storage":
-            await create_storage(s)
-            made = f"{len(keys.TABLES)} tables, {len(keys.CONTAINERS)} container, {len(keys.QUEUES)} queues"
-            return f"{made} are there"
+            return await create_storage(s)
+        case "rewrap-keys":
+            return asdict(await s.sealer.rewrap())
+        case "create-tenant":
+            return await _create_tenant(s, settings, asked)
+        case _:
+            return await _change_tenant(s, settings, asked)
+
+
+async def _change_tenant(s: Services, settings: Settings, asked: argparse.Namespace) -> Mapping[str, object]:
+    match asked.command:
         case "rotate-key":
+            keyring = ApiKeyring(settings.api_key_pepper.reveal())
             return {"api_key": await rotate_key(s, keyring, asked.tenant, asked.overlap_hours)}
         case "rotate-webhook-secret":
             return {"webhook_secret": await rotate_webhook_secret(s, asked.tenant, asked.overlap_hours)}
         case "open-endpoint":
             return {"released": await open_endpoint(s, asked.tenant)}
-        case "set-blocked-files":
+        case _:
             await s.tenants.set_omits_files(asked.tenant, omits=asked.choice == "omit")
             return {"blocked_files": asked.choice}
-        case _:
-            Guard(settings.local_origins).judge_form(asked.webhook_url)
-            created = await create_tenant(
-                s,
-                keyring,
-                asked.name,
-                asked.webhook_url,
-                asked.frame_origin,
-                product_name=asked.product_name or "",
-                return_url=asked.return_url,
-            )
-            return {
-                "tenant_id": created.tenant_id,
-                "api_key": created.api_key,
-                "webhook_secret": created.webhook_secret,
-            }
+
+
+async def _create_tenant(s: Services, settings: Settings, asked: argparse.Namespace) -> Mapping[str, object]:
+    Guard(settings.local_origins).judge_form(asked.webhook_url)
+    created = await create_tenant(
+        s,
+        ApiKeyring(settings.api_key_pepper.reveal()),
+        asked.name,
+        asked.webhook_url,
+        asked.frame_origin,
+        product_name=asked.product_name or "",
+        return_url=asked.return_url,
+    )
+    return asdict(created)
 
 
 if __name__ == "__main__":

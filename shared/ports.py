@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -25,6 +26,14 @@ from shared.domain.model import (
     RemoteFile,
     Subscription,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """How many data keys were wrapped anew, and how many had the newest version of the key already."""
+
+    rewrapped: int
+    current: int
 
 
 class Clock(Protocol):
@@ -195,6 +204,10 @@ class SignIn(Protocol):
         """A new access token from a serialised cache. Raises GrantDead, Throttled, ProviderUnavailable."""
         ...
 
+    async def check(self) -> None:
+        """Prove that the app can show Entra who it is, as far as that needs no user. Raises ProviderUnavailable."""
+        ...
+
 
 class Sealer(Protocol):
     """Encryption at rest, bound to the place where the value lies (K-1, K-3)."""
@@ -204,7 +217,19 @@ class Sealer(Protocol):
         ...
 
     async def unseal(self, tenant_id: str, place: Sequence[str], sealed: str) -> bytes:
-        """Open what was sealed for exactly that place. Raises SealBroken."""
+        """Open what was sealed for exactly that place. Raises SealBroken, KeyUnavailable."""
+        ...
+
+    async def check(self) -> None:
+        """Prove that the key-encryption key can be used. Raises KeyUnavailable, SealBroken."""
+        ...
+
+    async def rewrap(self) -> Rewrapped:
+        """Wrap every data key with the newest version of the key-encryption key. Raises KeyUnavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connections."""
         ...
 
 

@@ -36,6 +36,8 @@ TABLE: Final[tuple[tuple[type[errors.PostbraidError], str, str, int], ...]] = (
     (errors.RowExists, "busy", "Somebody else changed this at the same time", 503),
     (errors.RowMissing, "busy", "Somebody else changed this at the same time", 503),
     (errors.TooLarge, "body-too-large", "The body is too large", 413),
+    (errors.Misconfigured, "misconfigured", "This installation is not set up completely", 503),
+    (errors.NotReady, "unavailable", "A service this one needs does not answer", 503),
     (errors.Unavailable, "unavailable", "A service this one needs does not answer", 503),
     (errors.Ambiguous, "unavailable", "A service this one needs does not answer", 503),
 )
@@ -59,13 +61,15 @@ class _Problem(msgspec.Struct, omit_defaults=True):
     instance: str | None = None
     errors: list[_Field] = []
     waiting_for: str | None = None
+    faults: list[str] = []
 
 
 def problem_for(error: Exception, instance: str | None) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body for an error; an unknown one tells nothing of its inside (X-5)."""
     for kind, slug, title, status in TABLE:
         if isinstance(error, kind):
-            detail = TRY_AGAIN if status == UNAVAILABLE else error.detail
+            own_words = status != UNAVAILABLE or isinstance(error, errors.Misconfigured | errors.NotReady)
+            detail = error.detail if own_words else TRY_AGAIN
             return _document(slug, title, status, detail, instance, error)
     slug, title, status = UNEXPECTED
     return _document(slug, title, status, "It was noted. Try again later.", instance, error)
@@ -79,8 +83,10 @@ def _document(
         if isinstance(error, errors.InvalidRequest)
         else []
     )
+    shown = isinstance(error, errors.NotReady) or (isinstance(error, errors.Misconfigured) and error.shown)
+    faults = list(getattr(error, "faults", ())) if shown else []
     waits_for = error.waits_for.value if isinstance(error, errors.MustWait) else None
-    document = _Problem(TYPE_BASE + slug, title, status, detail, instance, fields, waits_for)
+    document = _Problem(TYPE_BASE + slug, title, status, detail, instance, fields, waits_for, faults)
     return status, {"Content-Type": CONTENT_TYPE, **_headers(status, error)}, msgspec.json.encode(document)
 
 

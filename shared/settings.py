@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,10 +14,21 @@ LOCAL: Final = "local"
 AZURE: Final = "azure"
 ON_AZURE: Final = ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME")
 MIN_SECRET_CHARACTERS: Final = 32
+# Without a setting, on Azure. An assertion of a managed identity is unproven for personal accounts, so: organizations.
+ENTRA_AUTHORITY: Final = "https://login.microsoftonline.com/organizations"
+GRAPH_BASE_URL: Final = "https://graph.microsoft.com/v1.0"
+MANAGED_IDENTITY: Final = "managedidentity"
+# What App Service leaves in place of a secret that it could not read ("Use Key Vault references as app settings").
+UNRESOLVED_REFERENCE: Final = "@Microsoft.KeyVault("
+_KEY_URL: Final = re.compile(r"https://[a-z0-9.-]+/keys/[0-9A-Za-z-]{1,127}")
 
 
 class SettingsError(ValueError):
-    """Everything that is missing or wrong, in one text."""
+    """Everything that is missing or wrong: `faults`, each with the setting's name and never its value."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(self.faults))
 
 
 class Secret:
@@ -37,7 +49,12 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a deployment is told. Addresses have no trailing slash."""
+    """What a deployment is told. Addresses have no trailing slash.
+
+    `data_storage` is set with PROFILE=local, the three addresses with PROFILE=azure. `key_encryption_key` is the
+    address of a Key Vault key without a version. With neither a client secret nor a certificate, the managed identity
+    speaks for the app registration.
+    """
 
     profile: str
     public_base_url: str
@@ -48,9 +65,11 @@ class Settings:
     azure_client_id: str | None
     entra_client_id: str
     entra_client_secret: Secret | None
+    entra_client_certificate: Secret | None
     entra_authority: str
     graph_base_url: str
     sealing_key_file: Path | None
+    key_encryption_key: str | None
     graph_webhook_secret: Secret
     client_state_keys: tuple[Secret, ...]
     api_key_pepper: Secret
@@ -67,6 +86,7 @@ class Settings:
     def load(cls, environ: Mapping[str, str]) -> Settings:
         """Read the environment. Raises SettingsError naming every fault at once."""
         reader = _Reader(environ)
+        local = environ.get("PROFILE") == LOCAL
         settings = cls(
             profile=reader.choice("PROFILE", (LOCAL, AZURE)),
             public_base_url=reader.url("PUBLIC_BASE_URL"),
@@ -77,9 +97,11 @@ class Settings:
             azure_client_id=reader.optional("AZURE_CLIENT_ID"),
             entra_client_id=reader.text("ENTRA_CLIENT_ID"),
             entra_client_secret=reader.optional_secret("ENTRA_CLIENT_SECRET"),
-            entra_authority=reader.url("ENTRA_AUTHORITY"),
-            graph_base_url=reader.url("GRAPH_BASE_URL"),
+            entra_client_certificate=reader.optional_secret("ENTRA_CLIENT_CERTIFICATE"),
+            entra_authority=reader.url("ENTRA_AUTHORITY", "" if local else ENTRA_AUTHORITY),
+            graph_base_url=reader.url("GRAPH_BASE_URL", "" if local else GRAPH_BASE_URL),
             sealing_key_file=reader.path("SEALING_KEY_FILE"),
+            key_encryption_key=reader.optional_url("KEY_ENCRYPTION_KEY"),
             graph_webhook_secret=reader.secret("GRAPH_WEBHOOK_SECRET"),
             client_state_keys=reader.secrets("CLIENT_STATE_KEYS"),
             api_key_pepper=reader.secret("API_KEY_PEPPER"),
@@ -87,33 +109,55 @@ class Settings:
             trusted_ca_file=reader.path("TRUSTED_CA_FILE"),
             local_origins=reader.list("LOCAL_ORIGINS"),
         )
-        reader.faults += _faults(settings, environ)
+        if settings.local:
+            reader.faults += _local_faults(settings, environ)
+        elif settings.profile == AZURE:
+            reader.faults += _azure_faults(settings, reader)
         if reader.faults:
-            raise SettingsError("; ".join(reader.faults))
+            raise SettingsError(list(dict.fromkeys(reader.faults)))
         return settings
 
 
-def _faults(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    """What fits no single setting: the profile and everything that only one of them may have."""
-    faults = []
-    addresses = (settings.data_table_uri, settings.data_queue_uri, settings.data_blob_uri)
-    if settings.data_storage is None and None in addresses:
-        faults.append("DataStorage: missing (or all of DataStorage__tableServiceUri, …queue… and …blob…)")
-    if settings.local:
-        faults += _local_faults(settings, environ)
-    elif settings.profile == AZURE:
-        only_local = {
-            "ENTRA_CLIENT_SECRET": settings.entra_client_secret,
-            "SEALING_KEY_FILE": settings.sealing_key_file,
-            "LOCAL_ORIGINS": settings.local_origins,
-            "TRUSTED_CA_FILE": settings.trusted_ca_file,
-        }
-        faults += [f"{name}: only with PROFILE=local" for name, value in only_local.items() if value]
+def _azure_faults(settings: Settings, reader: _Reader) -> list[str]:
+    """The host and its scale controller read `DataStorage__credential` and `__clientId`; the app has to agree."""
+    only_local = {
+        "DataStorage": settings.data_storage,
+        "ENTRA_CLIENT_SECRET": settings.entra_client_secret,
+        "SEALING_KEY_FILE": settings.sealing_key_file,
+        "LOCAL_ORIGINS": settings.local_origins,
+        "TRUSTED_CA_FILE": settings.trusted_ca_file,
+    }
+    faults = [f"{name}: only with PROFILE=local" for name, value in only_local.items() if value]
+    needed = {
+        "DataStorage__tableServiceUri": settings.data_table_uri,
+        "DataStorage__queueServiceUri": settings.data_queue_uri,
+        "DataStorage__blobServiceUri": settings.data_blob_uri,
+        "AZURE_CLIENT_ID": settings.azure_client_id,
+        "KEY_ENCRYPTION_KEY": settings.key_encryption_key,
+    }
+    faults += [f"{name}: missing" for name, value in needed.items() if not value]
+    credential, client_id = reader.text("DataStorage__credential"), reader.text("DataStorage__clientId")
+    if credential and credential != MANAGED_IDENTITY:
+        faults.append(f"DataStorage__credential: {MANAGED_IDENTITY}")
+    if client_id and settings.azure_client_id and client_id != settings.azure_client_id:
+        faults.append("DataStorage__clientId: another than AZURE_CLIENT_ID")
+    key = settings.key_encryption_key
+    if key and _scheme(key) == "https" and _KEY_URL.fullmatch(key) is None:
+        faults.append("KEY_ENCRYPTION_KEY: https://<vault>/keys/<name>, without a version")
     return faults
 
 
 def _local_faults(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    faults = [f"PROFILE: local is refused on Azure ({name} is set)" for name in ON_AZURE if environ.get(name)]
+    only_azure = {
+        "KEY_ENCRYPTION_KEY": settings.key_encryption_key,
+        "ENTRA_CLIENT_CERTIFICATE": settings.entra_client_certificate,
+    }
+    faults = [f"{name}: only with PROFILE=azure" for name, value in only_azure.items() if value]
+    faults += [
+        f"PROFILE: local is refused on Azure ({name} is set)" for name in ON_AZURE if environ.get(name)
+    ]
+    if settings.data_storage is None:
+        faults.append("DataStorage: missing")
     if settings.sealing_key_file is None:
         faults.append("SEALING_KEY_FILE: missing")
     faults += [
@@ -142,20 +186,28 @@ def _loopback(origin: str) -> bool:
 
 
 class _Reader:
-    """Reads variables and collects faults."""
+    """Reads variables and collects faults. A Key Vault reference that was not resolved counts as no value."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.faults: list[str] = []
 
-    def optional(self, name: str) -> str | None:
-        return self._environ.get(name) or None
-
-    def text(self, name: str) -> str:
+    def _read(self, name: str) -> tuple[str, bool]:
+        """(the value, whether it is there but may not be used)."""
         value = self._environ.get(name, "")
-        if not value:
+        if value.lstrip().startswith(UNRESOLVED_REFERENCE):
+            self.faults.append(f"{name}: the Key Vault reference is not resolved")
+            return "", True
+        return value, False
+
+    def optional(self, name: str) -> str | None:
+        return self._read(name)[0] or None
+
+    def text(self, name: str, otherwise: str = "") -> str:
+        value, unusable = self._read(name)
+        if not value and not otherwise and not unusable:
             self.faults.append(f"{name}: missing")
-        return value
+        return value or otherwise
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
         value = self.text(name)
@@ -163,16 +215,16 @@ class _Reader:
             self.faults.append(f"{name}: one of {', '.join(allowed)}")
         return value
 
-    def url(self, name: str) -> str:
+    def url(self, name: str, otherwise: str = "") -> str:
         """https, or http on exactly a loopback address when the profile is local."""
-        value = self.text(name).rstrip("/")
+        value = self.text(name, otherwise).rstrip("/")
         plain = self._environ.get("PROFILE") == LOCAL and _scheme(value) == "http" and _loopback(value)
         if value and not (_scheme(value) == "https" or plain):
             self.faults.append(f"{name}: https is needed")
         return value
 
     def optional_url(self, name: str) -> str | None:
-        return self.url(name) if self.optional(name) else None
+        return self.url(name) if self._environ.get(name) else None
 
     def optional_secret(self, name: str) -> Secret | None:
         value = self.optional(name)
@@ -191,6 +243,8 @@ class _Reader:
         fit = len(values) in (1, 2) and all(len(value) >= MIN_SECRET_CHARACTERS for value in values)
         if text and not fit:
             self.faults.append(f"{name}: one or two of at least {MIN_SECRET_CHARACTERS} characters")
+        elif any(value.startswith(UNRESOLVED_REFERENCE) for value in values):
+            self.faults.append(f"{name}: the Key Vault reference is not resolved")
         return tuple(Secret(value) for value in values)
 
     def path(self, name: str) -> Path | None:
@@ -198,6 +252,5 @@ class _Reader:
         return Path(value) if value else None
 
     def list(self, name: str) -> tuple[str, ...]:
-        return tuple(
-            item.strip().rstrip("/") for item in self._environ.get(name, "").split(",") if item.strip()
-        )
+        items = (self.optional(name) or "").split(",")
+        return tuple(item.strip().rstrip("/") for item in items if item.strip())

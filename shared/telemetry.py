@@ -10,14 +10,12 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from shared.settings import Settings
-
 # Never in a log: tokens, codes, keys, cookies, signatures, subjects, bodies, names of files, addresses, whole URLs.
 ALLOWED: Final = frozenset({
     "event", "level", "timestamp", "function", "status", "problem", "hints", "dropped", "enqueued", "poison",
     "past_due",
     "error", "where", "stack", "tenant", "mailbox", "connection", "thread", "decision", "reason", "operation", "port",
-    "request_id", "code", "work", "instance", "decided", "erased",
+    "request_id", "code", "work", "instance", "decided", "erased", "faults",
 })  # fmt: skip
 QUIET: Final = ("azure", "httpx", "httpcore", "msal", "urllib3", "asyncio")
 
@@ -54,14 +52,14 @@ class Counters:
         self.calls[port, operation] += 1
 
 
-def set_up_logging(settings: Settings) -> None:
+def set_up_logging(*, local: bool) -> None:
     """JSON lines in the cloud, readable ones on a terminal; chatty libraries are told to be quiet."""
     import structlog
 
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=False) if settings.local else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=False) if local else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
@@ -72,7 +70,7 @@ def set_up_logging(settings: Settings) -> None:
             renderer,
         ],
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr)
-        if settings.local
+        if local
         else structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )

@@ -38,24 +38,33 @@ class TooMuch(Exception):
     """The request was answered with more than was to be read."""
 
 
+Dial = Callable[[str, int], tuple[str, int]]
+"""(name, port) as asked for -> (IP address, port) to connect to. Name, SNI and Host header stay as they were."""
+
+
 def _nothing(*_: object) -> None:
     """Nobody looks."""
 
 
 class Transport:
-    """HTTP for Graph, Entra, the CRM and files. `inner` replaces the network (programs in one process)."""
+    """HTTP for Graph, Entra, the CRM and files.
+
+    `inner` replaces the network (programs in one process), `dial` only the resolution of names.
+    """
 
     def __init__(
         self,
         *,
         ca_file: str | None = None,
         inner: httpx.AsyncBaseTransport | None = None,
+        dial: Dial | None = None,
         observe: Observe = _nothing,
         before: Before = _nothing,
         after: After = _nothing,
     ) -> None:
         self._ca_file = ca_file
         self._inner = inner
+        self._dial = dial
         self._observe = observe
         self._before = before
         self._after = after
@@ -102,7 +111,7 @@ class Transport:
         bounded = limit_bytes is not None and not stream
         try:
             async with asyncio.timeout(timeout_seconds):
-                answer = await self._open().send(request, stream=stream or bounded)
+                answer = await self._open().send(_dialled(request, self._dial), stream=stream or bounded)
                 return await _read(answer, limit_bytes) if bounded and limit_bytes is not None else answer
         except (
             httpx.ConnectError,
@@ -125,6 +134,17 @@ class Transport:
             )
             self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         return self._client
+
+
+def _dialled(request: httpx.Request, dial: Dial | None) -> httpx.Request:
+    """The same request to the address that is really connected to; its certificate is still the name's."""
+    if dial is None:
+        return request
+    url, secure = request.url, request.url.scheme == "https"
+    host, port = dial(url.host, url.port or (443 if secure else 80))
+    request.extensions = {"sni_hostname": url.host, **request.extensions}
+    request.url = url.copy_with(host=host, port=port)
+    return request
 
 
 _OUTCOMES: Final[dict[type[Exception], str]] = {

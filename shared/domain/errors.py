@@ -18,10 +18,14 @@ PostbraidError
 │   └── LinkUnusable            a one-time link, ticket or state: used, expired or of another browser
 ├── SignInFailed                Microsoft or the user said no; `reason` says which
 ├── Throttled                   wait; no attempt is counted
+├── Misconfigured               a setting is missing or wrong; `faults` name them, `shown` to operators alone
+├── NotReady                    a service that the app rests on does not answer it; `faults` name them
 ├── Unavailable                 the other side is down; repeat later
 │   ├── RaceLost                others changed the same rows at every try
 │   ├── StoreUnavailable
+│   ├── KeyUnavailable          the key-encryption key
 │   ├── ProviderUnavailable
+│   │   └── HandshakeFailed     Graph did not reach our address in time; no subscription was made
 │   └── CrmUnavailable
 ├── Ambiguous                   a write may have happened: never repeat it blindly
 │   └── OutcomeUnknown          the store's form of it: read a row to conclude (E-6)
@@ -144,6 +148,25 @@ class Throttled(PostbraidError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class Misconfigured(PostbraidError):
+    """This installation is not set up completely; whoever runs it must look."""
+
+    def __init__(
+        self, detail: str | None = None, *, faults: tuple[str, ...] = (), shown: bool = False
+    ) -> None:
+        super().__init__(detail)
+        self.faults = faults
+        self.shown = shown
+
+
+class NotReady(PostbraidError):
+    """This installation cannot work now; `faults` say why."""
+
+    def __init__(self, detail: str | None = None, *, faults: tuple[str, ...] = ()) -> None:
+        super().__init__(detail)
+        self.faults = faults
+
+
 class Unavailable(PostbraidError):
     """The other side does not answer now."""
 
@@ -162,6 +185,14 @@ class StoreUnavailable(Unavailable):
 
 class ProviderUnavailable(Unavailable):
     """The mail provider does not answer now."""
+
+
+class HandshakeFailed(ProviderUnavailable):
+    """The mail provider did not reach our address in time."""
+
+
+class KeyUnavailable(Unavailable):
+    """The key that seals cannot be used now."""
 
 
 class CrmUnavailable(Unavailable):

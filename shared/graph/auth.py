@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
@@ -39,7 +39,9 @@ TRANSIENT: Final = frozenset({90006, 90024, 90033, 90055})
 _AADSTS: Final = re.compile(r"\bAADSTS(\d{4,8})\b")
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
-Credential = str | dict[str, Any] | None
+Assertion = Callable[[], Awaitable[str]]
+Credential = str | dict[str, Any] | Assertion | None
+"""A client secret; MSAL's form of a certificate; or where a fresh assertion comes from (raises ProviderUnavailable)."""
 
 
 class EntraSignIn:
@@ -191,6 +193,11 @@ class EntraSignIn:
             raise GrantDead
         raise _unavailable(result)
 
+    async def check(self) -> None:
+        """Fetch an assertion, where the app has that instead of a secret. Raises ProviderUnavailable."""
+        if callable(self._credential):
+            await self._credential()
+
     def _until(self, result: Mapping[str, Any]) -> datetime:
         return self._clock.now() + timedelta(seconds=float(result.get("expires_in", 0)))
 
@@ -204,25 +211,47 @@ class EntraSignIn:
         client = MsalHttp(self._transport, loop, self._discovered)
         try:
             return await asyncio.wait_for(
-                asyncio.to_thread(self._use, use, cache, client), TIMEOUT_SECONDS * 2
+                asyncio.to_thread(self._use, use, cache, client, loop), TIMEOUT_SECONDS * 2
             )
         except TimeoutError as err:
             raise ProviderUnavailable from err
         except (ValueError, KeyError, RuntimeError) as err:
             raise UpstreamSurprise from err
 
-    def _use(self, use: Callable[[Any], Any], cache: Any, client: MsalHttp) -> Any:
+    def _use(
+        self, use: Callable[[Any], Any], cache: Any, client: MsalHttp, loop: asyncio.AbstractEventLoop
+    ) -> Any:
         import msal
 
         app = msal.ConfidentialClientApplication(
             self._client_id,
-            client_credential=self._credential,
+            client_credential=_for_msal(self._credential, loop),
             authority=self._authority,
             token_cache=cache,
             http_client=client,
             instance_discovery=None if self._instance_discovery else False,
         )
         return use(app)
+
+
+def _for_msal(credential: Credential, loop: asyncio.AbstractEventLoop) -> str | dict[str, Any] | None:
+    """MSAL asks for an assertion in its thread, once for each token request; it is fetched on our loop."""
+    if credential is None or isinstance(credential, str | dict):
+        return credential
+    get_assertion = credential
+
+    async def fetch() -> str:
+        return await get_assertion()
+
+    def ask() -> str:
+        future = asyncio.run_coroutine_threadsafe(fetch(), loop)
+        try:
+            return future.result(TIMEOUT_SECONDS)
+        except TimeoutError as err:
+            future.cancel()
+            raise ProviderUnavailable from err
+
+    return {"client_assertion": ask}
 
 
 def _fresh_cache(serialized: str | None) -> Any:

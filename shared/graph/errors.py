@@ -146,10 +146,11 @@ def graph_error(
 
     It carries `status`, `code` and `request_id`; never the message, which may quote addresses or subjects.
     """
-    meaning = (
-        Meaning.BROKEN if _handshake_failed(operation, codes, message) else meaning_of(status, codes, headers)
+    error = (
+        errors.HandshakeFailed()
+        if _handshake_failed(operation, codes, message)
+        else _error(operation, meaning_of(status, codes, headers), codes, headers)
     )
-    error = _error(operation, meaning, codes, headers)
     code, request_id = (codes or ("",))[-1], headers.get("request-id", "")
     vars(error).update(status=status, code=code, request_id=request_id)
     error.add_note(f"graph {operation}: {status} {code or '-'} request-id {request_id or '-'}")

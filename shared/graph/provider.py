@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+import httpx
+
 from shared.domain.errors import ItemGone, MailboxUnusable, TooLarge, UpstreamSurprise
 from shared.domain.model import (
     Draft,
@@ -31,7 +33,7 @@ from shared.graph import attaching, mapping, subscribing, wire
 from shared.graph.client import GraphClient, decoded
 from shared.graph.errors import status_of
 from shared.ports import Access
-from shared.transport import Transport
+from shared.transport import NeverSent, NoAnswer, TooMuch, Transport
 
 SWEEP_PAGE: Final = 50
 # Graph takes requests up to 4 MB.
@@ -39,14 +41,17 @@ MAX_REQUEST_BYTES: Final = 3_900_000
 # Read whole only to learn its Content-ID; beyond this it is not worth it (domain rules do without).
 MOST_BYTES_FOR_A_CONTENT_ID: Final = 6_000_000
 MOST_FOLDERS: Final = 10_000
+MOST_BYTES_OF_LIVE: Final = 4_096
 BAD_REQUEST: Final = 400
 
 
 class GraphMail:
     """Microsoft Graph mail of the signed-in user."""
 
-    def __init__(self, transport: Transport, base_url: str) -> None:
+    def __init__(self, transport: Transport, base_url: str, own_live_url: str | None = None) -> None:
         self._client = GraphClient(transport, base_url)
+        self._transport = transport
+        self._own_live_url = own_live_url
         self._folders: dict[tuple[str, str], str] = {}
         self._casts_refused = False
 
@@ -283,10 +288,23 @@ class GraphMail:
             "clientState": client_state,
             "latestSupportedTlsVersion": "v1_2",
         }
+        await self._wake()
         return await subscribing.subscribe(self._client, access, wanted, filtered=filtered)
+
+    async def _wake(self) -> None:
+        """Call ourselves first: Graph validates our address within 10 s, and an app scaled to zero starts slower.
+
+        Source: "Receive change notifications through webhooks", endpoint validation. That it fails is no matter here:
+        Graph's own call will tell.
+        """
+        if self._own_live_url is not None:
+            with suppress(NeverSent, NoAnswer, TooMuch):
+                request = httpx.Request("GET", self._own_live_url)
+                await self._transport.send("self", "live", request, limit_bytes=MOST_BYTES_OF_LIVE)
 
     async def renew(self, access: Access, subscription_id: str, expires_at: datetime) -> Subscription:
         """Extend and re-authorise in one."""
+        await self._wake()
         return await subscribing.renew(self._client, access, subscription_id, expires_at)
 
     async def unsubscribe(self, access: Access, subscription_id: str) -> None:

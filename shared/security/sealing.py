@@ -1,6 +1,7 @@
 """Encryption at rest (K-1 to K-5): AES-256-GCM under a data key per tenant, wrapped by one key-encryption key.
 
-A sealed value is `v1.<kek id>.<data key id>.<base64url of nonce and ciphertext>`. The place it lies in (table,
+A sealed value is `v1.<kek id>.<data key id>.<base64url of nonce and ciphertext>`; the version of the key-encryption key
+stands beside the wrapped data key, so that re-wrapping one changes no sealed value. The place it lies in (table,
 partition, row, field) and the version are authenticated with it, so a value moved elsewhere does not open.
 """
 
@@ -10,7 +11,8 @@ import base64
 import binascii
 import json
 import stat
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,8 +21,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from shared.domain.errors import RowExists, SealBroken
-from shared.ports import Clock, Random
+from shared.domain.errors import RowChanged, RowExists, RowMissing, SealBroken
+from shared.ports import Clock, Random, Rewrapped
 
 VERSION: Final = "v1"
 NONCE_BYTES: Final = 12
@@ -33,15 +35,23 @@ class KeyWrapper(Protocol):
 
     @property
     def kek_id(self) -> str:
-        """Its id and version, without dots."""
+        """Its id, without dots."""
         ...
 
     async def wrap(self, key: bytes) -> str:
-        """A data key, wrapped, as text."""
+        """A data key, wrapped by the newest version, as text that names the version. Raises KeyUnavailable."""
         ...
 
     async def unwrap(self, wrapped: str) -> bytes:
-        """The inverse. Raises SealBroken."""
+        """The inverse. Raises SealBroken, KeyUnavailable."""
+        ...
+
+    def version_of(self, wrapped: str) -> str:
+        """Which version of the key wrapped this."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connections."""
         ...
 
 
@@ -54,6 +64,14 @@ class DataKeys(Protocol):
 
     async def create_data_key(self, tenant_id: str, key_id: str, wrapped: str) -> None:
         """Keep a new one. Raises RowExists."""
+        ...
+
+    def all_data_keys(self) -> AsyncIterator[tuple[str, str, str, str]]:
+        """(tenant id, key id, wrapped, ETag) of every tenant's data keys."""
+        ...
+
+    async def replace_data_key(self, tenant_id: str, key_id: str, wrapped: str, etag: str) -> None:
+        """Keep the same key wrapped anew. Raises RowChanged, RowMissing."""
         ...
 
 
@@ -75,14 +93,22 @@ class LocalKeyWrapper:
 
     async def wrap(self, key: bytes) -> str:
         """Wrap a data key."""
-        return _text(aes_key_wrap(self._key(), key))
+        return text_of(aes_key_wrap(self._key(), key))
 
     async def unwrap(self, wrapped: str) -> bytes:
         """Unwrap a data key."""
         try:
-            return aes_key_unwrap(self._key(), _bytes(wrapped))
+            return aes_key_unwrap(self._key(), bytes_of(wrapped))
         except InvalidUnwrap as err:
             raise SealBroken from err
+
+    def version_of(self, wrapped: str) -> str:
+        """A file has one version; another key does not open what this one wrapped."""
+        del wrapped
+        return self.kek_id
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 class EnvelopeSealer:
@@ -94,13 +120,14 @@ class EnvelopeSealer:
         self._clock = clock
         self._chance = random
         self._cache: dict[tuple[str, str | None], tuple[str, bytes, datetime]] = {}
+        self._proven_until: datetime | None = None
 
     async def seal(self, tenant_id: str, place: Sequence[str], plain: bytes) -> str:
         """Seal for exactly this place."""
         key_id, key = await self._key(tenant_id, None)
         nonce = self._chance.bytes(NONCE_BYTES)
         sealed = AESGCM(key).encrypt(nonce, plain, _bound_to(place))
-        return ".".join((VERSION, self._wrapper.kek_id, key_id, _text(nonce + sealed)))
+        return ".".join((VERSION, self._wrapper.kek_id, key_id, text_of(nonce + sealed)))
 
     async def unseal(self, tenant_id: str, place: Sequence[str], sealed: str) -> bytes:
         """Open what was sealed for exactly this place. Raises SealBroken, also for an unknown version or key."""
@@ -108,11 +135,41 @@ class EnvelopeSealer:
         if len(parts) != 4 or parts[0] != VERSION or parts[1] != self._wrapper.kek_id:  # noqa: PLR2004 - the format's parts
             raise SealBroken
         _, key = await self._key(tenant_id, parts[2])
-        raw = _bytes(parts[3])
+        raw = bytes_of(parts[3])
         try:
             return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _bound_to(place))
         except (InvalidTag, ValueError) as err:
             raise SealBroken from err
+
+    async def check(self) -> None:
+        """Wrap and unwrap once, and again only after ten minutes. Raises KeyUnavailable, SealBroken."""
+        if self._proven_until is not None and self._proven_until > self._clock.now():
+            return
+        key = self._chance.bytes(KEY_BYTES)
+        if await self._wrapper.unwrap(await self._wrapper.wrap(key)) != key:
+            raise SealBroken
+        self._proven_until = self._clock.now() + CACHED_FOR
+
+    async def rewrap(self) -> Rewrapped:
+        """Wrap every data key with the newest version (K-4). Sealed values stay as they are; stopped, it goes on.
+
+        Raises KeyUnavailable; SealBroken for a data key that no version opens.
+        """
+        rewrapped = current = 0
+        async for tenant_id, key_id, wrapped, etag in self._keys.all_data_keys():
+            key = await self._wrapper.unwrap(wrapped)
+            fresh = await self._wrapper.wrap(key)
+            if self._wrapper.version_of(fresh) == self._wrapper.version_of(wrapped):
+                current += 1
+                continue
+            with suppress(RowChanged, RowMissing):  # loses to another rewrapping; then it is done
+                await self._keys.replace_data_key(tenant_id, key_id, fresh, etag)
+            rewrapped += 1
+        return Rewrapped(rewrapped, current)
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._wrapper.close()
 
     async def _key(self, tenant_id: str, key_id: str | None) -> tuple[str, bytes]:
         cached = self._cache.get((tenant_id, key_id))
@@ -144,11 +201,13 @@ def _bound_to(place: Sequence[str]) -> bytes:
     return json.dumps([VERSION, *place], ensure_ascii=True, separators=(",", ":")).encode()
 
 
-def _text(raw: bytes) -> str:
+def text_of(raw: bytes) -> str:
+    """base64url without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _bytes(text: str) -> bytes:
+def bytes_of(text: str) -> bytes:
+    """The inverse. Raises SealBroken."""
     try:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError) as err:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -165,6 +165,17 @@ class Tenants:
         found = [decode(DataKey, row.values, row.etag).value for row in rows]
         chosen = [data_key for data_key in found if key_id in (None, data_key.key_id)]
         return (chosen[-1].key_id, chosen[-1].wrapped) if chosen else None
+
+    async def all_data_keys(self) -> AsyncIterator[tuple[str, str, str, str]]:
+        """(tenant id, key id, wrapped, ETag) of every tenant's data keys; for an operator's command."""
+        async for row in self._tables.query_partitions(keys.TENANTS, row_from="dek:", row_to="dek;"):
+            found = decode(DataKey, row.values, row.etag).value
+            yield row.partition, found.key_id, found.wrapped, row.etag
+
+    async def replace_data_key(self, tenant_id: str, key_id: str, wrapped: str, etag: str) -> None:
+        """Keep a data key wrapped anew. Raises RowChanged, RowMissing."""
+        row = encode(Stored(DataKey(key_id, wrapped)))
+        await self._tables.replace(keys.TENANTS, tenant_id, f"dek:{key_id}", row, etag)
 
     async def create_data_key(self, tenant_id: str, key_id: str, wrapped: str) -> None:
         """Keep a new data key. Raises RowExists."""

@@ -1,14 +1,11 @@
-"""What the Azure clients have in common: one HTTP session without hidden repeats, and their errors in our words."""
+"""What the storage clients have in common: a limit on their time, and their errors in our words."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-import aiohttp
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
@@ -17,19 +14,10 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.core.pipeline.transport import AioHttpTransport
 
 from shared.domain.errors import OutcomeUnknown, PostbraidError, StoreUnavailable, TooLarge, UpstreamSurprise
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 15.0
 CALL_SECONDS = 30.0
-# Shorter than the idle time of the servers we meet (Node's is 5 s, Azurite runs on it), so that a connection is not
-# written to in the moment in which the other side closes it.
-KEEP_ALIVE_SECONDS = 4.0
-CONNECTIONS = 64
-PIECES_FROM_BYTES = 512 * 1024
-
 BUSY = frozenset({429, 503})
 REQUEST_TIMEOUT = 408
 CONTENT_TOO_LARGE = 413
@@ -42,46 +30,6 @@ TOO_LARGE_CODES = frozenset(
         "TooManyProperties",
     }
 )
-
-
-class Transport(AioHttpTransport):  # type: ignore[misc]  # azure-core gives it out lazily, so untyped
-    """One aiohttp session per store; says truthfully whether a failed request may have been carried out."""
-
-    session: aiohttp.ClientSession | None
-
-    def __init__(self) -> None:
-        super().__init__(
-            connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, use_env_settings=False
-        )
-
-    async def open(self) -> None:
-        """Make the session inside the running loop, at the first request."""
-        if self.session is None and not self._has_been_opened:
-            self.session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-            )
-            # aiohttp repeats a PUT or DELETE by itself when a kept connection breaks. Under If-Match the repeat of
-            # a write that did succeed answers 412, and we would take our own row for somebody else's.
-            self.session._retry_connection = False  # noqa: SLF001 - there is no public switch
-        await super().open()
-
-    def _get_request_data(self, request: Any) -> Any:
-        """Hand a large body over as a file, which aiohttp sends in pieces instead of blocking the loop."""
-        data = super()._get_request_data(request)
-        return io.BytesIO(data) if isinstance(data, bytes) and len(data) > PIECES_FROM_BYTES else data
-
-    async def send(self, request: Any, **config: Any) -> Any:
-        """Send; a connection that broke after it was made is no "request error": the service may have acted."""
-        try:
-            return await super().send(request, **config)
-        except ServiceRequestError as error:
-            if isinstance(
-                error.inner_exception, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-            ):
-                raise
-            raise ServiceResponseError(error.inner_exception, error=error.inner_exception) from error
 
 
 @asynccontextmanager
@@ -109,7 +57,9 @@ def translate(error: AzureError, *, writes: bool) -> PostbraidError:
         case ClientAuthenticationError() if status is None:
             return StoreUnavailable("No token for the storage is to be had now.")
         case HttpResponseError() if status is not None:
-            return _refusal(error, status, writes=writes)
+            refusal = _refusal(error, status, writes=writes)
+            vars(refusal).update(status=status, code=code_of(error))
+            return refusal
         case _:
             return UpstreamSurprise(f"The storage client failed with {type(error).__name__}.")
 

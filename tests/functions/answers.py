@@ -71,7 +71,16 @@ def problem(answer: Answer, status: int, kind: str) -> dict[str, Any]:
     assert (answer.status, document["status"]) == (status, status), answer.text
     assert document["type"] == TYPE_BASE + kind
     assert document["title"]
-    assert set(document) <= {"type", "title", "status", "detail", "instance", "errors", "waiting_for"}
+    assert set(document) <= {
+        "type",
+        "title",
+        "status",
+        "detail",
+        "instance",
+        "errors",
+        "waiting_for",
+        "faults",
+    }
     for error in document.get("errors", []):
         assert set(error) == {"pointer", "detail"}
         assert error["pointer"] == "" or error["pointer"].startswith("/")

@@ -68,6 +68,9 @@ class FakeSignIn(Failing):
         assert self.clock is not None
         return Refreshed(cache, cache.replace("cache-", "access-"), self.clock.now() + timedelta(hours=1))
 
+    async def check(self) -> None:
+        self.called("check")
+
 
 @dataclass(frozen=True, slots=True)
 class FakeAnswer:

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from shared.settings import MIN_SECRET_CHARACTERS, ON_AZURE
+import pytest
+
+from shared.settings import MIN_SECRET_CHARACTERS, ON_AZURE, Settings, SettingsError
 from tests.meta.sources import ROOT
 from tests.meta.tables import rows, section
 
 DOCUMENT = "docs/settings.md"
 READ = re.compile(r'reader\.\w+\(\s*"(\w+)"')
-ONLY_LOCAL = re.compile(r'^            "([A-Z_]+)": settings\.', re.MULTILINE)
 # What the Functions host reads, not the app.
 OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"}
 
@@ -44,10 +45,29 @@ def test_every_setting_is_explained() -> None:
     assert set(rows(DOCUMENT, "## Settings of the app")) == settings()
 
 
+def marked(*marks: str) -> set[str]:
+    """The settings with one of these words in their second column."""
+    return {name for name, cells in rows(DOCUMENT, "## Settings of the app").items() if cells[0] in marks}
+
+
+def told(environ: dict[str, str], fault: str) -> set[str]:
+    """The settings of which this is said in this environment."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(environ)
+    return {name for name, _, said in (text.partition(": ") for text in caught.value.faults) if said == fault}
+
+
 def test_settings_for_one_s_own_machine_are_marked() -> None:
     """docs/settings.md marks as `local` exactly the settings that PROFILE=azure refuses."""
-    marked = {name for name, cells in rows(DOCUMENT, "## Settings of the app").items() if cells[0] == "local"}
-    assert marked == set(ONLY_LOCAL.findall(code()))
+    everything = dict.fromkeys(settings(), "https://example.com") | {"PROFILE": "azure"}
+    assert marked("local") == told(everything, "only with PROFILE=local")
+
+
+def test_needed_settings_are_marked() -> None:
+    """docs/settings.md marks what each profile cannot do without."""
+    assert marked("always", "azure") - {"PROFILE"} == told({"PROFILE": "azure"}, "missing")
+    at_home = told({"PROFILE": "local"}, "missing")
+    assert marked("always", "at home") - {"PROFILE"} == at_home - {"DataStorage", "SEALING_KEY_FILE"}
 
 
 def test_limits_are_told_as_they_are() -> None:
@@ -72,5 +92,5 @@ def test_every_host_value_is_explained() -> None:
 def test_the_example_is_complete() -> None:
     """local.settings.json.example has every setting a local run needs, and none that nobody reads."""
     example = json.loads((ROOT / "local.settings.json.example").read_text(encoding="utf-8"))["Values"]
-    only_on_azure = {name for name in settings() if "__" in name} | {"AZURE_CLIENT_ID"}
+    only_on_azure = marked("azure", "no")
     assert set(example) == (settings() - only_on_azure) | OF_THE_HOST

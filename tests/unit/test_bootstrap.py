@@ -15,7 +15,8 @@ import structlog
 
 from shared import bootstrap
 from shared.bootstrap import Parts, SystemClock, SystemRandom, build, replace_parts, replaced, services
-from shared.domain.errors import InvalidRequest
+from shared.domain.errors import InvalidRequest, Misconfigured
+from shared.security.sealing import EnvelopeSealer
 from shared.services import Addresses, Services
 from shared.settings import Settings, SettingsError
 from shared.storage.stores import Stores
@@ -100,12 +101,13 @@ async def test_our_own_addresses_are_never_called(environ: dict[str, str], parts
 
 
 def test_a_deployments_own_hosts_are_those_of_its_settings() -> None:
-    """A deployment's own hosts, which no webhook may name, are the app and its storage (C-3)."""
+    """A deployment's own hosts, which no webhook may name, are the app, its storage and its vault (C-3)."""
     assert bootstrap._own_hosts(Settings.load(CLOUD)) == [
         "postbraid.example",
         "northwindstore.table.core.windows.net",
         "northwindstore.queue.core.windows.net",
         "northwindstore.blob.core.windows.net",
+        "northwind.vault.azure.net",
     ]
 
 
@@ -134,12 +136,22 @@ def test_services_are_built_once() -> None:
 
 
 @pytest.mark.usefixtures("process")
-def test_wrong_settings_stop_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wrong settings stop every call, and a mended environment is read anew."""
+def test_wrong_settings_stop_every_call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wrong settings stop every call, are named in one line of the log, and a mended environment is read anew."""
+    monkeypatch.setattr(bootstrap, "_told", [])
     monkeypatch.setenv("PUBLIC_BASE_URL", "")
+    monkeypatch.setenv("API_KEY_PEPPER", "canary")
     for _ in range(2):
-        with pytest.raises(SettingsError, match="PUBLIC_BASE_URL: missing"):
+        with pytest.raises(Misconfigured) as caught:
             services()
+        assert caught.value.faults == ("PUBLIC_BASE_URL: missing", "API_KEY_PEPPER: at least 32 characters")
+    told = [line for line in capsys.readouterr().err.splitlines() if "misconfigured" in line]
+    assert len(told) == 1
+    assert "PUBLIC_BASE_URL: missing; API_KEY_PEPPER: at least 32 characters" in told[0]
+    assert "canary" not in told[0]
+    monkeypatch.setenv("API_KEY_PEPPER", LONG["pepper"])
     monkeypatch.setenv("PUBLIC_BASE_URL", "https://postbraid.example")
     assert services().addresses.public_base_url == "https://postbraid.example"
 
@@ -192,7 +204,15 @@ def test_real_randomness_is_as_long_as_asked_and_never_the_same() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", random.token()) for _ in range(50))
 
 
-def test_a_deployment_that_could_not_seal_does_not_start() -> None:
-    """A deployment that has no way to seal tokens does not start."""
-    with pytest.raises(SettingsError, match="SEALING_KEY_FILE"):
-        build(Settings.load(CLOUD))
+def test_a_deployment_is_built_without_asking_anybody() -> None:
+    """A deployment's services are built without a call to the vault, the identity or the storage."""
+    built = build(Settings.load(CLOUD))
+    assert isinstance(built.sealer, EnvelopeSealer)
+    assert built.sealer._wrapper.kek_id == "vault-data-keys"
+
+
+def test_a_certificate_that_cannot_be_read_is_named() -> None:
+    """A certificate that cannot be read is a wrong setting; its content is not shown (O-9)."""
+    with pytest.raises(SettingsError, match="ENTRA_CLIENT_CERTIFICATE: neither PEM nor PKCS #12") as caught:
+        build(Settings.load({**CLOUD, "ENTRA_CLIENT_CERTIFICATE": "canary-certificate"}))
+    assert "canary" not in str(caught.value)

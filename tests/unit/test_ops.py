@@ -56,7 +56,7 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.fixture
 def command(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Runs a command in that environment, over those stores."""
-    monkeypatch.setattr(bootstrap, "build", lambda settings: bench.services)
+    monkeypatch.setattr(bootstrap, "build", lambda settings, parts: bench.services)
     for name in ("tables", "blobs", "queues"):
         store = getattr(bench.services, name)
 

@@ -15,8 +15,6 @@ LONG = {
 EVERYWHERE = {
     "PUBLIC_BASE_URL": "https://postbraid.example",
     "ENTRA_CLIENT_ID": "client-1",
-    "ENTRA_AUTHORITY": "https://login.microsoftonline.com/common",
-    "GRAPH_BASE_URL": "https://graph.microsoft.com/v1.0",
     "GRAPH_WEBHOOK_SECRET": LONG["webhook"],
     "CLIENT_STATE_KEYS": f"{LONG['state']},{LONG['old-state']}",
     "API_KEY_PEPPER": LONG["pepper"],
@@ -28,6 +26,10 @@ CLOUD = {
     "DataStorage__tableServiceUri": "https://northwindstore.table.core.windows.net",
     "DataStorage__queueServiceUri": "https://northwindstore.queue.core.windows.net",
     "DataStorage__blobServiceUri": "https://northwindstore.blob.core.windows.net",
+    "DataStorage__credential": "managedidentity",
+    "DataStorage__clientId": "identity-1",
+    "AZURE_CLIENT_ID": "identity-1",
+    "KEY_ENCRYPTION_KEY": "https://northwind.vault.azure.net/keys/data-keys",
     "WEBSITE_SITE_NAME": "postbraid",
 }
 HOME = {
@@ -60,7 +62,29 @@ def test_a_deployments_settings() -> None:
     assert [key.reveal() for key in settings.client_state_keys] == [LONG["state"], LONG["old-state"]]
     assert [key.reveal() for key in settings.link_signing_keys] == [LONG["link"]]
     assert settings.graph_webhook_secret.reveal() == LONG["webhook"]
-    assert (settings.azure_client_id, settings.local_origins, settings.sealing_key_file) == (None, (), None)
+    assert (settings.local_origins, settings.sealing_key_file, settings.entra_client_secret) == (
+        (),
+        None,
+        None,
+    )
+    assert settings.azure_client_id == "identity-1"
+    assert settings.key_encryption_key == "https://northwind.vault.azure.net/keys/data-keys"
+
+
+def test_a_deployment_speaks_to_microsofts_own_services() -> None:
+    """A deployment that is told nothing else signs work accounts in at Microsoft and reads Microsoft Graph."""
+    settings = Settings.load(CLOUD)
+    assert settings.entra_authority == "https://login.microsoftonline.com/organizations"
+    assert settings.graph_base_url == "https://graph.microsoft.com/v1.0"
+    national = {
+        "ENTRA_AUTHORITY": "https://login.microsoftonline.us/x",
+        "GRAPH_BASE_URL": "https://graph.us/v1.0/",
+    }
+    told = Settings.load({**CLOUD, **national})
+    assert (told.entra_authority, told.graph_base_url) == (
+        "https://login.microsoftonline.us/x",
+        "https://graph.us/v1.0",
+    )
 
 
 def test_the_settings_of_somebodys_own_machine() -> None:
@@ -87,12 +111,20 @@ def test_settings_do_not_change() -> None:
 def test_everything_that_is_missing_is_told_at_once() -> None:
     """All missing settings are named in one error."""
     named = {fault.partition(":")[0] for fault in faults({})}
-    assert named == {*EVERYWHERE, "PROFILE", "DataStorage"}
-    assert {fault.partition(": ")[2].partition(" (")[0] for fault in faults({})} == {"missing"}
+    assert named == {*EVERYWHERE, "PROFILE"}
+    assert {fault.partition(": ")[2] for fault in faults({})} == {"missing"}
+    assert {fault.partition(": ")[2] for fault in faults({"PROFILE": AZURE})} == {"missing"}
+    on_azure = {fault.partition(":")[0] for fault in faults({"PROFILE": AZURE})}
+    assert on_azure == set(CLOUD) - {"PROFILE", "WEBSITE_SITE_NAME"}
 
 
-@pytest.mark.parametrize("name", sorted({*EVERYWHERE, "PROFILE"}))
-@pytest.mark.parametrize("base", [CLOUD, HOME], ids=["azure", "local"])
+NEEDED = [
+    *((name, CLOUD) for name in sorted({*CLOUD} - {"WEBSITE_SITE_NAME"})),
+    *((name, HOME) for name in sorted({*HOME} - {"ENTRA_CLIENT_SECRET", "TRUSTED_CA_FILE", "LOCAL_ORIGINS"})),
+]
+
+
+@pytest.mark.parametrize(("name", "base"), NEEDED, ids=[f"{base['PROFILE']}-{name}" for name, base in NEEDED])
 def test_each_needed_setting_is_missed(name: str, base: dict[str, str]) -> None:
     """A needed setting that is absent or empty is named as missing."""
     assert f"{name}: missing" in faults({key: value for key, value in base.items() if key != name})
@@ -108,9 +140,15 @@ WRONG = {
     "no host": ({"ENTRA_AUTHORITY": "https:///common"}, "ENTRA_AUTHORITY: https is needed"),
     "no address at all": ({"GRAPH_BASE_URL": "https://[::1"}, "GRAPH_BASE_URL: https is needed"),
     "storage in plain http": ({"DataStorage__blobServiceUri": "http://x"}, "DataStorage__blobServiceUri: https"),
-    "no tables": ({"DataStorage__tableServiceUri": ""}, "DataStorage: missing (or all"),
-    "no queues": ({"DataStorage__queueServiceUri": ""}, "DataStorage: missing (or all"),
-    "no blobs": ({"DataStorage__blobServiceUri": ""}, "DataStorage: missing (or all"),
+    "storage by connection string": ({"DataStorage": "AccountKey=canary"}, "DataStorage: only with PROFILE=local"),
+    "storage by another credential": ({"DataStorage__credential": "key"}, "DataStorage__credential: managedidentity"),
+    "two identities": ({"DataStorage__clientId": "other"}, "DataStorage__clientId: another than AZURE_CLIENT_ID"),
+    "a key in plain http": ({"KEY_ENCRYPTION_KEY": "http://v/keys/k"}, "KEY_ENCRYPTION_KEY: https is needed"),
+    "a key of one version": (
+        {"KEY_ENCRYPTION_KEY": f"{CLOUD['KEY_ENCRYPTION_KEY']}/0123456789abcdef"},
+        "KEY_ENCRYPTION_KEY: https://<vault>/keys/<name>, without a version",
+    ),
+    "a vault without a key": ({"KEY_ENCRYPTION_KEY": "https://v.vault.azure.net"}, "KEY_ENCRYPTION_KEY: https://<v"),
     "a short secret": ({"GRAPH_WEBHOOK_SECRET": "x" * 31}, "GRAPH_WEBHOOK_SECRET: at least 32 characters"),
     "a short pepper": ({"API_KEY_PEPPER": "x" * 31}, "API_KEY_PEPPER: at least 32 characters"),
     "a short key": ({"LINK_SIGNING_KEYS": "x" * 31}, "LINK_SIGNING_KEYS: one or two of at least 32"),
@@ -136,6 +174,33 @@ def test_secrets_of_32_characters_are_long_enough() -> None:
     short = dict.fromkeys(("GRAPH_WEBHOOK_SECRET", "API_KEY_PEPPER", "LINK_SIGNING_KEYS"), "x" * 32)
     settings = Settings.load({**CLOUD, **short, "CLIENT_STATE_KEYS": f" {'x' * 32} , {'y' * 32} "})
     assert [key.reveal()[0] for key in settings.client_state_keys] == ["x", "y"]
+
+
+REFERENCE = (
+    "@Microsoft.KeyVault(SecretUri=https://northwind.vault.azure.net/secrets/canary-secret-of-some-length)"
+)
+
+
+@pytest.mark.parametrize(
+    "name", sorted({*CLOUD, "ENTRA_CLIENT_CERTIFICATE"} - {"WEBSITE_SITE_NAME", "PROFILE"})
+)
+def test_an_unresolved_key_vault_reference_is_no_value(name: str) -> None:
+    """A Key Vault reference that the platform could not resolve is named, and never used as the secret itself."""
+    for value in (REFERENCE, f" {REFERENCE}", f"{'x' * 40},{REFERENCE}"):
+        if "," in value and name not in {"CLIENT_STATE_KEYS", "LINK_SIGNING_KEYS"}:
+            continue
+        told = faults({**CLOUD, name: value})
+        assert f"{name}: the Key Vault reference is not resolved" in told
+        assert f"{name}: missing" not in told or name.startswith(("DataStorage__", "AZURE", "KEY_E"))
+        assert "canary" not in "; ".join(told)
+
+
+@pytest.mark.parametrize("name", ["KEY_ENCRYPTION_KEY", "ENTRA_CLIENT_CERTIFICATE"])
+def test_what_belongs_to_azure_is_refused_at_home(name: str) -> None:
+    """The local profile refuses what only a deployment has."""
+    assert faults({**HOME, name: "https://northwind.vault.azure.net/keys/k"}) == [
+        f"{name}: only with PROFILE=azure"
+    ]
 
 
 @pytest.mark.parametrize("name", ["WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"])

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import structlog
 
-from shared.settings import Settings
 from shared.telemetry import (
     ALLOWED,
     QUIET,
@@ -22,7 +21,6 @@ from shared.telemetry import (
     only_allowed,
     set_up_logging,
 )
-from tests.unit.test_settings import CLOUD, HOME
 
 # One of everything that must not be read in a log, whatever field it was put in.
 CANARIES = {
@@ -63,7 +61,7 @@ def _as_before() -> Iterator[None]:
 @pytest.fixture
 def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """What a deployment writes, read back as JSON; each line is one."""
-    set_up_logging(Settings.load(CLOUD))
+    set_up_logging(local=False)
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     logger = logging.getLogger("postbraid")
@@ -201,7 +199,7 @@ def test_chatty_libraries_are_quiet(lines: Lines) -> None:
 
 def test_a_person_at_a_terminal_reads_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """At a terminal the same fields are logged on stderr without colours."""
-    set_up_logging(Settings.load(HOME))
+    set_up_logging(local=True)
     log.info("message.decided", decision="skip", **CANARIES)
     shown = capsys.readouterr()
     assert "message.decided" in shown.err

@@ -12,7 +12,6 @@ from shared.domain.connection_status import find_trouble
 from shared.domain.errors import (
     Ambiguous,
     MailboxClosed,
-    MessageRefused,
     OutcomeUnknown,
     ProviderUnavailable,
     StoreUnavailable,
@@ -23,12 +22,11 @@ from shared.domain.errors import (
 from shared.domain.model import Mailbox, Right, Subscription, SubscriptionState, Task, TaskKind, Trouble
 from shared.domain.retries import UNFORESEEN_SECONDS, Failed, PutOff
 from shared.mailbox_context import MailboxContext
-from shared.ports import Access
-from shared.state import keys
 from shared.state.subscription_trail import SubscriptionNote
 from shared.sync.mailbox.access import access_of, fresh_access_of
 from shared.sync.mailbox.ended_subscriptions import remove_duplicates, remove_unwanted
 from shared.sync.mailbox.grant import note_grant_alive, tell_trouble
+from shared.sync.mailbox.register_subscription import register_subscription
 from shared.sync.mailbox.unit_of_work import Transaction, change
 from shared.sync.queueing.given_up import decide_verdict
 
@@ -70,7 +68,7 @@ async def create_subscription(ctx: MailboxContext, known: Mailbox) -> Mailbox:
     if before is None:
         return intent
     access = access_of(ctx)
-    granted, filtered = await _subscribe(ctx, access, intent)
+    granted, filtered = await register_subscription(ctx, access, intent)
     has_gap = before is not SubscriptionState.NONE
     try:
         is_recorded = await _record_granted(ctx, intent, granted, filtered=filtered, has_gap=has_gap)
@@ -133,28 +131,6 @@ def _present(ctx: MailboxContext) -> Mailbox:
     if ctx.mailbox is None:
         raise MailboxClosed
     return ctx.mailbox
-
-
-async def _subscribe(ctx: MailboxContext, access: Access, mailbox: Mailbox) -> tuple[Subscription, bool]:
-    """Drafts are filtered out at Graph; where it refuses the filter, unfiltered (drafts are then skipped here)."""
-    s = ctx.services
-    for filtered in (True, False) if mailbox.subscription_filtered else (False,):
-        nonce = s.random.token(6)
-        try:
-            granted = await s.mail.subscribe(
-                access,
-                notification_url=s.addresses.notifications,
-                lifecycle_url=s.addresses.lifecycle,
-                client_state=s.client_states.mint(keys.mailbox_key(ctx.ref), mailbox.generation, nonce),
-                expires_at=renewals.wanted_expiry(ctx.now()),
-                filtered=filtered,
-            )
-        except MessageRefused as err:
-            if not filtered:
-                raise UpstreamSurprise("Graph refuses the subscription.") from err
-            continue
-        return granted, filtered
-    raise UpstreamSurprise("Graph refuses the subscription.")
 
 
 async def _record_granted(

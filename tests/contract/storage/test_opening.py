@@ -47,16 +47,18 @@ async def test_addresses_are_reached_with_an_identity() -> None:
             await act
     assert credential.scopes == ["https://storage.azure.com/.default"] * 3
     await stores.close()
-    assert credential.closed
+    assert not credential.closed, "whoever made the credential closes it"
 
 
 async def test_unused_stores_close_too() -> None:
     """Closing stores that nobody used is no error."""
     await open_stores(connection_string="never looked at").close()
-    await open_stores(**PLACES).close()
+    await open_stores(**PLACES, credential=Credential()).close()
 
 
 def test_half_an_address_is_refused() -> None:
     """A storage account that lacks one of its addresses is refused at once."""
     with pytest.raises(ValueError, match="table, queue and blob"):
-        open_stores(table_uri="https://127.0.0.1:1")
+        open_stores(table_uri="https://127.0.0.1:1", credential=Credential())
+    with pytest.raises(ValueError, match="and a credential"):
+        open_stores(**PLACES)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from shared import azure_http
 from shared.domain.errors import OutcomeUnknown, StoreUnavailable, TooLarge, UpstreamSurprise
 from shared.storage import wire
 from shared.storage.api import Delete, Insert, QueueMessage
@@ -145,7 +146,7 @@ async def test_no_connection_means_nothing_was_done(act: Act) -> None:
 @every_write
 async def test_silence_after_a_write_is_unknown(act: Act, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that is not answered in time has an unknown outcome."""
-    monkeypatch.setattr(wire, "READ_SECONDS", 0.05)
+    monkeypatch.setattr(azure_http, "READ_SECONDS", 0.05)
     async with stub(SILENCE) as (told, stores):
         with pytest.raises(OutcomeUnknown):
             await act(stores)

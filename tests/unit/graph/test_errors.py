@@ -229,10 +229,10 @@ def test_the_wrong_size_is_known_as_such() -> None:
 
 @pytest.mark.parametrize("code", ["InvalidRequest", "ValidationError"])
 def test_a_failed_handshake_is_no_bad_request(code: str) -> None:
-    """A failed handshake on create or renew is no bad request, and may be repeated."""
+    """A failed handshake on create or renew is no bad request: nothing was made, and it may be repeated."""
     text = "Subscription validation request timed out."
-    assert type(error("subscribe", 400, code, message=text)) is errors.Ambiguous
-    assert type(error("renew", 400, code, message=text)) is errors.ProviderUnavailable
+    assert type(error("subscribe", 400, code, message=text)) is errors.HandshakeFailed
+    assert type(error("renew", 400, code, message=text)) is errors.HandshakeFailed
     assert type(error("subscribe", 400, code, message="Something else.")) is errors.UpstreamSurprise
     assert type(error("outline", 400, code, message=text)) is errors.UpstreamSurprise
 
