@@ -53,8 +53,11 @@ class MsalHttp:
         return self._discovered[whole]
 
     def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> Answer:
-        """The token endpoint."""
-        return self._run("token", httpx.Request("POST", url, params=params, data=data, headers=headers or {}))
+        """The token endpoint. MSAL gives an assertion that it signed itself as bytes."""
+        form = {
+            name: value.decode() if isinstance(value, bytes) else value for name, value in (data or {}).items()
+        }
+        return self._run("token", httpx.Request("POST", url, params=params, data=form, headers=headers or {}))
 
     def close(self) -> None:
         """The transport stays open."""

@@ -181,7 +181,8 @@ class EnvelopeSealer:
                 raise SealBroken
             found = await self._create(tenant_id)
         key = await self._wrapper.unwrap(found[1])
-        self._cache[tenant_id, key_id] = (found[0], key, self._clock.now() + CACHED_FOR)
+        until = self._clock.now() + CACHED_FOR
+        self._cache[tenant_id, key_id] = self._cache[tenant_id, found[0]] = (found[0], key, until)
         return found[0], key
 
     async def _create(self, tenant_id: str) -> tuple[str, str]:

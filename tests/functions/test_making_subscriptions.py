@@ -10,6 +10,7 @@ import pytest
 from shared.domain import ids
 from shared.domain.errors import (
     Ambiguous,
+    HandshakeFailed,
     ProviderUnavailable,
     StoreUnavailable,
     Throttled,
@@ -102,6 +103,28 @@ async def test_a_later_send_does_not_wait_for_the_subscription(begun: App, error
     await begun.later(minutes=20)
     assert begun.crm.types().count("message.received") == 1
     assert (await mailbox_now(begun)).subscription is SubscriptionState.ACTIVE
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+async def test_a_failed_handshake_is_tried_again_within_seconds(ready: App, failures: int) -> None:
+    """When Graph did not reach our address in time, the first send asks again at once and leaves (R2)."""
+    ready.mail.next["subscribe"] = [HandshakeFailed() for _ in range(failures)]
+    await ready.accepted()
+    await ready.pump("outbox")
+    assert ready.mail.calls.count("subscribe") == failures + 1
+    assert len(ready.mail.sent) == 1
+    assert (await mailbox_now(ready)).subscription_filtered
+
+
+async def test_an_address_that_is_never_reached_keeps_the_filter(ready: App) -> None:
+    """When no handshake succeeds, the send waits, and later the subscription is made with its filter."""
+    ready.mail.next["subscribe"] = [HandshakeFailed() for _ in range(3)]
+    await ready.accepted()
+    await ready.pump("outbox")
+    assert not ready.mail.sent
+    await ready.later(minutes=1)
+    assert len(ready.mail.sent) == 1
+    assert (await mailbox_now(ready)).subscription_filtered
 
 
 @pytest.mark.parametrize("error", CANNOT)

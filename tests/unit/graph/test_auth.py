@@ -11,14 +11,18 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain import errors
-from shared.graph.auth import SCOPES, EntraSignIn, failed
+from shared.graph.auth import SCOPES, Credential, EntraSignIn, failed
+from shared.security.certificates import read_certificate
 from shared.transport import Transport
 from tests.builders import NOW, StillClock
+from tests.certificates import a_certificate
 
 TID, OID = "5f0c3a52-7d4e-4f0b-9a51-2f3c1f0a7e11", "0b9d1d7c-6c3a-4b55-8f0e-7a3d2c1b0a99"
 CLIENT = "6f3a5c1e-1111-4222-8333-944455556666"
@@ -506,3 +510,72 @@ async def test_both_calls_are_counted(entra: Entra) -> None:
     )
     await kept_cache(counted, entra)
     assert seen == [("entra", "discover"), ("entra", "token")]
+
+
+def with_credential(entra: Entra, credential: Credential) -> EntraSignIn:
+    return EntraSignIn(
+        Transport(inner=httpx.MockTransport(entra.serve)),
+        client_id=CLIENT,
+        client_credential=credential,
+        authority=AUTHORITY,
+        redirect_uri=REDIRECT,
+        consent_uri=BACK,
+        instance_discovery=False,
+        clock=entra.clock,
+    )
+
+
+async def test_an_assertion_is_asked_for_anew_each_time(entra: Entra) -> None:
+    """With a managed identity every token request carries a fresh assertion and no secret (K-6)."""
+    given: list[str] = []
+
+    async def assertion() -> str:
+        given.append(f"assertion-{len(given) + 1}")
+        return given[-1]
+
+    sign_in = with_credential(entra, assertion)
+    flow = await begun(sign_in, entra)
+    assert given == [], "an address to sign in at needs no credential"
+    grant = await sign_in.redeem(flow, {"state": "state-1", "code": "code-1"})
+    sent = entra.form()
+    assert sent["client_assertion"] == "assertion-1"
+    assert sent["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    await sign_in.refresh(grant.cache)
+    assert entra.form()["client_assertion"] == "assertion-2"
+    assert all(b"client_secret" not in request.content for request in entra.requests)
+    await sign_in.check()
+    assert len(given) == 3
+
+
+async def test_without_an_assertion_nobody_is_to_blame(entra: Entra) -> None:
+    """When the identity endpoint gives no assertion, Entra is not asked and no consent counts as dead."""
+
+    async def assertion() -> str:
+        raise errors.ProviderUnavailable
+
+    sign_in = with_credential(entra, SECRET)
+    flow = await begun(sign_in, entra)
+    grant = await sign_in.redeem(flow, {"state": "state-1", "code": "code-1"})
+    helpless = with_credential(entra, assertion)
+    asked = len([request for request in entra.requests if request.method == "POST"])
+    with pytest.raises(errors.ProviderUnavailable):
+        await helpless.refresh(grant.cache)
+    with pytest.raises(errors.ProviderUnavailable):
+        await helpless.check()
+    assert len([request for request in entra.requests if request.method == "POST"]) == asked
+
+
+async def test_a_certificate_signs_for_the_app(entra: Entra) -> None:
+    """With a certificate every token request carries an assertion that its key signed (K-6)."""
+    pem, certificate = a_certificate()
+    sign_in = with_credential(entra, read_certificate(pem))
+    flow = await begun(sign_in, entra)
+    await sign_in.redeem(flow, {"state": "state-1", "code": "code-1"})
+    shown = entra.form()["client_assertion"]
+    public = certificate.public_key()
+    assert isinstance(public, rsa.RSAPublicKey)
+    token = "https://login.example/common/oauth2/v2.0/token"
+    said = jwt.decode(shown, public, algorithms=["PS256"], audience=token)
+    assert (said["iss"], said["sub"]) == (CLIENT, CLIENT)
+    assert jwt.get_unverified_header(shown)["x5t#S256"]
+    await sign_in.check()

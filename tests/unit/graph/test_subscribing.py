@@ -10,8 +10,9 @@ import pytest
 from shared.domain import errors
 from shared.domain.model import Subscription
 from shared.graph.provider import GraphMail
+from shared.transport import Transport
 from tests.builders import NOW
-from tests.unit.graph.conftest import Tokens, Wire
+from tests.unit.graph.conftest import BASE, Tokens, Wire
 
 URL = "https://app.example/api/graph/notifications/secret"
 STATE = "v1.key.2.nonce.mac"
@@ -134,3 +135,25 @@ async def test_all_pages_of_the_list(wire: Wire, mail: GraphMail, ann: Tokens) -
     link = "https://graph.example/v1.0/subscriptions?$skiptoken=x"
     wire.then(200, {"value": [older()], "@odata.nextLink": link}).then(200, {"value": [GRANTED]})
     assert [subscription.subscription_id for subscription in await mail.subscriptions(ann)] == ["old", "new"]
+
+
+LIVE = "https://app.example/api/health/live"
+
+
+@pytest.mark.parametrize(
+    "own", [httpx.Response(200), httpx.Response(503), httpx.ConnectError("no"), httpx.ReadTimeout("")]
+)
+async def test_our_own_address_is_called_before_graph_calls_it(
+    transport: Transport, wire: Wire, ann: Tokens, own: httpx.Response | Exception
+) -> None:
+    """Before a subscription is asked for or renewed our own address is called; that it fails stops nothing."""
+    mail = GraphMail(transport, BASE, LIVE)
+    wire.answers[:] = [own]
+    wire.then(201, GRANTED)
+    await subscribe(mail, ann)
+    assert [str(request.url) for request in wire.requests] == [LIVE, f"{BASE}/subscriptions"]
+    assert "authorization" not in wire.requests[0].headers
+    wire.answers[:] = [own]
+    wire.then(200, GRANTED)
+    await mail.renew(ann, "sub-1", NOW)
+    assert [str(request.url) for request in wire.requests[2:]] == [LIVE, f"{BASE}/subscriptions/sub-1"]

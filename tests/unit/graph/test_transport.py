@@ -196,3 +196,30 @@ async def test_a_streamed_answer_is_left_to_its_reader() -> None:
     assert read == []
     assert b"".join([piece async for piece in answer.aiter_raw()]) == b"file"
     await answer.aclose()
+
+
+async def test_a_name_may_be_connected_to_elsewhere() -> None:
+    """With `dial` a request goes to another address and port; Host header and certificate stay the name's."""
+    seen: list[httpx.Request] = []
+
+    def answer(asked: httpx.Request) -> httpx.Response:
+        seen.append(asked)
+        return httpx.Response(200)
+
+    def dial(host: str, port: int) -> tuple[str, int]:
+        assert (host, port) in {("somewhere.example", 443), ("93.184.216.34", 443)}
+        return "127.0.0.1", 7443
+
+    transport = Transport(inner=httpx.MockTransport(answer), dial=dial)
+    await transport.send("graph", "get", request())
+    judged = httpx.Request(
+        "GET",
+        "https://93.184.216.34:443/it",
+        headers={"Host": "somewhere.example"},
+        extensions={"sni_hostname": "somewhere.example"},
+    )
+    await transport.send("crm", "deliver", judged)
+    for asked in seen:
+        assert str(asked.url) == "https://127.0.0.1:7443/it"
+        assert asked.headers["host"] == "somewhere.example"
+        assert asked.extensions["sni_hostname"] == "somewhere.example"
