@@ -6,12 +6,12 @@ on stderr, the sentences of `az storage` and `az account`. Run as `fake_cloud.py
 
 from __future__ import annotations
 
+import itertools
 import json
-import re
 import sys
-import uuid
-from pathlib import Path
-from typing import Any
+
+if __name__ != "__main__":  # run as a program it starts a hundred times in a test run, so it imports little
+    from typing import Any
 
 GRAPH = "https://graph.microsoft.com/v1.0"
 NOT_LOGGED_IN = "ERROR: Please run 'az login' to setup account."
@@ -41,6 +41,19 @@ BLANK: dict[str, Any] = {
     "writes": [],
     "calls": [],
 }
+
+
+_numbers = itertools.count()
+
+
+def new_id(state: dict[str, Any]) -> str:
+    """An id that no other thing of this cloud has."""
+    return f"00000000-0000-4000-8000-{len(state['calls']):08d}{next(_numbers):04d}"
+
+
+def load(file: str) -> Any:
+    with open(file, encoding="utf-8") as opened:  # noqa: PTH123 - pathlib takes longer to import than the rest
+        return json.load(opened)
 
 
 class Failure(Exception):
@@ -81,7 +94,7 @@ class Az:
                 return self.blob(verb, rest)
             case ["rest", *rest]:
                 body = option(rest, "--body")
-                content = json.loads(Path(body[1:]).read_text(encoding="utf-8")) if body else None
+                content = load(body[1:]) if body else None
                 return self.rest(option(rest, "--method"), option(rest, "--url"), content)
         raise Failure(f"ERROR: '{' '.join(arguments[:2])}' is misspelled or not recognized by the system.")
 
@@ -113,17 +126,20 @@ class Az:
         return self.site(method, url)
 
     def site(self, method: str, url: str) -> Any:
-        site = re.search(r"(/subscriptions/\S+/sites/[^/]+)/config/configreferences/appsettings(/refresh)?\?", url)
-        assert site, url
+        here, _, query = url.partition("?")
+        assert here.startswith("https://management.azure.com/subscriptions/"), url
+        assert query.startswith("api-version="), url
+        references_of, _, refresh = here.partition("/config/configreferences/appsettings")
         references = self.state["references"]
-        if site[2]:
+        if refresh == "/refresh":
             assert method == "post"
             self.wrote("refresh")
             self.state["resolve_after"] -= 1
             if self.state["resolve_after"] <= 0:
                 references.update(dict.fromkeys(references, "Resolved"))
             return None
-        here = f"{site[1]}/config/configreferences/appsettings"
+        assert (method, refresh) == ("get", ""), url
+        assert "/providers/Microsoft.Web/sites/" in references_of, url
         return {
             "value": [
                 {"id": f"{here}/{name}", "name": name, "properties": {"reference": "@…", "status": status}}
@@ -136,18 +152,23 @@ class Az:
             self.wrote(f"{method} {path}", body)
         if path == "/servicePrincipals":
             self.state["principals"].append(body["appId"])
-            return {"id": str(uuid.uuid4()), "appId": body["appId"]}
-        found = re.fullmatch(r"/(applications|servicePrincipals)(?:\((\w+)='([^']*)'\)|/([^/]+))(/.*)?", path)
-        assert found, path
-        kind, key, value, object_id, below = found.groups()
+            return {"id": new_id(self.state), "appId": body["appId"]}
+        kind, _, rest = path.removeprefix("/").partition("(")
+        if rest:
+            selector, _, below = rest.partition(")")
+            key, _, value = selector.partition("=")
+            value = value.strip("'")
+        else:
+            kind, key, value, *more = path.removeprefix("/").replace("/", "/id/", 1).split("/", 3)
+            below = "/" + more[0] if more else ""
         if kind == "servicePrincipals":
             if value in self.state["principals"]:
-                return {"id": str(uuid.uuid4())}
+                return {"id": new_id(self.state)}
             raise self.missing(value)
-        key, value = (key, value) if key else ("id", object_id)
+        assert kind == "applications", path
         application = next((a for a in self.state["applications"] if a.get(key) == value), None)
         if application is None and method == "patch" and key == "uniqueName":
-            application = {"id": str(uuid.uuid4()), "appId": str(uuid.uuid4()), key: value, **body}
+            application = {"id": new_id(self.state), "appId": new_id(self.state), key: value, **body}
             self.state["applications"].append(application)
             return application
         if application is None:
@@ -164,7 +185,7 @@ class Az:
         if method == "get":
             return {"value": kept}
         if method == "post":
-            kept.append({"id": str(uuid.uuid4()), **body})
+            kept.append({"id": new_id(self.state), **body})
             return kept[-1]
         (item,) = [item for item in kept if below.endswith(item["id"])]
         item.update(body)
@@ -187,18 +208,19 @@ def azd(state: dict[str, Any], arguments: list[str]) -> None:
 
 def main() -> int:
     file, program, *arguments = sys.argv[1:]
-    state = json.loads(Path(file).read_text(encoding="utf-8"))
+    state = load(file)
     state["calls"].append([program, *arguments])
     plain = [item for item in arguments if item != "--only-show-errors"]
     try:
         answer = Az(state).run(plain) if program == "az" else azd(state, plain)
     except Failure as failure:
-        print(failure, file=sys.stderr)
+        sys.stderr.write(f"{failure}\n")
         return 1
     finally:
-        Path(file).write_text(json.dumps(state), encoding="utf-8")
+        with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123 - as above
+            json.dump(state, opened)
     if answer is not None:
-        print(json.dumps(answer))
+        sys.stdout.write(json.dumps(answer))
     return 0
 
 

@@ -51,7 +51,8 @@ class Cloud:
         for program in ("az", "azd"):
             script = folder / program
             script.write_text(
-                f'#!/bin/sh\nexec "{sys.executable}" -IS "{FAKE}" "{self.file}" {program} "$@"\n', encoding="utf-8"
+                f'#!/bin/sh\nexec "{sys.executable}" -IS "{FAKE}" "{self.file}" {program} "$@"\n',
+                encoding="utf-8",
             )
             script.chmod(script.stat().st_mode | stat.S_IXUSR)
 

@@ -79,15 +79,21 @@ def check_rights(tools: Tools, console: Console, subscription_id: str) -> None:
         console.say("    your rights in the subscription are enough")
 
 
-def deleted_vault(vaults: Sequence[Mapping[str, Any]], environment: str) -> str | None:
-    """The name of this environment's vault among the soft-deleted ones, found by azd's tag."""
+def deleted_vault(vaults: Sequence[Mapping[str, Any]], environment: str, location: str) -> str | None:
+    """The name of this environment's vault among the soft-deleted ones, found by azd's tag.
+
+    Its name depends on the region too: one of another region ("" where that is not known) is not in the way.
+    """
     for vault in vaults:
-        if ((vault.get("properties") or {}).get("tags") or {}).get("azd-env-name") == environment:
+        properties = vault.get("properties") or {}
+        region = str(properties.get("location", "")).replace(" ", "").lower()
+        ours = (properties.get("tags") or {}).get("azd-env-name") == environment
+        if ours and location.replace(" ", "").lower() in {"", region}:
             return str(vault["name"])
     return None
 
 
-def find_deleted_vault(tools: Tools, console: Console, environment: str) -> str | None:
+def find_deleted_vault(tools: Tools, console: Console, environment: str, location: str) -> str | None:
     """The name of this environment's soft-deleted vault. Without the right to list them it says so: None."""
     try:
         vaults = tools.read("az", "keyvault", "list-deleted", "--resource-type", "vault")
@@ -99,7 +105,7 @@ def find_deleted_vault(tools: Tools, console: Console, environment: str) -> str 
         )
         console.say('    see docs/deploy.md, "When something does not work"')
         return None
-    return deleted_vault(vaults or [], environment)
+    return deleted_vault(vaults or [], environment, location)
 
 
 def wait_for_blob_write(
