@@ -26,7 +26,8 @@ The first tenant (the CRM account that may call it) is made from this folder, by
   .venv/bin/python -m shared.ops create-tenant --name "Example Ltd" \\
       --webhook-url https://crm.example.com/hooks/postbraid --frame-origin https://crm.example.com
 
-It reads the azd environment and uses your `az login`. It prints the key and the webhook secret once.
+It reads the azd environment and works as you (azd auth login, else az login). It prints the key and
+the webhook secret once.
 docs/runbook.md explains every option. On Windows it is .venv\\Scripts\\python instead of .venv/bin/python."""
 NO_ANSWER: Final = (
     "The app does not answer at {url}: {words}.\n"

@@ -37,6 +37,7 @@ BLANK: dict[str, Any] = {
     "blobs": [],
     "references": {},
     "resolve_after": 0,
+    "secrets": {},
     "variables": {},
     "writes": [],
     "calls": [],
@@ -51,9 +52,13 @@ def new_id(state: dict[str, Any]) -> str:
     return f"00000000-0000-4000-8000-{len(state['calls']):08d}{next(_numbers):04d}"
 
 
-def load(file: str) -> Any:
+def text_of(file: str) -> str:
     with open(file, encoding="utf-8") as opened:  # noqa: PTH123 - pathlib takes longer to import than the rest
-        return json.load(opened)
+        return opened.read()
+
+
+def load(file: str) -> Any:
+    return json.loads(text_of(file))
 
 
 class Failure(Exception):
@@ -96,6 +101,23 @@ class Az:
                 body = option(rest, "--body")
                 content = load(body[1:]) if body else None
                 return self.rest(option(rest, "--method"), option(rest, "--url"), content)
+        return self.run_by_hand(arguments)
+
+    def run_by_hand(self, arguments: list[str]) -> Any:
+        """What operators type, by docs/runbook.md."""
+        match arguments:
+            case ["keyvault", "secret", "show", *rest]:
+                assert option(rest, "--query") == "value"
+                return self.state["secrets"][option(rest, "--name")]
+            case ["keyvault", "secret", "set", *rest]:
+                self.state["secrets"][option(rest, "--name")] = text_of(option(rest, "--file"))
+                self.wrote(f"secret {option(rest, '--name')}")
+                return None
+            case ["functionapp", "show", *rest]:
+                group = f"/subscriptions/{self.state['subscription']}/resourceGroups/{option(rest, '--resource-group')}"
+                return f"{group}/providers/Microsoft.Web/sites/{option(rest, '--name')}"
+            case ["functionapp", "restart", *rest]:
+                return self.wrote(f"restart {option(rest, '--name')}")
         raise Failure(f"ERROR: '{' '.join(arguments[:2])}' is misspelled or not recognized by the system.")
 
     def wrote(self, what: str, content: Any = None) -> None:
@@ -202,6 +224,8 @@ def azd(state: dict[str, Any], arguments: list[str]) -> None:
         case ["env", "set", name, value, *_]:
             state["variables"][name] = value
             state["writes"].append([f"azd {name}", value])
+        case ["env", "get-value", name]:
+            sys.stdout.write(state["variables"][name])
         case _:
             raise Failure(f'ERROR: unknown command "{" ".join(arguments)}" for "azd"')
 
@@ -220,7 +244,7 @@ def main() -> int:
         with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123 - as above
             json.dump(state, opened)
     if answer is not None:
-        sys.stdout.write(json.dumps(answer))
+        sys.stdout.write(answer if isinstance(answer, str) else json.dumps(answer))
     return 0
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from deployment.console import Console, Stop
 from deployment.registration import (
-    DEFAULT_AUDIENCE,
+    TOKEN_VERSION,
     Change,
     Present,
     by_client_id,
@@ -56,7 +56,7 @@ class Entra:
             "create an app registration",
             "patch",
             by_unique_name(name),
-            {"displayName": display_name, "signInAudience": audience or DEFAULT_AUDIENCE},
+            {"displayName": display_name, "signInAudience": audience, "api": TOKEN_VERSION},
             ("--headers", "Prefer=create-if-missing", "Content-Type=application/json"),
         )
         if self._tools.dry_run:

@@ -13,6 +13,8 @@ LOGIN: Final = "https://login.microsoftonline.com"
 EXCHANGE_AUDIENCE: Final = "api://AzureADTokenExchange"
 CREDENTIAL_NAME: Final = "postbraid-managed-identity"
 DEFAULT_AUDIENCE: Final = "AzureADMultipleOrgs"
+# Microsoft Graph refuses AzureADandPersonalMicrosoftAccount with another version; with every audience 2 is right.
+TOKEN_VERSION: Final = {"requestedAccessTokenVersion": 2}
 CALLBACK: Final = "/api/oauth/callback"
 ADMIN_CONSENT: Final = "/api/oauth/admin-consent"
 # The app id of Microsoft Graph and the ids of its delegated permissions. Source: "Microsoft Graph permissions
@@ -150,7 +152,7 @@ def _audience(application: Mapping[str, Any], wanted: Wanted, here: str) -> Chan
     if wanted.audience is None or application.get("signInAudience") == wanted.audience:
         return None
     words = f"let accounts of {wanted.audience} sign in (until now {application.get('signInAudience')})"
-    return Change(words, "patch", here, {"signInAudience": wanted.audience})
+    return Change(words, "patch", here, {"signInAudience": wanted.audience, "api": TOKEN_VERSION})
 
 
 def _credential(credentials: Sequence[Mapping[str, Any]], wanted: Wanted, here: str) -> Change | None:
