@@ -10,7 +10,7 @@ PY := $(VENV)/bin/python
 # The oldest Python supported that really starts (a version manager's shim may not).
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,13))' 2>/dev/null && echo $$p && break; done)
 PYTHON313 ?= $(shell for p in python3.13 $$(ls -d ~/.pyenv/versions/3.13*/bin/python3.13 2>/dev/null); do $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3,13))' 2>/dev/null && echo $$p && break; done)
-CODE := $(wildcard functions shared sandbox function_app.py)
+CODE := $(wildcard functions shared sandbox infra/hooks function_app.py)
 STEP := scripts/step.sh
 present = $(if $(wildcard $(2)),$(1))
 

@@ -69,11 +69,17 @@ def _registration_by_hand(hook: Hook, entra: Entra, client_id: str, wanted: Want
     if changes == []:
         hook.console.say("    it is kept by hand, and has everything")
         return
-    hook.console.say(f"    {client_id} is kept by hand, so nothing is written. Its administrator sets:")
-    for change in changes or []:
-        hook.console.say(f"      - {change.words}")
+    hook.console.say(f"    {client_id} is kept by hand, so nothing is written.")
+    if changes is None:
+        hook.console.say("    It could not be read from here. Its administrator makes sure that it has:")
+    else:
+        hook.console.say(
+            "    Until its administrator has done this, nobody can connect a mailbox; the deployment goes on:"
+        )
+        for change in changes:
+            hook.console.say(f"      - {change.words}")
+        hook.console.say("    so that it has:")
     hook.console.say(by_hand(wanted))
-    hook.console.say("    Until then nobody can connect a mailbox; the deployment itself goes on.")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def before_provision(hook: Hook) -> None:
 def _vault(hook: Hook, environment: str) -> None:
     """Recover this environment's vault when it is soft-deleted: its name is taken, and it cannot be purged."""
     location = hook.environ.get("AZURE_LOCATION", "")
-    vault = azure.find_deleted_vault(hook.tools, hook.console, environment, location)
+    subscription = hook.environ.get("AZURE_SUBSCRIPTION_ID")
+    vault = azure.find_deleted_vault(hook.tools, hook.console, environment, location, subscription)
     wanted = "true" if vault else "false"
     if vault:
         hook.console.say(f"    {vault} is soft-deleted (after `azd down`); the deployment recovers it")

@@ -25,13 +25,13 @@ def test_the_first_run_makes_the_registration_and_keeps_its_id(cloud: Cloud) -> 
 
 
 def test_a_second_run_changes_nothing_and_says_so(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second run finds the registration, writes nothing anywhere, and says that nothing had to be changed."""
+    """A second run finds the registration, writes nothing anywhere, and says that nothing was changed."""
     cloud.run("preprovision")
     capsys.readouterr()
     with cloud.writes() as written:
         assert cloud.run("preprovision") == 0
     assert written == []
-    assert "nothing had to be changed" in capsys.readouterr().out
+    assert "nothing was changed" in capsys.readouterr().out
 
 
 def test_a_lost_environment_finds_the_registration_again(cloud: Cloud) -> None:

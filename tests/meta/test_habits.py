@@ -9,7 +9,7 @@ import pytest
 
 from tests.meta.sources import ROOT, functions, imported, name, python_files
 
-CODE = [*python_files("functions", "shared", "sandbox", "function_app.py")]
+CODE = [*python_files("functions", "shared", "sandbox", "infra", "function_app.py")]
 TESTS = [*python_files("tests")]
 MAY_CATCH_ALL = ("functions/boundary.py", "shared/sync/mailbox/failures.py", "sandbox/devhost/")
 FUNCTION_LINES = 60

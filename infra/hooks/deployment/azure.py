@@ -93,10 +93,13 @@ def deleted_vault(vaults: Sequence[Mapping[str, Any]], environment: str, locatio
     return None
 
 
-def find_deleted_vault(tools: Tools, console: Console, environment: str, location: str) -> str | None:
+def find_deleted_vault(
+    tools: Tools, console: Console, environment: str, location: str, subscription_id: str | None
+) -> str | None:
     """The name of this environment's soft-deleted vault. Without the right to list them it says so: None."""
+    chosen = ("--subscription", subscription_id) if subscription_id else ()
     try:
-        vaults = tools.read("az", "keyvault", "list-deleted", "--resource-type", "vault")
+        vaults = tools.read("az", "keyvault", "list-deleted", "--resource-type", "vault", *chosen)
     except CommandFailed as err:
         if err.refusal is Refusal.NOT_LOGGED_IN:
             raise plain(err, "Soft-deleted vaults could not be listed") from err
@@ -143,7 +146,7 @@ def wait_for_blob_write(
             f"After {ROLE_SPREADS.total_seconds // 60} minutes your account may still not write to the storage account"
             f" {account}. It needs Storage Blob Data Contributor there, which the deployment gives to the principal"
             " AZURE_PRINCIPAL_ID. Is that your account (`az ad signed-in-user show --query id`)? Then wait and run"
-            " `azd provision` again; nothing is lost."
+            " `azd provision` again; nothing is lost. Or a network rule keeps your address out; it answers the same."
         )
     if not tools.dry_run:
         console.say("    you may write to the storage account")

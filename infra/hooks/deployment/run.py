@@ -64,5 +64,5 @@ def run(
         console.say(stop.text)
         return stop.code
     if not tools.changes:
-        console.say(f"{name}: nothing had to be changed.")
+        console.say(f"{name}: nothing was changed.")
     return 0
