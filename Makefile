@@ -14,7 +14,7 @@ CODE := $(wildcard functions shared sandbox infra/hooks function_app.py)
 STEP := scripts/step.sh
 present = $(if $(wildcard $(2)),$(1))
 
-.PHONY: help setup browser demo up story test fast contract sim host simulate e2e worker check lint format types imports locks meta fix lock clean venv313
+.PHONY: help setup browser demo up story test fast contract sim host simulate e2e worker check lint format types imports locks meta infra snapshots fix lock clean venv313
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,9 +75,9 @@ venv313: .venv313/.installed ## A second environment on Python 3.13, with Azure'
 	@$(STEP) "Python 3.13 packages" scripts/install_python.sh $(PYTHON313) .venv313 requirements.txt requirements-dev.txt requirements-worker.txt
 	@touch $@
 
-check: setup ## Format, lint, types, direction of imports, locks, documents
+check: setup ## Format, lint, types, direction of imports, locks, documents, infrastructure
 	@$(STEP) --begin
-	@code=0; $(MAKE) -k lint format types imports locks meta || code=$$?; $(STEP) --report; exit $$code
+	@code=0; $(MAKE) -k lint format types imports locks meta infra || code=$$?; $(STEP) --report; exit $$code
 
 lint: setup
 	@$(STEP) "Lint" $(VENV)/bin/ruff check
@@ -96,6 +96,12 @@ locks: setup
 
 meta: setup ## Documents, settings and start-up compared with the code
 	@$(STEP) "Meta tests" scripts/pytest_folders.sh tests/meta
+
+infra: setup ## What would be deployed, compared with the code; through Microsoft's Bicep CLI where it is there
+	@$(STEP) "Infrastructure" scripts/pytest_folders.sh tests/infra
+
+snapshots: setup ## Evaluate infra/ again and write the committed snapshots (needs the Bicep CLI)
+	@$(PY) -m tests.infra.installation
 
 fix: setup ## Let the tools repair format and lint
 	@$(VENV)/bin/ruff check --fix --exit-zero

@@ -46,7 +46,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     networkAcls: { bypass: 'AzureServices', defaultAction: 'Allow' }
-    publicNetworkAccess: 'Enabled' // reached by identity alone; private endpoints need a virtual network (infra/README.md)
+    publicNetworkAccess: 'Enabled' // by identity alone; private endpoints would need a virtual network
     supportsHttpsTrafficOnly: true
   }
 }
