@@ -19,10 +19,9 @@ param principalId string = ''
 @allowed(['User', 'ServicePrincipal', 'Group'])
 param principalType string = 'User'
 
-@description('Application (client) id of the app registration. The preprovision hook makes it.')
-@minLength(36)
-@maxLength(36)
-param entraClientId string
+// Needed, and yet with a default: azd would ask for it before the preprovision hook has made it.
+@description('Application (client) id of the app registration.')
+param entraClientId string = ''
 
 @description('Where people sign in, with the audience; empty: work and school accounts of every organisation.')
 param entraAuthority string = ''
@@ -259,7 +258,7 @@ module api 'app/function.bicep' = {
       DataStorage__blobServiceUri: dataUris.blob
       DataStorage__queueServiceUri: dataUris.queue
       DataStorage__tableServiceUri: dataUris.table
-      ENTRA_CLIENT_ID: entraClientId
+      ENTRA_CLIENT_ID: empty(entraClientId) ? fail('entraClientId is empty: see docs/deploy.md') : entraClientId
       KEY_ENCRYPTION_KEY: keyEncryptionKey
       API_KEY_PEPPER: '@Microsoft.KeyVault(SecretUri=${vaultUri}/secrets/api-key-pepper)'
       CLIENT_STATE_KEYS: '@Microsoft.KeyVault(SecretUri=${vaultUri}/secrets/client-state-keys)'

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from tests.infra.cli import MADE_UP, find_cli, run
+from tests.infra.cli import HOW, MADE_UP, find_cli, run
 from tests.infra.expressions import evaluate
 from tests.meta.sources import ROOT
 
@@ -102,5 +103,6 @@ def renew() -> None:
 
 
 if __name__ == "__main__":
-    assert find_cli(), "the Bicep CLI is needed"
+    if not find_cli():
+        sys.exit(f"the Bicep CLI is not here: {HOW}")
     renew()

@@ -1,4 +1,4 @@
-"""Who may do what, and what can be reached from outside: read from the committed snapshots (P-1)."""
+"""Who may do what, and what can be reached from outside: read from the committed snapshots."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -122,3 +123,16 @@ def test_nothing_is_fetched() -> None:
     assert {file.name for file in FILES if "#disable" in file.read_text(encoding="utf-8")} == {
         "function.bicep"
     }
+
+
+def test_nothing_is_deployed_without_an_app_registration(tmp_path: Path) -> None:
+    """Without the id of the app registration the deployment fails in words, before anything is made."""
+    parameters = tmp_path / "none.bicepparam"
+    main = os.path.relpath(MAIN, tmp_path)
+    parameters.write_text(
+        f"using '{main}'\nparam environmentName = 'none'\nparam location = 'westeurope'\n", encoding="utf-8"
+    )
+    evaluated = run("snapshot", parameters, "--mode=overwrite", *MADE_UP)
+    snapshot = tmp_path / "none.snapshot.json"
+    said = evaluated.stdout + evaluated.stderr + (snapshot.read_text("utf-8") if snapshot.exists() else "")
+    assert "entraClientId is empty: see docs/deploy.md" in said

@@ -14,7 +14,7 @@ PARAMETER = re.compile(r"^((?:@.*\n(?:[^@\n].*\n)*?)*)param (\w+) (.+?)(?: = (.+
 AZD = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?:=([^}]*))?\}")
 # Made at each deployment, so no file may hold them.
 MADE_ANEW = {"graphWebhookSecret", "clientStateKeys", "apiKeyPepper", "linkSigningKeys", "budgetStartDate"}
-REQUIRED = {"environmentName", "location", "entraClientId"}
+REQUIRED = {"environmentName", "location"}
 
 
 def parameters() -> dict[str, tuple[str, str, str | None]]:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from shared import azd
 from shared.state import keys
 from tests.infra.installation import DIGEST, SETS, digests, installation
 from tests.meta.triggers import QUEUES
@@ -150,7 +151,7 @@ def test_a_host_name_of_one_s_own_is_bound_with_its_certificate() -> None:
 
 @both
 def test_outputs_are_what_hooks_and_operators_read(name: str) -> None:
-    """The outputs are exactly the azd variables agreed on, and agree with the app's settings."""
+    """The outputs are exactly the variables that hooks and shared.ops read, and agree with the app's settings."""
     found = installation(name)
     settings = found.settings()
     outputs = dict(found.outputs)
@@ -171,3 +172,21 @@ def test_outputs_are_what_hooks_and_operators_read(name: str) -> None:
         "DATA_STORAGE_QUEUE_URI": settings["DataStorage__queueServiceUri"],
         "DATA_STORAGE_BLOB_URI": settings["DataStorage__blobServiceUri"],
     }
+
+
+@both
+def test_operators_get_the_app_s_own_settings(name: str) -> None:
+    """What shared.ops makes of the outputs and of the vault's secrets are the settings that the app has."""
+    found = installation(name)
+    settings = found.settings()
+    outputs = {**found.outputs, "ENTRA_CLIENT_ID": settings["ENTRA_CLIENT_ID"]}
+    outputs["PUBLIC_BASE_URL"] = settings["PUBLIC_BASE_URL"]  # Azure's answer: the test above
+    assert {key: outputs[output] for key, output in azd.OUTPUTS.items()} == {
+        key: settings[key] for key in azd.OUTPUTS
+    }
+    vault = outputs[azd.VAULT]
+    for key, secret in azd.SECRETS.items():
+        assert settings[key] == f"@Microsoft.KeyVault(SecretUri={vault}/secrets/{secret})"
+    assert sorted(azd.SECRETS.values()) == sorted(
+        resource.last_name for resource in found.all("vaults/secrets")
+    )
