@@ -153,6 +153,7 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '5242880'
     PUBLIC_BASE_URL: publicBaseUrl
   })
+  dependsOn: [binding] // App Service refuses a change of a site while it makes another
 }
 
 output publicBaseUrl string = publicBaseUrl
