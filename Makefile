@@ -14,7 +14,7 @@ CODE := $(wildcard functions shared sandbox infra/hooks function_app.py)
 STEP := scripts/step.sh
 present = $(if $(wildcard $(2)),$(1))
 
-.PHONY: help setup browser demo up story test fast contract sim host simulate e2e worker check lint format types imports locks meta infra snapshots fix lock clean venv313
+.PHONY: help setup browser demo up story test fast contract sim host simulate e2e worker check lint format types imports locks meta infra snapshots fix lock clean venv313 package
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ e2e: setup browser ## The demo driven through a real browser
 
 worker: setup ## Index and call the app with Azure's own worker library (needs Python 3.13)
 	@$(if $(PYTHON313),$(MAKE) venv313 && $(STEP) "Worker library" env PY=.venv313/bin/python scripts/pytest_folders.sh tests/worker,echo "==> Worker library: left out, no Python 3.13 here")
+
+package: setup ## Build the deployment package into dist/ (TELEMETRY=1: with azure-monitor-opentelemetry)
+	@$(STEP) "Package" $(PY) scripts/package.py $(if $(TELEMETRY),--telemetry) $(if $(PYTHON313),--python $(PYTHON313))
 
 venv313: .venv313/.installed ## A second environment on Python 3.13, with Azure's worker library
 

@@ -1,6 +1,6 @@
 """Write the requirement locks from pyproject.toml with uv, or check offline whether they are current.
 
-    python scripts/lock.py            resolve again and write the three files
+    python scripts/lock.py            resolve again and write the files
     python scripts/lock.py --check    compare only the digest in their headers; needs no network
 
 The locks hold versions, markers and hashes and no index address, so they install from any mirror.
@@ -49,6 +49,13 @@ LOCKS = (
         "3.13",
         ("requirements.txt", "requirements-dev.txt"),
     ),
+    Lock(
+        "requirements-telemetry.txt",
+        "For `scripts/package.py --telemetry`, on top of what is deployed.",
+        "telemetry",
+        "3.11",
+        ("requirements.txt",),
+    ),
 )
 
 
@@ -61,6 +68,8 @@ def digest(lock: Lock) -> str:
         table["dependencies"],
         project["dependency-groups"].get(lock.group or "", []),
     ]
+    if lock.group == "telemetry":
+        asked.append(project["tool"]["uv"]["override-dependencies"])  # they are about this group's packages
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
