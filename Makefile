@@ -10,11 +10,12 @@ PY := $(VENV)/bin/python
 # The oldest Python supported that really starts (a version manager's shim may not).
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,13))' 2>/dev/null && echo $$p && break; done)
 PYTHON313 ?= $(shell for p in python3.13 $$(ls -d ~/.pyenv/versions/3.13*/bin/python3.13 2>/dev/null); do $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3,13))' 2>/dev/null && echo $$p && break; done)
+NO_PYTHON313 = $(if $(PYTHON313),,left out without Python 3.13)
 CODE := $(wildcard functions shared sandbox infra/hooks function_app.py)
 STEP := scripts/step.sh
 present = $(if $(wildcard $(2)),$(1))
 
-.PHONY: help setup browser demo up story test fast contract sim host simulate e2e worker check lint format types imports locks meta infra snapshots fix lock clean venv313 package
+.PHONY: help setup browser demo up story test fast contract sim host simulate e2e worker check lint format types imports locks meta infra snapshots fix lock clean venv313 package packaging
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,12 +40,12 @@ demo: setup ## Start the local world and play the story's beginning: Ctrl-C ends
 
 up: demo ## The same as demo
 
-story: setup ## Play the whole story on processes; SABOTAGE=lose|double|peek must make it fail
-	@$(STEP) "Story on processes" $(PY) -m sandbox story --sabotage "$(SABOTAGE)"
+story: setup $(if $(PACKAGE),package $(if $(PYTHON313),venv313)) ## Play the whole story on processes; SABOTAGE=lose|double|peek must make it fail; PACKAGE=1: on the package
+	@$(if $(and $(PACKAGE),$(NO_PYTHON313)),echo "==> Story on the package: $(NO_PYTHON313)",$(STEP) "Story on $(if $(PACKAGE),the package,processes)" $(PY) -m sandbox story --sabotage "$(SABOTAGE)" $(if $(PACKAGE),--package dist/package))
 
-test: setup browser ## Everything: fast, contract, sim, host, story, simulate, e2e, worker
+test: setup browser ## Everything: fast, contract, sim, host, story, simulate, e2e, worker, packaging
 	@$(STEP) --begin
-	@code=0; $(MAKE) -k fast contract sim host $(call present,story,sandbox/__main__.py) simulate e2e worker || code=$$?; \
+	@code=0; $(MAKE) -k fast contract sim host $(call present,story,sandbox/__main__.py) simulate e2e worker packaging || code=$$?; \
 	$(STEP) --report; exit $$code
 
 fast: setup ## Unit and function tests: no sockets, about a minute
@@ -67,6 +68,10 @@ e2e: setup browser ## The demo driven through a real browser
 
 worker: setup ## Index and call the app with Azure's own worker library (needs Python 3.13)
 	@$(if $(PYTHON313),$(MAKE) venv313 && $(STEP) "Worker library" env PY=.venv313/bin/python scripts/pytest_folders.sh tests/worker,echo "==> Worker library: left out, no Python 3.13 here")
+
+packaging: setup ## Tests of the deployment package (what needs Python 3.13 is left out without it)
+	@$(if $(PYTHON313),$(MAKE) venv313)
+	@$(STEP) "Deployment package" env PYTHON313=$(PYTHON313) scripts/pytest_folders.sh tests/package
 
 package: setup ## Build the deployment package into dist/ (TELEMETRY=1: with azure-monitor-opentelemetry)
 	@$(STEP) "Package" $(PY) scripts/package.py $(if $(TELEMETRY),--telemetry) $(if $(PYTHON313),--python $(PYTHON313))
@@ -114,5 +119,5 @@ lock: setup ## Resolve the dependencies again (UPGRADE=1 takes newer versions) a
 	@$(PY) scripts/lock.py $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove environments, packages, caches and the local world's data
-	@rm -rf .venv .venv313 node_modules .sandbox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv313 scripts/.venv infra/hooks/.venv dist node_modules .sandbox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

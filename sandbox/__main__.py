@@ -7,6 +7,7 @@ import asyncio
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 
@@ -28,7 +29,7 @@ def main() -> int:
             return asyncio.run(_up(asked.seed, tuple(asked.local_origin), play=not asked.empty))
         from sandbox.story import run
 
-        return asyncio.run(run(asked.sabotage or None))
+        return asyncio.run(run(asked.sabotage or None, package=asked.package and asked.package.resolve()))
     except (AzuriteMissing, ProcessDied, NotReady) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -57,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         choices=("", *SABOTAGES),
         help="break the product (lose, double, peek); the story must then fail",
+    )
+    story.add_argument(
+        "--package",
+        type=Path,
+        help="folder of an unpacked deployment package to play it on (make package), with Python 3.13",
     )
     return parser
 

@@ -136,7 +136,7 @@ def compile_modules(folder: Path, python: list[str]) -> None:
     lines = []
     for name in package_files(folder):
         source = folder / name
-        if name.suffix == ".py":
+        if name.suffix == ".py" and len(name.parts) > 1:
             beside = source.parent / "__pycache__" / f"{source.stem}.cpython-{PYTHON.replace('.', '')}.pyc"
             target = source.with_suffix(".pyc") if name.is_relative_to(SITE_PACKAGES) else beside
             lines.append(f"{source}\t{target}\t{name}")
@@ -148,7 +148,7 @@ def package_files(folder: Path) -> list[PurePosixPath]:
     names = (
         PurePosixPath(path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file()
     )
-    return sorted(name for name in names if name != PurePosixPath(IGNORE_FILE))
+    return sorted((name for name in names if name.as_posix() != IGNORE_FILE), key=PurePosixPath.as_posix)
 
 
 def write_zip(folder: Path, path: Path) -> Path:

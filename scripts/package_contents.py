@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 SITE_PACKAGES = ".python_packages/lib/site-packages"
 """Where the worker of Azure Functions looks for the dependencies, below the app's folder."""
 
-OURS = ("function_app.py", "host.json")
-OUR_FOLDERS = {"functions": {".py", ".json", ".html", ".css", ".js", ".svg"}, "shared": {".py"}}
+OURS = ("function_app.py", "host.json", "functions/openapi.json")
+OUR_FOLDERS = {"functions": {".py"}, "functions/pages": {".html", ".css", ".js", ".svg"}, "shared": {".py"}}
 """Folders of ours, each with the kinds of files that are taken from it. Hidden files are taken from none."""
 OURS_LEFT_OUT = {
     "shared/storage/testing": "in-memory stores, for tests",

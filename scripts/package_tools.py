@@ -57,14 +57,18 @@ def _install_uv(folder: Path) -> str:
     print("no uv here: installing the one we lock into a temporary environment", file=sys.stderr)
     run([sys.executable, "-m", "venv", str(folder)])
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    text = (ROOT / UV_LOCK).read_text(encoding="utf-8")
-    pinned = re.search(r"^uv==.*?(?=^\S)", f"{text}\n-", re.MULTILINE | re.DOTALL)
-    if pinned is None:
-        sys.exit(f"{UV_LOCK} does not pin uv")
     lock = folder / "uv.txt"
-    lock.write_text(pinned.group(), encoding="utf-8")
+    lock.write_text(locked_uv((ROOT / UV_LOCK).read_text(encoding="utf-8")), encoding="utf-8")
     run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", str(lock)])
     return str(shutil.which("uv", path=str(python.parent)))
+
+
+def locked_uv(lock: str) -> str:
+    """The lines of a lock's text that pin uv and its hashes; exits when it does not pin uv."""
+    found = re.search(r"^uv==[^\n]*(\n[ \t][^\n]*)*\n", lock, re.MULTILINE)
+    if found is None:
+        sys.exit(f"{UV_LOCK} does not pin uv")
+    return found.group()
 
 
 def uv_environment() -> dict[str, str]:

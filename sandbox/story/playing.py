@@ -7,10 +7,13 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from sandbox.devhost.app_packages import ForeignModules
+from sandbox.processes import GRACE_SECONDS
 from sandbox.story import acts
 from sandbox.story.stage import Check, Lie, Stage
 from sandbox.story.telling import Told
@@ -20,11 +23,32 @@ POLL_SECONDS = 0.2
 QUIET_SECONDS = 3.0
 
 
-async def run(sabotage: str | None = None) -> int:
+async def run(sabotage: str | None = None, *, package: Path | None = None) -> int:
     """Start a new world, play every act, stop it. Return the exit code: 0, or 1 when a check failed."""
-    async with World.start(WorldOptions(sabotage=sabotage)) as world, staged(world) as stage:
-        await acts.seed(stage)
-        return await play(stage)
+    options = WorldOptions(sabotage=sabotage, package=package)
+    async with World.start(options) as world:
+        async with staged(world) as stage:
+            await acts.seed(stage)
+            code = await play(stage)
+        return code or await asyncio.to_thread(check_package, world)
+
+
+def check_package(world: World) -> int:
+    """Stop the host and read what each process says of where its modules came from; return 1 when one had others.
+
+    Nothing to check, and 0, when the world does not run a package.
+    """
+    if world.options.package is None:
+        return 0
+    world.kill("devhost", grace_seconds=GRACE_SECONDS)
+    lines = world.processes["devhost"].log_path.read_text(encoding="utf-8").splitlines()
+    foreign = [line for line in lines if ForeignModules.__name__ in line]
+    alone = [line for line in lines if line.endswith(f"all from {world.options.package}")]
+    print(
+        "\n".join(foreign or [f"{len(alone)} processes had nothing but the package, as in {alone[:1]}"]),
+        flush=True,
+    )
+    return 1 if foreign or not alone else 0
 
 
 async def play(stage: Stage) -> int:

@@ -31,5 +31,7 @@ class WorldOptions:
     """More loopback origins that the product may call, for another CRM."""
     one_process: bool = False
     """Run the development host as one process instead of one for each trigger group, which is cheaper."""
+    package: Path | None = None
+    """An unpacked deployment package to run, on Python 3.13, in place of the code of this repository."""
     told: Callable[[str], None] = say
     """Called with a line for each step of the start and of the end."""

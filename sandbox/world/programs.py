@@ -9,6 +9,8 @@ from sandbox.world.options import WorldOptions
 from sandbox.world.places import Place
 
 HOOK = "sandbox.hooks:install"
+PYTHON313 = ROOT / ".venv313" / "bin" / "python"
+"""What runs a deployment package: its wheels are for this version."""
 
 
 def simulator(place: Place, options: WorldOptions) -> list[str]:
@@ -25,8 +27,9 @@ def simulator(place: Place, options: WorldOptions) -> list[str]:
 
 def dev_host(place: Place, options: WorldOptions) -> list[str]:
     """The development host with the product, on localhost."""
+    python, app_dir = (PYTHON313, options.package) if options.package else (sys.executable, ROOT)
     return [
-        *(sys.executable, "-m", "sandbox.devhost", "--app-dir", str(ROOT), "--port", str(place.ports.app)),
+        *(str(python), "-m", "sandbox.devhost", "--app-dir", str(app_dir), "--port", str(place.ports.app)),
         *("--data-dir", str(place.keys / "devhost"), "--clock-file", str(place.clock_file)),
         *("--group", "all-in-one" if options.one_process else "per-group", "--bootstrap", HOOK),
     ]

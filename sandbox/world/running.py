@@ -102,11 +102,11 @@ class World:
         self._expected_dead.discard(process.name)
         self._reaper.watch(process)
 
-    def kill(self, name: str) -> None:
-        """Kill a program at once, as a crash would."""
+    def kill(self, name: str, *, grace_seconds: float = 0.0) -> None:
+        """Kill a program at once, as a crash would, or after it had that long to end by itself."""
         self._expected_dead.add(name)
         self._reaper.forget(self.processes[name])
-        processes.stop([self.processes[name]], grace_seconds=0.0)
+        processes.stop([self.processes[name]], grace_seconds=grace_seconds)
 
     def restart(self, name: str) -> Process:
         """Start a program again that `kill` ended, and wait until it answers."""
