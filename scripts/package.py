@@ -3,8 +3,9 @@
     python scripts/package.py                 no make and no environment needed; azd's `prepackage` hook calls it too
     python scripts/package.py --telemetry     with azure-monitor-opentelemetry, which is an opt-in
     python scripts/package.py --python PATH   a Python 3.13 to compile bytecode with, where none is found
+    python scripts/package.py --no-bytecode   with the sources of the dependencies, to look into something
 
-The wheels are those for Linux and Python 3.13, whatever runs here (docs/adr/0015-the-package-is-built-here.md).
+The wheels are those for Linux and Python 3.13, whatever runs here (docs/adr/0017-the-package-is-built-here.md).
 """
 
 from __future__ import annotations
@@ -169,10 +170,12 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder to build in (default: dist)")
     parser.add_argument("--telemetry", action="store_true", help="add azure-monitor-opentelemetry")
     parser.add_argument("--python", help=f"a Python {PYTHON}, to compile bytecode with")
+    parser.add_argument("--no-bytecode", action="store_true", help="ship the sources of the dependencies")
     asked = parser.parse_args()
     begun = time.monotonic()
-    built = build(ROOT, asked.out, telemetry=asked.telemetry, python=find_python(PYTHON, asked.python))
-    if not built.bytecode:
+    python = None if asked.no_bytecode else find_python(PYTHON, asked.python)
+    built = build(ROOT, asked.out, telemetry=asked.telemetry, python=python)
+    if not (built.bytecode or asked.no_bytecode):
         print(
             f"no Python {PYTHON} here: built without bytecode, so the app starts more slowly", file=sys.stderr
         )

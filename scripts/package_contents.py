@@ -1,6 +1,6 @@
 """What goes into the deployment package: files of ours, files of the dependencies, and the slice of msgraph-sdk.
 
-Used by `scripts/package.py`; the reasons are in docs/adr/0015-the-package-is-built-here.md.
+Used by `scripts/package.py`; the reasons are in docs/adr/0017-the-package-is-built-here.md.
 """
 
 from __future__ import annotations

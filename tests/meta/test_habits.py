@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.meta.sources import ROOT, functions, imported, name, python_files
+from tests.meta.sources import ROOT, functions, imported, name, python_files, tracked
 
 CODE = [*python_files("functions", "shared", "sandbox", "infra", "function_app.py")]
 TESTS = [*python_files("tests")]
@@ -122,14 +122,16 @@ def test_the_app_file_only_registers() -> None:
 
 
 def test_what_is_deployed_imports_nothing_that_is_left_out() -> None:
-    """No deployed file imports from a folder in .funcignore: on Azure that folder is not there."""
-    lines = (ROOT / ".funcignore").read_text(encoding="utf-8").split()
-    left_out = [line for line in lines if (ROOT / line).is_dir()]
-    assert {"sandbox", "shared/storage/testing", "tests"} <= set(left_out)
-    deployed = [
-        path for path in CODE if not name(path).startswith(tuple(f"{folder}/" for folder in left_out))
-    ]
-    absent = tuple(f"{folder.replace('/', '.')}." for folder in left_out)
+    """No deployed file imports what .funcignore leaves out: on Azure it is not there."""
+    lines = (ROOT / ".funcignore").read_text(encoding="utf-8").splitlines()
+    shipped = {line.strip("!/*") for line in lines if line.startswith("!")}
+    parts = {line.strip("/").removesuffix(".py") for line in lines if line.startswith("/") and line != "/*"}
+    folders = {name(path).split("/")[0] for path in tracked() if path.parent != ROOT}
+    left_out = parts | (folders - shipped)
+    assert {"sandbox", "shared/storage/testing", "shared/ops", "tests"} <= left_out
+    gone = tuple(f"{part}/" for part in left_out)
+    deployed = [path for path in CODE if not f"{name(path).removesuffix('.py')}/".startswith(gone)]
+    absent = tuple(f"{part.replace('/', '.')}." for part in left_out)
     assert [
         f"{name(path)} {module}"
         for path in deployed
