@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from statistics import median
@@ -76,3 +77,18 @@ def test_azures_worker_library_finds_every_function(workshop: Workshop, python31
     bindings = json.loads(done.stdout.splitlines()[-1])
     compare(bindings)
     assert len(bindings) == 40
+
+
+def test_what_the_package_lacks_is_not_found_elsewhere(
+    workshop: Workshop, python313: list[str], tmp_path: Path
+) -> None:
+    """A dependency that is missing in the package is missing, though the environment beside it has it."""
+    if not PYTHON_OF_WORKER.exists():
+        pytest.skip("the worker library is not installed: `make venv313`")
+    folder = tmp_path / "package"
+    shutil.copytree(workshop.built.folder, folder)
+    shutil.rmtree(folder / ".python_packages/lib/site-packages/werkzeug")
+    command = [str(PYTHON_OF_WORKER), "-B", "-m", "tests.package.isolated", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert "No module named 'werkzeug'" in done.stderr
+    assert subprocess.run([str(PYTHON_OF_WORKER), "-c", "import werkzeug"], check=False).returncode == 0
