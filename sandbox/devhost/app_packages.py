@@ -17,6 +17,8 @@ SITE_PACKAGES = Path(".python_packages", "lib", "site-packages")
 APP_MODULES = frozenset({"function_app", "functions", "shared"})
 HOST_MODULES = frozenset({"click", "python_multipart", "starlette", "uvicorn"})
 """What this host needs on top of the app's dependencies."""
+LOADED_WITH_PYTHON = frozenset({"_distutils_hack", "_virtualenv", "sitecustomize", "usercustomize"})
+"""What an environment may load whenever Python starts in it."""
 ENVIRONMENT_FOLDERS = ("site-packages", "dist-packages")
 
 
@@ -66,7 +68,7 @@ def check_origins(app_dir: Path, besides: frozenset[str] = HOST_MODULES) -> int:
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         top = name.partition(".")[0]
-        if file is None or top in {"sandbox", "__main__", "__mp_main__", *besides}:
+        if file is None or top in {"sandbox", "__main__", "__mp_main__", *LOADED_WITH_PYTHON, *besides}:
             continue
         path = Path(file).resolve()
         if path.is_relative_to(app_dir):
