@@ -41,6 +41,13 @@ JUNK = (
 )
 """Files as they lie around on people's machines; none of them may be deployed."""
 
+JUNK_BESIDE_THE_PACKAGE = (
+    *(each for each in JUNK if not each.startswith(("functions/", "shared/"))),
+    "shared/ops.py",
+    "shared/storage/testing/blobs.py",
+)
+"""What .funcignore must keep out where it lies in the package's own folder."""
+
 
 @dataclass(frozen=True)
 class Workshop:

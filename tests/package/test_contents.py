@@ -16,7 +16,7 @@ import pytest
 
 from tests.meta.sources import ROOT, name, tracked
 from tests.package.azd import zipped
-from tests.package.conftest import JUNK, Workshop, scatter
+from tests.package.conftest import JUNK, JUNK_BESIDE_THE_PACKAGE, Workshop, scatter
 
 MOST_BYTES = 25 * 2**20
 MOST_FILES = 1_800
@@ -84,7 +84,7 @@ def test_azd_zips_the_same_files(workshop: Workshop, tmp_path: Path) -> None:
     """What azd zips by .funcignore is the package's listing, whatever else lies in the folder."""
     folder = tmp_path / "package"
     shutil.copytree(workshop.built.folder, folder)
-    scatter(folder, tuple(each for each in JUNK if not each.startswith(("functions/", "shared/"))))
+    scatter(folder, JUNK_BESIDE_THE_PACKAGE)
     assert zipped(folder) == listing(workshop.built)
 
 
@@ -92,8 +92,7 @@ def test_the_ignore_file_means_the_same_to_git(workshop: Workshop, tmp_path: Pat
     """A tool that reads .funcignore exactly as git would zips the same files as azd."""
     folder = tmp_path / "package"
     shutil.copytree(workshop.built.folder, folder)
-    outside = tuple(each for each in JUNK if not each.startswith(("functions/", "shared/")))
-    scatter(folder, outside)
+    scatter(folder, JUNK_BESIDE_THE_PACKAGE)
     spec = pathspec.GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text(encoding="utf-8").splitlines())
     assert sorted(spec.match_tree_files(folder, negate=True)) == listing(workshop.built)
 
