@@ -40,8 +40,8 @@ demo: setup ## Start the local world and play the story's beginning: Ctrl-C ends
 
 up: demo ## The same as demo
 
-story: setup $(if $(PACKAGE),package $(if $(PYTHON313),venv313)) ## Play the whole story on processes; SABOTAGE=lose|double|peek must make it fail; PACKAGE=1: on the package
-	@$(if $(and $(PACKAGE),$(NO_PYTHON313)),echo "==> Story on the package: $(NO_PYTHON313)",$(STEP) "Story on $(if $(PACKAGE),the package,processes)" $(PY) -m sandbox story --sabotage "$(SABOTAGE)" $(if $(PACKAGE),--package dist/package))
+story: setup $(if $(PACKAGE),package $(if $(PYTHON313),venv313)) ## Play the whole story on processes; PROFILE=azure: on stand-ins for Azure; PACKAGE=1: on the package; SABOTAGE=lose|double|peek must fail
+	@$(if $(and $(PACKAGE),$(NO_PYTHON313)),echo "==> Story on the package: $(NO_PYTHON313)",$(STEP) "Story on $(if $(PACKAGE),the package,processes)" $(PY) -m sandbox story --profile "$(or $(PROFILE),local)" --sabotage "$(SABOTAGE)" $(if $(PACKAGE),--package dist/package))
 
 test: setup browser ## Everything: fast, contract, sim, host, story, simulate, e2e, worker, packaging
 	@$(STEP) --begin
@@ -57,8 +57,8 @@ contract: setup ## The stores in memory and on Azurite, the Graph adapter on the
 sim: setup ## Tests of the Microsoft 365 simulator and of the demo CRM
 	@$(STEP) "Simulator tests" scripts/pytest_folders.sh tests/graphsim tests/democrm
 
-host: setup ## Tests of the development host
-	@$(STEP) "Development host tests" scripts/pytest_folders.sh tests/devhost
+host: setup ## Tests of the development host and of the stand-ins for Azure
+	@$(STEP) "Development host tests" scripts/pytest_folders.sh tests/devhost tests/azuresim
 
 simulate: setup ## The story's core in one process under a virtual clock, once per knob
 	@$(STEP) "Simulation" scripts/pytest_folders.sh tests/simulation

@@ -29,7 +29,8 @@ def main() -> int:
             return asyncio.run(_up(asked.seed, tuple(asked.local_origin), play=not asked.empty))
         from sandbox.story import run
 
-        return asyncio.run(run(asked.sabotage or None, package=asked.package and asked.package.resolve()))
+        package = asked.package and asked.package.resolve()
+        return asyncio.run(run(asked.sabotage or None, asked.profile, package))
     except (AzuriteMissing, ProcessDied, NotReady) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -63,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
         "--package",
         type=Path,
         help="folder of an unpacked deployment package to play it on (make package), with Python 3.13",
+    )
+    story.add_argument(
+        "--profile",
+        default="local",
+        choices=("local", "azure"),
+        help="the product as on this machine, or as on Azure, with stand-ins",
     )
     return parser
 

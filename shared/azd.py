@@ -15,6 +15,8 @@ from shared.settings import AZURE, MANAGED_IDENTITY, SettingsError
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
+    from shared.transport import Dial
+
 VAULT: Final = "KEY_VAULT_URI"
 # Setting of the app: output of the deployment.
 OUTPUTS: Final = {
@@ -62,14 +64,24 @@ def find_deployment(environ: Mapping[str, str]) -> Mapping[str, str] | None:
     return {str(name): str(value) for name, value in values.items()}
 
 
-async def read_settings(deployment: Mapping[str, str], credential: AsyncTokenCredential) -> dict[str, str]:
-    """The settings that the deployed app has. Raises SettingsError when the vault does not give its secrets."""
+async def read_settings(
+    deployment: Mapping[str, str],
+    credential: AsyncTokenCredential,
+    ca_file: str | None = None,
+    dial: Dial | None = None,
+) -> dict[str, str]:
+    """The settings that the deployed app has; `ca_file` and `dial` as in `shared.azure_http`.
+
+    Raises SettingsError when the vault does not give its secrets.
+    """
     from azure.core.exceptions import AzureError
     from azure.keyvault.secrets.aio import SecretClient
 
+    from shared.azure_http import AzureTransport
+
     settings = {name: deployment.get(output, "") for name, output in OUTPUTS.items()}
     settings |= {"PROFILE": AZURE, "DataStorage__credential": MANAGED_IDENTITY}
-    async with SecretClient(deployment[VAULT], credential) as vault:
+    async with SecretClient(deployment[VAULT], credential, transport=AzureTransport(ca_file, dial)) as vault:
         for name, secret in SECRETS.items():
             try:
                 settings[name] = (await vault.get_secret(secret)).value or ""

@@ -187,8 +187,9 @@ async def _run(asked: argparse.Namespace) -> int:
             parts = replace(bootstrap.handed_in(), identity=identity)
             return await _carry_out_and_print(settings, parts, asked)
     async with signed_in_operator(deployment.get("AZURE_TENANT_ID")) as operator:
-        settings = Settings.load(await read_settings(deployment, operator))
-        return await _carry_out_and_print(settings, bootstrap.Parts(identity=operator), asked)
+        parts = replace(bootstrap.handed_in(), identity=operator)
+        settings = Settings.load(await read_settings(deployment, operator, parts.ca_file, parts.dial))
+        return await _carry_out_and_print(settings, parts, asked)
 
 
 async def _carry_out_and_print(settings: Settings, parts: bootstrap.Parts, asked: argparse.Namespace) -> int:

@@ -20,8 +20,8 @@ from sandbox.democrm.guard import Guard
 HERE = Path(__file__).parent
 
 
-def build_app(crm: Crm) -> Starlette:
-    """The application of a CRM. It answers only loopback host names, against DNS rebinding."""
+def build_app(crm: Crm, hosts: tuple[str, ...] = ()) -> Starlette:
+    """The application of a CRM. It answers only loopback names and `hosts`, against DNS rebinding."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -37,7 +37,7 @@ def build_app(crm: Crm) -> Starlette:
             Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
         ],
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "testserver"]),
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "testserver", *hosts]),
             Middleware(Guard, app_origin=crm.product.origin),
         ],
         exception_handlers={HTTPException: pages.show_missing},

@@ -34,6 +34,7 @@ from sandbox.devhost.options import ALL_IN_ONE, HTTP_GROUP, Options
 from sandbox.devhost.queues import AzureQueues
 from sandbox.devhost.report import Report, print_report
 from sandbox.devhost.serving import Serving, listen
+from sandbox.names import Names
 
 log = logging.getLogger("devhost")
 
@@ -47,18 +48,19 @@ def run_child(options: Options) -> int:
     group = options.child or ALL_IN_ONE
     _prepare_process(options, group)
     clock: Clock = OffsetClock(options.clock_file) if options.clock_file else RealClock()
-    run_hooks(options.hooks, HostContext(clock, group, os.environ))
+    names = Names.read(options.names) if options.names else None
+    run_hooks(options.hooks, HostContext(clock, group, os.environ, names))
     module = import_app(options.app_dir)
-    return asyncio.run(_serve(options, group, lambda: _build(options, module, clock)))
+    return asyncio.run(_serve(options, group, lambda: _build(options, module, clock, names)))
 
 
-def _build(options: Options, module: object, clock: Clock) -> Host:
+def _build(options: Options, module: object, clock: Clock, names: Names | None) -> Host:
     queues: dict[str, AzureQueues] = {}
 
     def access(connection: str) -> AzureQueues:
         if connection not in queues:
             address = resolve_connection(connection, "queue", os.environ)
-            queues[connection] = AzureQueues(open_queue_service(address))
+            queues[connection] = AzureQueues(open_queue_service(address, names))
         return queues[connection]
 
     async def close() -> None:
@@ -66,7 +68,7 @@ def _build(options: Options, module: object, clock: Clock) -> Host:
             await queue.close()
         await timers.close()
 
-    timers = _timer_store(options.app_dir)
+    timers = _timer_store(options.app_dir, names)
     host = build_host(
         module,  # type: ignore[arg-type]  # import_app gives a module
         host_json=options.app_dir / "host.json",
@@ -81,13 +83,13 @@ def _build(options: Options, module: object, clock: Clock) -> Host:
     return host
 
 
-def _timer_store(app_dir: Path) -> TimerStore:
+def _timer_store(app_dir: Path, names: Names | None) -> TimerStore:
     try:
         connection = resolve_connection(HOST_STORAGE, "blob", os.environ)
     except MissingConnection:
         log.warning("%s is not set: the status of timers is lost when the host stops", HOST_STORAGE)
         return MemoryTimers()
-    return BlobTimers(open_blob_service(connection), host_id(app_dir))
+    return BlobTimers(open_blob_service(connection, names), host_id(app_dir))
 
 
 async def _serve(options: Options, group: str, build: Callable[[], Host]) -> int:
@@ -98,7 +100,7 @@ async def _serve(options: Options, group: str, build: Callable[[], Host]) -> int
         loop.add_signal_handler(signal.SIGINT, stopping.set)
     host = build()
     sockets = listen(options.address, options.port) if group in {HTTP_GROUP, ALL_IN_ONE} else []
-    serving = Serving.begin(host.asgi, sockets) if sockets else None
+    serving = Serving.begin(host.asgi, sockets, options.certificate) if sockets else None
     if group != HTTP_GROUP:
         host.start(None if group == ALL_IN_ONE else [group])
     _send_report(options, describe(host, os.environ, _port(sockets)))
@@ -115,7 +117,7 @@ def _port(sockets: list[socket.socket]) -> int | None:
 def _send_report(options: Options, report: Report) -> None:
     """Write the report to the supervisor's pipe, or print it when there is no supervisor."""
     if options.report_fd is None:
-        print_report(report, options.address)
+        print_report(report, options.address, options.scheme)
         return
     with os.fdopen(options.report_fd, "w", encoding="utf-8") as pipe:
         json.dump(report.document(), pipe)

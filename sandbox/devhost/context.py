@@ -6,7 +6,10 @@ import importlib
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from sandbox.names import Names
 
 
 class Clock(Protocol):
@@ -27,7 +30,7 @@ class RealClock:
 
 @dataclass(frozen=True, slots=True)
 class HostContext:
-    """The process that the hook runs in: its clock, its settings and its group.
+    """The process that the hook runs in: its clock, its settings, its group, and the names of its world if it has some.
 
     The group is `http`, the name of a function, or `all-in-one`.
     """
@@ -35,6 +38,7 @@ class HostContext:
     clock: Clock
     group: str
     environ: MutableMapping[str, str]
+    names: Names | None = None
 
 
 class BadHook(ValueError):

@@ -17,6 +17,8 @@ from typing import Any, Protocol
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient, BlobServiceClient
 
+from sandbox.devhost.connections import close_service
+
 log = logging.getLogger("devhost.timers")
 
 CONTAINER = "azure-webjobs-hosts"
@@ -151,7 +153,7 @@ class BlobTimers:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.service.close()
+        await close_service(self.service)
 
     async def _acquire(self, blob: BlobClient) -> BlobLeaseClient:
         try:

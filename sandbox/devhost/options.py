@@ -26,8 +26,15 @@ class Options:
     hooks: tuple[str, ...] = ()
     reload: bool = False
     http_concurrency: int = DEFAULT_HTTP_CONCURRENCY
+    certificate: Path | None = None
+    names: Path | None = None
     child: str | None = None
     report_fd: int | None = None
+
+    @property
+    def scheme(self) -> str:
+        """`https` with a certificate, else `http`."""
+        return "https" if self.certificate else "http"
 
     def child_arguments(self, child: str, port: int, report_fd: int) -> list[str]:
         """The command line of a child process."""
@@ -39,6 +46,10 @@ class Options:
         ]
         if self.clock_file:
             arguments += ["--clock-file", str(self.clock_file)]
+        if self.certificate:
+            arguments += ["--certificate", str(self.certificate)]
+        if self.names:
+            arguments += ["--names", str(self.names)]
         for hook in self.hooks:
             arguments += ["--bootstrap", hook]
         return arguments
@@ -58,6 +69,8 @@ def parse_options(arguments: list[str] | None = None) -> Options:
         hooks=tuple(given.bootstrap),
         reload=given.reload,
         http_concurrency=given.http_concurrency,
+        certificate=given.certificate.resolve() if given.certificate else None,
+        names=given.names.resolve() if given.names else None,
         child=given.child,
         report_fd=given.report_fd,
     )
@@ -98,6 +111,12 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=DEFAULT_HTTP_CONCURRENCY,
         help=f"requests that may run at once, as on one instance (default: {DEFAULT_HTTP_CONCURRENCY})",
+    )
+    add("--certificate", type=Path, help="key and chain as PEM: serve https (default: http)")
+    add(
+        "--names",
+        type=Path,
+        help="public names of a local world (sandbox/names.py), for the host's own storage",
     )
     add("--child", help=argparse.SUPPRESS)
     add("--report-fd", type=int, help=argparse.SUPPRESS)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
+from sandbox.devhost.connections import close_service
 from sandbox.devhost.context import Clock
 
 DAYS_KEPT = 7
@@ -110,7 +111,7 @@ class AzureQueues:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.service.close()
+        await close_service(self.service)
 
     def _client(self, queue: str) -> QueueClient:
         if queue not in self._clients:

@@ -37,7 +37,7 @@ class Report:
         return cls(document["port"], lines, document["dropped"], document["warnings"])
 
 
-def print_report(report: Report, address: str) -> None:
+def print_report(report: Report, address: str, scheme: str = "http") -> None:
     """Print the table of functions, with warnings and what was left out."""
     for warning in report.warnings:
         print(f"warning: {warning}")
@@ -45,7 +45,7 @@ def print_report(report: Report, address: str) -> None:
         max((len(getattr(line, part)) for line in report.lines), default=0)
         for part in ("group", "name", "trigger")
     ]
-    print(f"\nFunctions at http://{address}:{report.port}\n")
+    print(f"\nFunctions at {scheme}://{address}:{report.port}\n")
     for line in report.lines:
         cells = (
             line.group.ljust(widths[0]),

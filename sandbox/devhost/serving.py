@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -54,8 +55,8 @@ class Serving:
     task: asyncio.Task[None]
 
     @classmethod
-    def begin(cls, app: ASGIApp, sockets: list[socket.socket]) -> Serving:
-        """Start to serve the app on the running event loop."""
+    def begin(cls, app: ASGIApp, sockets: list[socket.socket], certificate: Path | None = None) -> Serving:
+        """Start to serve the app on the running event loop; over TLS with a certificate (key and chain as PEM)."""
         config = uvicorn.Config(
             app,
             http="h11",
@@ -65,6 +66,7 @@ class Serving:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            ssl_certfile=str(certificate) if certificate else None,
         )
         server = _Server(config)
         return cls(server, asyncio.create_task(server.serve(sockets)))

@@ -79,7 +79,7 @@ class Supervisor:
             print(error, file=sys.stderr, flush=True)
             return 1
         self._port = report.port or self._port
-        print_report(report, self.options.address)
+        print_report(report, self.options.address, self.options.scheme)
         others = (
             [] if alone else [line.name for line in report.lines if self._has_process(line.group, line.note)]
         )

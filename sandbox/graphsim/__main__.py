@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import trustme
 import uvicorn
 
+from sandbox.certificates import make_certificates
 from sandbox.clock import OffsetClock
 from sandbox.graphsim.app import Simulator, SimulatorConfig, build_simulator
+from sandbox.names import Names, http_transport
 
 TICK_SECONDS = 0.05
 
@@ -31,20 +32,29 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--public-http-url")
     parser.add_argument("--public-https-url")
+    parser.add_argument("--entra-url", help="where Entra is, if not at the address of Graph")
+    parser.add_argument("--uploads-url", help="where upload sessions are, if not at the address of Graph")
+    parser.add_argument("--certificate", type=Path, help="key and chain as PEM, if not for loopback names")
+    parser.add_argument(
+        "--names", type=Path, help="public names of the world, for notifications (sandbox/names.py)"
+    )
     parser.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE")
     asyncio.run(_serve(parser.parse_args()))
 
 
 async def _serve(given: argparse.Namespace) -> None:
-    tls = make_certificates(given.tls_dir)
+    tls = given.certificate or make_certificates(given.tls_dir).leaf
+    names = Names.read(given.names) if given.names else None
     config = SimulatorConfig(
         seed=given.seed,
         public_http_url=given.public_http_url or f"http://localhost:{given.http_port}",
         public_https_url=given.public_https_url or f"https://localhost:{given.https_port}",
+        entra_url=given.entra_url,
+        uploads_url=given.uploads_url,
         concurrent=True,
         knobs={name: _value(value) for name, _, value in (knob.partition("=") for knob in given.knob)},
     )
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, transport=http_transport(names)) as http:
         simulator = build_simulator(config, OffsetClock(given.clock_file), http)
         plain = _server(simulator, given.http_port, None)
         secure = _server(simulator, given.https_port, tls)
@@ -95,26 +105,6 @@ async def _tick(simulator: Simulator) -> None:
     while True:
         await simulator.run_due()
         await asyncio.sleep(TICK_SECONDS)
-
-
-def make_certificates(folder: Path) -> Path:
-    """Make a local certificate authority (ca.pem) unless there is one, and a certificate for loopback names.
-
-    Return the file with the certificate's key and chain.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    leaf_file, ca_file, key_file = folder / "leaf.pem", folder / "ca.pem", folder / "ca-key.pem"
-    if ca_file.exists() and key_file.exists():
-        ca = trustme.CA.from_pem(ca_file.read_bytes(), key_file.read_bytes())
-    else:
-        ca = trustme.CA()
-        ca.cert_pem.write_to_path(str(ca_file))
-        ca.private_key_pem.write_to_path(str(key_file))
-        key_file.chmod(0o600)
-    leaf = ca.issue_cert("localhost", "127.0.0.1")
-    leaf.private_key_and_cert_chain_pem.write_to_path(str(leaf_file))
-    leaf_file.chmod(0o600)
-    return leaf_file
 
 
 if __name__ == "__main__":

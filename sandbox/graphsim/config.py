@@ -24,13 +24,27 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class FederatedCredential:
+    """Whose tokens may stand for an application; all three are compared exactly."""
+
+    issuer: str
+    subject: str
+    audience: str = "api://AzureADTokenExchange"
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
-    """An app registration in Entra; `redirect_uris` are compared exactly."""
+    """An app registration in Entra; `redirect_uris` are compared exactly.
+
+    It proves itself by a secret, by one of its certificates (PEM) or by a federated credential, whichever it has.
+    """
 
     client_id: str
-    client_secret: str
+    client_secret: str | None
     redirect_uris: tuple[str, ...]
     display_name: str = "Registered application"
+    certificates: tuple[str, ...] = ()
+    federated: tuple[FederatedCredential, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,21 @@ class SimulatorConfig:
     seed: int = 1
     public_http_url: str = "http://localhost:7444"
     public_https_url: str = "https://localhost:7443"
+    entra_url: str | None = None
+    """Where Entra is; None: at `public_https_url`, as Graph is."""
+    uploads_url: str | None = None
+    """Where upload sessions are; None: at `public_https_url`."""
     allow_http_loopback: bool = True
     concurrent: bool = False
     applications: tuple[Application, ...] = ()
     knobs: Mapping[str, str | float | bool] = field(default_factory=dict)
+
+    @property
+    def entra(self) -> str:
+        """The address of Entra."""
+        return self.entra_url or self.public_https_url
+
+    @property
+    def uploads(self) -> str:
+        """The address of upload sessions."""
+        return self.uploads_url or self.public_https_url

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from sandbox.graphsim import login, people
 from sandbox.graphsim.admin_consent import set_user_consent
-from sandbox.graphsim.config import HOME_TENANT_ID, PERSONAL_TENANT_ID, Application
+from sandbox.graphsim.config import HOME_TENANT_ID, PERSONAL_TENANT_ID, Application, FederatedCredential
 from sandbox.graphsim.disturbances import DISTURBANCES, Handler, Refused
 from sandbox.graphsim.knobs import UnknownKnob
 from sandbox.graphsim.login_pages import AuthorizePageError
@@ -74,11 +74,18 @@ def register_application(world: World, _request: Request, body: dict[str, Any]) 
     world.entra.register(
         Application(
             body["client_id"],
-            body["client_secret"],
+            body.get("client_secret"),
             tuple(body["redirect_uris"]),
             body.get("display_name", "Postbraid"),
+            tuple(body.get("certificates", ())),
+            tuple(FederatedCredential(**each) for each in body.get("federated", ())),
         )
     )
+
+
+def trust_issuer(world: World, _request: Request, body: dict[str, Any]) -> Any:
+    """Tell the key set of an issuer whose tokens may be assertions; the real Entra fetches it."""
+    world.entra.issuers[body["issuer"]] = list(body["keys"])
 
 
 def add_user(world: World, _request: Request, body: dict[str, Any]) -> Any:
@@ -220,6 +227,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "health", show_health),
     ("POST", "reset", reset),
     ("POST", "applications", register_application),
+    ("POST", "issuers", trust_issuer),
     ("POST", "users", add_user),
     ("GET", "users", list_users),
     ("POST", "users/{address}/revoke", revoke_sessions),

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from sandbox.graphsim.assertions import check_assertion
 from sandbox.graphsim.config import Application
-from sandbox.graphsim.errors import invalid_token, revoked_token
+from sandbox.graphsim.errors import EntraError, invalid_token, revoked_token
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -71,22 +72,13 @@ class RefreshToken:
 
 
 @dataclass(slots=True)
-class EntraError(Exception):
-    """An OAuth error with its AADSTS number."""
-
-    error: str
-    number: int
-    text: str
-    status: int = 400
-    suberror: str | None = None
-
-
-@dataclass(slots=True)
 class Entra:
     """The applications, sign-ins, codes and tokens, in memory."""
 
     world: World
     applications: dict[str, Application] = field(default_factory=dict)
+    issuers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Others whose tokens may be assertions, each with its key set."""
     codes: dict[str, Code] = field(default_factory=dict)
     refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
@@ -217,17 +209,21 @@ class Entra:
         token.used_at = self.world.now()
         return self._issue_tokens(token.user, token.client_id, form.get("scope") or token.scope, None)
 
-    def check_client(self, form: dict[str, str], basic: tuple[str, str] | None) -> None:
-        """Check client_secret, Basic or an assertion; sets `client_id` from Basic. Raises EntraError."""
+    def check_client(self, form: dict[str, str], basic: tuple[str, str] | None) -> str:
+        """Check client_secret, Basic or an assertion and say which it was; sets `client_id` from Basic.
+
+        Return `secret`, `certificate` or `federated`; raises EntraError.
+        """
         if basic:
             form["client_id"], form["client_secret"] = basic
         application = self.applications.get(form.get("client_id", ""))
         if application is None:
             raise EntraError("unauthorized_client", 700016, "Application was not found in the directory.")
         if form.get("client_assertion"):
-            return
-        if form.get("client_secret") != application.client_secret:
+            return check_assertion(self, application, form)
+        if application.client_secret is None or form.get("client_secret") != application.client_secret:
             raise EntraError("invalid_client", 7000215, "Invalid client secret provided.", 401)
+        return "secret"
 
     def _issue_tokens(self, user: User, client_id: str, scope: str, nonce: str | None) -> dict[str, Any]:
         names = _names(scope)

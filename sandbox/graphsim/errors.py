@@ -1,4 +1,4 @@
-"""Graph's errors: status, `error.code` and message.
+"""Graph's errors: status, `error.code` and message; and those of Entra's token endpoint.
 
 Sources: Microsoft Graph, "Error responses and resource types"; codes of single operations from their method pages
 and from field reports, see docs/simulator.md.
@@ -25,6 +25,17 @@ class GraphError(Exception):
     code: str
     message: str
     headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class EntraError(Exception):
+    """An OAuth error with its AADSTS number."""
+
+    error: str
+    number: int
+    text: str
+    status: int = 400
+    suberror: str | None = None
 
 
 class ConnectionCut(httpx.RemoteProtocolError):

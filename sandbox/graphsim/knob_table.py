@@ -363,6 +363,13 @@ KNOBS: tuple[Knob, ...] = (
         "Continuous access evaluation",
         "Access tokens after revocation: 401 at once, or valid until they expire.",
     ),
+    _choice(
+        "federated_mismatch",
+        "numbered 70021",
+        "(f)",
+        "azure-workload-identity issues 1200, 616",
+        "An assertion without a federated credential: a number each for issuer, audience, subject, or one for all.",
+    ),
     _choice("retry_after", "decimal integer absent", "stated", _THROTTLING, "Form of Retry-After on a 429."),
     _number(
         "mailbox_concurrency",

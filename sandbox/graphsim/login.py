@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from sandbox.graphsim.entra import EntraError
+from sandbox.graphsim.errors import EntraError
 from sandbox.graphsim.login_pages import (
     AuthorizePageError,
     account_page,
@@ -31,7 +31,7 @@ REQUIRED = ("client_id", "response_type", "redirect_uri", "scope")
 
 def discovery(world: World, tenant: str) -> JSONResponse:
     """The OpenID configuration; the authorize page is on http, so that browsers need not trust the local CA."""
-    secure, plain = world.config.public_https_url, world.config.public_http_url
+    secure, plain = world.config.entra, world.config.public_http_url
     issuer = "{tenantid}" if tenant in {"common", "organizations", "consumers"} else tenant
     return JSONResponse(
         {
@@ -75,8 +75,8 @@ def discovery(world: World, tenant: str) -> JSONResponse:
 def instance_discovery(world: World, authorization_endpoint: str) -> JSONResponse:
     """The instance discovery document: which hosts belong to the cloud."""
     tenant = authorization_endpoint.split("/")[3] if authorization_endpoint.count("/") > 3 else "common"
-    address = f"{world.config.public_https_url}/{tenant}/v2.0/.well-known/openid-configuration"
-    host = world.config.public_https_url.removeprefix("https://").split(":")[0]
+    address = f"{world.config.entra}/{tenant}/v2.0/.well-known/openid-configuration"
+    host = world.config.entra.removeprefix("https://").split(":")[0]
     metadata = [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}]
     return JSONResponse({"tenant_discovery_endpoint": address, "api-version": "1.1", "metadata": metadata})
 
@@ -185,7 +185,8 @@ async def issue_token(world: World, request: Request) -> JSONResponse:
     fault = world.faults.hit("entra.token", "POST", None)
     try:
         _raise_fault(fault)
-        answer = _redeem(world, form, _basic(request))
+        entry.credential = world.entra.check_client(form, _basic(request))
+        answer = _redeem(world, form)
         entry.status = 200
         return JSONResponse(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
     except EntraError as error:
@@ -221,8 +222,7 @@ def _raise_fault(fault: Fault | None) -> None:
         raise EntraError("temporarily_unavailable", 90033, text, fault.status)
 
 
-def _redeem(world: World, form: dict[str, str], basic: tuple[str, str] | None) -> dict[str, Any]:
-    world.entra.check_client(form, basic)
+def _redeem(world: World, form: dict[str, str]) -> dict[str, Any]:
     match form.get("grant_type"):
         case "authorization_code":
             return world.entra.redeem_code(form)

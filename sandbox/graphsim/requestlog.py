@@ -16,7 +16,8 @@ class Entry:
     `reads_body`: body, uniqueBody or bodyPreview was read (also without a `$select`), or the message as MIME.
     `reads_attachments`: the content of attachments was read. `internet_message_ids`: what was read or written.
     `fault`: the kind of fault, or `throttle`, that somebody planned and this request met. `probe`: why the request is
-    one that only finds something out, and whose refusal is no error.
+    one that only finds something out, and whose refusal is no error. `credential`: by what an application proved itself
+    at the token endpoint (`secret`, `certificate` or `federated`).
     """
 
     seq: int
@@ -38,6 +39,7 @@ class Entry:
     error: str | None = None
     fault: str | None = None
     probe: str | None = None
+    credential: str | None = None
 
     @property
     def meaning(self) -> str:

@@ -89,7 +89,7 @@ class Uploads:
 
 
 def _home(world: World, mailbox: Mailbox) -> str:
-    return f"{world.config.public_https_url}/api/v2.0/Users('{mailbox.user.user_id}')"
+    return f"{world.config.uploads}/api/v2.0/Users('{mailbox.user.user_id}')"
 
 
 async def serve_upload(world: World, request: Request) -> Response:

@@ -8,13 +8,15 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
 from sandbox.devhost.app_packages import ForeignModules
+from sandbox.names import http_transport
 from sandbox.processes import GRACE_SECONDS
 from sandbox.story import acts
+from sandbox.story.secretless import nothing_secret
 from sandbox.story.stage import Check, Lie, Stage
 from sandbox.story.telling import Told
 from sandbox.world import World, WorldOptions
@@ -23,9 +25,13 @@ POLL_SECONDS = 0.2
 QUIET_SECONDS = 3.0
 
 
-async def run(sabotage: str | None = None, *, package: Path | None = None) -> int:
+async def run(
+    sabotage: str | None = None,
+    profile: Literal["local", "azure"] = "local",
+    package: Path | None = None,
+) -> int:
     """Start a new world, play every act, stop it. Return the exit code: 0, or 1 when a check failed."""
-    options = WorldOptions(sabotage=sabotage, package=package)
+    options = WorldOptions(sabotage=sabotage, profile=profile, package=package)
     async with World.start(options) as world:
         async with staged(world) as stage:
             await acts.seed(stage)
@@ -52,10 +58,10 @@ def check_package(world: World) -> int:
 
 
 async def play(stage: Stage) -> int:
-    """Play all acts in order; return the exit code: 0, or 1 when a check failed."""
-    told = Told()
+    """Play all acts in order, on Azure's stand-ins one more; return the exit code: 0, or 1 when a check failed."""
+    told, story = Told(), (*acts.STORY, *([nothing_secret] if stage.azure else []))
     begun = time.monotonic()
-    for number, act in enumerate(acts.STORY, 1):
+    for number, act in enumerate(story, 1):
         started, title = time.monotonic(), (act.__doc__ or "").rstrip(".")
         try:
             await act(stage, told)
@@ -63,7 +69,7 @@ async def play(stage: Stage) -> int:
             print(f"{number:2}. {title} … FAILED: {err!r}", flush=True)
             return 1
         print(f"{number:2}. {title} … ok ({time.monotonic() - started:.1f} s)", flush=True)
-    print(f"{len(acts.STORY)} passed, 0 failed", flush=True)
+    print(f"{len(story)} passed, 0 failed", flush=True)
     print(f"the story took {time.monotonic() - begun:.0f} s", file=sys.stderr)
     return 0
 
@@ -74,9 +80,11 @@ async def staged(world: World) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
 
         async def client(base: str) -> httpx.AsyncClient:
-            fresh = httpx.AsyncClient(base_url=base, timeout=30.0, trust_env=False)
+            transport = http_transport(world.addresses.names)
+            fresh = httpx.AsyncClient(base_url=base, timeout=30.0, trust_env=False, transport=transport)
             return await stack.enter_async_context(fresh)
 
+        azure = await client(world.azure_url) if world.azure_url else None
         app, sim, crm = (
             await client(world.app_url),
             await client(world.sim_http_url),
@@ -90,7 +98,7 @@ async def staged(world: World) -> AsyncIterator[Stage]:
         async def quiet() -> None:
             await asyncio.sleep(QUIET_SECONDS)
 
-        yield Stage(app, sim, crm, world.api_key, advance, poll, quiet)
+        yield Stage(app, sim, crm, world.api_key, advance, poll, quiet, azure=azure)
 
 
 async def poll(check: Check, seconds: float) -> Any:

@@ -30,7 +30,7 @@ class Stage:
     """What the acts use. `app`, `sim` and `crm` are clients with base addresses; paths begin with a slash.
 
     `advance` moves the clock by seconds, `settle` waits until a check is true or seconds are over, `quiet` waits until
-    the work in progress is done.
+    the work in progress is done. `azure` asks the stand-ins for Azure, where the world has some.
     """
 
     app: httpx.AsyncClient
@@ -41,6 +41,7 @@ class Stage:
     settle: Callable[[Check, float], Awaitable[Any]]
     quiet: Callable[[], Awaitable[None]]
     told: Callable[[str], None] = field(default=print)
+    azure: httpx.AsyncClient | None = None
 
     async def wait_until(self, what: str, check: Check, seconds: float = 30.0) -> Any:
         """Wait until `check` returns something truthy, and return that; raises Lie with `what` after `seconds`."""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 def say(line: str) -> None:
@@ -17,6 +18,8 @@ def say(line: str) -> None:
 class WorldOptions:
     """Options of a world. The defaults suit tests: free ports and a new folder that is deleted at the end."""
 
+    profile: Literal["local", "azure"] = "local"
+    """How the product is set up: as on this machine, or as on Azure, with stand-ins (docs/simulator.md)."""
     preferred_ports: bool = False
     """Use the demo's well-known ports if they are free."""
     data_dir: Path | None = None

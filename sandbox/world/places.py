@@ -15,7 +15,10 @@ from sandbox.processes import free_ports, is_free
 from sandbox.world.options import WorldOptions
 
 PREFERRED = {"app": 7071, "sim_http": 7444, "sim_https": 7443, "crm": 7080}
-EMPTIED = ("azurite", "crm", "keys", "logs", "tls", "clock", "crm.json", "environment")
+EMPTIED = (
+    *("azurite", "crm", "keys", "logs", "tls", "clock"),
+    *("azd-outputs.json", "azure.json", "commands", "crm.json", "environment", "names.json"),
+)
 """What is deleted from a folder used before: the simulator's data does not survive, so nothing else may."""
 
 
@@ -55,6 +58,16 @@ class Place:
     def environment_file(self) -> Path:
         """The file with the product's settings, for commands run by hand."""
         return self.folder / "environment"
+
+    @property
+    def names_file(self) -> Path:
+        """The file with the world's public names, where it has some."""
+        return self.folder / "names.json"
+
+    @property
+    def azure_file(self) -> Path:
+        """The file with the settings of the stand-ins for Azure."""
+        return self.folder / "azure.json"
 
     @property
     def keys(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import subprocess
 import threading
 import time
@@ -23,10 +24,13 @@ from typing import Any
 import httpx
 
 from sandbox import processes
-from sandbox.azurite import start_azurite
+from sandbox.azurite import Azurite, Secured, start_azurite
+from sandbox.certificates import LOOPBACK, make_certificates
 from sandbox.clock import OffsetClock
 from sandbox.processes import ROOT, Process, ProcessDied, Reaper
-from sandbox.world import programs
+from sandbox.world import addresses, azure, programs
+from sandbox.world.addresses import Addresses, local_addresses
+from sandbox.world.azure import azure_environment
 from sandbox.world.options import WorldOptions
 from sandbox.world.places import Place, prepared
 from sandbox.world.secrets import CLIENT_ID, make_product_environment, own_environment, write_environment
@@ -42,8 +46,14 @@ class World:
     place: Place
     options: WorldOptions
     clock: OffsetClock
-    connection_string: str = ""
+    addresses: Addresses
     env: Mapping[str, str] = field(default_factory=dict)
+    operator_env: Mapping[str, str] = field(default_factory=dict)
+    """The environment of the operator's commands: the app's own, or with `profile="azure"` that of a person."""
+    connection_string: str = ""
+    """Of the storage; with `profile="azure"` there is none."""
+    azure_url: str = ""
+    """The controls of the stand-ins for Azure, with `profile="azure"`."""
     tenant_id: str = ""
     api_key: str = ""
     webhook_secret: str = ""
@@ -62,7 +72,7 @@ class World:
     @property
     def app_url(self) -> str:
         """The address of the product."""
-        return f"http://localhost:{self.place.ports.app}"
+        return self.addresses.app
 
     @property
     def sim_http_url(self) -> str:
@@ -70,19 +80,14 @@ class World:
         return f"http://localhost:{self.place.ports.sim_http}"
 
     @property
-    def sim_https_url(self) -> str:
-        """The address of the simulated Graph and Entra, with a certificate by `ca_file`."""
-        return f"https://localhost:{self.place.ports.sim_https}"
-
-    @property
     def crm_url(self) -> str:
         """The address of the demo CRM."""
-        return f"http://127.0.0.1:{self.place.ports.crm}"
+        return self.addresses.crm
 
     @property
     def ca_file(self) -> Path:
         """The certificate of this world's certificate authority."""
-        return Path(self.env["TRUSTED_CA_FILE"])
+        return self.place.tls / "ca.pem"
 
     @property
     def logs_dir(self) -> Path:
@@ -111,16 +116,22 @@ class World:
     def restart(self, name: str) -> Process:
         """Start a program again that `kill` ended, and wait until it answers."""
         process = self.launch(name, *self._commands[name])
-        process.wait_until(lambda: answers(self.health_url(name)), READY_SECONDS)
+        process.wait_until(lambda: self.is_ready(name), READY_SECONDS)
         return process
 
     def health_url(self, name: str) -> str:
-        """The address that answers when a program is ready."""
+        """The address on this machine that answers when a program is ready."""
+        ports, scheme = self.place.ports, "https" if self.addresses.names else "http"
         return {
             "simulator": f"{self.sim_http_url}/__control/health",
-            "devhost": f"{self.app_url}/admin/host/ping",
-            "crm": f"{self.crm_url}/conversations",
+            "azure": f"{self.azure_url}/__control/health",
+            "devhost": f"{scheme}://localhost:{ports.app}/admin/host/ping",
+            "crm": f"{scheme}://127.0.0.1:{ports.crm}/conversations",
         }[name]
+
+    def is_ready(self, name: str) -> bool:
+        """Whether a program answers."""
+        return answers(self.health_url(name), self.addresses.verify())
 
     def dead(self) -> list[Process]:
         """The processes that ended unexpectedly."""
@@ -184,7 +195,7 @@ def _run_world(options: WorldOptions, on_created: Callable[[World], None]) -> It
     with ExitStack() as stack:
         place = stack.enter_context(prepared(options))
         options.told(f"starting a world in {place.folder}")
-        world = World(place, options, OffsetClock(place.clock_file))
+        world = World(place, options, OffsetClock(place.clock_file), local_addresses(place))
         stack.callback(lambda: options.told("the world has ended"))
         stack.callback(world.close)
         on_created(world)
@@ -201,71 +212,97 @@ def _run_world(options: WorldOptions, on_created: Callable[[World], None]) -> It
 def _launch_all(world: World) -> None:
     """Start storage and simulator, register the application, create resources and tenant, start CRM and host."""
     told = world.options.told
-    azurite = start_azurite(world.place.folder / "azurite", world.logs_dir / "azurite.log", in_memory=True)
-    world.adopt(azurite.process)
-    world.connection_string = azurite.connection_string
-    own = make_product_environment(world.place, azurite.connection_string, world.options)
+    own = _start_azure(world) if world.options.profile == "azure" else _start_local(world)
+    if world.options.sabotage:
+        own["SANDBOX_SABOTAGE"] = world.options.sabotage
     write_environment(own, world.place.environment_file)
-    world.env = own_environment() | own
-    told(f"  storage ready on ports {_storage_ports(world.connection_string)}")
-    _wait_until_ready(
-        world, world.launch("simulator", programs.simulator(world.place, world.options), own_environment())
-    )
-    _register_application(world)
-    _run_command(world, "create-storage", programs.create_storage())
+    world.env = (azure_environment() if world.addresses.names else own_environment()) | own
+    world.operator_env = world.operator_env or world.env
+    told("  application registered at the simulator")
+    _run_command(world, "create-storage", programs.create_storage(world.place, world.addresses))
     told("  storage resources created")
-    made = json.loads(_run_command(world, "create-tenant", programs.create_tenant(world.place)))
+    made = json.loads(
+        _run_command(world, "create-tenant", programs.create_tenant(world.place, world.addresses))
+    )
     world.tenant_id, world.api_key, world.webhook_secret = (
         str(made[name]) for name in ("tenant_id", "api_key", "webhook_secret")
     )
     told("  tenant 'Northwind' created")
     _write_crm_config(world)
-    crm = world.launch("crm", programs.crm(world.place), own_environment())
-    host = world.launch("devhost", programs.dev_host(world.place, world.options), world.env)
+    crm = world.launch("crm", programs.crm(world.place, world.addresses), own_environment())
+    host = world.launch("devhost", programs.dev_host(world.place, world.options, world.addresses), world.env)
     _wait_until_ready(world, crm)
     _wait_until_ready(world, host)
 
 
+def _start_local(world: World) -> dict[str, str]:
+    """Storage and simulator on ports of this machine; return the product's settings."""
+    _start_storage(world, None)
+    own = make_product_environment(world.place, world.connection_string, world.options)
+    _start_simulator(world)
+    body = {"client_secret": own["ENTRA_CLIENT_SECRET"], "redirect_uris": _redirect_uris(world)}
+    url = f"{world.sim_http_url}/__control/applications"
+    httpx.post(url, json={"client_id": CLIENT_ID, **body}, trust_env=False).raise_for_status()
+    return own
+
+
+def _start_azure(world: World) -> dict[str, str]:
+    """Storage, simulator and the stand-ins for Azure under their public names; return the product's settings."""
+    place = world.place
+    certificates = make_certificates(place.tls, [*LOOPBACK, *addresses.CERTIFIED])
+    accounts = (addresses.HOST_ACCOUNT, addresses.DATA_ACCOUNT)
+    azurite = _start_storage(world, Secured(certificates, accounts))
+    ports, config, names = azure.prepare(place, certificates, azurite)
+    world.addresses = addresses.azure_addresses(names, certificates.leaf)
+    world.azure_url = ports.url
+    command = programs.azure(place, world.addresses, ports.identity, ports.vault)
+    _wait_until_ready(world, world.launch("azure", command, own_environment()))
+    _start_simulator(world)
+    world.operator_env = azure.operator_environment(place, ports)
+    azure.register_application(world.sim_http_url, ports.url, _redirect_uris(world))
+    return azure.product_environment(ports, config, names)
+
+
+def _start_storage(world: World, secured: Secured | None) -> Azurite:
+    log = world.logs_dir / "azurite.log"
+    azurite = start_azurite(world.place.folder / "azurite", log, in_memory=True, secured=secured)
+    for process in azurite.processes:
+        world.adopt(process)
+    world.connection_string = "" if secured else azurite.connection_string
+    ports = (azurite.blob_port, azurite.queue_port, azurite.table_port)
+    world.options.told(f"  storage ready on ports {', '.join(map(str, ports))}")
+    return azurite
+
+
+def _start_simulator(world: World) -> None:
+    command = programs.simulator(world.place, world.options, world.addresses)
+    _wait_until_ready(world, world.launch("simulator", command, own_environment()))
+
+
+def _redirect_uris(world: World) -> list[str]:
+    return [f"{world.app_url}/api/oauth/{path}" for path in ("callback", "admin-consent")]
+
+
 def _wait_until_ready(world: World, process: Process) -> None:
+    process.wait_until(lambda: world.is_ready(process.name), READY_SECONDS)
     address = world.health_url(process.name)
-    process.wait_until(lambda: answers(address), READY_SECONDS)
     world.options.told(
         f"  {process.name} ready at {address.rsplit('/__control', 1)[0].rsplit('/admin', 1)[0]}"
     )
 
 
-def answers(url: str) -> bool:
+def answers(url: str, verify: ssl.SSLContext | bool = True) -> bool:
     """Whether a GET of the address succeeds."""
     with suppress(httpx.HTTPError):
-        return httpx.get(url, timeout=5.0, trust_env=False).is_success
+        return httpx.get(url, timeout=5.0, trust_env=False, verify=verify).is_success
     return False
-
-
-def _storage_ports(connection_string: str) -> str:
-    return ", ".join(
-        part.split("/")[2].rpartition(":")[2] for part in connection_string.split(";") if "Endpoint=" in part
-    )
-
-
-def _register_application(world: World) -> None:
-    answer = httpx.post(
-        f"{world.sim_http_url}/__control/applications",
-        json={
-            "client_id": CLIENT_ID,
-            "client_secret": world.env["ENTRA_CLIENT_SECRET"],
-            "redirect_uris": [f"{world.app_url}/api/oauth/{path}" for path in ("callback", "admin-consent")],
-        },
-        trust_env=False,
-    )
-    answer.raise_for_status()
-    world.options.told("  application registered at the simulator")
 
 
 def _run_command(world: World, name: str, command: list[str]) -> str:
     """Run one of the operator's commands; return its standard output. Raises ProcessDied."""
     done = subprocess.run(
         command,
-        env=dict(world.env),
+        env=dict(world.operator_env),
         cwd=ROOT,
         capture_output=True,
         text=True,

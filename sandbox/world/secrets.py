@@ -20,7 +20,7 @@ SEALING_KEY_BYTES = 32
 def make_product_environment(place: Place, connection_string: str, options: WorldOptions) -> dict[str, str]:
     """Make the product's settings; writes the sealing key to its file."""
     sim_https = f"https://localhost:{place.ports.sim_https}"
-    environ = {
+    return {
         "PROFILE": "local",
         "PUBLIC_BASE_URL": f"http://localhost:{place.ports.app}",
         "AzureWebJobsStorage": connection_string,
@@ -37,9 +37,6 @@ def make_product_environment(place: Place, connection_string: str, options: Worl
         "TRUSTED_CA_FILE": str(place.tls / "ca.pem"),
         "LOCAL_ORIGINS": ",".join((f"http://127.0.0.1:{place.ports.crm}", *options.local_origins)),
     }
-    if options.sabotage:
-        environ["SANDBOX_SABOTAGE"] = options.sabotage
-    return environ
 
 
 def write_environment(environ: Mapping[str, str], path: Path) -> None:

@@ -55,7 +55,8 @@ class MsalHttp:
     def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> Answer:
         """The token endpoint. MSAL gives an assertion that it signed itself as bytes."""
         form = {
-            name: value.decode() if isinstance(value, bytes) else value for name, value in (data or {}).items()
+            name: value.decode() if isinstance(value, bytes) else value
+            for name, value in (data or {}).items()
         }
         return self._run("token", httpx.Request("POST", url, params=params, data=form, headers=headers or {}))
 

@@ -26,6 +26,14 @@ from sandbox.devhost.connections import (
             {"Data__serviceUri": "https://q", "Data__clientId": "id"},
             Connection(address="https://q", client_id="id"),
         ),
+        (
+            {
+                "Data__queueServiceUri": "https://q",
+                "Data__credential": "managedidentity",
+                "Data__clientId": "id",
+            },
+            Connection(address="https://q", client_id="id", managed=True),
+        ),
         ({"Data__accountName": "acc"}, Connection(address="https://acc.queue.core.windows.net")),
     ],
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sandbox.graphsim.__main__ import make_certificates
+from sandbox.certificates import make_certificates
 from tests.graphsim.conftest import CLIENT, REDIRECT, SECRET
 
 ROOT = Path(__file__).parents[2]
@@ -27,13 +27,13 @@ def free_port() -> int:
 
 def test_certificates(tmp_path: Path) -> None:
     """The certificate authority is made once and kept, and key files are their owner's alone."""
-    leaf = make_certificates(tmp_path / "tls")
+    made = make_certificates(tmp_path / "tls")
     authority = (tmp_path / "tls" / "ca.pem").read_bytes()
-    first = leaf.read_bytes()
-    assert make_certificates(tmp_path / "tls") == leaf
+    first = made.leaf.read_bytes()
+    assert make_certificates(tmp_path / "tls") == made
     assert (tmp_path / "tls" / "ca.pem").read_bytes() == authority
-    assert leaf.read_bytes() != first
-    for name in ("leaf.pem", "ca-key.pem"):
+    assert made.leaf.read_bytes() != first
+    for name in ("leaf.pem", "leaf-key.pem", "ca-key.pem"):
         assert stat.S_IMODE((tmp_path / "tls" / name).stat().st_mode) == 0o600
 
 

@@ -147,14 +147,12 @@ async def test_pkce_without_a_hash(lab: Lab) -> None:
 
 
 async def test_client_credentials_in_the_header(lab: Lab) -> None:
-    """A client may prove itself by HTTP Basic or by an assertion."""
+    """A client may prove itself by HTTP Basic."""
     basic = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
     form = code_form(await lab.code(), client_id=None, client_secret=None)
     assert (await lab.token(form, Authorization=f"Basic {basic}")).status_code == 200
     broken = await lab.token(form, Authorization="Basic no-base64!")
     assert_refused(broken, 401, "invalid_client", 7000215)
-    assertion = code_form(await lab.code(), client_secret=None, client_assertion="signed.by.us")
-    assert (await lab.token(assertion)).status_code == 200
 
 
 async def test_refreshing(lab: Lab) -> None:
