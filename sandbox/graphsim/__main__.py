@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,8 @@ async def _serve(given: argparse.Namespace) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         tasks = [asyncio.create_task(server.serve()) for server in (plain, secure)]
         ticking = asyncio.create_task(_tick(simulator))
+        for server in (plain, secure):
+            await server.listening.wait()
         print(f"simulator ready on {config.public_http_url} and {config.public_https_url}", flush=True)
         await stop.wait()
         plain.should_exit = secure.should_exit = True
@@ -80,14 +83,22 @@ def _value(text: str) -> str | float:
 
 
 class _Quiet(uvicorn.Server):
-    """uvicorn without its signal handlers: `_serve` handles the signals."""
+    """uvicorn without its signal handlers (`_serve` handles the signals); says when its port listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
-def _server(simulator: Simulator, port: int, tls: Path | None) -> uvicorn.Server:
+def _server(simulator: Simulator, port: int, tls: Path | None) -> _Quiet:
     config = uvicorn.Config(
         simulator.app,
         host="127.0.0.1",

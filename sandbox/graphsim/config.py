@@ -49,7 +49,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class SimulatorConfig:
-    """`seed` determines all ids and random choices; `knobs` overrides the defaults in knob_table.py.
+    """`seed` determines all ids and random choices; `knobs` overrides the defaults in knob_tables.
 
     With `concurrent`, notifications are posted concurrently, as a server needs; without it one after the other, so
     that a run under a virtual clock can be repeated exactly.

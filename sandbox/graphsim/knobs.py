@@ -1,10 +1,10 @@
-"""The values of the knobs in force (see knob_table.py)."""
+"""The values of the knobs in force (see knob_tables)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sandbox.graphsim.knob_table import KNOBS, Knob, Value
+from sandbox.graphsim.knob_tables import KNOBS, Knob, Value
 
 __all__ = ["KNOBS", "Knob", "Knobs", "UnknownKnob", "Value"]
 

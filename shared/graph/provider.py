@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httpx
 
-from shared.domain.errors import ItemGone, MailboxUnusable, TooLarge, UpstreamSurprise
+from shared.domain.errors import ItemGone, MailboxUnusable, TooLarge
 from shared.domain.model import (
     Draft,
     DraftContent,
@@ -27,22 +27,18 @@ from shared.domain.model import (
     Profile,
     RemoteFile,
     Subscription,
-    Whereabouts,
 )
 from shared.graph import attaching, mapping, subscribing, wire
 from shared.graph.client import GraphClient, decoded
-from shared.graph.errors import status_of
+from shared.graph.finding import Finding
+from shared.graph.listing_files import AttachmentLists
 from shared.ports import Access
 from shared.transport import NeverSent, NoAnswer, TooMuch, Transport
 
 SWEEP_PAGE: Final = 50
 # Graph takes requests up to 4 MB.
 MAX_REQUEST_BYTES: Final = 3_900_000
-# Read whole only to learn its Content-ID; beyond this it is not worth it (domain rules do without).
-MOST_BYTES_FOR_A_CONTENT_ID: Final = 6_000_000
-MOST_FOLDERS: Final = 10_000
 MOST_BYTES_OF_LIVE: Final = 4_096
-BAD_REQUEST: Final = 400
 
 
 class GraphMail:
@@ -52,8 +48,8 @@ class GraphMail:
         self._client = GraphClient(transport, base_url)
         self._transport = transport
         self._own_live_url = own_live_url
-        self._folders: dict[tuple[str, str], str] = {}
-        self._casts_refused = False
+        self._attachments = AttachmentLists(self._client)
+        self._finding = Finding(self._client)
 
     async def profile(self, access: Access) -> Profile:
         """Address and name of the signed-in mailbox."""
@@ -101,41 +97,7 @@ class GraphMail:
 
     async def files(self, access: Access, graph_message_id: str) -> tuple[RemoteFile, ...]:
         """Metadata of the mail's files, the Content-IDs of inline ones included as far as Graph tells them."""
-        found = [
-            mapping.graph_to_file(attachment)
-            for attachment in await self._read_attachments(access, graph_message_id)
-        ]
-        return tuple([await self._read_content_id(access, graph_message_id, file) for file in found])
-
-    async def _read_attachments(self, access: Access, graph_message_id: str) -> list[wire.Attachment]:
-        """The list, Content-IDs included where Graph takes the cast.
-
-        `contentId` is not on the base type. The cast is in wide use but on no page, so a 400 is believed for good.
-        """
-        builder = self._client.message(graph_message_id).attachments
-        if not self._casts_refused:
-            try:
-                return await self._list_files(access, builder, [*wire.SELECT_FILES, wire.CONTENT_ID_CAST])
-            except UpstreamSurprise as err:
-                if status_of(err) != BAD_REQUEST:
-                    raise
-                self._casts_refused = True
-        return await self._list_files(access, builder, [*wire.SELECT_FILES])
-
-    async def _list_files(self, access: Access, builder: Any, select: list[str]) -> list[wire.Attachment]:
-        page = wire.Page[wire.Attachment]
-        return await self._client.get_all(access, "files", builder, page, select=select)
-
-    async def _read_content_id(self, access: Access, graph_message_id: str, file: RemoteFile) -> RemoteFile:
-        """An inline file whose Content-ID the list left out is looked at by itself, which brings its content too."""
-        small = file.size_bytes <= MOST_BYTES_FOR_A_CONTENT_ID
-        if not file.inline or file.kind != "file" or file.content_id or not small:
-            return file
-        builder = self._client.message(graph_message_id).attachments.by_attachment_id(file.remote_id)
-        found = mapping.graph_to_file(
-            decoded(await self._client.get(access, "file", builder), wire.Attachment)
-        )
-        return found if found.kind == "file" else file
+        return await self._attachments.read(access, graph_message_id)
 
     async def file_content(
         self, access: Access, graph_message_id: str, remote_id: str, limit_bytes: int
@@ -210,63 +172,23 @@ class GraphMail:
     async def locate(self, access: Access, graph_message_id: str) -> Located:
         """Where the message with that id stands now."""
         select = (*wire.SELECT_OUTLINE, "parentFolderId")
-        return await self._locate(
-            access, await self._read_message(access, "locate", graph_message_id, select, tags=True)
-        )
+        message = await self._read_message(access, "locate", graph_message_id, select, tags=True)
+        return await self._finding.locate(access, message)
 
     async def find_by_key(self, access: Access, key: str) -> tuple[Located, ...]:
         """Every message of the mailbox that carries our key."""
-        return await self._find(access, "find_by_key", mapping.key_filter(key))
+        return await self._finding.find(access, "find_by_key", mapping.key_filter(key))
 
     async def find_by_message_id(self, access: Access, internet_message_id: str) -> tuple[Located, ...]:
         """Every message of the mailbox with that Message-ID."""
         wanted = mapping.message_id_filter(internet_message_id)
-        return await self._find(access, "find_by_message_id", wanted)
-
-    async def _find(self, access: Access, operation: str, wanted: str) -> tuple[Located, ...]:
-        """No `$orderby`: with a filter on other properties Graph refuses it."""
-        found = await self._client.get_all(
-            access,
-            operation,
-            self._client.builders.me.messages,
-            wire.Page[wire.Message],
-            filter=wanted,
-            select=[*wire.SELECT_OUTLINE, "parentFolderId"],
-            expand=[wire.EXPAND_TAGS],
-        )
-        return tuple([await self._locate(access, message) for message in found])
+        return await self._finding.find(access, "find_by_message_id", wanted)
 
     async def delete_draft(self, access: Access, graph_message_id: str) -> None:
         """Put a draft among the deleted items ("Delete message"); gone already is fine."""
         request = self._client.message(graph_message_id).to_delete_request_information()
         with suppress(ItemGone):
             await self._client.call(access, "delete_draft", request)
-
-    async def _locate(self, access: Access, message: wire.Message) -> Located:
-        outline = mapping.graph_to_outline(message)
-        other, whereabouts, otherwise = (
-            ("deleteditems", Whereabouts.DELETED_DRAFT, Whereabouts.DRAFT)
-            if outline.is_draft
-            else ("outbox", Whereabouts.OUTBOX, Whereabouts.SENT)
-        )
-        folder = await self._find_folder(access, other)
-        there = folder is not None and message.parent_folder_id == folder
-        return Located(outline, whereabouts if there else otherwise)
-
-    async def _find_folder(self, access: Access, name: str) -> str | None:
-        """The id of a well-known folder; ids of folders are constant, so it is asked once."""
-        known = self._folders.get((access.mailbox_id, name))
-        if known is not None:
-            return known
-        builder = self._client.builders.me.mail_folders.by_mail_folder_id(name)
-        try:
-            found = decoded(await self._client.get(access, "folder", builder, select=["id"]), wire.Folder).id
-        except ItemGone:
-            return None
-        if len(self._folders) >= MOST_FOLDERS:
-            self._folders.clear()
-        self._folders[access.mailbox_id, name] = found
-        return found
 
     async def subscribe(
         self,

@@ -1,0 +1,10 @@
+"""Titles of the pages that several knobs cite."""
+
+SEND_MAIL = "Overview of the Microsoft Graph send mail process"
+IMMUTABLE = "Obtain immutable identifiers for Outlook resources"
+WEBHOOKS = "Receive change notifications through webhooks"
+LIFECYCLE = "Reduce missing change notifications and removed subscriptions"
+OUTLOOK = "Change notifications for Outlook resources"
+SUBSCRIPTION = "subscription resource type"
+THROTTLING = "Microsoft Graph throttling guidance"
+REPLY = "message: createReply"

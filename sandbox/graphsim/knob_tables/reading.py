@@ -1,0 +1,66 @@
+"""Reading mails and listing them."""
+
+from __future__ import annotations
+
+from sandbox.graphsim.knob_tables.knob import Knob, choice
+from sandbox.graphsim.knob_tables.pages import IMMUTABLE
+
+READING: tuple[Knob, ...] = (
+    choice(
+        "sent_items_reply_tags",
+        "absent present",
+        "(k)",
+        "Exchange property tags",
+        "0x1042 and 0x1039 on own drafts and sent items.",
+    ),
+    choice(
+        "received_reply_tags",
+        "either both in_reply_to references none",
+        "(k)",
+        "Exchange property tags",
+        "Which of 0x1042 and 0x1039 received mail carries; `either`: by chance at least one. None "
+        "would force reading all headers of foreign mail.",
+    ),
+    choice(
+        "own_message_headers",
+        "none x_only",
+        "(k)",
+        "message resource type",
+        "internetMessageHeaders of own drafts and sent items.",
+    ),
+    choice(
+        "external_reply_conversation",
+        "new matched",
+        "(f)",
+        "Microsoft Q&A 5629315, 5883983",
+        "A reply without Thread-Index gets a new conversationId although References is right.",
+    ),
+    choice(
+        "contact_thread_index",
+        "absent present",
+        "(k)",
+        "Tracking conversations; MS-OXOMSG",
+        "Whether answers from outside carry a Thread-Index, as those of Exchange and Outlook do.",
+    ),
+    choice(
+        "unordered_list",
+        "arbitrary newest_first",
+        "(?)",
+        "List messages",
+        "Order of a filtered list without $orderby.",
+    ),
+    choice(
+        "ids_differ_by_case",
+        "yes no",
+        "stated",
+        IMMUTABLE,
+        "Neighbouring item ids differ in the case of one letter only.",
+    ),
+    choice(
+        "inner_error_name",
+        "innererror innerError",
+        "stated",
+        "Error responses and resource types",
+        "Documents and metadata spell it differently.",
+    ),
+)

@@ -1,0 +1,41 @@
+"""Drafts and reply drafts."""
+
+from __future__ import annotations
+
+from sandbox.graphsim.knob_tables.knob import Knob, choice
+from sandbox.graphsim.knob_tables.pages import REPLY
+
+REPLIES: tuple[Knob, ...] = (
+    choice(
+        "create_reply_status", "200 201", "stated", REPLY, "The page's text says 201, its samples print 200."
+    ),
+    choice(
+        "reply_comment",
+        "ignored shown",
+        "stated",
+        "Known issues with Microsoft Graph",
+        "Whether `comment` gets into the draft's body.",
+    ),
+    choice(
+        "reply_message_body",
+        "replaces above",
+        "(?)",
+        REPLY,
+        "Whether `message.body` replaces the quoted original or stands above it.",
+    ),
+    choice(
+        "reply_recipients",
+        "added replace",
+        "(?)",
+        REPLY,
+        "Whether recipients given in `message` are added to those of the reply or replace them.",
+    ),
+    choice(
+        "reply_all_marks_read",
+        "yes no",
+        "(f)",
+        "inbox-zero source",
+        "createReplyAll marks the original as read, which notifies.",
+    ),
+    choice("draft_sender", "null self", "(k)", "message resource type", "`from` and `sender` of a draft."),
+)
