@@ -150,6 +150,19 @@ class Evidence(StrEnum):
     CONVERSATION = "conversation"
 
 
+class MessageKind(StrEnum):
+    """What sort of mail a message is; `protected`: encrypted, so that its content is not told."""
+
+    MAIL = "mail"
+    BOUNCE = "bounce"
+    AUTOMATIC_REPLY = "automatic_reply"
+    MEETING_REQUEST = "meeting_request"
+    MEETING_RESPONSE = "meeting_response"
+    READ_RECEIPT = "read_receipt"
+    RECALL = "recall"
+    PROTECTED = "protected"
+
+
 class Reason(StrEnum):
     """Why something did not sync or was not sent; shown to people, documented in docs/problems.md."""
 

@@ -25,6 +25,7 @@ from shared.domain.model import (
     FetchedMessage,
     Mailbox,
     MailboxRef,
+    MessageKind,
     Origin,
     OutboxItem,
     Outline,
@@ -125,7 +126,7 @@ async def render_sent(
         **_body_data(body),
         "attachments": files_data(ctx, item.message_id, item.files),
         "automatic": False,
-        "kind": "mail",
+        "kind": MessageKind.MAIL.value,
         "evidence": Evidence.KEY.value,
     }
     return await stage_event(ctx, SENT, item.message_id, data)
@@ -148,7 +149,7 @@ async def render_synced(
         **_body_data(Body(html, message.text or html_to_text(html))),
         "attachments": files_data(ctx, message_id, files),
         "automatic": is_automatic(message.headers),
-        "kind": "mail",
+        "kind": MessageKind.MAIL.value,
         "evidence": evidence.value,
     }
     event_type = SENT if direction is Direction.OUTBOUND else RECEIVED
