@@ -119,11 +119,14 @@ class MailProvider(Protocol):
         ...
 
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:
-        """A fresh draft with everything in it (files too, when they fit one request)."""
+        """A fresh draft with everything in it (files too, when they fit one request). Raises KeyRefused."""
         ...
 
     async def create_reply(self, access: Access, to_graph_message_id: str, content: DraftContent) -> Draft:
-        """A reply draft with key and recipients; its `html` is the quoted original. Body and files are not set yet."""
+        """A reply draft with key and recipients; its `html` is the quoted original. Body and files are not set yet.
+
+        Raises KeyRefused.
+        """
         ...
 
     async def fill_reply(

@@ -48,6 +48,7 @@ def fill(world: World, mailbox: Mailbox, draft: Message, value: Json, *, adding:
     check_message(value)
     for name in value:
         _check_settable(name, _ANY_TIME | _WHILE_DRAFT | _AT_CREATION)
+    _check_named_properties(world, value)
     _apply(world, mailbox, draft, value, adding=adding)
     _add_headers(draft, value.get("internetMessageHeaders") or [])
     for item in value.get("attachments") or []:
@@ -60,6 +61,7 @@ def update(world: World, mailbox: Mailbox, message: Message, value: Json) -> Non
     permitted = _ANY_TIME | _WHILE_DRAFT if message.is_draft else _ANY_TIME
     for name in value:
         _check_settable(name, permitted)
+    _check_named_properties(world, value)
     _apply(world, mailbox, message, value, adding=False)
     mail.touch(world, mailbox, message)
 
@@ -67,6 +69,20 @@ def update(world: World, mailbox: Mailbox, message: Message, value: Json) -> Non
 def _check_settable(name: str, permitted: frozenset[str]) -> None:
     if name not in permitted and not name.startswith("@"):
         raise read_only(name)
+
+
+def _check_named_properties(world: World, value: Json) -> None:
+    """Refuse extended properties by name where the mailbox has no room for names (knob); plain writes pass.
+
+    Sources: msgraph-sdk-java issue 764, O365ServiceDescriptions issue 527. Really a name that the mailbox knows already
+    needs no room; here all are refused.
+    """
+    given = [
+        *(value.get("singleValueExtendedProperties") or ()), *(value.get("multiValueExtendedProperties") or ()),
+    ]  # fmt: skip
+    named = any(" Name " in str(item.get("id") or "") for item in given)
+    if named and world.knobs.text("named_property_quota") == "spent":
+        raise GraphError(403, "ErrorQuotaExceeded", "Cannot get ID from name.")
 
 
 def _apply(world: World, mailbox: Mailbox, message: Message, value: Json, *, adding: bool) -> None:

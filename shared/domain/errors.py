@@ -34,6 +34,7 @@ PostbraidError
 ├── MailboxUnusable             no such mailbox for REST (unlicensed, on-premises)
 ├── ItemGone                    the message is not there (any more)
 ├── SubscriptionGone            the subscription is not there (any more)
+├── KeyRefused                  the mailbox has no room for the name of our key; without it the same may be taken
 ├── MessageRefused              a send that will never succeed; `reason` says why
 ├── MailboxClosed               the fence: mailbox closed, or another generation or connection
 ├── RowExists, RowChanged, RowMissing, BlobExists, TooLarge     what a store says of a write
@@ -240,6 +241,10 @@ class MessageRefused(PostbraidError):
     def __init__(self, reason: str, detail: str | None = None) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class KeyRefused(PostbraidError):
+    """The mailbox takes no further named property, so nothing can carry our key."""
 
 
 class MailboxClosed(PostbraidError):

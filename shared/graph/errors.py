@@ -37,6 +37,9 @@ OF_AN_ITEM: Final = frozenset({
     "delete_draft",
 })  # fmt: skip
 
+# What is created with our key, a property by name.
+KEYED: Final = frozenset({"create_draft", "create_reply"})
+
 
 class Meaning(StrEnum):
     """What an answer says, whatever was asked."""
@@ -146,11 +149,12 @@ def graph_error(
 
     It carries `status`, `code` and `request_id`; never the message, which may quote addresses or subjects.
     """
-    error = (
-        errors.HandshakeFailed()
-        if _handshake_failed(operation, codes, message)
-        else _error(operation, meaning_of(status, codes, headers), codes, headers)
-    )
+    if _handshake_failed(operation, codes, message):
+        error: PostbraidError = errors.HandshakeFailed()
+    elif _key_refused(operation, status, codes):
+        error = errors.KeyRefused()
+    else:
+        error = _error(operation, meaning_of(status, codes, headers), codes, headers)
     code, request_id = (codes or ("",))[-1], headers.get("request-id", "")
     vars(error).update(status=status, code=code, request_id=request_id)
     error.add_note(f"graph {operation}: {status} {code or '-'} request-id {request_id or '-'}")
@@ -193,6 +197,16 @@ def _handshake_failed(operation: str, codes: tuple[str, ...], message: str) -> b
     return (
         asked and bool({"InvalidRequest", "ValidationError"} & {*codes}) and "validation" in message.lower()
     )
+
+
+def _key_refused(operation: str, status: int, codes: tuple[str, ...]) -> bool:
+    """Whether the quota that is spent is that of named properties, not the mailbox's room (that is 507).
+
+    Field reports: 403 `ErrorQuotaExceeded`, "Cannot get ID from name.", to any create with a property by name, while
+    plain creates work (msgraph-sdk-java 764, O365ServiceDescriptions 527). A mailbox that is full in truth refuses the
+    plain create as well.
+    """
+    return operation in KEYED and status == 403 and "ErrorQuotaExceeded" in codes  # noqa: PLR2004 - forbidden
 
 
 def _error(  # noqa: PLR0911 - one line for each meaning

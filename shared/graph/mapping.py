@@ -127,6 +127,8 @@ def draft_to_graph(content: DraftContent, *, with_files: bool) -> wire.Json:
 
 def recipients_and_key_to_graph(content: DraftContent) -> wire.Json:
     """What a reply draft is created with."""
+    if content.key is None:
+        return recipients_to_graph(content)
     key = {"id": wire.CRM_KEY, "value": content.key}
     return {**recipients_to_graph(content), "singleValueExtendedProperties": [key]}
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httpx
 
-from shared.domain.errors import ItemGone, MailboxUnusable, TooLarge
+from shared.domain.errors import ItemGone, KeyRefused, MailboxUnusable, MessageRefused, TooLarge
 from shared.domain.model import (
     Draft,
     DraftContent,
@@ -25,6 +25,7 @@ from shared.domain.model import (
     OutlinePage,
     People,
     Profile,
+    Reason,
     RemoteFile,
     Subscription,
 )
@@ -136,7 +137,7 @@ class GraphMail:
         inside = attaching.fit_inside(content, MAX_REQUEST_BYTES)
         body = mapping.draft_to_graph(content, with_files=inside)
         request = self._client.builders.me.messages.to_post_request_information(body)
-        answer = await self._client.call(access, "create_draft", request)
+        answer = await self._create(access, "create_draft", request, content)
         draft = mapping.graph_to_draft(decoded(answer, wire.Message))
         for file in () if inside else content.files:
             await self.attach(access, draft.graph_message_id, file)
@@ -149,8 +150,18 @@ class GraphMail:
         """
         body = {"message": mapping.recipients_and_key_to_graph(content)}
         builder = self._client.message(to_graph_message_id).create_reply
-        answer = await self._client.call(access, "create_reply", builder.to_post_request_information(body))
+        request = builder.to_post_request_information(body)
+        answer = await self._create(access, "create_reply", request, content)
         return mapping.graph_to_draft(decoded(answer, wire.Message))
+
+    async def _create(self, access: Access, operation: str, request: Any, content: DraftContent) -> bytes:
+        """Raises KeyRefused where the key alone may be too much; without one the mailbox is full."""
+        try:
+            return await self._client.call(access, operation, request)
+        except KeyRefused as err:
+            if content.key is None:
+                raise MessageRefused(Reason.MAILBOX_FULL.value) from err
+            raise
 
     async def fill_reply(
         self, access: Access, graph_message_id: str, content: DraftContent, html: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from shared.domain.errors import ItemGone, SubscriptionGone
+from shared.domain.errors import ItemGone, KeyRefused, SubscriptionGone
 from shared.domain.model import (
     Address,
     Draft,
@@ -51,6 +51,7 @@ class FakeMail(Failing):
     page_size: int = 50
     reply_subject: str | None = None
     renamed_on_send: dict[str, str] = field(default_factory=dict)
+    takes_no_key: bool = False
     unreadable: dict[str, Exception] = field(default_factory=dict)
 
     def now(self) -> datetime:
@@ -166,6 +167,7 @@ class FakeMail(Failing):
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:
         await access.token()
         self.called("create_draft")
+        self._judge_key(content)
         draft = self._draft(content)
         for file in content.files if self.attaches_apart else ():
             await self.attach(access, draft.graph_message_id, file)
@@ -174,6 +176,7 @@ class FakeMail(Failing):
     async def create_reply(self, access: Access, to_graph_message_id: str, content: DraftContent) -> Draft:
         await access.token()
         self.called("create_reply")
+        self._judge_key(content)
         draft = self._draft(content)
         self.parents[draft.graph_message_id] = to_graph_message_id
         return replace(draft, subject=self.reply_subject)
@@ -269,6 +272,10 @@ class FakeMail(Failing):
         )
 
     # ---- inside
+
+    def _judge_key(self, content: DraftContent) -> None:
+        if self.takes_no_key and content.key is not None:
+            raise KeyRefused
 
     def _draft(self, content: DraftContent) -> Draft:
         number = f"draft-{len(self.drafts) + len(self.sent) + len(self.deleted) + 1}"

@@ -212,3 +212,18 @@ async def test_folders(lab: Lab, app: App) -> None:
     assert unknown == (404, "ErrorItemNotFound")
     for query in ("$top=0", "$top=x", "$skip=x", "$select=colour"):
         assert (await app.refused("GET", f"me/mailFolders?{query}"))[0] == 400
+
+
+async def test_a_spent_quota_of_named_properties(lab: Lab, app: App) -> None:
+    """With the quota of names spent, a draft or change with a property by name is refused, and a plain one passes."""
+    named = [{"id": MARK, "value": "x"}]
+    await lab.knobs(named_property_quota="spent")
+    made = await app.ok("POST", "me/messages", draft())
+    refused = (403, "ErrorQuotaExceeded")
+    for member in ("singleValueExtendedProperties", "multiValueExtendedProperties"):
+        body = {member: [{"id": MARK, "value": "x" if member.startswith("single") else ["x"]}]}
+        assert await app.refused("POST", "me/messages", draft(**body)) == refused
+    assert await app.refused("PATCH", at(made["id"]), {"singleValueExtendedProperties": named}) == refused
+    reply = {"message": {"singleValueExtendedProperties": named}}
+    assert await app.refused("POST", f"{at(made['id'])}/createReply", reply) == refused
+    assert len(await lab.mailbox()) == 1

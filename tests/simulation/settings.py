@@ -29,6 +29,8 @@ LEFT_OUT: Final = {"service_seconds"}
 # What would leave nobody anything to go by stands beside the next best evidence; test_limits.py plays it alone.
 BESIDE: Final[dict[tuple[str, Value], tuple[dict[str, Value], ...]]] = {
     ("sent_copy_extended_properties", "lost"): ({"sent_copy_id": "kept"}, {"sent_message_id": "kept"}),
+    # The last is left with the thread, the people, the words and the time.
+    ("named_property_quota", "spent"): ({"sent_message_id": "kept"}, {"sent_copy_id": "kept"}, {}),
     ("relay_message_id", "rewritten"): ({"contact_thread_index": "present"},),
     ("received_reply_tags", "none"): (
         {"contact_thread_index": "present"},

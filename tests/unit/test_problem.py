@@ -19,6 +19,7 @@ NEVER_ANSWERED = {
     errors.GrantDead,
     errors.MailboxUnusable,
     errors.SubscriptionGone,
+    errors.KeyRefused,
     errors.MessageRefused,
     errors.BlobExists,
     errors.SealBroken,

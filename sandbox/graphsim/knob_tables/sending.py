@@ -71,4 +71,12 @@ SENDING: tuple[Knob, ...] = (
         "field reports",
         "Whether a non-delivery report names the original in In-Reply-To.",
     ),
+    choice(
+        "named_property_quota",
+        "free spent",
+        "(f)",
+        "msgraph-sdk-java issue 764; O365ServiceDescriptions issue 527",
+        "What a create or update with an extended property by name meets: room, or 403 ErrorQuotaExceeded. "
+        "Default free: spent, nothing of all that is told by a key could be tried.",
+    ),
 )

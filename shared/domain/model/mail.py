@@ -98,9 +98,9 @@ class OutgoingFile:
 
 @dataclass(frozen=True, slots=True)
 class DraftContent:
-    """What a draft is made of. `key` marks it as ours (E-17)."""
+    """What a draft is made of. `key` marks it as ours (E-17); None where the mailbox takes no key."""
 
-    key: str
+    key: str | None
     to: tuple[Address, ...]
     cc: tuple[Address, ...]
     bcc: tuple[Address, ...]
@@ -114,6 +114,7 @@ class Draft:
     """A draft as Graph made it. `html` and `subject` are those of a reply: the quoted original, and what it answers.
 
     `attached_apart`: files were put on it by calls of their own, so it is worth looking whether all are there.
+    `without_key`: the mailbox did not take our key, so the draft does not carry it.
     """
 
     graph_message_id: str
@@ -122,6 +123,7 @@ class Draft:
     html: str = ""
     subject: str | None = None
     attached_apart: bool = False
+    without_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,8 @@ class OutboxItem:
 
     `failing_since`: since when Graph does not answer for it. `awaited_since`: from when its hour counts; None while the
     grant is dead, for then it does not run. `taken_at`: when Graph said 202. `waiting_told`: the CRM was told.
-    `plainly_refused`: Graph said no to the last try, so nothing can have left.
+    `plainly_refused`: Graph said no to the last try, so nothing can have left. `without_key`: the mailbox did not take
+    the key, so neither draft nor sent copy carries it.
     """
 
     key: str
@@ -102,3 +103,4 @@ class OutboxItem:
     send_within_seconds: int = SEND_WITHIN_SECONDS
     waiting_told: bool = False
     plainly_refused: bool = False
+    without_key: bool = False

@@ -198,6 +198,7 @@ class Reason(StrEnum):
     CANCELLED_IN_MAILBOX = "cancelled_in_mailbox"
     WAITED_TOO_LONG = "waited_too_long"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    NAMED_PROPERTIES_SPENT = "named_properties_spent"
     GAVE_UP = "gave_up"
 
 

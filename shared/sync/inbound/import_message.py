@@ -32,7 +32,11 @@ from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.grant import note_working_call
 from shared.sync.mailbox.unit_of_work import write
 from shared.sync.outbound.confirm_send import confirm_send
-from shared.sync.outbound.known_sends import find_oldest_unseen_copy, find_unfinished_send
+from shared.sync.outbound.known_sends import (
+    find_oldest_unseen_copy,
+    find_send_of_copy,
+    find_unfinished_send,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,7 @@ async def _bring_in(
     """The mail whole, its files, one transaction; the user's own may still turn out to be a send of ours."""
     message = await ctx.services.mail.fetch(access_of(ctx), outline.graph_message_id)
     if inbound.direction_of(message.sender, mailbox) is Direction.OUTBOUND:
-        key = await find_unfinished_send(ctx, outline.graph_message_id, outline.internet_message_id)
+        key = await find_send_of_copy(ctx, belongs.thread_id, message)
         if key is not None:
             return await confirm_send(ctx, key, outline)
     await record_import(ctx, mailbox.generation, message, belongs, known)

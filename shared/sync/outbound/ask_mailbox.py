@@ -7,6 +7,7 @@ from typing import assert_never
 
 from shared.domain import outbound
 from shared.domain.errors import ItemGone, MailboxClosed, ThreadStopped
+from shared.domain.keyless import unknown_reason
 from shared.domain.model import Located, Phase, Reason, Thread
 from shared.domain.threads import takes_no_send
 from shared.state.ledger import new
@@ -50,7 +51,7 @@ async def ask_mailbox(work: Sending) -> bool:
 async def _find_elsewhere(work: Sending) -> tuple[Located, ...]:
     """Whatever carries our key; without any, what has the draft's Message-ID (E-12)."""
     mail, access, item = work.ctx.services.mail, work.access, work.item
-    if found := await mail.find_by_key(access, item.key):
+    if not item.without_key and (found := await mail.find_by_key(access, item.key)):
         return found
     internet_message_id = item.draft_internet_message_id
     if internet_message_id is None:
@@ -113,7 +114,7 @@ async def tell_unknown(work: Sending) -> None:
     item = replace(
         work.item,
         phase=Phase.NEEDS_ATTENTION,
-        reason=Reason.OUTCOME_UNKNOWN,
+        reason=unknown_reason(work.item),
         unconfirmed_told=True,
         due_at=now + outbound.LOOK_UP_EVERY,
         updated_at=now,

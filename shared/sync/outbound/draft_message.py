@@ -12,6 +12,7 @@ from shared.domain.errors import (
     CrmUnavailable,
     InvalidRequest,
     ItemGone,
+    KeyRefused,
     MessageRefused,
     ProviderUnavailable,
     RaceLost,
@@ -71,12 +72,19 @@ async def make_draft(work: Sending) -> Draft:
     body = await unstage_body(ctx.services, item.body_blob)
     content = DraftContent(item.key, item.to, item.cc, item.bcc, item.subject, body.html, tuple(files))
     thread = await ctx.find(Thread, item.thread_id) if item.reply else None
-    draft = await _create_reply(work, thread.value, content) if thread else None
-    if draft is None:
-        draft = await ctx.services.mail.create_draft(work.access, content)
+    try:
+        draft = await _create(work, thread.value if thread else None, content)
+    except KeyRefused:
+        bare = await _create(work, thread.value if thread else None, replace(content, key=None))
+        draft = replace(bare, without_key=True)
     if draft.attached_apart and not await _has_all_files(work, draft, content.files):
         raise ProviderUnavailable("The draft lacks files that were put on it.")
     return draft
+
+
+async def _create(work: Sending, thread: Thread | None, content: DraftContent) -> Draft:
+    draft = await _create_reply(work, thread, content) if thread else None
+    return draft or await work.ctx.services.mail.create_draft(work.access, content)
 
 
 async def _create_reply(work: Sending, thread: Thread, content: DraftContent) -> Draft | None:

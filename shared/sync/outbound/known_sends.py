@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain import ids, outbound
-from shared.domain.model import Mailbox, MessageRecord, OutboxItem, Phase, TaskKind, Thread
+from shared.content import html_to_text
+from shared.domain import ids, keyless, outbound
+from shared.domain.model import FetchedMessage, Mailbox, MessageRecord, OutboxItem, Phase, TaskKind, Thread
 from shared.domain.reply_targets import wait_until
 from shared.mailbox_context import MailboxContext
+from shared.sync.staging import read_kept_body
 
 UNFINISHED_ARE_DUE_WITHIN: Final = timedelta(days=2)
 
@@ -36,6 +38,24 @@ async def find_unfinished_send(
         item.key for item in unfinished if outbound.is_its_copy(item, graph_message_id, internet_message_id)
     )
     return next(ours, None)
+
+
+async def find_send_of_copy(ctx: MailboxContext, thread_id: str, message: FetchedMessage) -> str | None:
+    """The key of the unfinished send whose copy this mail of the user's own is, read whole and of that thread.
+
+    Where the draft had no key, and its id and Message-ID changed, the thread, the people, the time and the words tell.
+    """
+    outline, unfinished = message.outline, await find_unfinished_sends(ctx)
+    for item in unfinished:
+        if outbound.is_its_copy(item, outline.graph_message_id, outline.internet_message_id):
+            return item.key
+    for item in sorted(unfinished, key=lambda item: item.created_at):
+        if keyless.may_be_its_copy(item, thread_id, message):
+            body = await read_kept_body(ctx.services, item.body_blob)
+            text = message.text or "" if message.html is None else html_to_text(message.html)
+            if keyless.has_its_words(html_to_text(body.html), text):
+                return item.key
+    return None
 
 
 async def find_oldest_unseen_copy(ctx: MailboxContext) -> datetime | None:

@@ -171,6 +171,7 @@ async def _write_sending(work: Sending, draft: Draft) -> bool:
         phase=Phase.SENDING,
         draft_graph_message_id=draft.graph_message_id,
         draft_internet_message_id=draft.internet_message_id,
+        without_key=draft.without_key,
         subject=draft.subject or work.item.subject,
         send_started_at=now,
         send_tried_at=now,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -281,6 +282,27 @@ async def test_refused_for_good(
     with pytest.raises(errors.MessageRefused) as caught:
         await mail.send(ann, draft.graph_message_id)
     assert caught.value.reason == reason
+
+
+async def test_a_mailbox_that_takes_no_key(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """Where no name has room, a draft with our key is refused by its own error, and one without is made."""
+    parent = await office.arrives()
+    await office.knobs(named_property_quota="spent")
+    for make in (
+        lambda wanted: mail.create_draft(ann, wanted),
+        lambda wanted: mail.create_reply(ann, parent, wanted),
+    ):
+        with pytest.raises(errors.KeyRefused):
+            await make(content())
+        assert (await make(replace(content(), key=None))).graph_message_id
+
+
+async def test_a_full_mailbox_is_no_matter_of_the_key(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """A draft without a key that meets the same 403 tells that the mailbox is full."""
+    await office.fault("message.create", "status", status=403, code="ErrorQuotaExceeded")
+    with pytest.raises(errors.MessageRefused) as caught:
+        await mail.create_draft(ann, replace(content(), key=None))
+    assert caught.value.reason == "mailbox_full"
 
 
 async def test_nobody_to_send_to(office: Office, mail: GraphMail, ann: SignedIn) -> None:

@@ -14,6 +14,7 @@ from shared.domain.errors import PostbraidError
 from shared.domain.model import Reason
 from shared.graph.errors import (
     CODES,
+    KEYED,
     LONGEST_PAUSE_SECONDS,
     OF_AN_ITEM,
     REFUSALS,
@@ -87,11 +88,20 @@ def test_a_broken_answer_to_a_write_leaves_it_open(status: int) -> None:
 @pytest.mark.parametrize(("code", "reason"), REFUSALS.items())
 @pytest.mark.parametrize("status", [400, 403, 413, 422, 507])
 def test_typed_refusals_end_a_send(code: str, reason: Reason, status: int) -> None:
-    """A typed refusal ends a send with the reason of its code, whatever the status."""
-    for operation in SENDING:
+    """A typed refusal ends a send with the reason of its code, whatever the status, the quota of names apart."""
+    of_names = (status, code) == (403, "ErrorQuotaExceeded")
+    for operation in SENDING - (KEYED if of_names else frozenset()):
         found = error(operation, status, code)
         assert isinstance(found, errors.MessageRefused)
         assert found.reason == reason
+
+
+@pytest.mark.parametrize("status", [400, 403, 413, 507])
+def test_a_spent_quota_of_names_is_no_full_mailbox(status: int) -> None:
+    """403 `ErrorQuotaExceeded` to a create with our key is about the key; with another status the mailbox is full."""
+    for operation in ("create_draft", "create_reply"):
+        found = error(operation, status, "ErrorQuotaExceeded")
+        assert isinstance(found, errors.KeyRefused if status == 403 else errors.MessageRefused)
 
 
 def test_finer_codes_decide() -> None:
