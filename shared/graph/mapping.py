@@ -24,7 +24,7 @@ from shared.graph import wire
 
 def graph_to_outline(message: wire.Message) -> Outline:
     """Ids and tags. In-Reply-To may name several; the first is the parent (RFC 5322, 3.6.4)."""
-    tags = {tag.id.lower(): tag.value or "" for tag in message.single_value_extended_properties or ()}
+    tags = _tags(message)
     parents = message_ids(tags.get(wire.IN_REPLY_TO.lower()))
     return Outline(
         graph_message_id=message.id,
@@ -39,10 +39,21 @@ def graph_to_outline(message: wire.Message) -> Outline:
     )
 
 
+def _tags(message: wire.Message) -> dict[str, str]:
+    return {tag.id.lower(): tag.value or "" for tag in message.single_value_extended_properties or ()}
+
+
+def _message_class(message: wire.Message) -> str | None:
+    return _tags(message).get(wire.MESSAGE_CLASS.lower()) or None
+
+
 def graph_to_people(message: wire.Message) -> People:
-    """Sender and open recipients."""
+    """Sender and open recipients, and the message class."""
     return People(
-        _address(message.from_), _addresses(message.to_recipients), _addresses(message.cc_recipients)
+        _address(message.from_),
+        _addresses(message.to_recipients),
+        _addresses(message.cc_recipients),
+        _message_class(message),
     )
 
 
@@ -66,6 +77,7 @@ def graph_to_message(message: wire.Message) -> FetchedMessage:
         has_attachments=bool(message.has_attachments),
         headers=headers,
         odata_type=message.odata_type,
+        message_class=_message_class(message),
     )
 
 

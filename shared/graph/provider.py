@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
@@ -73,27 +73,31 @@ class GraphMail:
     async def outline(self, access: Access, graph_message_id: str) -> Outline:
         """Ids and threading tags of one mail."""
         return mapping.graph_to_outline(
-            await self._read_message(access, "outline", graph_message_id, wire.SELECT_OUTLINE, tags=True)
+            await self._read_message(
+                access, "outline", graph_message_id, wire.SELECT_OUTLINE, wire.EXPAND_TAGS
+            )
         )
 
     async def people(self, access: Access, graph_message_id: str) -> People:
-        """Sender, to and cc of one mail."""
+        """Sender, to and cc of one mail, and its message class."""
         select = ("id", *wire.SELECT_PEOPLE)
         return mapping.graph_to_people(
-            await self._read_message(access, "people", graph_message_id, select, tags=False)
+            await self._read_message(access, "people", graph_message_id, select, wire.EXPAND_CLASS)
         )
 
     async def fetch(self, access: Access, graph_message_id: str) -> FetchedMessage:
         """One mail whole, without its files."""
         return mapping.graph_to_message(
-            await self._read_message(access, "fetch", graph_message_id, wire.SELECT_MESSAGE, tags=True)
+            await self._read_message(
+                access, "fetch", graph_message_id, wire.SELECT_MESSAGE, wire.EXPAND_TAGS_AND_CLASS
+            )
         )
 
     async def _read_message(
-        self, access: Access, operation: str, graph_message_id: str, select: Sequence[str], *, tags: bool
+        self, access: Access, operation: str, graph_message_id: str, select: Sequence[str], expand: str
     ) -> wire.Message:
-        query: dict[str, Any] = {"select": list(select), **({"expand": [wire.EXPAND_TAGS]} if tags else {})}
-        answer = await self._client.get(access, operation, self._client.message(graph_message_id), **query)
+        builder = self._client.message(graph_message_id)
+        answer = await self._client.get(access, operation, builder, select=list(select), expand=[expand])
         return decoded(answer, wire.Message)
 
     async def files(self, access: Access, graph_message_id: str) -> tuple[RemoteFile, ...]:
@@ -183,7 +187,7 @@ class GraphMail:
     async def locate(self, access: Access, graph_message_id: str) -> Located:
         """Where the message with that id stands now."""
         select = (*wire.SELECT_OUTLINE, "parentFolderId")
-        message = await self._read_message(access, "locate", graph_message_id, select, tags=True)
+        message = await self._read_message(access, "locate", graph_message_id, select, wire.EXPAND_TAGS)
         return await self._finding.locate(access, message)
 
     async def find_by_key(self, access: Access, key: str) -> tuple[Located, ...]:

@@ -11,6 +11,7 @@ import msgspec
 CRM_KEY: Final = "String {8d3c7f52-5c0e-4f63-9a0b-3f0c54b1a7e6} Name CrmKey"
 IN_REPLY_TO: Final = "String 0x1042"
 REFERENCES: Final = "String 0x1039"
+MESSAGE_CLASS: Final = "String 0x001A"
 
 SELECT_OUTLINE: Final = (
     "id",
@@ -35,7 +36,10 @@ SELECT_MESSAGE: Final = (
 SELECT_FILES: Final = ("id", "name", "contentType", "size", "isInline")
 CONTENT_ID_CAST: Final = "microsoft.graph.fileAttachment/contentId"
 _TAGS: Final = " or ".join(f"id eq '{tag}'" for tag in (IN_REPLY_TO, REFERENCES, CRM_KEY))
+_CLASS: Final = f"id eq '{MESSAGE_CLASS}'"
 EXPAND_TAGS: Final = f"singleValueExtendedProperties($filter={_TAGS})"
+EXPAND_TAGS_AND_CLASS: Final = f"singleValueExtendedProperties($filter={_TAGS} or {_CLASS})"
+EXPAND_CLASS: Final = f"singleValueExtendedProperties($filter={_CLASS})"
 
 T = TypeVar("T")
 

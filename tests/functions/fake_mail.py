@@ -132,7 +132,7 @@ class FakeMail(Failing):
     async def people(self, access: Access, graph_message_id: str) -> People:
         self.called("people")
         mail = self._mail(graph_message_id)
-        return People(mail.sender, mail.to, mail.cc)
+        return People(mail.sender, mail.to, mail.cc, mail.message_class)
 
     async def fetch(self, access: Access, graph_message_id: str) -> FetchedMessage:
         self.called("fetch")

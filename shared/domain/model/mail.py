@@ -41,11 +41,12 @@ class OutlinePage:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who is on a mail; read only when its conversation_id is known."""
+    """Who is on a mail, and its message class; read only when its conversation_id is known."""
 
     sender: Address | None
     to: tuple[Address, ...] = ()
     cc: tuple[Address, ...] = ()
+    message_class: str | None = None
 
     def everyone(self) -> tuple[Address, ...]:
         """Sender and recipients."""
@@ -67,7 +68,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class FetchedMessage:
-    """A mail of a thread, read whole except its files."""
+    """A mail of a thread, read whole except its files. `message_class` is Exchange's word for what it is."""
 
     outline: Outline
     sender: Address | None
@@ -83,6 +84,7 @@ class FetchedMessage:
     has_attachments: bool
     headers: tuple[tuple[str, str], ...] = ()
     odata_type: str | None = None
+    message_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

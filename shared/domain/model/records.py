@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from shared.domain.model.sends import StagedFile
 from shared.domain.model.words import (
     Direction,
+    MessageKind,
     MessageStatus,
     Origin,
     Reason,
@@ -99,6 +100,7 @@ class MessageRecord:
     detail: str | None = None
     files: tuple[StagedFile, ...] = ()
     key: str | None = None
+    kind: MessageKind = MessageKind.MAIL
 
 
 @dataclass(frozen=True, slots=True)

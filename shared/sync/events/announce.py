@@ -14,7 +14,7 @@ import msgspec
 
 from shared.content import clean_html, html_to_text, snippet, text_to_html, truncate_html, truncate_text
 from shared.domain.attachments import BlockingFile
-from shared.domain.automail import is_automatic
+from shared.domain.message_kinds import written_by_machine
 from shared.domain.model import (
     Activity,
     Address,
@@ -141,6 +141,7 @@ async def render_synced(
     evidence: Evidence,
     message_id: str,
     direction: Direction,
+    kind: MessageKind,
 ) -> Event:
     """A mail of the thread was found in the mailbox."""
     html = clean_html(message.html) if message.html else text_to_html(message.text or "")
@@ -148,8 +149,8 @@ async def render_synced(
         **_found_data(ctx.ref, mailbox, thread, message, message_id, direction),
         **_body_data(Body(html, message.text or html_to_text(html))),
         "attachments": files_data(ctx, message_id, files),
-        "automatic": is_automatic(message.headers),
-        "kind": MessageKind.MAIL.value,
+        "automatic": written_by_machine(kind, message.headers),
+        "kind": kind.value,
         "evidence": evidence.value,
     }
     event_type = SENT if direction is Direction.OUTBOUND else RECEIVED
@@ -165,6 +166,7 @@ async def render_not_synced(
     evidence: Evidence,
     message_id: str,
     direction: Direction,
+    kind: MessageKind,
 ) -> Event:
     """A mail of the thread does not sync because of its files (R7): everything but its words and files is told."""
     reason = problems[0].reason
@@ -173,6 +175,8 @@ async def render_not_synced(
     ]
     data = {
         **_found_data(ctx.ref, mailbox, thread, message, message_id, direction),
+        "automatic": written_by_machine(kind, message.headers),
+        "kind": kind.value,
         "evidence": evidence.value,
         "reason": {"code": reason.value, "detail": reason_text(reason), "files": files},
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain import admission, ids, inbound, renewals
+from shared.domain.message_kinds import AUTOMATIC_KINDS, UNANSWERABLE_KINDS, kind_of
 from shared.domain.model import (
     Direction,
     Event,
@@ -13,6 +14,7 @@ from shared.domain.model import (
     FetchedMessage,
     Mailbox,
     MessageIndex,
+    MessageKind,
     MessageRecord,
     MessageStatus,
     Origin,
@@ -77,10 +79,10 @@ async def _plan_rows(
     if stored is None or not admission.thread_is_active(stored.value, mailbox):
         return None
     message_id = ids.inbound_message_id(ctx.ref.mailbox_id, outline.graph_message_id)
-    direction = inbound.direction_of(message.sender, mailbox)
-    thread = _with_message(stored.value, message, synced=not judged.problems, now=now)
+    direction, kind = inbound.direction_of(message.sender, mailbox), kind_of(message)
+    thread = _with_message(stored.value, message, kind, synced=not judged.problems, now=now)
     event = await _render_event(
-        ctx, mailbox, thread, message, judged, belongs.evidence, message_id, direction
+        ctx, mailbox, thread, message, judged, belongs.evidence, message_id, direction, kind
     )
     reason = judged.problems[0].reason if judged.problems else None
     status = _status(reason, direction)
@@ -95,6 +97,7 @@ async def _plan_rows(
         now,
         reason,
         files=judged.files,
+        kind=kind,
     )
     return [
         new(Seen(outline.graph_message_id, message_id, thread.thread_id, reason, now)),
@@ -138,21 +141,29 @@ async def _render_event(
     evidence: Evidence,
     message_id: str,
     direction: Direction,
+    kind: MessageKind,
 ) -> Event:
     if judged.problems:
         return await render_not_synced(
-            ctx, mailbox, thread, message, judged.problems, evidence, message_id, direction
+            ctx, mailbox, thread, message, judged.problems, evidence, message_id, direction, kind
         )
-    return await render_synced(ctx, mailbox, thread, message, judged.files, evidence, message_id, direction)
+    return await render_synced(
+        ctx, mailbox, thread, message, judged.files, evidence, message_id, direction, kind
+    )
 
 
-def _with_message(thread: Thread, message: FetchedMessage, *, synced: bool, now: datetime) -> Thread:
-    """A CRM reply answers the newest synced message, so one that did not sync moves nothing but the sequence (R7)."""
-    people = [message.sender, *message.to, *message.cc, *message.bcc]
+def _with_message(
+    thread: Thread, message: FetchedMessage, kind: MessageKind, *, synced: bool, now: datetime
+) -> Thread:
+    """A CRM reply answers the newest synced message, so one that did not sync moves nothing but the sequence (R7).
+
+    Nor does a machine's mail: nobody joins the thread by it, and no reply answers it (RFC 3834, 2).
+    """
+    people = [message.sender, *message.to, *message.cc, *message.bcc] if kind not in AUTOMATIC_KINDS else []
     addresses = [person.address for person in people if person]
     grown = with_people(replace(thread, sequence=thread.sequence + 1), addresses)
     grown = with_conversation(grown, message.outline.conversation_id)
-    if not synced:
+    if not synced or kind in UNANSWERABLE_KINDS:
         return grown
     at = message.received_at or message.sent_at or now
     return with_newest(grown, message.outline.graph_message_id, message.outline.internet_message_id, at)

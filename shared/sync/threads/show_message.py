@@ -9,6 +9,7 @@ from shared.domain.errors import ItemGone, NotFound
 from shared.domain.model import (
     Event,
     MailboxRef,
+    MessageKind,
     MessageRecord,
     OutboxItem,
     Phase,
@@ -58,6 +59,7 @@ async def _show_send(ctx: MailboxContext, item: OutboxItem) -> dict[str, Any]:
         "user_id": item.user_id,
         "direction": "outbound",
         "origin": "crm",
+        "kind": MessageKind.MAIL.value,
         "status": shown_status(item, waits).value,
         **waiting_data(item, waits),
         "reason": reason_data(item.reason),
@@ -81,6 +83,7 @@ async def _show_mail(ctx: MailboxContext, record: MessageRecord) -> dict[str, An
         "user_id": told.get("user_id"),
         "direction": record.direction.value,
         "origin": record.origin.value,
+        "kind": record.kind.value,
         "status": record.status.value,
         "reason": told.get("reason") or reason_data(record.reason),
         "created_at": record.created_at,

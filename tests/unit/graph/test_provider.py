@@ -12,7 +12,7 @@ import pytest
 from shared.domain import errors
 from shared.domain.model import Address, DraftContent, OutgoingFile, Whereabouts
 from shared.graph.provider import GraphMail
-from shared.graph.wire import CRM_KEY, IN_REPLY_TO, REFERENCES, SELECT_OUTLINE
+from shared.graph.wire import CRM_KEY, IN_REPLY_TO, MESSAGE_CLASS, REFERENCES, SELECT_OUTLINE
 from tests.builders import KEY, NOW
 from tests.unit.graph.conftest import BASE, Tokens, Wire
 
@@ -87,20 +87,20 @@ async def test_an_outline_asks_for_ids_and_tags_alone(wire: Wire, mail: GraphMai
 
 
 async def test_people_are_asked_for_alone(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """The look at who is on a mail asks for no subject, body or headers."""
+    """The look at who is on a mail asks for its class besides, and for no subject, body, headers or other tags."""
     wire.then(200, MESSAGE)
     await mail.people(ann, ID)
     assert select(wire.last) == {"id", "from", "toRecipients", "ccRecipients"}
-    assert "$expand" not in query(wire.last)
+    assert query(wire.last)["$expand"] == f"singleValueExtendedProperties($filter=id eq '{MESSAGE_CLASS}')"
 
 
 async def test_a_mail_is_fetched_without_what_is_not_used(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Fetching a mail asks for body, people, headers and tags, but for no second body and no files."""
+    """Fetching a mail asks for body, people, headers, tags and class, but for no second body and no files."""
     wire.then(200, MESSAGE)
     await mail.fetch(ann, ID)
     assert select(wire.last) == {*SELECT_OUTLINE, *FORBIDDEN - {"uniqueBody", "bodyPreview", "sender"}, "bccRecipients",
                                  "replyTo", "sentDateTime", "hasAttachments"}  # fmt: skip
-    assert query(wire.last)["$expand"] in TAGS
+    assert query(wire.last)["$expand"] == f"{next(iter(TAGS))[:-1]} or id eq '{MESSAGE_CLASS}')"
 
 
 async def test_a_sweep_lists_outlines_by_modification(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
