@@ -101,7 +101,7 @@ class MailProvider(Protocol):
         ...
 
     async def fetch(self, access: Access, graph_message_id: str) -> FetchedMessage:
-        """One mail whole, without its files."""
+        """One mail whole, with the list of its files but not their bytes; read only after evidence."""
         ...
 
     async def files(self, access: Access, graph_message_id: str) -> tuple[RemoteFile, ...]:

@@ -27,19 +27,30 @@ def _find(call: Call, message: Message) -> Attachment:
 
 
 async def list_attachments(call: Call) -> Reply:
-    """GET all attachments of a message, with their content unless `$select` excludes it."""
+    """GET the attachments of a message by pages, with their content unless `$select` excludes it."""
+    select = _selected(call)
+    page_items = int(call.world.knobs.number("expanded_attachments_page"))
+    most, first = query.parse_attachment_page(call.query, page_items)
+    found = messages.find(call)
+    value = [render.attachment(call.world, a, select) for a in found.attachments[first : first + most]]
+    body = {"@odata.context": call.mailbox_context("messages('..')/attachments"), "value": value}
+    if first + most < len(found.attachments):
+        link = render.attachments_link(call.base_url, found, call.style, select, first + most)
+        body["@odata.nextLink"] = link
+    return Reply(200, body)
+
+
+def _selected(call: Call) -> tuple[str, ...]:
     select = query.parse_attachment_select(call.query.get("$select"))
+    query.refuse_by_knobs(call.world.knobs, select, nested=False)
     call.entry.fields = list(select)
     call.entry.reads_attachments = not select
-    value = [render.attachment(call.world, a, select) for a in messages.find(call).attachments]
-    return Reply(200, {"@odata.context": call.mailbox_context("messages('..')/attachments"), "value": value})
+    return select
 
 
 async def get_attachment(call: Call) -> Reply:
     """GET one attachment."""
-    select = query.parse_attachment_select(call.query.get("$select"))
-    call.entry.fields = list(select)
-    call.entry.reads_attachments = not select
+    select = _selected(call)
     body = render.attachment(call.world, _find(call, messages.find(call)), select)
     return Reply(200, {"@odata.context": call.mailbox_context("messages('..')/attachments/$entity"), **body})
 

@@ -42,6 +42,7 @@ def _full_reply(call: Call, message: Message, status: int) -> Reply:
 
 
 def _note_shape(call: Call, shape: query.Shape) -> None:
+    query.refuse_by_knobs(call.world.knobs, shape.expansion.attachment_select, nested=True)
     call.entry.fields = list(shape.selected)
     call.entry.expand = call.query.get("$expand")
     call.entry.reads_body = shape.reads_body
@@ -65,7 +66,7 @@ def list_page(call: Call, messages: Iterable[Message], path: str) -> Reply:
     body = {"@odata.context": call.mailbox_context(f"{path}{names}")}
     if page.count:
         body["@odata.count"] = len(found)  # type: ignore[assignment] # JSON holds anything
-    body["value"] = [render.message(call.world, m, shape, call.style) for m in part]  # type: ignore[assignment] # as above
+    body["value"] = [render.message(call.world, m, shape, call.style, call.base_url) for m in part]  # type: ignore[assignment] # as above
     if page.skip + page.top < len(found):
         options = call.query | {"$skip": str(page.skip + page.top)}
         path_text = "/".join(quote(s, safe="=") for s in call.segments)
@@ -77,7 +78,7 @@ async def get_message(call: Call) -> Reply:
     """GET one message."""
     shape = query.parse_shape(call.query)
     _note_shape(call, shape)
-    body = render.message(call.world, find(call), shape, call.style)
+    body = render.message(call.world, find(call), shape, call.style, call.base_url)
     names = f"({','.join(shape.selected)})" if shape.selected else ""
     context = call.mailbox_context(f"messages{names}/$entity")
     return Reply(200, {"@odata.context": context, **body}, headers={"ETag": str(body["@odata.etag"])})

@@ -82,7 +82,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET me/messages/{message}/attachments",
         attachments.list_attachments,
         _READ,
-        ("$select",),
+        ("$select", "$top", "$skip"),
     ),
     _operation(
         "attachment.create", "POST me/messages/{message}/attachments", attachments.add_attachment, _WRITE

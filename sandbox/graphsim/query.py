@@ -20,6 +20,7 @@ from sandbox.graphsim.filters import PROPERTIES, Filter, parse_filter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from sandbox.graphsim.knobs import Knobs
     from sandbox.graphsim.store import Message
 
 DEFAULT_PAGE = 10
@@ -31,6 +32,7 @@ _BY_LOWER = {name.lower(): name for name in _ALL}
 _EXPANSION = re.compile(r"^\s*([A-Za-z]+)\s*(?:\((.*)\))?\s*$", re.DOTALL)
 _PROPERTY_FILTER = re.compile(r"^\s*id\s+eq\s+'((?:[^']|'')*)'\s*$", re.IGNORECASE)
 _BODIES = frozenset({"body", "uniqueBody", "bodyPreview"})
+CONTENT_ID_CAST = "microsoft.graph.fileAttachment/contentId"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +117,28 @@ def _attachment_select(inside: str | None) -> tuple[str, ...]:
 
 
 def parse_attachment_select(text: str | None) -> tuple[str, ...]:
-    """`$select` on attachments: only properties of the base type, so neither contentBytes nor contentId."""
+    """`$select` on attachments: properties of the base type, and contentId by a cast, so never contentBytes."""
     if text is None:
         return ()
     names = tuple(part.strip() for part in text.split(","))
     for name in names:
-        if name not in schema.properties_of("attachment"):
+        if name != CONTENT_ID_CAST and name not in schema.properties_of("attachment"):
             raise bad_query(f"Could not find a property named '{name}' on type 'microsoft.graph.attachment'.")
     return names
+
+
+def refuse_by_knobs(knobs: Knobs, select: Iterable[str], *, nested: bool) -> None:
+    """Raise Graph's 400 for a `$select` on attachments that the knobs do not let pass."""
+    if nested and select and knobs.text("expand_attachments") == "refused":
+        raise bad_query("$select cannot be used when expanding attachments.")
+    if CONTENT_ID_CAST in select and knobs.text("content_id_cast") == "refused":
+        raise bad_query("Could not find a property named 'contentId' on type 'microsoft.graph.attachment'.")
+
+
+def parse_attachment_page(query: Mapping[str, str], size: int) -> tuple[int, int]:
+    """(most, first) attachments of a list by `$top`, at most a page of `size` (0: any number), and `$skip`."""
+    most = size or MAX_PAGE
+    return min(_number(query, "$top", most, 1, MAX_PAGE), most), _number(query, "$skip", 0, 0, 1_000_000)
 
 
 def _property_ids(inside: str | None) -> list[tuple[str, str]]:

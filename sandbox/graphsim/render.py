@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from sandbox.graphsim import bodies, mime
 from sandbox.graphsim.extended import value_of
@@ -100,15 +101,23 @@ _FIELDS: dict[str, Callable[[Message, Style], object]] = {
 }
 
 
-def message(world: World, item: Message, shape: Shape, style: Style) -> Json:
-    """A message with the requested fields and expansions; extended properties only when expanded."""
+def message(world: World, item: Message, shape: Shape, style: Style, base_url: str = "") -> Json:
+    """A message with the requested fields and expansions; extended properties only when expanded.
+
+    `base_url`: the address that the caller used, for the link to the attachments that one page does not hold.
+    """
     out: Json = {"@odata.etag": f'W/"{item.change_key}"'}
     out.update({name: write(item, style) for name, write in _FIELDS.items() if name in shape.fields})
     if "internetMessageHeaders" in shape.fields and (headers := _headers(world, item)):
         out["internetMessageHeaders"] = headers
     expansion = shape.expansion
     if expansion.attachments:
-        out["attachments"] = [attachment(world, a, expansion.attachment_select) for a in item.attachments]
+        select = expansion.attachment_select
+        most = int(world.knobs.number("expanded_attachments_page")) or len(item.attachments)
+        out["attachments"] = [attachment(world, a, select) for a in item.attachments[:most]]
+        if most < len(item.attachments):
+            link = attachments_link(base_url, item, style, select, most)
+            out["attachments@odata.nextLink"] = link
     single = [
         {"id": text, "value": v} for text, name in expansion.single if (v := value_of(item, name)) is not None
     ]
@@ -130,6 +139,13 @@ def _headers(world: World, item: Message) -> list[Json]:
     return [{"name": name, "value": value} for name, value in headers]
 
 
+def attachments_link(base_url: str, item: Message, style: Style, select: tuple[str, ...], skip: int) -> str:
+    """The link to a message's attachments from number `skip` on, with the same `$select`."""
+    options = {**({"$select": ",".join(select)} if select else {}), "$skip": str(skip)}
+    path = f"/v1.0/me/messages/{quote(message_id(item, style), safe='=')}/attachments"
+    return f"{base_url}{path}?{urlencode(options, safe='$')}"
+
+
 def attachment(world: World, item: Attachment, select: tuple[str, ...] = ()) -> Json:
     """An attachment; `size` includes the store's overhead (knob)."""
     out: Json = {
@@ -146,7 +162,8 @@ def attachment(world: World, item: Attachment, select: tuple[str, ...] = ()) -> 
         out |= {"contentId": item.content_id, "contentLocation": None}
         out["contentBytes"] = base64.b64encode(item.content).decode()
     if select:
-        keep = {"@odata.type", "@odata.mediaContentType", "id", *select}
+        names = {name.rpartition("/")[2] for name in select}
+        keep = {"@odata.type", "@odata.mediaContentType", "id", *names}
         out = {name: value for name, value in out.items() if name in keep}
     return out
 

@@ -97,6 +97,7 @@ TYPES: dict[str, dict[str, str]] = {
         "flag": "followupFlag?",
         "attachments": "attachment[]",
         "attachments@odata.context": "string",
+        "attachments@odata.nextLink": "string",
         "singleValueExtendedProperties": "singleValueLegacyExtendedProperty[]",
         "singleValueExtendedProperties@odata.context": "string",
         "multiValueExtendedProperties": "multiValueLegacyExtendedProperty[]",

@@ -134,8 +134,13 @@ def _outbound_problem(name: str, size: int) -> FileProblem | None:
     return None
 
 
-def judge_inbound(files: Sequence[RemoteFile], html_cids: frozenset[str]) -> InboundFiles:
-    """A mail's files by their metadata. `html_cids` are the Content-IDs that its HTML shows as pictures."""
+def judge_inbound(
+    files: Sequence[RemoteFile], html_cids: frozenset[str], *, more: bool = False
+) -> InboundFiles:
+    """A mail's files by their metadata. `html_cids` are the Content-IDs that its HTML shows as pictures.
+
+    `more`: there are files that are not in the list, because it would be too long.
+    """
     stage: list[RemoteFile] = []
     omitted: list[tuple[RemoteFile, str]] = []
     blocking: list[tuple[RemoteFile, Reason]] = []
@@ -149,6 +154,8 @@ def judge_inbound(files: Sequence[RemoteFile], html_cids: frozenset[str]) -> Inb
             omitted.append((file, verdict))
     if len(stage) > MAX_INBOUND_FILES:
         blocking.append((stage[MAX_INBOUND_FILES], Reason.TOO_MANY_ATTACHMENTS))
+    elif more and files:
+        blocking.append((files[-1], Reason.TOO_MANY_ATTACHMENTS))
     return InboundFiles(tuple(stage), tuple(omitted), tuple(blocking))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from shared.domain.errors import UpstreamSurprise
@@ -81,6 +82,11 @@ def graph_to_message(message: wire.Message) -> FetchedMessage:
     )
 
 
+def with_files(message: FetchedMessage, files: tuple[RemoteFile, ...], *, more: bool) -> FetchedMessage:
+    """The mail and the list of its files."""
+    return replace(message, files=files, has_more_files=more)
+
+
 KINDS = {"fileattachment": "file", "itemattachment": "item", "referenceattachment": "reference"}
 
 
@@ -94,7 +100,7 @@ def graph_to_file(attachment: wire.Attachment) -> RemoteFile:
         size_bytes=attachment.size,
         inline=bool(attachment.is_inline),
         kind=kind,
-        content_id=attachment.content_id,
+        content_id=attachment.content_id or None,
     )
 
 

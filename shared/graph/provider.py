@@ -86,12 +86,8 @@ class GraphMail:
         )
 
     async def fetch(self, access: Access, graph_message_id: str) -> FetchedMessage:
-        """One mail whole, without its files."""
-        return mapping.graph_to_message(
-            await self._read_message(
-                access, "fetch", graph_message_id, wire.SELECT_MESSAGE, wire.EXPAND_TAGS_AND_CLASS
-            )
-        )
+        """One mail whole, with the list of its files but not their bytes."""
+        return await self._attachments.fetch(access, graph_message_id)
 
     async def _read_message(
         self, access: Access, operation: str, graph_message_id: str, select: Sequence[str], expand: str

@@ -40,6 +40,8 @@ _CLASS: Final = f"id eq '{MESSAGE_CLASS}'"
 EXPAND_TAGS: Final = f"singleValueExtendedProperties($filter={_TAGS})"
 EXPAND_TAGS_AND_CLASS: Final = f"singleValueExtendedProperties($filter={_TAGS} or {_CLASS})"
 EXPAND_CLASS: Final = f"singleValueExtendedProperties($filter={_CLASS})"
+EXPAND_FILES: Final = f"attachments($select={','.join(SELECT_FILES)})"
+EXPAND_FILES_AND_IDS: Final = f"attachments($select={','.join((*SELECT_FILES, CONTENT_ID_CAST))})"
 
 T = TypeVar("T")
 
@@ -104,10 +106,12 @@ class Message(_Graph):
     has_attachments: bool | None = None
     internet_message_headers: list[Header] | None = None
     single_value_extended_properties: list[Property] | None = None
+    attachments: list[Attachment] | None = None
+    attachments_link: str | None = msgspec.field(default=None, name="attachments@odata.nextLink")
 
 
 class Attachment(_Graph):
-    """A file's metadata."""
+    """A file's metadata. `content_id` is unset where Graph was not asked for it or has no such member."""
 
     id: str
     odata_type: str | None = msgspec.field(default=None, name="@odata.type")
@@ -115,7 +119,7 @@ class Attachment(_Graph):
     content_type: str | None = None
     size: int = 0
     is_inline: bool | None = None
-    content_id: str | None = None
+    content_id: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class UploadSession(_Graph):

@@ -138,7 +138,8 @@ class FakeMail(Failing):
         self.called("fetch")
         if graph_message_id in self.unreadable:
             raise self.unreadable[graph_message_id]
-        return self._mail(graph_message_id)
+        files = tuple(file for file, _ in self.files_of.get(graph_message_id, ()))
+        return replace(self._mail(graph_message_id), files=files)
 
     async def files(self, access: Access, graph_message_id: str) -> tuple[RemoteFile, ...]:
         self.called("files")

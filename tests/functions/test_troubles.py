@@ -247,7 +247,7 @@ async def test_tries_against_a_dead_grant_are_not_many(begun: App) -> None:
 # ---- Graph
 
 
-@pytest.mark.parametrize("step", ["outline", "fetch", "files", "file_content"])
+@pytest.mark.parametrize("step", ["outline", "fetch", "file_content"])
 async def test_a_throttled_mailbox_is_left_alone_until_the_end_of_the_pause(begun: App, step: str) -> None:
     """A pause is kept in the mailbox row: no worker calls Graph before its end, then the mail is brought in once."""
     begun.mail.next[step] = [Throttled(1200)]

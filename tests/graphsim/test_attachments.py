@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -44,6 +45,55 @@ async def test_outlines_of_files(app: App) -> None:
     for name in ("contentBytes", "contentId", "colour"):
         refused = await app.refused("GET", f"{path}/attachments?$select={name}")
         assert refused == (400, "RequestBroker--ParseUri")
+
+
+CAST = "microsoft.graph.fileAttachment/contentId"
+
+
+async def test_content_ids_by_a_cast(lab: Lab, app: App) -> None:
+    """A cast selects the Content-ID in a list and in an expansion, on files alone; by the knob it is refused."""
+    path = await new_draft(app, attachments=[file(isInline=True, contentId="logo")])
+    expanded = f"{path}?{urlencode({'$select': 'id', '$expand': f'attachments($select=name,{CAST})'})}"
+    (listed,) = (await app.ok("GET", f"{path}/attachments?$select=name,{CAST}"))["value"]
+    (inside,) = (await app.ok("GET", expanded))["attachments"]
+    for found in (listed, inside):
+        assert {name for name in found if "@" not in name} == {"id", "name", "contentId"}
+        assert found["contentId"] == "logo"
+    await lab.control("PUT", "knobs", {"content_id_cast": "refused"})
+    assert await app.refused("GET", f"{path}/attachments?$select={CAST}") == (400, "RequestBroker--ParseUri")
+    assert await app.refused("GET", expanded) == (400, "RequestBroker--ParseUri")
+
+
+async def test_a_select_inside_an_expansion_may_be_refused(lab: Lab, app: App) -> None:
+    """By the knob a $select inside $expand=attachments is refused, and the expansion alone is not."""
+    path = await new_draft(app, attachments=[file()])
+    await lab.control("PUT", "knobs", {"expand_attachments": "refused"})
+    refused = await app.refused("GET", f"{path}?{urlencode({'$expand': 'attachments($select=name)'})}")
+    assert refused == (400, "RequestBroker--ParseUri")
+    assert (await app.ok("GET", f"{path}?{urlencode({'$expand': 'attachments'})}"))["attachments"]
+
+
+async def test_long_lists_of_files_come_in_pages(lab: Lab, app: App) -> None:
+    """A long list of files goes on behind a next link, with the same $select, and so does an expanded one."""
+    await lab.control("PUT", "knobs", {"expanded_attachments_page": 2})
+    path = await new_draft(app, attachments=[file(f"{number}.txt") for number in range(5)])
+    expanded = f"{path}?{urlencode({'$select': 'id', '$expand': 'attachments($select=name)'})}"
+    whole = await app.ok("GET", expanded)
+    listed = await app.ok("GET", f"{path}/attachments?$select=name")
+    ways = (
+        (whole["attachments"], whole["attachments@odata.nextLink"]),
+        (listed["value"], listed["@odata.nextLink"]),
+    )
+    for first, link in ways:
+        found, following = list(first), str(link)
+        while following:
+            page = await app.ok("GET", following.partition("/v1.0/")[2])
+            found += page["value"]
+            following = page.get("@odata.nextLink", "")
+        assert [item["name"] for item in found] == [f"{number}.txt" for number in range(5)]
+        assert not any("contentBytes" in item for item in found)
+    await lab.control("PUT", "knobs", {"expanded_attachments_page": 0})
+    assert "attachments@odata.nextLink" not in await app.ok("GET", expanded)
 
 
 async def test_one_file_more(app: App) -> None:

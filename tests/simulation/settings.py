@@ -16,6 +16,7 @@ NUMBERS: Final[dict[str, tuple[float, ...]]] = {
     "transport_per_minute": (0, 1),
     "upload_session_minimum_bytes": (0,),
     "attachment_overhead_bytes": (0, 40_000),
+    "expanded_attachments_page": (0, 1),
     "notification_delay_seconds": (0, 180),
     "notification_batch_items": (1,),
     "notification_retry_first_seconds": (0, 600),
@@ -61,6 +62,9 @@ KIND: Final[dict[str, Value]] = {
     "delivery_delay_seconds": 0,
     "notification_delay_seconds": 0,
     "attachment_overhead_bytes": 0,
+    "content_id_cast": "accepted",
+    "expand_attachments": "accepted",
+    "expanded_attachments_page": 0,
     "upload_session_minimum_bytes": 0,
 }
 # The worst of everything that still leaves something to go by, beyond the defaults, which are the worse side already.
@@ -76,6 +80,9 @@ WORST: Final[dict[str, Value]] = {
     "mailbox_concurrency": 1,
     "access_token_seconds": 3_600,
     "attachment_overhead_bytes": 40_000,
+    "content_id_cast": "refused",
+    "expand_attachments": "refused",
+    "expanded_attachments_page": 1,
 }
 
 

@@ -76,12 +76,12 @@ async def test_a_foreign_mail(tmp_path: Path) -> None:
     ("files", "expected"),
     [
         (0, {"message.get": 2}),
-        (1, {"message.get": 2, "attachment.list": 1, "attachment.value": 1}),
-        (2, {"message.get": 2, "attachment.list": 1, "attachment.value": 2}),
+        (1, {"message.get": 2, "attachment.value": 1}),
+        (2, {"message.get": 2, "attachment.value": 2}),
     ],
 )
 async def test_an_inbound_message(tmp_path: Path, files: int, expected: dict[str, int]) -> None:
-    """An inbound message costs two calls, one more for each file, and with files one for their list."""
+    """An inbound message costs two calls and one more for each file; the list of files comes with the mail."""
     async with one_process(tmp_path, knobs=FILTERED) as world:
         meter, _ = await _warm(world)
         assert await meter.calls(carla_answers(world.stage, "Yes.", PDFS[:files])) == expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.graphsim.knob_tables.knob import Knob, number
+from sandbox.graphsim.knob_tables.knob import Knob, choice, number
 
 FILES: tuple[Knob, ...] = (
     number(
@@ -18,5 +18,28 @@ FILES: tuple[Knob, ...] = (
         "(k)",
         "attachment resource type",
         "How much `size` is larger than the content.",
+    ),
+    choice(
+        "content_id_cast",
+        "accepted refused",
+        "(f)",
+        "eight public code bases send it",
+        "`microsoft.graph.fileAttachment/contentId` in a `$select` on attachments. Default accepted: on "
+        "no page, but in wide use.",
+    ),
+    choice(
+        "expand_attachments",
+        "accepted refused",
+        "(?)",
+        "Get message",
+        "`$select` within `$expand=attachments(...)`. Default accepted: OData has it, and refused only costs "
+        "a list call more.",
+    ),
+    number(
+        "expanded_attachments_page",
+        10,
+        "(?)",
+        "Paging Microsoft Graph data in your app",
+        "Attachments in one page, listed or expanded; the rest follows by a next link. 0: all in one.",
     ),
 )

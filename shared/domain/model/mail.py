@@ -68,7 +68,11 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class FetchedMessage:
-    """A mail of a thread, read whole except its files. `message_class` is Exchange's word for what it is."""
+    """A mail of a thread, read whole except the bytes of its files.
+
+    `has_attachments` is Graph's word: false where all files are inline, so nothing rests on it. `has_more_files`: there
+    are so many that not all were listed. `message_class` is Exchange's word for what it is.
+    """
 
     outline: Outline
     sender: Address | None
@@ -85,6 +89,8 @@ class FetchedMessage:
     headers: tuple[tuple[str, str], ...] = ()
     odata_type: str | None = None
     message_class: str | None = None
+    files: tuple[RemoteFile, ...] = ()
+    has_more_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)

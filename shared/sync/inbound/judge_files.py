@@ -33,11 +33,9 @@ class Judged:
 
 
 async def judge_files(ctx: MailboxContext, message: FetchedMessage) -> Judged:
-    """What becomes of them. Costs no call for a mail that has none and shows no picture."""
-    if not message.has_attachments and not find_cids(message.html or ""):
-        return Judged()
-    listed = await ctx.services.mail.files(access_of(ctx), message.outline.graph_message_id)
-    verdict = judge_inbound(listed, find_cids(message.html or ""))
+    """What becomes of them. Costs a call for each file that is fetched."""
+    cids = find_cids(message.html or "")
+    verdict = judge_inbound(message.files, cids, more=message.has_more_files)
     if verdict.blocking and await _leaves_out(ctx):
         verdict = leave_out_blocking(verdict)
     if verdict.blocking:

@@ -95,12 +95,15 @@ async def test_people_are_asked_for_alone(wire: Wire, mail: GraphMail, ann: Toke
 
 
 async def test_a_mail_is_fetched_without_what_is_not_used(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Fetching a mail asks for body, people, headers, tags and class, but for no second body and no files."""
-    wire.then(200, MESSAGE)
+    """Fetching a mail asks for body, people, headers, tags, class and a list of files, no second body and no bytes."""
+    wire.then(200, {**MESSAGE, "attachments": []})
     await mail.fetch(ann, ID)
     assert select(wire.last) == {*SELECT_OUTLINE, *FORBIDDEN - {"uniqueBody", "bodyPreview", "sender"}, "bccRecipients",
                                  "replyTo", "sentDateTime", "hasAttachments"}  # fmt: skip
-    assert query(wire.last)["$expand"] == f"{next(iter(TAGS))[:-1]} or id eq '{MESSAGE_CLASS}')"
+    files = "attachments($select=id,name,contentType,size,isInline,microsoft.graph.fileAttachment/contentId)"
+    tags = f"{next(iter(TAGS))[:-1]} or id eq '{MESSAGE_CLASS}')"
+    assert query(wire.last)["$expand"] == f"{tags},{files}"
+    assert len(wire.requests) == 1
 
 
 async def test_a_sweep_lists_outlines_by_modification(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
