@@ -11,23 +11,22 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sandbox.graphsim import conversations, mail, mime
+from sandbox.graphsim import bounces, conversations, mail, mime
 from sandbox.graphsim import ids as id_forms
 from sandbox.graphsim.bodies import to_document
 from sandbox.graphsim.errors import GraphError
-from sandbox.graphsim.store import Address, Mail
+from sandbox.graphsim.store import Mail
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from sandbox.graphsim.store import Mailbox, Message
+    from sandbox.graphsim.store import Address, Mailbox, Message
     from sandbox.graphsim.world import World
 
-BOUNCING_DOMAIN = "bounces.example"
 MAX_RECIPIENTS = 500
 MAX_MESSAGE_BYTES = 35 * 1024 * 1024
 _ADDRESS = re.compile(r"^[^@\s<>]+@[^@\s<>]+\.[^@\s<>.]+$")
-_POSTMASTER = Address("Microsoft Outlook", "postmaster@simulated.outlook.example")
 
 
 def check_sendable(message: Message) -> None:
@@ -109,14 +108,23 @@ def transport(world: World, outgoing: Mail, leaving_at: datetime) -> None:
     seen_by_others = outgoing
     if world.knobs.text("relay_message_id") == "rewritten":
         seen_by_others = replace(outgoing, internet_message_id=world.ids.internet_message_id("relay.example"))
+    undeliverable = [r for r in outgoing.recipients if _is_at(r, bounces.BOUNCING_DOMAIN)]
+    slow = [r for r in outgoing.recipients if _is_at(r, bounces.SLOW_DOMAIN)]
+    if undeliverable:
+        world.schedule.add(at, lambda: _report(world, seen_by_others, undeliverable, "failed"))
+    if slow:
+        world.schedule.add(at, lambda: _report(world, seen_by_others, slow, "delayed"))
     for recipient in outgoing.recipients:
-        world.schedule.add(at, lambda to=recipient: _deliver(world, seen_by_others, to))  # type: ignore[misc] # a default binds the loop's value
+        if recipient not in undeliverable:
+            when = at + bounces.SLOW_BY if recipient in slow else at
+            world.schedule.add(when, lambda to=recipient: _deliver(world, seen_by_others, to))  # type: ignore[misc] # a default binds the loop's value
+
+
+def _is_at(address: Address, domain: str) -> bool:
+    return address.key.endswith("@" + domain)
 
 
 def _deliver(world: World, arriving: Mail, recipient: Address) -> None:
-    if recipient.key.endswith("@" + BOUNCING_DOMAIN):
-        _bounce(world, arriving, recipient)
-        return
     mailbox = world.store.mailbox(recipient.address)
     if mailbox:
         receive(world, mailbox, arriving)
@@ -130,7 +138,9 @@ def receive(world: World, mailbox: Mailbox, arriving: Mail) -> Message:
     index = conversations.index_of_arrival(world, mailbox, arriving)
     message = mail.blank(world, mailbox, folder="inbox")
     message.conversation_index = index
-    mail.set_subject(world, mailbox, message, arriving.subject)
+    mail.set_subject(world, mailbox, message, arriving.topic or arriving.subject)
+    message.subject = arriving.subject
+    message.message_class, message.meeting = arriving.message_class, arriving.meeting
     message.internet_message_id = arriving.internet_message_id
     message.sent_at = arriving.sent_at
     message.body_type = arriving.body_type
@@ -168,24 +178,8 @@ def _touch_received(world: World, mailbox: Mailbox, message: Message) -> None:
         mail.touch(world, mailbox, message)
 
 
-def _bounce(world: World, failed: Mail, recipient: Address) -> None:
-    """Put a non-delivery report into the sender's inbox, if the sender has a mailbox here."""
+def _report(world: World, failed: Mail, recipients: Sequence[Address], action: bounces.Action) -> None:
+    """Put a report into the sender's inbox, if the sender has a mailbox here."""
     mailbox = world.store.mailbox(failed.sender.address)
-    if not mailbox:
-        return
-    known = world.knobs.text("bounce_in_reply_to") == "present"
-    text = (
-        f"<p><b>Your message to {recipient.address} couldn't be delivered.</b></p>"
-        "<p>The address wasn't found at the recipient's mail system.</p>"
-        "<p>Remote server returned '550 5.1.1 user unknown'</p>"
-    )
-    report = Mail(
-        internet_message_id=world.ids.internet_message_id("postmaster.outlook.example"),
-        sender=_POSTMASTER, to=(failed.sender,), cc=(), bcc=(),
-        subject=f"Undeliverable: {failed.subject}", body_type="html", body=text, sent_at=world.now(),
-        in_reply_to=failed.internet_message_id if known else None,
-        references=(failed.internet_message_id,) if known else (),
-        headers=(("Auto-Submitted", "auto-replied"), ("X-MS-Exchange-Message-Is-Ndr", "")),
-        content_type="multipart/report; report-type=delivery-status; boundary=report",
-    )  # fmt: skip
-    receive(world, mailbox, report)
+    if mailbox:
+        receive(world, mailbox, bounces.report(world, failed, recipients, action))

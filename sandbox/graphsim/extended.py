@@ -1,7 +1,8 @@
 """Ids of extended properties, and the standard properties that Exchange sets itself.
 
 Sources: Microsoft Graph, "Outlook extended properties overview" (three forms of id; the name is case-sensitive);
-Exchange property tags PidTagInternetMessageId 0x1035, PidTagInReplyToId 0x1042, PidTagInternetReferences 0x1039.
+Exchange property tags PidTagInternetMessageId 0x1035, PidTagInReplyToId 0x1042, PidTagInternetReferences 0x1039,
+PidTagMessageClass 0x001A.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _TAG = re.compile(rf"^{_TYPES} (0x[0-9a-fA-F]{{1,8}})$", re.IGNORECASE)
 MESSAGE_ID_TAG = "string 0x1035"
 IN_REPLY_TO_TAG = "string 0x1042"
 REFERENCES_TAG = "string 0x1039"
+MESSAGE_CLASS_TAG = "string 0x001a"
 
 
 def normal_property_id(text: str) -> str | None:
@@ -47,4 +49,6 @@ def value_of(message: Message, normal_id: str) -> str | None:
         return message.in_reply_to if "in_reply_to" in message.reply_tags else None
     if normal_id == REFERENCES_TAG:
         return " ".join(message.references) or None if "references" in message.reply_tags else None
+    if normal_id == MESSAGE_CLASS_TAG:
+        return message.message_class
     return message.extended.get(normal_id)

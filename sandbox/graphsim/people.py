@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.graphsim import conversations, delivery, mail, replies
 from sandbox.graphsim.bodies import inner, to_document, without_active_content
+from sandbox.graphsim.kinds import KINDS, of_kind
 from sandbox.graphsim.render import when
-from sandbox.graphsim.store import Address, Attachment, Mail
+from sandbox.graphsim.store import PLAIN_CLASS, Address, Attachment, Mail
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,9 +26,17 @@ class NotPossible(ValueError):
 
 
 def write_as_outsider(world: World, address: str, wanted: Json, thread_index: bytes | None = None) -> str:
-    """Send a new mail as an outsider; return its Message-ID."""
+    """Send a new mail as an outsider; return its Message-ID.
+
+    `kind` makes it one of another kind (see `kinds`), `message_class` gives it any class; raises NotPossible for a kind
+    that is not known.
+    """
+    if wanted.get("kind") and wanted["kind"] not in KINDS:
+        raise NotPossible(f"kind is one of {', '.join(KINDS)}")
     person = world.store.ensure_outsider(Address("", address))
     sent = _outside_mail(world, person.address, wanted, thread_index)
+    if wanted.get("kind"):
+        sent = of_kind(world, sent, wanted["kind"])
     person.written.append(sent)
     delivery.transport(world, sent, world.now())
     return sent.internet_message_id
@@ -51,6 +60,7 @@ def _outside_mail(world: World, sender: Address, wanted: Json, thread_index: byt
         headers=tuple((wanted.get("headers") or {}).items()),
         attachments=tuple(_attachment(world, file) for file in wanted.get("attachments", ())),
         thread_index=thread_index,
+        message_class=wanted.get("message_class", PLAIN_CLASS),
     )
 
 
@@ -224,6 +234,7 @@ def shown_message(mailbox: Mailbox, message: Message) -> Json:
         "in_reply_to": message.in_reply_to,
         "references": list(message.references),
         "received_at": when(message.received_at),
+        "message_class": message.message_class,
         "extended": dict(message.extended),
         "attachments": [_shown_file(file) for file in message.attachments],
     }

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from sandbox.graphsim import bodies, mime
-from sandbox.graphsim.extended import value_of
+from sandbox.graphsim.extended import MESSAGE_CLASS_TAG, value_of
+from sandbox.graphsim.kinds import EVENT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +108,9 @@ def message(world: World, item: Message, shape: Shape, style: Style, base_url: s
     `base_url`: the address that the caller used, for the link to the attachments that one page does not hold.
     """
     out: Json = {"@odata.etag": f'W/"{item.change_key}"'}
+    if item.meeting:
+        out["@odata.type"] = f"#microsoft.graph.{EVENT_TYPES[item.meeting]}"
+        out |= {} if shape.selected else {"meetingMessageType": item.meeting}
     out.update({name: write(item, style) for name, write in _FIELDS.items() if name in shape.fields})
     if "internetMessageHeaders" in shape.fields and (headers := _headers(world, item)):
         out["internetMessageHeaders"] = headers
@@ -119,7 +123,9 @@ def message(world: World, item: Message, shape: Shape, style: Style, base_url: s
             link = attachments_link(base_url, item, style, select, most)
             out["attachments@odata.nextLink"] = link
     single = [
-        {"id": text, "value": v} for text, name in expansion.single if (v := value_of(item, name)) is not None
+        {"id": text, "value": v}
+        for text, name in expansion.single
+        if (v := value_of(item, name)) is not None and _may_be_told(world, name)
     ]
     if single:
         out["singleValueExtendedProperties"] = single
@@ -131,6 +137,10 @@ def message(world: World, item: Message, shape: Shape, style: Style, base_url: s
     if multi:
         out["multiValueExtendedProperties"] = multi
     return out
+
+
+def _may_be_told(world: World, normal_id: str) -> bool:
+    return normal_id != MESSAGE_CLASS_TAG or world.knobs.text("message_class_tag") == "present"
 
 
 def _headers(world: World, item: Message) -> list[Json]:

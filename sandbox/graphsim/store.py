@@ -27,6 +27,9 @@ WELL_KNOWN = {
 }
 
 
+PLAIN_CLASS = "IPM.Note"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A name and address as written in a mail."""
@@ -70,7 +73,10 @@ class Attachment:
 
 @dataclass(slots=True)
 class Message:
-    """A message in a mailbox. `immutable_id` stays, `ordinary_id` changes with each move."""
+    """A message in a mailbox. `immutable_id` stays, `ordinary_id` changes with each move.
+
+    `message_class` is PidTagMessageClass; `meeting` the meetingMessageType of an event message.
+    """
 
     immutable_id: str
     ordinary_id: str
@@ -107,6 +113,8 @@ class Message:
     extended: dict[str, str] = field(default_factory=dict)
     extended_lists: dict[str, list[str]] = field(default_factory=dict)
     attachments: list[Attachment] = field(default_factory=list)
+    message_class: str = PLAIN_CLASS
+    meeting: str | None = None
 
     @property
     def has_attachments(self) -> bool:
@@ -160,7 +168,10 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail in transport, with the fields of RFC 5322. Only Exchange writes a `thread_index`."""
+    """A mail in transport, with the fields of RFC 5322. Only Exchange writes a `thread_index`.
+
+    `topic`: the subject by which Exchange finds its conversation, where that is another; `meeting`: meetingMessageType.
+    """
 
     internet_message_id: str
     sender: Address
@@ -178,6 +189,9 @@ class Mail:
     attachments: tuple[Attachment, ...] = ()
     thread_index: bytes | None = None
     content_type: str | None = None
+    message_class: str = PLAIN_CLASS
+    meeting: str | None = None
+    topic: str | None = None
 
     @property
     def recipients(self) -> tuple[Address, ...]:

@@ -103,6 +103,10 @@ def _definitions(any_case: bool) -> Json:
     # In Microsoft's own samples of answers and notifications, but not in the metadata.
     found["microsoft.graph.subscription"]["properties"]["notificationContentType"] = {"type": "null"}
     found["microsoft.graph.resourceData"]["properties"]["id"] = {"type": "string"}
+    # A message may be of a derived type; this is what the simulator shows of eventMessage.
+    meetings = ["none", "meetingRequest", "meetingCancelled", "meetingAccepted", "meetingTenativelyAccepted"]
+    message = found["microsoft.graph.message"]["properties"]
+    message["meetingMessageType"] = {"enum": [*meetings, "meetingDeclined"]}
     inner = found["microsoft.graph.ODataErrors.MainError"]["properties"]
     inner["innererror"] = inner["innerError"]  # the documents spell it so, the metadata otherwise
     return found

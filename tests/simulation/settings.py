@@ -37,6 +37,9 @@ BESIDE: Final[dict[tuple[str, Value], tuple[dict[str, Value], ...]]] = {
         {"contact_thread_index": "present"},
         {"external_reply_conversation": "matched"},
     ),
+    ("bounce_conversation", "new"): ({"bounce_in_reply_to": "present"},),
+    ("bounce_writer", "remote"): ({"bounce_in_reply_to": "present"},),
+    ("message_class_tag", "absent"): ({"bounce_in_reply_to": "present"},),
 }
 # What also moves when time passes: renewals and re-authorisation are played too.
 OF_SUBSCRIPTIONS: Final = {
@@ -52,6 +55,10 @@ KIND: Final[dict[str, Value]] = {
     "sent_copy_extended_properties": "kept",
     "relay_message_id": "kept",
     "received_reply_tags": "both",
+    "bounce_conversation": "original",
+    "bounce_writer": "exchange",
+    "message_class_tag": "present",
+    "report_parts": "files",
     "notification_duplicates": "never",
     "notification_path_style": "pascal",
     "move_notifications": "deleted_first",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox.graphsim.knob_tables.files import FILES
+from sandbox.graphsim.knob_tables.kinds import KINDS
 from sandbox.graphsim.knob_tables.knob import Knob, Value
 from sandbox.graphsim.knob_tables.limits import LIMITS
 from sandbox.graphsim.knob_tables.notifications import NOTIFICATIONS
@@ -17,6 +18,7 @@ KNOBS: tuple[Knob, ...] = (
     *SENDING,
     *REPLIES,
     *READING,
+    *KINDS,
     *FILES,
     *SUBSCRIPTIONS,
     *NOTIFICATIONS,

@@ -65,13 +65,6 @@ SENDING: tuple[Knob, ...] = (
         "reply no evidence but the conversation.",
     ),
     choice(
-        "bounce_in_reply_to",
-        "absent present",
-        "(k)",
-        "field reports",
-        "Whether a non-delivery report names the original in In-Reply-To.",
-    ),
-    choice(
         "named_property_quota",
         "free spent",
         "(f)",

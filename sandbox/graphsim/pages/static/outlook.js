@@ -6,6 +6,15 @@ const { address, outside } = JSON.parse(program.dataset.settings);
 const kind = outside ? "outside" : "mailbox";
 const TITLES = { inbox: "Inbox", drafts: "Drafts", sentitems: "Sent", deleteditems: "Deleted", archive: "Archive", junkemail: "Junk" };
 
+// What a program of somebody elsewhere sends without that anybody writes it.
+const KINDS = {
+  automatic_reply: { said: "Answered as out of office.", html: "<p>I am out of office until Monday.</p>" },
+  read_receipt: { said: "Sent a read receipt.", html: "<p>Your message was read.</p>" },
+  meeting_request: { said: "Invited.", html: "<p>Shall we meet on Monday at ten?</p>" },
+  meeting_response: { said: "Accepted.", html: "" },
+  recall: { said: "Asked to take it back.", html: "<p>The sender would like to recall this message.</p>" },
+};
+
 const PLAIN = "<style>body{font:15px/1.5 system-ui,sans-serif;color:#1d2733;overflow-wrap:anywhere}blockquote{margin:.7em 0 0;padding-left:.8em;border-left:3px solid #d9e0e7}</style>";
 
 let content = { version: -1, folders: [], messages: [] };
@@ -110,6 +119,7 @@ function read(message) {
   for (const button of document.querySelectorAll("#actions [data-act]")) {
     const act = button.dataset.act;
     const only = { send: draft, archive: !outside && !draft, delete: !outside, forward: !outside && !draft };
+    for (const name of Object.keys(KINDS)) only[name] = outside && (message.folder === "sentitems") === (name === "recall");
     button.hidden = act in only ? !only[act] : draft;
   }
 }
@@ -133,7 +143,7 @@ function showFacts(message) {
     "Message-ID": message.internet_message_id,
     "In-Reply-To": message.in_reply_to,
     References: message.references.join("\n"),
-    ...(outside ? {} : { "Conversation id": message.conversation_id, "Graph id": message.id }),
+    ...(outside ? {} : { "Conversation id": message.conversation_id, "Graph id": message.id, "Message class": message.message_class }),
     Folder: TITLES[message.folder] || message.folder,
   };
   $("facts").replaceChildren(...Object.entries(facts).flatMap(([name, value]) => {
@@ -208,8 +218,10 @@ async function act(name) {
   if (["reply", "reply_all", "forward"].includes(name)) { compose(name, message); return; }
   const path = `mailboxes/${encodeURIComponent(address)}/messages/${encodeURIComponent(message.id)}`;
   try {
-    if (name === "archive") await control(`${path}/move`, { folder: "archive" });
+    if (name in KINDS) await control(`outside/${encodeURIComponent(address)}/reply`, { internet_message_id: message.internet_message_id, kind: name, html: KINDS[name].html });
+    else if (name === "archive") await control(`${path}/move`, { folder: "archive" });
     else await control(`${path}/${name}`, {});
+    if (name in KINDS) { say(KINDS[name].said); return; }
     chosen = null;
     say({ archive: "Moved to Archive.", delete: "Deleted.", send: "Sent." }[name]);
   } catch (problem) {
