@@ -60,8 +60,8 @@ sim: setup ## Tests of the Microsoft 365 simulator and of the demo CRM
 host: setup ## Tests of the development host and of the stand-ins for Azure
 	@$(STEP) "Development host tests" scripts/pytest_folders.sh tests/devhost tests/azuresim
 
-simulate: setup ## The story's core in one process under a virtual clock, once per knob
-	@$(STEP) "Simulation" scripts/pytest_folders.sh tests/simulation
+simulate: setup ## The story's core in one process under a virtual clock, once per knob; the corpus of mails
+	@$(STEP) "Simulation" scripts/pytest_folders.sh tests/simulation tests/corpus
 
 e2e: setup browser ## The demo driven through a real browser
 	@$(STEP) "Browser tests" scripts/pytest_folders.sh tests/e2e
