@@ -10,7 +10,6 @@ import binascii
 import hashlib
 import re
 from email.message import Message
-from email.utils import collapse_rfc2231_value
 from typing import Any, Final
 
 import azure.functions as func
@@ -173,18 +172,36 @@ def _content_of(text: str, pointer: str) -> bytes:
         ) from err
 
 
+CHARSETS_OF_NAMES = ("utf-8", "iso-8859-1")
+
+
 def file_name(header: str | None) -> str:
-    """The file name of a Content-Disposition (RFC 6266: `filename*` wins). Raises InvalidRequest without one."""
+    """The file name of a Content-Disposition (RFC 6266: `filename*` wins).
+
+    Raises InvalidRequest without one, and for a name in another charset than the two of RFC 8187 3.2.1.
+    """
     parsed = Message()
     parsed["Content-Disposition"] = header or ""
-    params: list[tuple[str, Any]] = list(parsed.get_params([], "content-disposition"))
-    found = [value for name, value in params if name.lower() == "filename"]
-    extended = [collapse_rfc2231_value(value) for value in found if isinstance(value, tuple)]
+    try:
+        params: list[tuple[str, Any]] = list(parsed.get_params([], "content-disposition"))
+        found = [value for name, value in params if name.lower() == "filename"]
+        extended = [_extended_name(*value) for value in found if isinstance(value, tuple)]
+    except (ValueError, LookupError):
+        extended = found = []
     name = next(iter((*extended, *found)), "")
     if not isinstance(name, str) or not name:
         detail = (FieldError("/headers/content-disposition", "attachment; filename*=UTF-8''name"),)
-        raise InvalidRequest("A file needs a name.", detail)
+        raise InvalidRequest("A file needs a name, in UTF-8 or ISO-8859-1.", detail)
     return name
+
+
+def _extended_name(charset: str | None, _language: str | None, text: str) -> str:
+    """Raises ValueError for another charset, or for bytes that are none of it."""
+    wanted = (charset or "utf-8").lower()
+    if wanted not in CHARSETS_OF_NAMES:
+        msg = f"{wanted} is no charset of file names"
+        raise ValueError(msg)
+    return text.encode("latin-1").decode(wanted)
 
 
 def content_disposition(name: str) -> str:

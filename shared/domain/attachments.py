@@ -1,14 +1,17 @@
-"""Which files sync (R7, R8, F-1 to F-4, F-7, F-8): by size and name first, by content when the bytes are there.
+"""Which files sync (R7, R8, F-1 to F-4, F-7, F-8): by size and name; shared/file_contents judges bytes.
 
 R7: each file at most 3 MB (3,145,728 bytes, inclusive) and of a listed type, otherwise the message does not sync.
-R8: type is judged by content as well as by name; a mismatch is unsupported.
+R8: type is judged by content as well as by name (shared/file_contents); a mismatch is unsupported.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from typing import Final
 
 from shared.domain.model import Reason, RemoteFile
@@ -18,6 +21,8 @@ MAX_OUTBOUND_FILES: Final = 20
 MAX_OUTBOUND_BYTES: Final = 26_214_400
 MAX_INBOUND_FILES: Final = 50
 MAX_NAME_CHARACTERS: Final = 150
+MOST_DECODINGS: Final = 4
+_ENCODED_WORD: Final = re.compile(r"=\?[^?\s]{1,40}\?[BbQq]\?[^?]*\?=")
 
 # Graph's `size` is the stored size: the content and some overhead. Until the bytes are there, a file is refused only
 # when it is too large even after all the overhead that was ever seen, a base64 copy with its headers.
@@ -37,8 +42,10 @@ TYPES: Final = {
     "txt": "text/plain; charset=utf-8",
 }
 
+# "Naming Files, Paths, and Namespaces" of Windows; COM\u00b9 is COM1 there too.
 DEVICE_NAMES: Final = frozenset(
-    ["con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))]
+    ["con", "prn", "aux", "nul", "conin$", "conout$"]
+    + [f"{port}{number}" for port in ("com", "lpt") for number in range(10)]
 )
 
 # Report parts of bounces and auto-replies, calendar parts and signatures are no files of anybody (R8).
@@ -62,19 +69,21 @@ BIDI_AND_ZERO_WIDTH: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """Why a file of a send does not pass."""
+    """Why a file of a send does not pass. `detail`: what its bytes are, for people."""
 
     name: str
     reason: Reason
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BlockingFile:
-    """A file of a received mail that keeps it from syncing."""
+    """A file of a received mail that keeps it from syncing. `detail`: what its bytes are, for people."""
 
     name: str
     size_bytes: int
     reason: Reason
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +98,12 @@ class InboundFiles:
 def clean_name(raw: str) -> str:
     """A name that is safe to show and to store (F-4); a second pass changes nothing.
 
-    NFC, no controls, no paths, no tricks with direction, no dots or spaces at the ends, no name of a device.
+    Encoded words are decoded (RFC 2047; some programs write them where they do not belong). NFC, no controls, no
+    paths, no tricks with direction, no dots or spaces at the ends, no name of a device.
     """
     shown = (
-        letter
-        for letter in raw
+        " " if unicodedata.category(letter) in {"Zl", "Zp"} else letter
+        for letter in _without_encoded_words(raw)
         if unicodedata.category(letter)[0] != "C" and letter not in BIDI_AND_ZERO_WIDTH
     )
     text = unicodedata.normalize("NFC", "".join(shown))
@@ -101,9 +111,23 @@ def clean_name(raw: str) -> str:
     stem, _, extension = text.rpartition(".") if "." in text else (text, "", "")
     ending = f".{extension}"[: MAX_NAME_CHARACTERS // 2].rstrip(". ") if extension else ""
     stem = stem.lstrip(". ")
-    if stem.split(".")[0].strip().lower() in DEVICE_NAMES:
+    if unicodedata.normalize("NFKC", stem.split(".")[0]).strip().lower() in DEVICE_NAMES:
         stem = f"_{stem}"
     return (stem[: MAX_NAME_CHARACTERS - len(ending)].rstrip(". ") or "attachment") + ending
+
+
+def _without_encoded_words(raw: str) -> str:
+    """Decoded until nothing changes, so that a second pass finds none; what cannot be decoded stays as it is."""
+    text = raw
+    for _ in range(MOST_DECODINGS):
+        try:
+            decoded = str(make_header(decode_header(text))) if _ENCODED_WORD.search(text) else text
+        except (HeaderParseError, LookupError, ValueError):
+            break
+        if decoded == text:
+            return text
+        text = decoded
+    return _ENCODED_WORD.sub("", text)
 
 
 def extension_of(name: str) -> str:
@@ -195,95 +219,3 @@ def _is_shown(file: RemoteFile, html_cids: frozenset[str]) -> bool:
     if not file.inline:
         return False
     return file.content_id in html_cids if file.content_id else bool(html_cids)
-
-
-def judge_content(name: str, content: bytes) -> Reason | None:
-    """The bytes decide: size, emptiness, and whether they are what the name says (F-1, F-2)."""
-    extension = extension_of(name)
-    if extension not in TYPES:
-        return Reason.ATTACHMENT_TYPE
-    if len(content) > MAX_FILE_BYTES:
-        return Reason.ATTACHMENT_TOO_LARGE
-    if not content:
-        return None if extension == "txt" else Reason.ATTACHMENT_EMPTY
-    return None if SIGNATURES[extension](content) else Reason.ATTACHMENT_MISMATCH
-
-
-def _starts(*prefixes: bytes) -> Callable[[bytes], bool]:
-    return lambda content: content.startswith(prefixes)
-
-
-MP4_BRANDS: Final = (
-    b"isom",
-    b"iso2",
-    b"iso4",
-    b"iso5",
-    b"iso6",
-    b"mp41",
-    b"mp42",
-    b"avc1",
-    b"dash",
-    b"M4V ",
-    b"MSNV",
-)
-OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
-TEXT_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
-BINARY: Final = (
-    b"\xff\xd8\xff",
-    b"\x89PNG\r\n\x1a\n",
-    b"%PDF-",
-    OLE,
-    *ZIP,
-    b"Rar!\x1a\x07",
-    b"MZ",
-    b"\x7fELF",
-    b"GIF8",
-    b"\x1f\x8b",
-)
-
-
-def _is_mp4(content: bytes) -> bool:
-    return content[4:8] == b"ftyp" and content[8:12] in MP4_BRANDS
-
-
-def _is_doc(content: bytes) -> bool:
-    """An OLE container with a stream named WordDocument; names lie there as UTF-16, and no stream is opened (F-3)."""
-    return content.startswith(OLE) and "WordDocument".encode("utf-16-le") in content
-
-
-def _is_docx(content: bytes) -> bool:
-    """A ZIP whose directory names the parts of a Word document; nothing is unpacked (F-3)."""
-    return content.startswith(ZIP[0]) and b"[Content_Types].xml" in content and b"word/" in content
-
-
-def _is_text(content: bytes) -> bool:
-    """UTF-8, UTF-16 with its mark, or Windows-1252; no NUL outside UTF-16, and no known binary beginning."""
-    if content.startswith(TEXT_BOMS):
-        return _decodes(content, "utf-16")
-    if content.startswith(BINARY) or b"\x00" in content:
-        return False
-    return _decodes(content, "utf-8") or _decodes(content, "cp1252")
-
-
-def _decodes(content: bytes, encoding: str) -> bool:
-    try:
-        content.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-SIGNATURES: Final[dict[str, Callable[[bytes], bool]]] = {
-    "jpg": _starts(b"\xff\xd8\xff"),
-    "jpeg": _starts(b"\xff\xd8\xff"),
-    "png": _starts(b"\x89PNG\r\n\x1a\n"),
-    "mp4": _is_mp4,
-    "mpeg": _starts(b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3"),
-    "zip": _starts(*ZIP),
-    "rar": _starts(b"Rar!\x1a\x07\x00", b"Rar!\x1a\x07\x01\x00"),
-    "pdf": _starts(b"%PDF-"),
-    "doc": _is_doc,
-    "docx": _is_docx,
-    "txt": _is_text,
-}

@@ -9,7 +9,7 @@ from shared.domain.model import Reason, Trouble
 REASON_TEXTS: Final = {
     Reason.ATTACHMENT_TOO_LARGE: "A file is larger than 3 MB, so the message does not sync.",
     Reason.ATTACHMENT_TYPE: "A file is of a type that does not sync, so the message does not sync.",
-    Reason.ATTACHMENT_MISMATCH: "A file is not what its name says, so the message does not sync.",
+    Reason.ATTACHMENT_MISMATCH: "A file's content is not of the kind that its name says, so the message does not sync.",
     Reason.ATTACHMENT_EMPTY: "A file is empty, so the message does not sync.",
     Reason.ATTACHMENT_UNREADABLE: "A file could not be read, so the message does not sync.",
     Reason.ATTACHMENT_NOT_FETCHED: "A file could not be fetched from its address; nothing was sent.",

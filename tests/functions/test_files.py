@@ -11,9 +11,11 @@ from shared.security.links import LinkSigner
 from shared.state import keys
 from tests.functions.answers import Answer, problem
 from tests.functions.app import App, send_body
+from tests.unit.file_contents.files import DOC, DOCX, ZIP
+from tests.unit.file_contents.files import EXE_WHOLE as PROGRAM
 
 LIMIT = 3_145_728
-OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+MISMATCH = "attachment_content_mismatch"
 
 GOOD: dict[str, tuple[bytes, str]] = {
     "photo.jpg": (b"\xff\xd8\xff\xe0JFIF", "image/jpeg"),
@@ -24,9 +26,9 @@ GOOD: dict[str, tuple[bytes, str]] = {
     "all.zip": (b"PK\x03\x04", "application/zip"),
     "all.rar": (b"Rar!\x1a\x07\x00", "application/vnd.rar"),
     "offer.pdf": (b"%PDF-1.7", "application/pdf"),
-    "old.doc": (OLE + "WordDocument".encode("utf-16-le"), "application/msword"),
+    "old.doc": (DOC, "application/msword"),
     "new.docx": (
-        b"PK\x03\x04[Content_Types].xml word/document.xml",
+        DOCX,
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     ),
     "notes.txt": ("Grüße".encode(), "text/plain; charset=utf-8"),
@@ -34,16 +36,17 @@ GOOD: dict[str, tuple[bytes, str]] = {
     "empty.txt": (b"", "text/plain; charset=utf-8"),
 }
 
-REFUSED: dict[str, tuple[str, bytes, str]] = {
-    "unlisted": ("tool.exe", b"MZ", "attachment_type_not_supported"),
-    "without an extension": ("README", b"x", "attachment_type_not_supported"),
-    "two extensions": ("offer.pdf.exe", b"%PDF-", "attachment_type_not_supported"),
-    "a web page": ("page.html", b"<p>", "attachment_type_not_supported"),
-    "a program as a picture": ("photo.png", b"MZ\x90\x00", "attachment_content_mismatch"),
-    "a web page as a document": ("offer.pdf", b"<html>", "attachment_content_mismatch"),
-    "a picture as a text": ("notes.txt", b"\x89PNG\r\n\x1a\n", "attachment_content_mismatch"),
-    "an archive as a document": ("new.docx", b"PK\x03\x04 no word in it", "attachment_content_mismatch"),
-    "empty": ("offer.pdf", b"", "attachment_empty"),
+REFUSED: dict[str, tuple[str, bytes, str, str]] = {
+    "unlisted": ("tool.exe", b"MZ", "attachment_type_not_supported", ""),
+    "without an extension": ("README", b"x", "attachment_type_not_supported", ""),
+    "two extensions": ("offer.pdf.exe", b"%PDF-", "attachment_type_not_supported", ""),
+    "a web page": ("page.html", b"<p>", "attachment_type_not_supported", ""),
+    "a program as a picture": ("photo.png", PROGRAM, MISMATCH, ": named .png, is a Windows program"),
+    "a web page as a document": ("offer.pdf", b"<html>", MISMATCH, ": named .pdf, is a web page"),
+    "a picture as a text": ("notes.txt", b"\x89PNG\r\n\x1a\n", MISMATCH, ": named .txt, is a PNG picture"),
+    "an archive as a document": ("new.docx", ZIP, MISMATCH, ": named .docx, is a ZIP archive"),
+    "noise": ("offer.pdf", b"\x00\x01\x02", MISMATCH, ": named .pdf, is of a kind that is not known"),
+    "empty": ("offer.pdf", b"", "attachment_empty", ""),
 }
 
 
@@ -69,12 +72,14 @@ async def test_listed_types_are_taken(app: App, name: str, file: tuple[bytes, st
     assert (said["name"], said["content_type"], said["size_bytes"]) == (name, content_type, len(content))
 
 
-@pytest.mark.parametrize(("name", "content", "reason"), REFUSED.values(), ids=REFUSED)
-async def test_others_are_refused_at_once(app: App, name: str, content: bytes, reason: str) -> None:
-    """An upload of an unlisted, empty or mislabelled file is refused with file and reason, and nothing is kept."""
+@pytest.mark.parametrize(("name", "content", "reason", "found"), REFUSED.values(), ids=REFUSED)
+async def test_others_are_refused_at_once(
+    app: App, name: str, content: bytes, reason: str, found: str
+) -> None:
+    """An unlisted, empty or mislabelled upload is refused with file, reason and what it is; nothing is kept."""
     staged = len(await app.staged())
     document = problem(await upload(app, name, content), 422, "attachment-refused")
-    assert document["errors"] == [{"pointer": "/attachments", "detail": f"{name}: {reason}"}]
+    assert document["errors"] == [{"pointer": "/attachments", "detail": f"{name}: {reason}{found}"}]
     assert len(await app.staged()) == staged
 
 
@@ -113,6 +118,9 @@ UNNAMED = [
     "attachment",
     "attachment; filename=",
     'attachment; filename=""',
+    "attachment; filename*=punycode''offer.pdf",
+    "attachment; filename*=UTF-8''%FF%FE.pdf",
+    f"attachment; filename*{'9' * 5_000}=offer.pdf",
 ]
 
 

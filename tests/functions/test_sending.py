@@ -191,7 +191,9 @@ async def test_a_file_that_does_not_sync_stops_the_send(
     files = [{"name": name, "content_base64": base64.b64encode(content).decode()}]
     answer = await ready.v1("POST", "messages", json=send_body(attachments=files))
     document = problem(answer, 422, "attachment-refused")
-    assert document["errors"] == [{"pointer": "/attachments", "detail": f"{name}: {reason}"}]
+    (error,) = document["errors"]
+    assert error["pointer"] == "/attachments"
+    assert error["detail"].startswith(f"{name}: {reason}")
     assert len(await ready.staged()) == staged
 
 

@@ -32,7 +32,10 @@ def test_reasons_of_files_are_named_where_mails_are_explained() -> None:
     text = section(DOCUMENT, "### Of a mail that does not sync")
     named = set(re.findall(r"`(attachment_\w+|too_many_attachments)`", text))
     source = (ROOT / "shared/domain/attachments.py").read_text(encoding="utf-8")
-    judging = (ROOT / "shared/sync/inbound/judge_files.py").read_text(encoding="utf-8")
+    judging = "".join(
+        (ROOT / path).read_text(encoding="utf-8")
+        for path in ("shared/sync/inbound/judge_files.py", "shared/file_contents/judging.py")
+    )
     inbound = source.replace("ATTACHMENTS_TOO_LARGE_TOGETHER", "")  # of sends alone
     used = re.findall(r"Reason\.((?:ATTACHMENT|TOO_MANY)\w+)", inbound + judging)
     assert named == {Reason[reason].value for reason in used}

@@ -26,7 +26,8 @@ DEPENDENCIES = [
     "charset_normalizer", "cryptography", "frozenlist", "h11", "httpcore", "httpx", "idna", "isodate",
     "jwt", "kiota_abstractions", "kiota_authentication_azure", "kiota_http", "kiota_serialization_form",
     "kiota_serialization_json", "kiota_serialization_multipart", "kiota_serialization_text",
-    "markupsafe", "msal", "msgraph", "msgraph_core", "msgspec", "multidict", "nh3", "opentelemetry",
+    "markupsafe", "msal", "msgraph", "msgraph_core", "msgspec", "multidict", "nh3", "olefile",
+    "opentelemetry",
     "propcache", "requests", "structlog", "stduritemplate", "urllib3", "werkzeug", "yarl",
 ]  # fmt: skip
 LOOSE = r"typing_extensions\.pyc?|_cffi_backend\.cpython-313-x86_64-linux-gnu\.so"

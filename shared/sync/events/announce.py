@@ -171,7 +171,13 @@ async def render_not_synced(
     """A mail of the thread does not sync because of its files (R7): everything but its words and files is told."""
     reason = problems[0].reason
     files = [
-        {"name": file.name, "size_bytes": file.size_bytes, "problem": file.reason.value} for file in problems
+        {
+            "name": file.name,
+            "size_bytes": file.size_bytes,
+            "problem": file.reason.value,
+            "detail": file.detail,
+        }
+        for file in problems
     ]
     data = {
         **_found_data(ctx.ref, mailbox, thread, message, message_id, direction),

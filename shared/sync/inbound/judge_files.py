@@ -12,12 +12,12 @@ from shared.domain.attachments import (
     InboundFiles,
     canonical_type,
     clean_name,
-    judge_content,
     judge_inbound,
     leave_out_blocking,
 )
 from shared.domain.errors import ItemGone, PostbraidError, TooLarge
 from shared.domain.model import FetchedMessage, Reason, RemoteFile, StagedFile
+from shared.file_contents import judge_content
 from shared.mailbox_context import MailboxContext
 from shared.state import keys
 from shared.sync.mailbox.access import access_of
@@ -76,9 +76,9 @@ async def _stage(ctx: MailboxContext, message: FetchedMessage, file: RemoteFile)
         return BlockingFile(name, file.size_bytes, Reason.ATTACHMENT_TOO_LARGE)
     except ItemGone:
         return BlockingFile(name, file.size_bytes, Reason.ATTACHMENT_UNREADABLE)
-    problem = judge_content(name, content)
-    if problem is not None:
-        return BlockingFile(name, len(content), problem)
+    fault = judge_content(name, content)
+    if fault is not None:
+        return BlockingFile(name, len(content), fault.reason, fault.detail)
     blob = await stage(s, ctx.ref.tenant_id, content, canonical_type(name))
     attachment_id = f"att_{s.random.token(12)}"
     return StagedFile(

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from shared.content import prepend_html
-from shared.domain.attachments import MAX_FILE_BYTES, canonical_type, judge_content, judge_outbound
+from shared.domain.attachments import MAX_FILE_BYTES, canonical_type, judge_outbound
 from shared.domain.errors import (
     CrmUnavailable,
     InvalidRequest,
@@ -20,6 +20,7 @@ from shared.domain.errors import (
 )
 from shared.domain.model import Draft, DraftContent, OutgoingFile, Reason, StagedFile, Thread
 from shared.domain.reply_targets import original_after_move
+from shared.file_contents import judge_content
 from shared.sync.outbound.send_row import Sending, save
 from shared.sync.staging import stage, unstage, unstage_body
 
@@ -57,7 +58,9 @@ async def _fetch(work: Sending, file: StagedFile) -> StagedFile:
         raise
     problem = judge_content(file.name, content)
     if problem is not None:
-        raise MessageRefused(problem.value, file.name)
+        raise MessageRefused(
+            problem.reason.value, f"{file.name}: {problem.detail}" if problem.detail else file.name
+        )
     blob = await stage(s, work.ctx.ref.tenant_id, content, canonical_type(file.name))
     return replace(file, size_bytes=len(content), blob=blob, content_type=canonical_type(file.name))
 

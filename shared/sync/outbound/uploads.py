@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.attachments import FileProblem, canonical_type, clean_name, judge_content, judge_outbound
+from shared.domain.attachments import FileProblem, canonical_type, clean_name, judge_outbound
 from shared.domain.errors import AttachmentRefused, FieldError, InvalidRequest
 from shared.domain.model import SendRequest, StagedFile
+from shared.file_contents import judge_content
 from shared.services import Services
 from shared.state.codec import Stored
 from shared.state.sessions import Upload
@@ -21,9 +22,9 @@ UPLOAD_FOR: Final = timedelta(hours=24)
 async def keep_upload(s: Services, tenant_id: str, name: str, content: bytes) -> tuple[str, Upload]:
     """Judge and keep a file that a later send refers to; its id and description. Raises AttachmentRefused."""
     cleaned = clean_name(name)
-    reason = judge_content(cleaned, content)
-    if reason is not None:
-        raise _refusal([FileProblem(cleaned, reason)])
+    problems = _content_problems([(cleaned, content)])
+    if problems:
+        raise _refusal(problems)
     file_id = f"fil_{s.random.token(18)}"
     upload = Upload(await _stage_file(s, tenant_id, cleaned, content), s.clock.now() + UPLOAD_FOR)
     await s.sessions.keep_upload(tenant_id, file_id, upload)
@@ -82,12 +83,15 @@ async def _stage_file(s: Services, tenant_id: str, name: str, content: bytes) ->
 
 def _content_problems(files: Sequence[tuple[str, bytes]]) -> list[FileProblem]:
     judged = [(name, judge_content(name, content)) for name, content in files]
-    return [FileProblem(name, reason) for name, reason in judged if reason is not None]
+    return [FileProblem(name, fault.reason, fault.detail) for name, fault in judged if fault is not None]
 
 
 def _refusal(problems: Sequence[FileProblem]) -> AttachmentRefused:
     """The refusal of a send or an upload, naming each file."""
     said = tuple(
-        FieldError("/attachments", f"{problem.name}: {problem.reason.value}") for problem in problems
+        FieldError(
+            "/attachments", ": ".join(filter(None, (problem.name, problem.reason.value, problem.detail)))
+        )
+        for problem in problems
     )
     return AttachmentRefused("A file is too large or of a type that does not sync; nothing was sent.", said)
