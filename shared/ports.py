@@ -96,6 +96,10 @@ class MailProvider(Protocol):
         """Ids and threading tags of one mail; never a word of it."""
         ...
 
+    async def is_in_sent_items(self, access: Access, message: FetchedMessage) -> bool:
+        """Whether a fetched mail lay in Sent Items; a call for the first mail of a mailbox, none for later ones."""
+        ...
+
     async def people(self, access: Access, graph_message_id: str) -> People:
         """Sender, to and cc of one mail."""
         ...

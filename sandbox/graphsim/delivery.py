@@ -93,7 +93,7 @@ def file_sent_copy(world: World, mailbox: Mailbox, draft: Message, outgoing: Mai
     draft.ordinary_id = world.ids.item(id_forms.ORDINARY, mailbox.id_part)
     draft.folder_id = mailbox.well_known("sentitems").folder_id
     draft.is_draft, draft.is_read = False, True
-    draft.from_ = draft.sender = outgoing.sender
+    draft.from_ = draft.sender = mail.named_in_sent_copy(world, mailbox, outgoing.sender)
     draft.internet_message_id = outgoing.internet_message_id
     draft.sent_at = draft.received_at = outgoing.sent_at
     draft.modified_at, draft.change_key = now, world.ids.change_key()

@@ -32,7 +32,10 @@ def _apply_select(call: Call, type_name: str, body: dict[str, Any]) -> dict[str,
 
 async def get_me(call: Call) -> Reply:
     """GET the signed-in user."""
-    body = _apply_select(call, "user", render.user(call.caller.user))
+    person = render.user(call.caller.user)
+    if "$select" in call.query:  # not among the default properties
+        person["proxyAddresses"] = render.proxy_addresses(call.world, call.caller.user)
+    body = _apply_select(call, "user", person)
     return Reply(200, {"@odata.context": call.context("users/$entity"), **body})
 
 

@@ -25,6 +25,26 @@ def own_address(mailbox: Mailbox) -> Address:
     return Address(mailbox.user.display_name, mailbox.user.address)
 
 
+def address_in_outlook(world: World, mailbox: Mailbox) -> Address | None:
+    """From which address of theirs the user writes in Outlook (knob); None: from the mailbox's own."""
+    user = mailbox.user
+    match world.knobs.text("own_from"):
+        case "alias" if user.aliases:
+            return Address(user.display_name, user.aliases[0])
+        case "plus":
+            local, _, domain = user.address.partition("@")
+            return Address(user.display_name, f"{local}+outlook@{domain}")
+        case _:
+            return None
+
+
+def named_in_sent_copy(world: World, mailbox: Mailbox, sender: Address) -> Address:
+    """How the copy in Sent Items names its sender (knob); who gets the mail sees the address."""
+    if world.knobs.text("own_from") == "x500":
+        return Address(sender.name, mailbox.user.legacy_name)
+    return sender
+
+
 def blank(
     world: World, mailbox: Mailbox, *, folder: str, subject: str = "", parent_index: bytes | None = None
 ) -> Message:

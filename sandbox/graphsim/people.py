@@ -117,6 +117,8 @@ def write_as_user(world: World, mailbox: Mailbox, wanted: Json) -> Json:
         draft.body = _above(wanted.get("html", ""), draft.body)
         if wanted.get("subject"):
             mail.set_subject(world, mailbox, draft, wanted["subject"])
+    if (chosen := mail.address_in_outlook(world, mailbox)) is not None:
+        draft.from_ = draft.sender = chosen
     if wanted.get("to"):
         draft.to = _people(world, wanted["to"])
     if wanted.get("cc"):
@@ -177,7 +179,7 @@ def _person(world: World, given: str | Json) -> Address:
         return Address(given.get("name", ""), given["address"])
     user = world.store.user(given)
     if user:
-        return Address(user.display_name, user.address)
+        return Address(user.display_name, given)
     known = world.store.outsiders.get(given.strip().lower())
     return known.address if known else Address("", given)
 

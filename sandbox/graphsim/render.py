@@ -212,6 +212,20 @@ def user(item: User) -> Json:
     }
 
 
+def proxy_addresses(world: World, item: User) -> list[str]:
+    """`proxyAddresses` of a user (knob): the primary address with an upper-case prefix, other kinds among them."""
+    known = world.knobs.text("proxy_addresses")
+    if known == "empty":
+        return []
+    legacy = [f"X500:{item.legacy_name}"] if known == "x500" else []
+    return [
+        *legacy,
+        f"SMTP:{item.address}",
+        *(f"smtp:{alias}" for alias in item.aliases),
+        f"SIP:{item.address}",
+    ]
+
+
 def raw(item: Message) -> bytes:
     """The message as MIME text."""
     return mime.as_text(item)

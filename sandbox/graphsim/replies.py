@@ -73,7 +73,7 @@ def _set_threading(world: World, draft: Message, original: Message) -> None:
 def _set_recipients(mailbox: Mailbox, draft: Message, original: Message, action: Action) -> None:
     if action == "forward":
         return
-    own = {mailbox.user.address.lower(), *mailbox.user.aliases}
+    own = set(mailbox.user.keys)
     author = original.reply_to or ((original.from_,) if original.from_ else ())
     if original.from_ and original.from_.key in own:
         author = original.to

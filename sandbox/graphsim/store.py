@@ -56,6 +56,19 @@ class User:
     aliases: tuple[str, ...] = ()
     mailbox_enabled: bool = True
 
+    @property
+    def legacy_name(self) -> str:
+        """The legacy X.500 name (legacyExchangeDN), by which Exchange may name a user within the organisation."""
+        number = self.user_id.replace("-", "")
+        name = f"{number}-{self.address.partition('@')[0]}"
+        group = "EXCHANGE ADMINISTRATIVE GROUP (FYDIBOHF23SPDLT)"
+        return f"/O=EXCHANGELABS/OU={group}/CN=RECIPIENTS/CN={name}".upper()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """All that names this user, in the form to compare by."""
+        return frozenset({self.address.lower(), *self.aliases, self.legacy_name.lower()})
+
 
 @dataclass(slots=True)
 class Attachment:
@@ -218,11 +231,12 @@ class Store:
     version: int = 0
 
     def user(self, address: str) -> User | None:
-        """A user by address or alias, or None."""
+        """A user by address or alias, with or without a tag behind a plus, or None."""
         key = address.strip().lower()
-        if key in self.users:
-            return self.users[key]
-        return next((u for u in self.users.values() if key in u.aliases), None)
+        local, _, domain = key.partition("@")
+        untagged = f"{local.partition('+')[0]}@{domain}"
+        found = self.users.get(key) or self.users.get(untagged)
+        return found or next((u for u in self.users.values() if {key, untagged} & {*u.aliases}), None)
 
     def mailbox(self, address: str) -> Mailbox | None:
         """The mailbox of an address or alias, or None."""

@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.story.connecting import connect
 from sandbox.story.interruptions import repairing, stopping
 from sandbox.story.life import disconnecting, reconnecting, updating
-from sandbox.story.stage import ANN, ANN_ADDRESS, CARLA, STRANGER, Stage, expect
+from sandbox.story.stage import ANN, ANN_ADDRESS, ANN_ALIAS, CARLA, STRANGER, Stage, expect
 from sandbox.story.telling import (
     Told,
     find_in_crm,
@@ -28,7 +28,7 @@ DAY = 86_400.0
 
 async def seed(stage: Stage) -> None:
     """Add Ann with a mailbox at the simulated Microsoft 365, and Carla and a stranger as outsiders."""
-    await stage.control("POST", "users", address=ANN_ADDRESS, display_name="Ann Archer")
+    await stage.control("POST", "users", address=ANN_ADDRESS, display_name="Ann Archer", aliases=[ANN_ALIAS])
     await stage.control("POST", "contacts", address=CARLA, name="Carla Cliente")
     await stage.control("POST", "contacts", address=STRANGER, name="Sven Stranger")
 

@@ -14,6 +14,7 @@ import httpx
 
 ANN = "u_ann"
 ANN_ADDRESS = "ann@northwind.example"
+ANN_ALIAS = "a.archer@northwind.example"
 CARLA = "carla@contoso-customer.example"
 DEV = "dev@fabrikam-customer.example"
 STRANGER = "sven@stranger.example"

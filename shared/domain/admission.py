@@ -13,6 +13,7 @@ from typing import Final
 
 from shared.domain.addresses import comparable_address
 from shared.domain.model import Evidence, Mailbox, MessageIndex, Outline, People, Thread
+from shared.domain.own_addresses import is_own
 
 MAX_ANCESTORS: Final = 50
 # Graph's times are whole seconds of its clock. Nothing can be of a thread before it begins, so there is room for any
@@ -63,8 +64,8 @@ def decide_by_conversation(
     Two threads may share a conversation_id: one that takes a mail of that time wins over one that was stopped, then the
     one with the most known people, then the newer.
     """
-    own = {comparable_address(address) for address in mailbox.own_addresses}
-    present = {comparable_address(person.address) for person in people.everyone()} - own
+    others = [person.address for person in people.everyone() if not is_own(person.address, mailbox)]
+    present = {comparable_address(address) for address in others}
     ranked = [
         (
             thread_takes(thread, mailbox, received_at),

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.addresses import comparable_address
 from shared.domain.model import (
-    Address,
-    Direction,
     Evidence,
     FenceState,
     Mailbox,
@@ -110,12 +107,6 @@ def is_copy(outline: Outline, index: MessageIndex | None) -> bool:
     if index is None or outline.received_at is None:
         return False
     return abs(outline.received_at - index.at) <= COPY_WITHIN
-
-
-def direction_of(sender: Address | None, mailbox: Mailbox) -> Direction:
-    """The user's own mail is outbound as the CRM sees it; everybody else's is inbound."""
-    own = {comparable_address(address) for address in mailbox.own_addresses}
-    return Direction.OUTBOUND if sender and comparable_address(sender.address) in own else Direction.INBOUND
 
 
 def may_answer_an_unseen_copy(outline: Outline, mailbox: Mailbox, looks: int, now: datetime) -> bool:

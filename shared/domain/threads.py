@@ -22,6 +22,7 @@ from shared.domain.model import (
     Thread,
     ThreadStatus,
 )
+from shared.domain.own_addresses import is_own
 
 MOST_PARTICIPANTS: Final = 500
 MOST_CONVERSATIONS: Final = 100
@@ -39,7 +40,7 @@ def begun_by(mailbox: Mailbox, item: OutboxItem, now: datetime) -> Thread:
         contact_ids=item.contact_ids,
         subject=item.subject,
     )
-    return with_people(begun, _recipients(item))
+    return with_people(begun, _contacts(item, mailbox))
 
 
 def continued_by(thread: Thread, mailbox: Mailbox, item: OutboxItem, now: datetime) -> Thread:
@@ -60,7 +61,7 @@ def continued_by(thread: Thread, mailbox: Mailbox, item: OutboxItem, now: dateti
         crm_context=item.crm_context if item.crm_context != "{}" else thread.crm_context,
         contact_ids=item.contact_ids or thread.contact_ids,
     )
-    return with_people(went_on, _recipients(item))
+    return with_people(went_on, _contacts(item, mailbox))
 
 
 def takes_no_send(thread: Thread, item: OutboxItem) -> bool:
@@ -108,6 +109,12 @@ def thread_status(thread: Thread | OutboxItem, mailbox: Mailbox) -> ThreadStatus
     return ThreadStatus.SYNCING if is_open else ThreadStatus.INACTIVE
 
 
+def recipients_of(item: OutboxItem) -> Iterable[str]:
+    """Everybody a send goes to."""
+    people: tuple[Address, ...] = (*item.to, *item.cc, *item.bcc)
+    return (person.address for person in people)
+
+
 def with_people(thread: Thread, addresses: Iterable[str]) -> Thread:
     """Those known first stay: they are the CRM's contacts, whose mail is evidence (see `admission`)."""
     known = dict.fromkeys((*thread.participants, *addresses))
@@ -138,6 +145,6 @@ def with_newest(
     )
 
 
-def _recipients(item: OutboxItem) -> Iterable[str]:
-    people: tuple[Address, ...] = (*item.to, *item.cc, *item.bcc)
-    return (person.address for person in people)
+def _contacts(item: OutboxItem, mailbox: Mailbox) -> Iterable[str]:
+    """Whom the CRM writes to; the mailbox's user, who may be among them, is no contact."""
+    return (address for address in recipients_of(item) if not is_own(address, mailbox))

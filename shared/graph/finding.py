@@ -48,6 +48,10 @@ class Finding:
         there = folder is not None and message.parent_folder_id == folder
         return Located(outline, whereabouts if there else otherwise)
 
+    async def is_in_sent_items(self, access: Access, folder_id: str | None) -> bool:
+        """Whether this folder is Sent Items."""
+        return folder_id is not None and folder_id == await self._find_folder(access, "sentitems")
+
     async def _find_folder(self, access: Access, name: str) -> str | None:
         """The id of a well-known folder; ids of folders are constant, so it is asked once."""
         known = self._folders.get((access.mailbox_id, name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -20,6 +21,7 @@ from shared.domain.model import (
     RemoteFile,
     Subscription,
 )
+from shared.domain.own_addresses import bounded_aliases
 from shared.graph import wire
 
 
@@ -79,6 +81,7 @@ def graph_to_message(message: wire.Message) -> FetchedMessage:
         headers=headers,
         odata_type=message.odata_type,
         message_class=_message_class(message),
+        folder_id=message.parent_folder_id,
     )
 
 
@@ -108,7 +111,12 @@ def graph_to_draft(message: wire.Message) -> Draft:
     """A draft as it was made."""
     html = message.body.content if message.body else None
     return Draft(
-        message.id, message.internet_message_id, message.conversation_id, html or "", message.subject
+        message.id,
+        message.internet_message_id,
+        message.conversation_id,
+        html or "",
+        message.subject,
+        sender=_address(message.from_),
     )
 
 
@@ -122,13 +130,23 @@ def graph_to_subscription(found: wire.Subscription) -> Subscription:
 
 
 def graph_to_profile(user: wire.User) -> Profile:
-    """The address is `mail`, or the sign-in name where that is empty. Raises UpstreamSurprise without either."""
+    """The address is `mail`, or the sign-in name where that is empty. Raises UpstreamSurprise without either.
+
+    `proxyAddresses` name the kind of each: `SMTP:` (the primary one) and `smtp:` are mail addresses, `X500:` legacy
+    names, kept as they are; others (`SIP:`, `SPO:`, …) name nobody on a mail ("user resource type").
+    """
     address = user.mail or user.user_principal_name
     if not address:
         raise UpstreamSurprise
-    other = user.user_principal_name
-    aliases = (other,) if other and other.lower() != address.lower() else ()
-    return Profile(address, user.display_name or "", aliases)
+    others = [user.user_principal_name or "", *_own_addresses(user.proxy_addresses or ())]
+    return Profile(address, user.display_name or "", bounded_aliases(address, others))
+
+
+def _own_addresses(proxies: Iterable[str | None]) -> Iterator[str]:
+    for proxy in proxies:
+        kind, _, address = (proxy or "").partition(":")
+        if kind.strip().lower() in {"smtp", "x500"}:
+            yield address.strip()
 
 
 def draft_to_graph(content: DraftContent, *, with_files: bool) -> wire.Json:

@@ -53,8 +53,8 @@ class GraphMail:
         self._finding = Finding(self._client)
 
     async def profile(self, access: Access) -> Profile:
-        """Address and name of the signed-in mailbox."""
-        select = ["mail", "userPrincipalName", "displayName"]
+        """Name and addresses of the signed-in mailbox."""
+        select = ["mail", "userPrincipalName", "displayName", "proxyAddresses"]
         answer = await self._client.get(access, "profile", self._client.builders.me, select=select)
         return mapping.graph_to_profile(decoded(answer, wire.User))
 
@@ -88,6 +88,10 @@ class GraphMail:
     async def fetch(self, access: Access, graph_message_id: str) -> FetchedMessage:
         """One mail whole, with the list of its files but not their bytes."""
         return await self._attachments.fetch(access, graph_message_id)
+
+    async def is_in_sent_items(self, access: Access, message: FetchedMessage) -> bool:
+        """Whether a fetched mail lay in Sent Items."""
+        return await self._finding.is_in_sent_items(access, message.folder_id)
 
     async def _read_message(
         self, access: Access, operation: str, graph_message_id: str, select: Sequence[str], expand: str

@@ -32,6 +32,7 @@ SELECT_MESSAGE: Final = (
     "sentDateTime",
     "hasAttachments",
     "internetMessageHeaders",
+    "parentFolderId",
 )
 SELECT_FILES: Final = ("id", "name", "contentType", "size", "isInline")
 CONTENT_ID_CAST: Final = "microsoft.graph.fileAttachment/contentId"
@@ -140,6 +141,7 @@ class User(_Graph):
     mail: str | None = None
     user_principal_name: str | None = None
     display_name: str | None = None
+    proxy_addresses: list[str | None] | None = None
 
 
 class Subscription(_Graph):

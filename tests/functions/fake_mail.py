@@ -26,6 +26,7 @@ from shared.domain.model import (
 from shared.ports import Access, Clock
 from tests.functions.fakes import DOMAIN, Failing
 
+SENT_ITEMS = "sent-items"
 LOOKS = ("outline", "people", "fetch", "files", "file_content")
 
 
@@ -53,6 +54,8 @@ class FakeMail(Failing):
     renamed_on_send: dict[str, str] = field(default_factory=dict)
     takes_no_key: bool = False
     unreadable: dict[str, Exception] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    drafts_are_from: Address | None = None
 
     def now(self) -> datetime:
         assert self.clock is not None
@@ -115,7 +118,7 @@ class FakeMail(Failing):
     async def profile(self, access: Access) -> Profile:
         self.called("profile")
         name = (await access.token()).removeprefix("access-")
-        return Profile(f"{name}@{DOMAIN}", name.title())
+        return Profile(f"{name}@{DOMAIN}", name.title(), self.aliases)
 
     async def probe(self, access: Access) -> None:
         self.called("probe")
@@ -128,6 +131,10 @@ class FakeMail(Failing):
         if graph_message_id in self.drafts:
             return self._draft_outline(graph_message_id)
         return self._mail(graph_message_id).outline
+
+    async def is_in_sent_items(self, access: Access, message: FetchedMessage) -> bool:
+        self.called("is_in_sent_items")
+        return message.folder_id == SENT_ITEMS
 
     async def people(self, access: Access, graph_message_id: str) -> People:
         self.called("people")
@@ -283,7 +290,8 @@ class FakeMail(Failing):
         self.drafts[number] = content
         self.times[number] = self.now()
         outline = self._draft_outline(number)
-        return Draft(number, outline.internet_message_id, outline.conversation_id, "<p>Quoted.</p>")
+        return Draft(number, outline.internet_message_id, outline.conversation_id, "<p>Quoted.</p>",
+                     sender=self.drafts_are_from)  # fmt: skip
 
     def _draft_outline(self, number: str) -> Outline:
         return Outline(number, f"<{number}@{DOMAIN}>", f"conv-{number}", is_draft=True, received_at=self.times[number],

@@ -30,7 +30,7 @@ async def test_the_copy_comes_later(lab: Lab, app: App) -> None:
     assert await lab.mailbox() == []
     await lab.pass_time(0.2)
     (copy,) = await lab.mailbox()
-    assert (copy["folder"], copy["is_draft"], copy["from"]) == ("sentitems", False, ANN)
+    assert (copy["folder"], copy["is_draft"]) == ("sentitems", False)
     assert copy["id"] != made["id"]
     assert copy["internet_message_id"] != made["internetMessageId"]
     assert copy["conversation_id"] == made["conversationId"]

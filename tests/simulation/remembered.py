@@ -79,12 +79,22 @@ class Remembered:
             for word in (*self.thread_mails, *self.sends)
             if seen[word] != 1
         ]
+        found += await self._about_directions()
         found += [f"{word} is shown" for word in (*self.refused_mails, *self.foreign_mails) if seen[word]]
         if not len(self.refused_mails) - self.untold_refusals <= len(told) <= len(self.refused_mails):
             found.append(f"{len(told)} refusals were told, not {len(self.refused_mails)}")
         found += [f"{word} is shown {seen[word]} times" for word in self.kept_out if seen[word] > 1]
         came_in_between = await self._received_in_between()
         return found + [f"{word} came in between and is shown" for word in came_in_between if seen[word]]
+
+    async def _about_directions(self) -> list[str]:
+        """The user's own mail is outbound, whatever it names its user by; a contact's is inbound."""
+        shown = [(own_word(message), message["direction"]) for message in await self.stage.crm_messages()]
+        return [
+            f"{word} is shown as {direction}"
+            for word, direction in shown
+            if word and (direction == "inbound") is not word.startswith("Answer")
+        ]
 
     async def _received_in_between(self) -> list[str]:
         """Words of mails that the mailbox received while their thread was stopped, some seconds apart."""

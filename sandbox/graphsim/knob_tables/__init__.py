@@ -7,6 +7,7 @@ from sandbox.graphsim.knob_tables.kinds import KINDS
 from sandbox.graphsim.knob_tables.knob import Knob, Value
 from sandbox.graphsim.knob_tables.limits import LIMITS
 from sandbox.graphsim.knob_tables.notifications import NOTIFICATIONS
+from sandbox.graphsim.knob_tables.people import PEOPLE
 from sandbox.graphsim.knob_tables.reading import READING
 from sandbox.graphsim.knob_tables.replies import REPLIES
 from sandbox.graphsim.knob_tables.sending import SENDING
@@ -17,6 +18,7 @@ __all__ = ["KNOBS", "Knob", "Value"]
 KNOBS: tuple[Knob, ...] = (
     *SENDING,
     *REPLIES,
+    *PEOPLE,
     *READING,
     *KINDS,
     *FILES,

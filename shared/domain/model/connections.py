@@ -105,7 +105,8 @@ class Mailbox:
     when the sweep that fails was due. `failing_since`, `failed_at`: since when no call of Graph's has worked, and about
     when the last one failed. `unsubscribed_since`: since when a subscription is wanting. `grant_probed_at`: when a dead
     consent was last tried, by one for all. `degraded_because`: why mail comes late, as the CRM was told.
-    `paused_since`: when the pause began.
+    `paused_since`: when the pause began. `aliases`: what the profile names beside `address`, last read at
+    `profile_read_at`; `learned_addresses`: further ones by which mails of its own have named its user.
     """
 
     connection_id: str
@@ -114,6 +115,8 @@ class Mailbox:
     generation: int
     state: FenceState
     aliases: tuple[str, ...] = ()
+    learned_addresses: tuple[str, ...] = ()
+    profile_read_at: datetime | None = None
     paused_since: datetime | None = None
     paused_until: datetime | None = None
     subscription: SubscriptionState = SubscriptionState.NONE
@@ -150,7 +153,7 @@ class Mailbox:
 
     @property
     def own_addresses(self) -> tuple[str, ...]:
-        """Every address that means this mailbox's user."""
+        """Every address by which the profile names this mailbox's user (see `shared.domain.own_addresses`)."""
         return (self.address, *self.aliases)
 
 

@@ -71,7 +71,8 @@ class FetchedMessage:
     """A mail of a thread, read whole except the bytes of its files.
 
     `has_attachments` is Graph's word: false where all files are inline, so nothing rests on it. `has_more_files`: there
-    are so many that not all were listed. `message_class` is Exchange's word for what it is.
+    are so many that not all were listed. `message_class` is Exchange's word for what it is. `in_sent_items`: it was
+    looked where it lies, and that is Sent Items.
     """
 
     outline: Outline
@@ -91,6 +92,8 @@ class FetchedMessage:
     message_class: str | None = None
     files: tuple[RemoteFile, ...] = ()
     has_more_files: bool = False
+    folder_id: str | None = None
+    in_sent_items: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class Draft:
     subject: str | None = None
     attached_apart: bool = False
     without_key: bool = False
+    sender: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,11 @@ class Profile:
     address: str
     display_name: str
     aliases: tuple[str, ...] = ()
+
+    @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """Every address that it names."""
+        return (self.address, *self.aliases)
 
 
 @dataclass(frozen=True, slots=True)

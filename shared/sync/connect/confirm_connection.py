@@ -266,7 +266,9 @@ async def _open_mailbox(
         before, now = tx.before, ctx.now()
         if before is not None and is_open_for(before, connection):
             alive = with_living_grant(before, now)
-            tx.mailbox = replace(alive, address=connection.address, aliases=pending.aliases)
+            tx.mailbox = replace(
+                alive, address=connection.address, aliases=pending.aliases, profile_read_at=now
+            )
             tx.add(new(waiting_task(ctx)))
         elif before is not None and before.generation >= connection.generation:
             raise ConnectionChanged
@@ -314,6 +316,7 @@ def _new_mailbox(
         connection.generation,
         FenceState.OPEN,
         pending.aliases,
+        profile_read_at=now,
         paused_until=before.paused_until if before is not None else None,
         subscription_id=before.subscription_id if before is not None else None,
         revived_at=now,

@@ -13,7 +13,6 @@ from typing import Any, Final
 import msgspec
 
 from shared.content import clean_html, html_to_text, snippet, text_to_html, truncate_html, truncate_text
-from shared.domain.addresses import on_one_line
 from shared.domain.attachments import BlockingFile
 from shared.domain.message_kinds import written_by_machine
 from shared.domain.model import (
@@ -34,6 +33,7 @@ from shared.domain.model import (
     StagedFile,
     Thread,
 )
+from shared.domain.own_addresses import shown_sender
 from shared.domain.reasons import reason_text
 from shared.domain.waiting import Waiting, send_by
 from shared.mailbox_context import MailboxContext
@@ -251,13 +251,14 @@ def _found_data(
     direction: Direction,
 ) -> dict[str, Any]:
     outline = message.outline
+    sender = shown_sender(message, mailbox, direction)
     return {
         **_common(ref, mailbox, thread, message_id, direction, Origin.MAILBOX),
         "internet_message_id": outline.internet_message_id,
         "in_reply_to": outline.in_reply_to,
         "references": list(outline.references),
-        "subject": on_one_line(message.subject),
-        "from": _people([message.sender])[0] if message.sender else None,
+        "subject": message.subject,
+        "from": _people([sender])[0] if sender else None,
         "to": _people(message.to),
         "cc": _people(message.cc),
         "bcc": _people(message.bcc),
@@ -304,6 +305,4 @@ def _body_data(body: Body) -> dict[str, Any]:
 
 
 def _people(addresses: Sequence[Address]) -> list[dict[str, str]]:
-    return [
-        {"address": on_one_line(person.address), "name": on_one_line(person.name)} for person in addresses
-    ]
+    return [{"address": person.address, "name": person.name} for person in addresses]

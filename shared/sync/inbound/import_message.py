@@ -7,14 +7,13 @@ then the mail itself, its files' metadata, their bytes; one transaction; the CRM
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from shared.domain import admission, inbound
+from shared.domain import admission, inbound, own_addresses
 from shared.domain.errors import ItemGone, MailboxClosed, RowExists
 from shared.domain.model import (
-    Direction,
     Mailbox,
     MessageIndex,
     Outline,
@@ -168,7 +167,10 @@ async def _bring_in(
 ) -> Decision:
     """The mail whole, its files, one transaction; the user's own may still turn out to be a send of ours."""
     message = await ctx.services.mail.fetch(access_of(ctx), outline.graph_message_id)
-    if inbound.direction_of(message.sender, mailbox) is Direction.OUTBOUND:
+    if own_addresses.is_place_needed(message, mailbox):
+        in_sent_items = await ctx.services.mail.is_in_sent_items(access_of(ctx), message)
+        message = replace(message, in_sent_items=in_sent_items)
+    if own_addresses.is_by_user(message, mailbox, known.thread.value.participants if known.thread else ()):
         key = await find_send_of_copy(ctx, belongs.thread_id, message)
         if key is not None:
             return await confirm_send(ctx, key, outline)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain import admission, ids, inbound, renewals
+from shared.domain import admission, ids, own_addresses, renewals
 from shared.domain.message_kinds import AUTOMATIC_KINDS, UNANSWERABLE_KINDS, kind_of
 from shared.domain.model import (
     Direction,
@@ -30,7 +30,7 @@ from shared.state.ledger import Change, new
 from shared.sync.events.announce import activity, render_not_synced, render_synced
 from shared.sync.inbound.judge_files import Judged, judge_files
 from shared.sync.mailbox.thread_rows import plan_conversation_rows, plan_index_rows
-from shared.sync.mailbox.unit_of_work import change
+from shared.sync.mailbox.unit_of_work import Transaction, change
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +52,16 @@ async def record_import(
     judged = await judge_files(ctx, message)
     # Loses to other writes of the fence, of the thread, and to another import of this mail.
     async for tx in change(ctx, generation, as_read=True):
-        rows = await _plan_rows(ctx, tx.mailbox, message, judged, belongs, known if tx.first else None)
+        rows = await _plan_rows(ctx, tx, message, judged, belongs, known if tx.first else None)
         if rows is None:
             tx.abandon()
             continue
-        tx.mailbox = renewals.with_activity(tx.mailbox, ctx.now())
         tx.add(*rows)
 
 
 async def _plan_rows(
     ctx: MailboxContext,
-    mailbox: Mailbox,
+    tx: Transaction,
     message: FetchedMessage,
     judged: Judged,
     belongs: admission.Belongs,
@@ -70,17 +69,21 @@ async def _plan_rows(
 ) -> list[Change] | None:
     """The rows to write; None when somebody else brought it in, or the thread was stopped meanwhile.
 
-    With `known` these rows are not read anew: the transaction finds out if they have changed.
+    The mailbox of the transaction is noted as active, and an address by which the mail names its user as one of its
+    own. With `known` these rows are not read anew: the transaction finds out if they have changed.
     """
-    outline, now = message.outline, ctx.now()
+    outline, mailbox, now = message.outline, tx.mailbox, ctx.now()
     if known is None and await ctx.find(Seen, outline.graph_message_id):
         return None
     stored = (known.thread if known is not None else None) or await ctx.find(Thread, belongs.thread_id)
     if stored is None or not admission.thread_is_active(stored.value, mailbox):
         return None
     message_id = ids.inbound_message_id(ctx.ref.mailbox_id, outline.graph_message_id)
-    direction, kind = inbound.direction_of(message.sender, mailbox), kind_of(message)
-    thread = _with_message(stored.value, message, kind, synced=not judged.problems, now=now)
+    contacts, kind = stored.value.participants, kind_of(message)
+    direction = own_addresses.direction_of(message, mailbox, contacts)
+    active = renewals.with_activity(mailbox, now)
+    tx.mailbox = own_addresses.with_learned_from(active, message, contacts)
+    thread = _with_message(stored.value, message, direction, kind, synced=not judged.problems, now=now)
     event = await _render_event(
         ctx, mailbox, thread, message, judged, belongs.evidence, message_id, direction, kind
     )
@@ -153,15 +156,22 @@ async def _render_event(
 
 
 def _with_message(
-    thread: Thread, message: FetchedMessage, kind: MessageKind, *, synced: bool, now: datetime
+    thread: Thread,
+    message: FetchedMessage,
+    direction: Direction,
+    kind: MessageKind,
+    *,
+    synced: bool,
+    now: datetime,
 ) -> Thread:
     """A CRM reply answers the newest synced message, so one that did not sync moves nothing but the sequence (R7).
 
-    Nor does a machine's mail: nobody joins the thread by it, and no reply answers it (RFC 3834, 2).
+    Who wrote it is a contact of the thread from now on; who only received it is not. By a machine's mail nobody joins
+    the thread, and no reply answers it (RFC 3834, 2).
     """
-    people = [message.sender, *message.to, *message.cc, *message.bcc] if kind not in AUTOMATIC_KINDS else []
-    addresses = [person.address for person in people if person]
-    grown = with_people(replace(thread, sequence=thread.sequence + 1), addresses)
+    joins = direction is Direction.INBOUND and kind not in AUTOMATIC_KINDS
+    writers = [message.sender.address] if message.sender and joins else []
+    grown = with_people(replace(thread, sequence=thread.sequence + 1), writers)
     grown = with_conversation(grown, message.outline.conversation_id)
     if not synced or kind in UNANSWERABLE_KINDS:
         return grown

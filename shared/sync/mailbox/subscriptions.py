@@ -20,12 +20,14 @@ from shared.domain.errors import (
     UpstreamSurprise,
 )
 from shared.domain.model import Mailbox, Right, Subscription, SubscriptionState, Task, TaskKind, Trouble
+from shared.domain.own_addresses import with_profile
 from shared.domain.retries import UNFORESEEN_SECONDS, Failed, PutOff
 from shared.mailbox_context import MailboxContext
 from shared.state.subscription_trail import SubscriptionNote
 from shared.sync.mailbox.access import access_of, fresh_access_of
 from shared.sync.mailbox.ended_subscriptions import remove_duplicates, remove_unwanted
 from shared.sync.mailbox.grant import note_grant_alive, tell_trouble
+from shared.sync.mailbox.own_profile import read_profile_if_due
 from shared.sync.mailbox.register_subscription import register_subscription
 from shared.sync.mailbox.unit_of_work import Transaction, change
 from shared.sync.queueing.given_up import decide_verdict
@@ -200,6 +202,7 @@ async def renew_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
     except SubscriptionGone:
         await recreate_subscription(ctx)
         return
+    profile = await read_profile_if_due(ctx, access, mailbox)
     renew_at = renewals.renew_at(granted.expires_at, now, s.random.jitter())
     # Loses to sweeps and pauses; to a worker that made another subscription by its id.
     async for tx in change(ctx, mailbox.generation):
@@ -209,6 +212,8 @@ async def renew_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
         tx.mailbox = replace(
             tx.mailbox, subscription_expires_at=granted.expires_at, renew_at=renew_at, renew_failures=0
         )
+        if profile is not None:
+            tx.mailbox = with_profile(tx.mailbox, profile, now)
     note = SubscriptionNote(granted.subscription_id, "renewed", granted.expires_at, now)
     await s.subscription_trail.add(ctx.ref, note)
     await _note_may_subscribe(ctx)

@@ -21,8 +21,9 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.model import Draft, FenceState, Mailbox, OutboxItem, Phase, Reason, Right, Task, Thread
+from shared.domain.own_addresses import with_learned
 from shared.domain.retries import Failed, GiveUp, is_outage, waits_for_somebody
-from shared.domain.threads import takes_no_send
+from shared.domain.threads import recipients_of, takes_no_send
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.sync.mailbox.failures import note_pause
@@ -190,7 +191,8 @@ async def _write_sending(work: Sending, draft: Draft) -> bool:
             if is_over := ctx.now() >= waiting.send_by(item):
                 tx.abandon()
                 continue
-            tx.mailbox = renewals.with_activity(tx.mailbox, now)
+            active = renewals.with_activity(tx.mailbox, now)
+            tx.mailbox = with_learned(active, draft.sender, recipients_of(item))
             tx.add(work.stored.changed(item), *await plan_opening_rows(ctx, tx.mailbox, item, draft))
             tx.leave_to_timer()
     except MailboxClosed:

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.domain import ids
-from shared.domain.addresses import comparable_address
 from shared.domain.errors import FieldError, InvalidRequest, NotFound
 from shared.domain.model import Connection, Mailbox, MailboxRef, OutboxItem, Thread, ThreadStatus
+from shared.domain.own_addresses import is_own
 from shared.domain.threads import thread_status
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
@@ -134,13 +134,12 @@ async def _find(ctx: MailboxContext, thread_id: str) -> Thread | OutboxItem | No
 
 def show_one(thread: Thread | OutboxItem, mailbox: Mailbox) -> dict[str, Any]:
     """A thread as the page and the API show it; people are everybody in it but the mailbox's own user."""
-    own = {comparable_address(address) for address in mailbox.own_addresses}
     begun = thread if isinstance(thread, Thread) else None
     people = _people(thread)
     return {
         "id": thread.thread_id,
         "subject": thread.subject,
-        "people": [address for address in people if comparable_address(address) not in own],
+        "people": [address for address in people if not is_own(address, mailbox)],
         "status": thread_status(thread, mailbox).value,
         "stopped_at": begun.stopped_at if begun else None,
         "stopped_by": begun.stopped_by if begun else None,

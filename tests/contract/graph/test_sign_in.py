@@ -34,6 +34,18 @@ async def test_a_person_connects(office: Office, mail: GraphMail) -> None:
     assert await mail.profile(ann) == Profile(ANN, "Ann Archer")
 
 
+async def test_a_profile_names_every_address(office: Office, mail: GraphMail) -> None:
+    """Aliases and X.500 name of the mailbox are read with its profile, where Graph lists them."""
+    await office.control(
+        "POST", "users", {"address": "rob@northwind.example", "aliases": ["r.roe@northwind.example"]}
+    )
+    await office.knobs(proxy_addresses="x500")
+    rob = await mail.profile(await office.signed_in("rob@northwind.example"))
+    assert rob.address == "rob@northwind.example"
+    assert rob.aliases[0].startswith("/O=EXCHANGELABS/OU=")
+    assert rob.aliases[1:] == ("r.roe@northwind.example",)
+
+
 async def test_a_personal_account(office: Office, mail: GraphMail) -> None:
     """An Outlook.com mailbox has the tenant of all personal accounts, and an address without `mail`."""
     await office.control(

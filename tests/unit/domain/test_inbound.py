@@ -21,13 +21,10 @@ from shared.domain.inbound import (
     decide_by_outline,
     decide_missing,
     decide_unknown,
-    direction_of,
     is_copy,
     may_answer_an_unseen_copy,
 )
 from shared.domain.model import (
-    Address,
-    Direction,
     FenceState,
     Mailbox,
     MessageIndex,
@@ -36,7 +33,7 @@ from shared.domain.model import (
     Right,
     Seen,
 )
-from tests.builders import ANN, BEA, KEY, NOW, a_mailbox, index, later, outline, seen
+from tests.builders import KEY, NOW, a_mailbox, index, later, outline, seen
 from tests.strategies import numbers, records, times
 
 CLOSED = a_mailbox(state=FenceState.CLOSED)
@@ -176,23 +173,6 @@ def test_without_an_index_or_a_time_nothing_is_a_copy() -> None:
 def test_every_mail_is_a_copy_or_not(mail: Outline, known: MessageIndex | None) -> None:
     """Any mail and any index row get an answer whether the mail is a copy."""
     assert is_copy(mail, known) in {True, False}
-
-
-@pytest.mark.parametrize(
-    ("sender", "direction"),
-    [
-        (Address(ANN), Direction.OUTBOUND),
-        (Address("ANN@Northwind.EXAMPLE", "Ann"), Direction.OUTBOUND),
-        (Address("a.archer@northwind.example"), Direction.OUTBOUND),
-        (Address(BEA), Direction.INBOUND),
-        (Address(BEA, ANN), Direction.INBOUND),
-        (Address(""), Direction.INBOUND),
-        (None, Direction.INBOUND),
-    ],
-)
-def test_direction_is_seen_from_the_crm(sender: Address | None, direction: Direction) -> None:
-    """Mail from any address of the mailbox is outbound, and everybody else's is inbound."""
-    assert direction_of(sender, a_mailbox(aliases=("a.archer@northwind.example",))) is direction
 
 
 def test_a_missing_mail_is_looked_for_three_times_over_ten_minutes() -> None:

@@ -137,6 +137,22 @@ def test_profiles() -> None:
         mapping.graph_to_profile(wire.User())
 
 
+def test_a_profile_names_aliases_and_legacy_names() -> None:
+    """`proxyAddresses` give mail addresses and X.500 names without their kind; the rest names nobody on a mail."""
+    proxies = [
+        "X500:/o=Org/cn=Ann",
+        "smtp:a.archer@x",
+        "SMTP:Ann@X",
+        "SIP:ann@x",
+        "SPO:SPO_1@SPO_2",
+        None,
+        "odd",
+        "smtp:",
+    ]
+    user = wire.User("ann@x", "ann@x", "Ann", proxies)
+    assert mapping.graph_to_profile(user).aliases == ("/o=Org/cn=Ann", "a.archer@x")
+
+
 def test_a_subscription_is_as_granted() -> None:
     """A subscription's expiry is read with seven digits, and without one it is an UpstreamSurprise."""
     granted = {

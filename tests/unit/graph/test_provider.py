@@ -99,7 +99,7 @@ async def test_a_mail_is_fetched_without_what_is_not_used(wire: Wire, mail: Grap
     wire.then(200, {**MESSAGE, "attachments": []})
     await mail.fetch(ann, ID)
     assert select(wire.last) == {*SELECT_OUTLINE, *FORBIDDEN - {"uniqueBody", "bodyPreview", "sender"}, "bccRecipients",
-                                 "replyTo", "sentDateTime", "hasAttachments"}  # fmt: skip
+                                 "replyTo", "sentDateTime", "hasAttachments", "parentFolderId"}  # fmt: skip
     files = "attachments($select=id,name,contentType,size,isInline,microsoft.graph.fileAttachment/contentId)"
     tags = f"{next(iter(TAGS))[:-1]} or id eq '{MESSAGE_CLASS}')"
     assert query(wire.last)["$expand"] == f"{tags},{files}"
