@@ -39,6 +39,7 @@ class Corpus:
         message = mails.blank(sim, self.mailbox, folder=wanted.get("folder", "inbox"))
         if wanted.get("conversation") == "thread":
             message.conversation_id = fill["conversation"]
+        message.is_draft = bool(given.get("isDraft"))
         message.internet_message_id = given["internetMessageId"] or ""
         message.subject = given["subject"] or ""
         _take_body(message, given["body"])

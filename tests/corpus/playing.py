@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,10 +143,19 @@ def graph_message(pair: Pair, name: str, wanted: dict[str, Any], fill: dict[str,
     }
     given["sender"] = given["from"]
     given |= wanted.get("message", {})
-    if isinstance(body := given["body"], dict) and isinstance(body.get("content"), dict):
-        repeated = body["content"]["of"] * body["content"]["times"]
-        given["body"] = {**body, "content": repeated}
-    return given
+    return {member: _many(value) for member, value in given.items()}
+
+
+def _many(value: Any) -> Any:
+    """`{"of": …, "times": n}` as so much text, or as so many objects with their numbers."""
+    if not isinstance(value, dict):
+        return value
+    if set(value) != {"of", "times"}:
+        return {member: _many(inner) for member, inner in value.items()}
+    if isinstance(value["of"], str):
+        return value["of"] * value["times"]
+    text = json.dumps(value["of"])
+    return [json.loads(text.replace("${number}", str(number + 1))) for number in range(value["times"])]
 
 
 def _recipient(address: str) -> dict[str, Any]:

@@ -33,6 +33,11 @@ SAMPLES: Final[dict[str, bytes]] = {
     .replace("550 5.1.1", "451 4.4.1")
     .replace("Recipient address rejected: User unknown", "connection timed out")
     .encode(),
+    "delivered": REPORT.replace("failed", "delivered")
+    .replace("5.1.1", "2.0.0")
+    .replace("550 ", "250 ")
+    .replace("Recipient address rejected: User unknown", "delivered")
+    .encode(),
     "receipt": b"Reporting-UA: mail.example; Mailer 1\nFinal-Recipient: rfc822;${contact}\n"
     b"Original-Message-ID: ${sent}\nDisposition: manual-action/MDN-sent-manually; displayed\n",
     "calendar": b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:1@x\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
