@@ -19,6 +19,7 @@ _LOCAL: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 # Names keep the spaces and joiners of their scripts; these end a line, are half a character, or turn the direction.
 _CONTROLS: Final = ("Cc", "Cs", "Zl", "Zp")
+_LINE_ENDS: Final = ("Cc", "Zl", "Zp")
 _TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -39,6 +40,16 @@ def is_address(text: str) -> bool:
         return False
     labels = (_ascii_domain(domain) or "").split(".")
     return len(labels) > 1 and all(_LABEL.fullmatch(label) for label in labels)
+
+
+def on_one_line(text: str) -> str:
+    """A received subject, name or address on one line: line breaks and other controls become a space (H-3).
+
+    Marks that turn the direction of what follows are taken out.
+    """
+    shown = (letter for letter in text if letter not in _TURNING)
+    plain = "".join("\n" if unicodedata.category(letter) in _LINE_ENDS else letter for letter in shown)
+    return " ".join(part.strip() for part in plain.split("\n") if part.strip())
 
 
 def validate_recipients(

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from shared.content import clean_html, html_to_text, snippet, text_to_html, truncate_html, truncate_text
+from shared.domain.addresses import on_one_line
 from shared.domain.attachments import BlockingFile
 from shared.domain.message_kinds import written_by_machine
 from shared.domain.model import (
@@ -257,7 +258,7 @@ def _found_data(
         "internet_message_id": outline.internet_message_id,
         "in_reply_to": outline.in_reply_to,
         "references": list(outline.references),
-        "subject": message.subject,
+        "subject": on_one_line(message.subject),
         "from": _people([sender])[0] if sender else None,
         "to": _people(message.to),
         "cc": _people(message.cc),
@@ -305,4 +306,6 @@ def _body_data(body: Body) -> dict[str, Any]:
 
 
 def _people(addresses: Sequence[Address]) -> list[dict[str, str]]:
-    return [{"address": person.address, "name": person.name} for person in addresses]
+    return [
+        {"address": on_one_line(person.address), "name": on_one_line(person.name)} for person in addresses
+    ]
