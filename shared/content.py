@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import html
 import re
 from html.parser import HTMLParser
@@ -113,6 +114,12 @@ BREAKING: Final = frozenset(
 )
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _CID: Final = re.compile(r"""cid:([^"'\s>)]+)""", re.IGNORECASE)
+# Those that mail is written in; Python knows others that are none, and one that takes minutes.
+_CHARSET: Final = re.compile(
+    rb"""charset\s*=\s*["']?(utf-8|us-ascii|iso-8859-\d+|windows-125\d|koi8-[ru]|big5|gb(?:2312|k|18030)"""
+    rb"""|shift_jis|iso-2022-jp|euc-(?:jp|kr))\b""",
+    re.IGNORECASE,
+)
 _TAG: Final = re.compile(r"<(/?)([a-z][a-z0-9]*)[^>]*>?", re.IGNORECASE)
 _BODY_OPEN: Final = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
 
@@ -181,9 +188,24 @@ def html_to_text(text: str) -> str:
 
 
 def text_to_html(text: str) -> str:
-    """Plain text as HTML: paragraphs at empty lines, breaks at the others."""
+    """Plain text as HTML: paragraphs at empty lines, breaks at the others; no text is no paragraph."""
+    if not text:
+        return ""
     paragraphs = re.split(r"\n\s*\n", _CONTROLS.sub("", text.replace("\r\n", "\n")))
     return "".join(f"<p>{html.escape(paragraph).replace(chr(10), '<br>')}</p>" for paragraph in paragraphs)
+
+
+def decode_text(content: bytes) -> str:
+    """The text in some bytes: by their mark, by the charset that HTML names in its head, UTF-8, or Windows-1252."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace")
+    named = _CHARSET.search(content[:1024])
+    for encoding in (named[1].decode("ascii") if named else "utf-8", "utf-8"):
+        try:
+            return content.decode(encoding).removeprefix("\ufeff")
+        except (UnicodeError, LookupError):
+            continue
+    return content.decode("cp1252", errors="replace")
 
 
 def snippet(text: str) -> str:

@@ -54,6 +54,10 @@ PROBLEM_WORDS = {
     "type_not_supported": "type not supported",
     "content_mismatch": "content does not fit its name",
     "empty": "empty file",
+    "link": "a cloud link",
+    "report_part": "a part that nobody sent",
+    "text_part": "its words stand at the end of the message",
+    "protected": "a part of an encrypted mail",
 }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.graphsim import bounces, conversations, mail, mime
 from sandbox.graphsim import ids as id_forms
+from sandbox.graphsim.arrived_files import stored_files
 from sandbox.graphsim.bodies import to_document
 from sandbox.graphsim.errors import GraphError
 from sandbox.graphsim.store import Mail
@@ -150,7 +151,7 @@ def receive(world: World, mailbox: Mailbox, arriving: Mail) -> Message:
     message.in_reply_to, message.references = arriving.in_reply_to, arriving.references
     message.reply_tags = _received_tags(world)
     message.headers = mime.received_headers(arriving, mailbox.user.address, world.now())
-    message.attachments = [mail.with_new_id(world, mailbox, a) for a in arriving.attachments]
+    message.attachments = [mail.with_new_id(world, mailbox, a) for a in stored_files(world, arriving)]
     mail.place(world, mailbox, message)
     if world.knobs.text("received_updated") == "yes":
         world.schedule.add(

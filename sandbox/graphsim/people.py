@@ -189,7 +189,7 @@ def _attachment(world: World, wanted: Json) -> Attachment:
     return Attachment(
         attachment_id=world.ids.opaque("att", 20),
         kind=wanted.get("kind", "file"),
-        name=wanted["name"],
+        name=wanted.get("name"),
         content_type=wanted.get("content_type"),
         content=content,
         modified_at=world.now(),

@@ -76,7 +76,7 @@ class Attachment:
 
     attachment_id: str
     kind: Literal["file", "item", "reference"]
-    name: str
+    name: str | None
     content_type: str | None
     content: bytes
     modified_at: datetime

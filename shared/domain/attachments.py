@@ -9,11 +9,21 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from typing import Final
 
+from shared.domain.mail_parts import (
+    MAX_TEXT_PARTS,
+    by_content_id,
+    declared_type,
+    is_picture,
+    is_report,
+    is_shown,
+    is_text_part,
+    never_counts,
+)
 from shared.domain.model import Reason, RemoteFile
 
 MAX_FILE_BYTES: Final = 3_145_728
@@ -48,20 +58,6 @@ DEVICE_NAMES: Final = frozenset(
     + [f"{port}{number}" for port in ("com", "lpt") for number in range(10)]
 )
 
-# Report parts of bounces and auto-replies, calendar parts and signatures are no files of anybody (R8).
-NEVER_COUNT_TYPES: Final = (
-    "message/delivery-status",
-    "message/disposition-notification",
-    "message/rfc822-headers",
-    "text/rfc822-headers",
-    "text/calendar",
-    "application/ics",
-    "application/pkcs7-signature",
-    "application/x-pkcs7-signature",
-    "application/pgp-signature",
-)
-NEVER_COUNT_NAMES: Final = ("smime.p7s",)
-
 BIDI_AND_ZERO_WIDTH: Final = frozenset(
     "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 )
@@ -88,11 +84,15 @@ class BlockingFile:
 
 @dataclass(frozen=True, slots=True)
 class InboundFiles:
-    """A mail's files after their metadata was judged: fetch, note, or do not sync the message."""
+    """A mail's files after their metadata was judged: fetch, note, or do not sync the message.
+
+    `texts` are no files but the end of the mail's own text.
+    """
 
     stage: tuple[RemoteFile, ...] = ()
     omitted: tuple[tuple[RemoteFile, str], ...] = ()
     blocking: tuple[tuple[RemoteFile, Reason], ...] = ()
+    texts: tuple[RemoteFile, ...] = ()
 
 
 def clean_name(raw: str) -> str:
@@ -159,17 +159,28 @@ def _outbound_problem(name: str, size: int) -> FileProblem | None:
 
 
 def judge_inbound(
-    files: Sequence[RemoteFile], html_cids: frozenset[str], *, more: bool = False
+    files: Sequence[RemoteFile], html_cids: frozenset[str], *, more: bool = False, of_report: bool = False
 ) -> InboundFiles:
     """A mail's files by their metadata. `html_cids` are the Content-IDs that its HTML shows as pictures.
 
-    `more`: there are files that are not in the list, because it would be too long.
+    `more`: there are files that are not in the list, because it would be too long. `of_report`: the mail is a bounce, a
+    receipt or an automatic answer.
     """
     stage: list[RemoteFile] = []
     omitted: list[tuple[RemoteFile, str]] = []
     blocking: list[tuple[RemoteFile, Reason]] = []
-    for file in files:
-        verdict = judge_metadata(file, shown_inline=_is_shown(file, html_cids))
+    texts: list[RemoteFile] = []
+    of_report = of_report or is_report(files)
+    shown_ids = by_content_id(html_cids)
+    some_shown = any(is_shown(file, shown_ids) for file in files)
+    if more and files:
+        blocking.append((files[-1], Reason.TOO_MANY_ATTACHMENTS))
+    for file in files[: -1 if more else None]:
+        shown = is_shown(file, shown_ids)
+        if is_text_part(file) and not shown and len(texts) < MAX_TEXT_PARTS:
+            texts.append(file)
+            continue
+        verdict = _judge_part(file, shown_inline=shown or (some_shown and file.inline), of_report=of_report)
         if isinstance(verdict, Reason):
             blocking.append((file, verdict))
         elif verdict is None:
@@ -178,9 +189,14 @@ def judge_inbound(
             omitted.append((file, verdict))
     if len(stage) > MAX_INBOUND_FILES:
         blocking.append((stage[MAX_INBOUND_FILES], Reason.TOO_MANY_ATTACHMENTS))
-    elif more and files:
-        blocking.append((files[-1], Reason.TOO_MANY_ATTACHMENTS))
-    return InboundFiles(tuple(stage), tuple(omitted), tuple(blocking))
+    return InboundFiles(tuple(stage), tuple(omitted), tuple(blocking), tuple(texts))
+
+
+def with_unread_texts(files: InboundFiles, unread: Sequence[RemoteFile]) -> InboundFiles:
+    """The same files where some of the text could not be read: that text is missing, so the message does not sync."""
+    missing = tuple((file, Reason.ATTACHMENT_UNREADABLE) for file in unread)
+    texts = tuple(file for file in files.texts if file not in unread)
+    return replace(files, blocking=(*files.blocking, *missing), texts=texts)
 
 
 def leave_out_blocking(files: InboundFiles) -> InboundFiles:
@@ -188,34 +204,45 @@ def leave_out_blocking(files: InboundFiles) -> InboundFiles:
     surplus = files.stage[MAX_INBOUND_FILES:]
     blocking = [(file, reason.value) for file, reason in files.blocking if file not in surplus]
     over = [(file, Reason.TOO_MANY_ATTACHMENTS.value) for file in surplus]
-    return InboundFiles(files.stage[:MAX_INBOUND_FILES], (*files.omitted, *blocking, *over))
+    omitted = (*files.omitted, *blocking, *over)
+    return InboundFiles(files.stage[:MAX_INBOUND_FILES], omitted, texts=files.texts)
+
+
+def _judge_part(file: RemoteFile, *, shown_inline: bool, of_report: bool) -> Reason | str | None:
+    if file.kind != "reference" and never_counts(file, of_report=of_report):
+        return "report_part"
+    return judge_metadata(file, shown_inline=shown_inline)
 
 
 def judge_metadata(file: RemoteFile, *, shown_inline: bool) -> Reason | str | None:
-    """None: fetch and judge by content. A Reason: the message does not sync. Text: noted and left out, and why."""
+    """None: fetch and judge by content. A Reason: the message does not sync. Text: noted and left out, and why.
+
+    `shown_inline`: the text shows it, or it is an inline file beside one that the text shows.
+    """
     if file.kind == "reference":
         return "link"
-    if _never_counts(file):
-        return "report_part"
-    name = clean_name(file.name)
-    listed = extension_of(name) in TYPES
     if file.kind != "file":
         return Reason.ATTACHMENT_TYPE
-    if not listed:
-        return "type" if shown_inline else Reason.ATTACHMENT_TYPE
+    if extension_of(received_name(file)) not in TYPES:
+        return "type" if shown_inline and is_picture(file) else Reason.ATTACHMENT_TYPE
     if file.size_bytes > MAX_FILE_BYTES * OVERHEAD_FACTOR:
         return Reason.ATTACHMENT_TOO_LARGE
     return None
 
 
-def _never_counts(file: RemoteFile) -> bool:
-    declared = (file.content_type or "").split(";")[0].strip().lower()
-    named = file.name.lower()
-    return declared in NEVER_COUNT_TYPES or named in NEVER_COUNT_NAMES or named.endswith(".ics")
+def received_name(file: RemoteFile) -> str:
+    """The name that a received file is judged and shown by: cleaned, and of its declared type if it has none (F-4)."""
+    name = clean_name(file.name)
+    if "." in name or name != "attachment":
+        return name
+    listed = (extension for extension, kind in TYPES.items() if kind.partition(";")[0] == declared_type(file))
+    extension = next(listed, None)
+    return f"{name}.{extension}" if extension else name
 
 
-def _is_shown(file: RemoteFile, html_cids: frozenset[str]) -> bool:
-    """Shown by the HTML; where Graph tells no Content-ID, an inline file of a mail with pictures is taken for one."""
-    if not file.inline:
-        return False
-    return file.content_id in html_cids if file.content_id else bool(html_cids)
+def keeps_back(reason: Reason, *, shown: bool) -> bool:
+    """Whether a received file whose bytes do not pass for this reason keeps its mail back.
+
+    A picture that the text shows and that is empty or mislabelled is no file that anybody sent: it is left out.
+    """
+    return not (shown and reason in {Reason.ATTACHMENT_EMPTY, Reason.ATTACHMENT_MISMATCH})

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from shared.domain.mail_parts import is_protected
 from shared.domain.model import Address, FetchedMessage, MessageKind
 
 Headers = Iterable[tuple[str, str]]
@@ -20,6 +21,9 @@ AUTOMATIC_KINDS: Final = frozenset(
 )
 # What a CRM reply never answers: nobody reads the answer, or it would answer a machine (RFC 3834, 2).
 UNANSWERABLE_KINDS: Final = AUTOMATIC_KINDS | {MessageKind.RECALL}
+
+# Whose attached items and returned messages are parts of a report (R8).
+REPORTING_KINDS: Final = AUTOMATIC_KINDS
 
 # Exchange's own sender of reports; the number is the same everywhere.
 EXCHANGE_SENDER: Final = "microsoftexchange329e71ec88ae4615bbc36ab6ce41109e"
@@ -66,6 +70,8 @@ def kind_of(message: FetchedMessage) -> MessageKind:
     said = _by_class(message.message_class) or _by_graph_type(message.odata_type)
     if said is not None:
         return said
+    if is_protected(message):
+        return MessageKind.PROTECTED
     answers = message.outline.in_reply_to is not None or bool(message.outline.references)
     return _by_headers(message.headers, message.sender, answers=answers)
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from tests.graphsim.conftest import ANN, CAT, App, Lab, at, draft, file
+from tests.graphsim.conftest import ANN, CAT, App, Json, Lab, at, draft, file
 
 MB = 1024 * 1024
 LARGE = 3 * MB + 100
@@ -284,3 +284,40 @@ async def test_uploads_can_fail(lab: Lab, app: App) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         await put(lab, url, MB, b"x" * MB)
     assert (await lab.http.get(url)).json()["NextExpectedRanges"] == [str(MB)]
+
+
+PARTS = [
+    {"name": "logo.gif", "content_type": "image/gif", "content_id": "<Logo@x>", "inline": True,
+     "content_base64": "eA=="},
+    {"name": "offer.pdf", "content_type": "application/pdf", "content_base64": "eA=="},
+    {"content_type": "text/html", "content_base64": "eA=="},
+    {"content_type": "text/calendar; method=REQUEST", "content_base64": "eA=="},
+]  # fmt: skip
+SHOWING = '<p>Yes</p><img src="cid:logo@x">'
+
+
+async def test_inline_is_what_exchange_thinks(lab: Lab, app: App) -> None:
+    """By the knob isInline says the contrary of what the text shows, or the truth; hasAttachments follows it."""
+    mail = await lab.arrives(attachments=PARTS[:2], html=SHOWING)
+    assert [file["isInline"] for file in await files_of(app, mail)] == [False, True]
+    only_files = await lab.arrives(attachments=PARTS[1:2], html=SHOWING)
+    assert (await app.ok("GET", at(only_files["id"])))["hasAttachments"] is False
+    await lab.control("PUT", "knobs", {"inline_flag": "right"})
+    mail = await lab.arrives(attachments=PARTS[:2], html=SHOWING)
+    assert [file["isInline"] for file in await files_of(app, mail)] == [True, False]
+
+
+async def test_names_are_what_exchange_makes_of_them(lab: Lab, app: App) -> None:
+    """By the knob nameless parts are numbered and a shown picture loses its name, or names stay as they were."""
+    mail = await lab.arrives(attachments=PARTS, html=SHOWING)
+    names = [file["name"] for file in await files_of(app, mail)]
+    assert names == [None, "offer.pdf", "ATT00001.htm", "ATT00002.ics"]
+    await lab.control("PUT", "knobs", {"renamed_attachments": "kept"})
+    mail = await lab.arrives(attachments=PARTS, html=SHOWING)
+    assert [file["name"] for file in await files_of(app, mail)] == ["logo.gif", "offer.pdf", None, None]
+
+
+async def files_of(app: App, mail: Json) -> list[Json]:
+    """The files of a mail as Graph lists them."""
+    listed: list[Json] = (await app.ok("GET", f"{at(mail['id'])}/attachments"))["value"]
+    return listed

@@ -87,6 +87,7 @@ async def test_a_reply_goes_where_replies_are_wanted(lab: Lab, app: App) -> None
 
 async def test_a_forward(lab: Lab, app: App) -> None:
     """A forward has the original's files and a prefix of its own, and no recipients unless given."""
+    await lab.knobs(inline_flag="right")
     mail = await lab.arrives(subject="Quote", attachments=[{"name": "a.txt", "content_base64": "eA=="}])
     forward = await app.ok("POST", f"{at(mail['id'])}/createForward", {"ToRecipients": to(DAN)})
     assert (forward["subject"], forward["hasAttachments"]) == ("FW: Quote", True)

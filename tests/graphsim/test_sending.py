@@ -146,6 +146,7 @@ async def test_wrong_mail_in_one_call(lab: Lab, app: App, body: dict[str, object
 
 async def test_everybody_gets_it(lab: Lab, app: App) -> None:
     """To, Cc and Bcc receive the same Message-ID, and a Bcc is seen on the sender's copy only."""
+    await lab.knobs(inline_flag="right")
     await send_draft(
         lab, app, ccRecipients=to(BEN), bccRecipients=to("dan@fabrikam.example"), attachments=[file()]
     )

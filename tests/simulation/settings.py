@@ -69,6 +69,8 @@ KIND: Final[dict[str, Value]] = {
     "delivery_delay_seconds": 0,
     "notification_delay_seconds": 0,
     "attachment_overhead_bytes": 0,
+    "inline_flag": "right",
+    "renamed_attachments": "kept",
     "content_id_cast": "accepted",
     "expand_attachments": "accepted",
     "expanded_attachments_page": 0,

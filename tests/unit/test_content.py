@@ -17,6 +17,7 @@ from shared.content import (
     SNIPPET_CHARACTERS,
     TAGS,
     clean_html,
+    decode_text,
     find_cids,
     html_to_text,
     prepend_html,
@@ -208,7 +209,7 @@ def test_html_as_words(raw: str, text: str) -> None:
         ("a\n \t\nb", "<p>a</p><p>b</p>"),
         ('<script>f()</script> & "x"', "<p>&lt;script&gt;f()&lt;/script&gt; &amp; &quot;x&quot;</p>"),
         ("a\x00\x1bb", "<p>ab</p>"),
-        ("", "<p></p>"),
+        ("", ""),
     ],
 )  # fmt: skip
 def test_words_as_html(raw: str, html: str) -> None:
@@ -293,3 +294,21 @@ def test_html_is_whole_after_a_cut(limit: int) -> None:
     assert cut.count("<div>") == cut.count("</div>")
     assert cut.count('"') % 2 == 0
     assert "<" not in re.sub(r"<[^<>]*>", "", cut)
+
+
+DECODED = {
+    "UTF-8": ("Grüße".encode(), "Grüße"),
+    "UTF-8 with a mark": (b"\xef\xbb\xbfGr\xc3\xbc\xc3\x9fe", "Grüße"),
+    "UTF-16 with a mark": ("Grüße".encode("utf-16"), "Grüße"),
+    "Windows-1252": ("Grüße “x”".encode("cp1252"), "Grüße “x”"),
+    "named in its head": ('<meta charset="koi8-r">Привет'.encode("koi8-r"), '<meta charset="koi8-r">Привет'),
+    "named wrongly": ('<meta charset="us-ascii">Grüße'.encode(), '<meta charset="us-ascii">Grüße'),
+    "named as what is no charset": (b"charset=punycode x", "charset=punycode x"),
+    "none at all": (b"\x81\x8d", "\ufffd\ufffd"),
+}
+
+
+@pytest.mark.parametrize(("content", "text"), DECODED.values(), ids=DECODED)
+def test_bytes_of_a_text(content: bytes, text: str) -> None:
+    """Bytes are read by their mark, by the charset in their head, as UTF-8, or as Windows-1252, and never refused."""
+    assert decode_text(content) == text

@@ -20,6 +20,22 @@ FILES: tuple[Knob, ...] = (
         "How much `size` is larger than the content.",
     ),
     choice(
+        "inline_flag",
+        "wrong right",
+        "(f)",
+        "docs issue 2095; BCApps issue 10288; n8n issue 689",
+        "`isInline` of received files; wrong: false on a picture that the text shows, true on a file that it does "
+        "not show, as macOS Mail sends all files.",
+    ),
+    choice(
+        "renamed_attachments",
+        "renamed kept",
+        "(k)",
+        "field reports of ATT00001.htm",
+        "Names of received parts; renamed: one without a name becomes ATT00001 and so on with the ending of its "
+        "type, and a picture that the text shows loses its name.",
+    ),
+    choice(
         "content_id_cast",
         "accepted refused",
         "(f)",

@@ -127,7 +127,7 @@ def _file(world: World, address: str, wanted: Mapping[str, str], *, outside: boo
         return HTMLResponse(page("Unknown (simulated)", "<h1>There is no such file</h1>", narrow=True), 404)
     found = files[int(number)]
     headers = {
-        "content-disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(found.name or 'attachment', safe='')}",
         "content-security-policy": "default-src 'none'; sandbox",
         "x-content-type-options": "nosniff",
     }

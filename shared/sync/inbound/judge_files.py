@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from shared.content import find_cids
 from shared.domain.attachments import (
@@ -11,45 +11,64 @@ from shared.domain.attachments import (
     BlockingFile,
     InboundFiles,
     canonical_type,
-    clean_name,
     judge_inbound,
+    keeps_back,
     leave_out_blocking,
+    received_name,
+    with_unread_texts,
 )
 from shared.domain.errors import ItemGone, PostbraidError, TooLarge
-from shared.domain.model import FetchedMessage, Reason, RemoteFile, StagedFile
+from shared.domain.mail_parts import by_content_id, is_shown, shown_as
+from shared.domain.message_kinds import REPORTING_KINDS, kind_of
+from shared.domain.model import FetchedMessage, MessageKind, Reason, RemoteFile, StagedFile
 from shared.file_contents import judge_content
 from shared.mailbox_context import MailboxContext
 from shared.state import keys
+from shared.sync.inbound.text_parts import complete_text
 from shared.sync.mailbox.access import access_of
 from shared.sync.staging import stage
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A mail's files after R7 and R8: what is staged, what is left out, what blocks."""
+    """A mail's files after R7 and R8: what is staged, what is left out, what blocks.
+
+    `message`: the mail with all of its text, where some of it lay in files; None where nothing is to be told of it.
+    """
 
     files: tuple[StagedFile, ...] = ()
     problems: tuple[BlockingFile, ...] = ()
+    message: FetchedMessage | None = None
 
 
 async def judge_files(ctx: MailboxContext, message: FetchedMessage) -> Judged:
-    """What becomes of them. Costs a call for each file that is fetched."""
-    cids = find_cids(message.html or "")
-    verdict = judge_inbound(message.files, cids, more=message.has_more_files)
+    """What becomes of them. Costs a call for each file that is fetched.
+
+    An encrypted mail is told without its content, and its parts are noted.
+    """
+    if kind_of(message) is MessageKind.PROTECTED:
+        parts = tuple(_left_out(ctx, file, "protected", {}) for file in message.files)
+        return Judged(parts, message=replace(message, html=None, text=""))
+    verdict = _judge(message)
+    if verdict.texts:
+        message, unread = await complete_text(ctx, message, verdict.texts)
+        verdict = with_unread_texts(_judge(message), unread)
     if verdict.blocking and await _leaves_out(ctx):
         verdict = leave_out_blocking(verdict)
     if verdict.blocking:
         return Judged(
             problems=tuple(
-                BlockingFile(file.name, file.size_bytes, reason) for file, reason in verdict.blocking
+                BlockingFile(received_name(file), file.size_bytes, reason)
+                for file, reason in verdict.blocking
             )
         )
     staged: list[StagedFile] = []
+    shown_ids = by_content_id(find_cids(message.html or ""))
     try:
         for file in verdict.stage:
-            result = await _stage(ctx, message, file)
+            result = await _stage(ctx, message, file, shown_ids)
             if isinstance(result, BlockingFile) and await _leaves_out(ctx):
-                result = _left_out(ctx, file, result.reason.value)
+                result = _left_out(ctx, file, result.reason.value, shown_ids)
             if isinstance(result, BlockingFile):
                 await _unstage(ctx, staged)
                 return Judged(problems=(result,))
@@ -57,17 +76,26 @@ async def judge_files(ctx: MailboxContext, message: FetchedMessage) -> Judged:
     except PostbraidError:
         await _unstage(ctx, staged)
         raise
-    return Judged((*staged, *_omitted(ctx, verdict)))
+    return Judged((*staged, *_omitted(ctx, verdict, shown_ids)), message=message)
+
+
+def _judge(message: FetchedMessage) -> InboundFiles:
+    of_report = kind_of(message) in REPORTING_KINDS
+    cids = find_cids(message.html or "")
+    return judge_inbound(message.files, cids, more=message.has_more_files, of_report=of_report)
 
 
 async def _unstage(ctx: MailboxContext, staged: Sequence[StagedFile]) -> None:
     """A file that stops the mail leaves no bytes of the others behind."""
     for file in staged:
-        await ctx.services.blobs.delete(keys.STAGING, file.blob or "")
+        if file.blob is not None:
+            await ctx.services.blobs.delete(keys.STAGING, file.blob)
 
 
-async def _stage(ctx: MailboxContext, message: FetchedMessage, file: RemoteFile) -> StagedFile | BlockingFile:
-    s, name = ctx.services, clean_name(file.name)
+async def _stage(
+    ctx: MailboxContext, message: FetchedMessage, file: RemoteFile, shown_ids: Mapping[str, str]
+) -> StagedFile | BlockingFile:
+    s, name = ctx.services, received_name(file)
     try:
         content = await s.mail.file_content(
             access_of(ctx), message.outline.graph_message_id, file.remote_id, MAX_FILE_BYTES
@@ -77,28 +105,37 @@ async def _stage(ctx: MailboxContext, message: FetchedMessage, file: RemoteFile)
     except ItemGone:
         return BlockingFile(name, file.size_bytes, Reason.ATTACHMENT_UNREADABLE)
     fault = judge_content(name, content)
-    if fault is not None:
+    if fault is not None and keeps_back(fault.reason, shown=is_shown(file, shown_ids)):
         return BlockingFile(name, len(content), fault.reason, fault.detail)
+    if fault is not None:
+        return _left_out(ctx, file, fault.reason.value, shown_ids)
     blob = await stage(s, ctx.ref.tenant_id, content, canonical_type(name))
     attachment_id = f"att_{s.random.token(12)}"
     return StagedFile(
-        attachment_id, name, canonical_type(name), len(content), blob, file.inline, file.content_id
+        attachment_id,
+        name,
+        canonical_type(name),
+        len(content),
+        blob,
+        inline=is_shown(file, shown_ids),
+        content_id=shown_as(file, shown_ids) or file.content_id,
     )
 
 
-def _omitted(ctx: MailboxContext, verdict: InboundFiles) -> list[StagedFile]:
-    """Files that are noted but left out: inline pictures of unlisted types, cloud links, report parts."""
-    return [_left_out(ctx, file, why) for file, why in verdict.omitted]
+def _omitted(ctx: MailboxContext, verdict: InboundFiles, shown_ids: Mapping[str, str]) -> list[StagedFile]:
+    """Files that are noted but left out: pictures of unlisted types, cloud links, parts that nobody sent."""
+    noted = [*((file, "text_part") for file in verdict.texts), *verdict.omitted]
+    return [_left_out(ctx, file, why, shown_ids) for file, why in noted]
 
 
-def _left_out(ctx: MailboxContext, file: RemoteFile, why: str) -> StagedFile:
+def _left_out(ctx: MailboxContext, file: RemoteFile, why: str, shown_ids: Mapping[str, str]) -> StagedFile:
     return StagedFile(
         f"att_{ctx.services.random.token(12)}",
-        clean_name(file.name),
+        received_name(file),
         file.content_type or "application/octet-stream",
         file.size_bytes,
-        inline=file.inline,
-        content_id=file.content_id,
+        inline=is_shown(file, shown_ids),
+        content_id=shown_as(file, shown_ids) or file.content_id,
         omitted=why,
     )
 

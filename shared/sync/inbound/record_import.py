@@ -50,6 +50,7 @@ async def record_import(
     and whatever reading the files raises.
     """
     judged = await judge_files(ctx, message)
+    message = judged.message or message
     # Loses to other writes of the fence, of the thread, and to another import of this mail.
     async for tx in change(ctx, generation, as_read=True):
         rows = await _plan_rows(ctx, tx, message, judged, belongs, known if tx.first else None)

@@ -42,13 +42,14 @@ async def test_people(office: Office, mail: GraphMail, ann: SignedIn) -> None:
 
 
 async def test_a_whole_mail(office: Office, mail: GraphMail, ann: SignedIn) -> None:
-    """A mail's body, people, headers and tags are read in one call."""
+    """A mail's body, people, headers, tags and list of files are read in one call, whatever hasAttachments says."""
     graph_id = await office.arrives(
         headers={"Auto-Submitted": "auto-replied"}, attachments=[encoded("a.pdf", b"%PDF-1")]
     )
     await office.watch()
     message = await mail.fetch(ann, graph_id)
-    assert (message.subject, message.has_attachments) == ("Your offer", True)
+    assert (message.subject, message.has_attachments) == ("Your offer", False)
+    assert [file.name for file in message.files] == ["a.pdf"]
     assert "<p>Yes.</p>" in (message.html or "")
     assert message.sender is not None
     assert message.sender.address == BEA
@@ -59,6 +60,7 @@ async def test_a_whole_mail(office: Office, mail: GraphMail, ann: SignedIn) -> N
 async def test_files(office: Office, mail: GraphMail, ann: SignedIn) -> None:
     """Files of every kind are listed with their Content-IDs, and their bytes are read only when asked for."""
     content = b"%PDF-" + b"x" * 1_000
+    await office.knobs(inline_flag="right")
     graph_id = await office.arrives(
         attachments=[
             encoded("offer.pdf", content),
@@ -82,8 +84,35 @@ async def test_files(office: Office, mail: GraphMail, ann: SignedIn) -> None:
         await mail.file_content(ann, graph_id, found[3].remote_id, 10)
 
 
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {},
+        {"content_id_cast": "refused"},
+        {"expand_attachments": "refused"},
+        {"content_id_cast": "refused", "expand_attachments": "refused"},
+    ],
+    ids=str,
+)
+async def test_files_come_with_the_mail(
+    office: Office, mail: GraphMail, ann: SignedIn, knobs: dict[str, str]
+) -> None:
+    """A mail's files and the Content-ID of the picture that it shows are told, whatever Graph refuses of the ways."""
+    await office.knobs(expanded_attachments_page=1, **knobs)
+    logo = encoded("logo.png", b"PNG", content_id="logo", content_type="image/png")
+    html = '<p>Yes.</p><img src="cid:logo">'
+    graph_id = await office.arrives(attachments=[encoded("a.pdf", b"%PDF-1"), logo], html=html)
+    for _ in range(2):
+        found = (await mail.fetch(ann, graph_id)).files
+        assert [(file.name, file.inline, file.content_id) for file in found] == [
+            ("a.pdf", True, None),
+            ("", False, "logo"),
+        ]
+
+
 async def test_listing_files_reads_none(office: Office, mail: GraphMail, ann: SignedIn) -> None:
     """Listing files that are not inline reads no byte of them."""
+    await office.knobs(inline_flag="right")
     graph_id = await office.arrives(attachments=[encoded("a.pdf", b"%PDF-"), encoded("b.exe", b"MZ")])
     await office.watch()
     assert len(await mail.files(ann, graph_id)) == 2

@@ -14,11 +14,12 @@ from shared.domain.attachments import (
     OVERHEAD_FACTOR,
     TYPES,
     FileProblem,
-    clean_name,
     extension_of,
     judge_inbound,
     judge_metadata,
     judge_outbound,
+    keeps_back,
+    received_name,
 )
 from shared.domain.model import Reason, RemoteFile
 from tests.strategies import records
@@ -132,7 +133,15 @@ METADATA = {
     "a shown picture of a listed type, too large": (shown("a.png", OVER), SHOWN, LARGE),
     "inline, but another one is shown": (shown("a.gif", cid="other@x"), SHOWN, TYPE),
     "inline, and nothing is shown": (shown("a.gif"), frozenset(), TYPE),
-    "shown, but not marked inline": (remote("a.gif", cid="logo@x"), SHOWN, TYPE),
+    "shown, but not marked inline": (remote("a.gif", cid="logo@x"), SHOWN, "type"),
+    "shown, its id in brackets and capitals": (shown("a.gif", cid="<LOGO@X>"), SHOWN, "type"),
+    "shown, without a name": (remote("", declared="image/png", cid="logo@x"), SHOWN, None),
+    "shown, without a name, of an unlisted type": (remote("", declared="image/gif", cid="logo@x"), SHOWN, "type"),
+    "shown, without a name or type": (remote("", cid="logo@x"), SHOWN, "type"),
+    "shown, but no picture": (shown("a.exe"), SHOWN, TYPE),
+    "a part that Outlook writes beside pictures": (shown("oledata.mso"), SHOWN, "type"),
+    "inline without an id, but no picture": (remote("a.exe", inline=True), SHOWN, TYPE),
+    "no name, of a listed type": (remote("", declared="application/pdf"), SHOWN, None),
     "inline without an id, in a mail with pictures": (remote("a.gif", inline=True), SHOWN, "type"),
     "inline without an id, in a mail without": (remote("a.gif", inline=True), frozenset(), TYPE),
     "an attached mail": (remote("Re: Offer", kind="item"), SHOWN, TYPE),
@@ -149,7 +158,15 @@ METADATA = {
     "an S/MIME signature by its name": (remote("SMIME.p7s"), SHOWN, PART),
     "a PGP signature": (remote("signature.asc", declared="application/pgp-signature"), SHOWN, PART),
     "a report as an attached item": (remote("x", kind="item", declared="message/delivery-status"), SHOWN, PART),
-    "an encrypted mail": (remote("smime.p7m", declared="application/pkcs7-mime"), SHOWN, TYPE),
+    "a clear-signed mail": (remote("smime.p7m", declared="multipart/signed"), SHOWN, PART),
+    "a signature of Thunderbird": (remote("OpenPGP_signature.asc"), SHOWN, PART),
+    "a key of Thunderbird": (remote("OpenPGP_0xC0FFEE.asc", declared="application/pgp-keys"), SHOWN, PART),
+    "an Outlook form": (remote("WinMail.dat", declared="application/ms-tnef"), SHOWN, PART),
+    "a key that somebody attached": (remote("my-key.asc"), SHOWN, TYPE),
+    "a mail that somebody attached": (remote("offer.eml", declared="message/rfc822"), SHOWN, TYPE),
+    "a signed document": (remote("contract.pdf.p7m", declared="application/pkcs7-mime"), SHOWN, TYPE),
+    "a web page": (remote("ATT1.htm", declared="text/html"), SHOWN, TYPE),
+    "text that is too long for text": (remote("ATT00001.htm", 2_000_000, declared="text/html"), SHOWN, TYPE),
 }  # fmt: skip
 
 
@@ -168,20 +185,81 @@ def test_a_file_of_a_mail_by_its_metadata(
 
 def test_a_mail_has_at_most_fifty_files_that_count() -> None:
     """A mail may have fifty files, not counting links and report parts, and no more (R8)."""
-    extra = [remote("x.exe", kind="reference"), remote("a.ics")] * 30
+    extra = [remote("x.exe", kind="reference"), remote("a.ics"), remote("winmail.dat")] * 30
     assert judge_inbound([*[remote()] * MAX_INBOUND_FILES, *extra], frozenset()).blocking == ()
     found = judge_inbound([*extra, *[remote()] * (MAX_INBOUND_FILES + 1)], frozenset())
     assert [reason for _, reason in found.blocking] == [Reason.TOO_MANY_ATTACHMENTS]
     assert MAX_INBOUND_FILES == 50
 
 
+def test_a_mail_with_more_files_than_are_listed() -> None:
+    """A mail whose list of files was cut is told so first, whatever else is wrong with its files."""
+    for file in (remote(), remote("x.exe"), remote("a.ics")):
+        found = judge_inbound([remote("y.exe"), file], frozenset(), more=True)
+        assert found.blocking[0] == (file, Reason.TOO_MANY_ATTACHMENTS)
+        assert file not in found.stage
+        assert file not in [omitted for omitted, _ in found.omitted]
+
+
+TEXTS = {
+    "HTML": remote("ATT00001.htm", declared="text/html"),
+    "HTML by its name": remote("att00012.HTML"),
+    "words": remote("ATT00002.txt", declared="text/plain; charset=utf-8"),
+    "without a name": remote("", declared="text/html"),
+    "marked inline": remote("ATT00001.htm", declared="text/html", inline=True),
+}
+
+
+@pytest.mark.parametrize("file", TEXTS.values(), ids=TEXTS)
+def test_text_behind_a_file_is_text(file: RemoteFile) -> None:
+    """What Exchange makes of the text behind a file is no file but text, up to ten of them (R8)."""
+    assert judge_inbound([remote(), file], SHOWN).texts == (file,)
+    assert len(judge_inbound([file] * 11, SHOWN).texts) == 10
+
+
+REPORTED = {
+    "the returned mail": remote("Your offer", kind="item"),
+    "the returned mail as a file": remote("offer.eml", declared="message/rfc822"),
+    "a part without a name of its own": remote("ATT00002"),
+}
+
+
+@pytest.mark.parametrize("file", REPORTED.values(), ids=REPORTED)
+def test_the_parts_of_a_report_do_not_count(file: RemoteFile) -> None:
+    """What a bounce brings back never counts, whether its kind or another part says that it is a report (R8)."""
+    status = remote("details.txt", declared="message/delivery-status")
+    assert judge_inbound([status, file], frozenset()).omitted == ((status, PART), (file, PART))
+    assert judge_inbound([file], frozenset(), of_report=True).omitted == ((file, PART),)
+    assert judge_inbound([file], frozenset()).blocking == ((file, TYPE),)
+
+
+def test_an_inline_picture_beside_one_that_the_text_shows() -> None:
+    """An inline picture of an unlisted type is left out beside a shown one; an inline program is not (R8)."""
+    logo, beside, program = shown("a.png"), shown("b.gif", cid="b@x"), shown("c.exe", cid="c@x")
+    found = judge_inbound([logo, beside, program], SHOWN)
+    assert (found.stage, found.omitted, found.blocking) == (
+        (logo,),
+        ((beside, "type"),),
+        ((program, TYPE),),
+    )
+
+
+@pytest.mark.parametrize("reason", [Reason.ATTACHMENT_EMPTY, Reason.ATTACHMENT_MISMATCH])
+def test_a_shown_picture_that_is_none_is_left_out(reason: Reason) -> None:
+    """A picture that the text shows and that is empty or mislabelled is left out; a large one blocks (R8)."""
+    assert not keeps_back(reason, shown=True)
+    assert keeps_back(reason, shown=False)
+    assert keeps_back(Reason.ATTACHMENT_TOO_LARGE, shown=True)
+
+
 @given(st.lists(records(RemoteFile), max_size=5), st.frozensets(st.text(max_size=5), max_size=3))
 def test_every_file_of_a_mail_gets_one_verdict(listed: list[RemoteFile], cids: frozenset[str]) -> None:
-    """Each file that Graph lists is either fetched, omitted or blocking."""
+    """Each file that Graph lists is either fetched, omitted, blocking or the mail's own text."""
     found = judge_inbound(listed, cids)
-    heaps = [*found.stage, *(file for file, _ in found.omitted), *(file for file, _ in found.blocking)]
+    noted = [file for file, _ in (*found.omitted, *found.blocking)]
+    heaps = [*found.stage, *found.texts, *noted]
     assert sorted(map(repr, heaps)) == sorted(map(repr, listed))
-    assert all(extension_of(clean_name(file.name)) in TYPES for file in found.stage)
+    assert all(extension_of(received_name(file)) in TYPES for file in found.stage)
 
 
 @given(st.sampled_from(sorted(LISTED)), st.booleans(), st.integers(0, 2 * OVER))
