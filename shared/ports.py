@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from shared.domain.listing import Ask
 from shared.domain.model import (
     Draft,
     DraftContent,
@@ -118,8 +119,12 @@ class MailProvider(Protocol):
         """The bytes of one file; raises TooLarge past `limit_bytes`."""
         ...
 
-    async def sweep(self, access: Access, since: datetime, next_link: str | None = None) -> OutlinePage:
-        """Outlines of mail modified since a time, oldest first, one page; `next_link` is followed whole."""
+    async def sweep(self, access: Access, ask: Ask) -> OutlinePage:
+        """Outlines of mail modified since a time, oldest first, one page; a link is followed whole."""
+        ...
+
+    async def listed_id(self, access: Access, ask: Ask) -> str | None:
+        """The graph_message_id of the row where that page begins; asks for nothing more of it."""
         ...
 
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from sandbox.graphsim import delivery, mail, query, render, replies, writing
+from sandbox.graphsim import delivery, listing, mail, query, render, replies, writing
 from sandbox.graphsim.calls import Call, Reply
 from sandbox.graphsim.errors import GraphError, bad_request, item_not_found, malformed_id, not_simulated
 from sandbox.graphsim.ids import looks_like_id
@@ -55,19 +55,22 @@ async def list_messages(call: Call) -> Reply:
 
 
 def list_page(call: Call, messages: Iterable[Message], path: str) -> Reply:
-    """Answer with a page of messages; the next link repeats the query with another `$skip`."""
+    """Answer with a page of messages; the next link, where there is one, repeats the query with another `$skip`."""
     shape, page = query.parse_shape(call.query), query.parse_page(call.query)
     _note_shape(call, shape)
     arbitrary = call.world.knobs.text("unordered_list") == "arbitrary"
     found = query.arrange(messages, page, arbitrary=arbitrary)
     part = found[page.skip : page.skip + page.top]
+    listing.check(call.world, page, shape, part)
+    cut = listing.cut_off(call.world, page, len(found) - page.skip)
+    part = part[:cut]
     call.entry.internet_message_ids += [m.internet_message_id for m in part]
     names = f"({','.join(shape.selected)})" if shape.selected else ""
     body = {"@odata.context": call.mailbox_context(f"{path}{names}")}
     if page.count:
         body["@odata.count"] = len(found)  # type: ignore[assignment] # JSON holds anything
     body["value"] = [render.message(call.world, m, shape, call.style, call.base_url) for m in part]  # type: ignore[assignment] # as above
-    if page.skip + page.top < len(found):
+    if cut is None and page.skip + page.top < len(found):
         options = call.query | {"$skip": str(page.skip + page.top)}
         path_text = "/".join(quote(s, safe="=") for s in call.segments)
         body["@odata.nextLink"] = f"{call.base_url}/v1.0/{path_text}?{urlencode(options, safe='$')}"

@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx
 
 from shared.domain.errors import ItemGone, KeyRefused, MailboxUnusable, MessageRefused, TooLarge
+from shared.domain.listing import Ask
 from shared.domain.model import (
     Draft,
     DraftContent,
@@ -36,7 +37,6 @@ from shared.graph.listing_files import AttachmentLists
 from shared.ports import Access
 from shared.transport import NeverSent, NoAnswer, TooMuch, Transport
 
-SWEEP_PAGE: Final = 50
 # Graph takes requests up to 4 MB.
 MAX_REQUEST_BYTES: Final = 3_900_000
 MOST_BYTES_OF_LIVE: Final = 4_096
@@ -114,26 +114,33 @@ class GraphMail:
             raise TooLarge
         return content
 
-    async def sweep(self, access: Access, since: datetime, next_link: str | None = None) -> OutlinePage:
+    async def sweep(self, access: Access, ask: Ask) -> OutlinePage:
         """Outlines of mail modified since a time, oldest first, one page."""
-        if next_link is not None:
-            answer = await self._client.follow(access, "sweep", next_link)
+        if ask.link is not None:
+            answer = await self._client.follow(access, "sweep", ask.link)
         else:
-            answer = await self._read_first_page(access, since)
+            answer = await self._list_changed(access, ask, wire.SELECT_OUTLINE, expand=[wire.EXPAND_TAGS])
         page = decoded(answer, wire.Page[wire.Message])
         return OutlinePage(tuple(mapping.graph_to_outline(message) for message in page.value), page.next_link)
 
-    async def _read_first_page(self, access: Access, since: datetime) -> bytes:
+    async def listed_id(self, access: Access, ask: Ask) -> str | None:
+        """The id of the row where that page begins, for one that cannot be listed with more."""
+        answer = await self._list_changed(access, replace(ask, top=1), ("id",))
+        found = decoded(answer, wire.Page[wire.Message]).value
+        return found[0].id if found else None
+
+    async def _list_changed(self, access: Access, ask: Ask, select: Sequence[str], **more: Any) -> bytes:
         """`$orderby` names what `$filter` names first ("List messages")."""
         return await self._client.get(
             access,
             "sweep",
             self._client.builders.me.messages,
-            filter=f"lastModifiedDateTime ge {mapping.graph_time(since)}",
+            filter=f"lastModifiedDateTime ge {mapping.graph_time(ask.since)}",
             orderby=["lastModifiedDateTime asc"],
-            select=list(wire.SELECT_OUTLINE),
-            expand=[wire.EXPAND_TAGS],
-            top=SWEEP_PAGE,
+            select=list(select),
+            top=ask.top,
+            **({"skip": ask.skip} if ask.skip else {}),
+            **more,
         )
 
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from shared.domain.errors import ItemGone, KeyRefused, SubscriptionGone
+from shared.domain.errors import ItemGone, KeyRefused, ProviderUnavailable, SubscriptionGone
+from shared.domain.listing import Ask
 from shared.domain.model import (
     Address,
     Draft,
@@ -50,6 +51,8 @@ class FakeMail(Failing):
     subscribers: dict[str, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     page_size: int = 50
+    cut: int = 0  # a page that more follows has so many rows, and no next link
+    corrupt: set[str] = field(default_factory=set)  # no page lists these
     reply_subject: str | None = None
     renamed_on_send: dict[str, str] = field(default_factory=dict)
     takes_no_key: bool = False
@@ -160,17 +163,31 @@ class FakeMail(Failing):
             content for file, content in self.files_of[graph_message_id] if file.remote_id == remote_id
         )
 
-    async def sweep(self, access: Access, since: datetime, next_link: str | None = None) -> OutlinePage:
+    async def sweep(self, access: Access, ask: Ask) -> OutlinePage:
         await access.token()
         self.called("sweep")
+        rows = self._changed_since(ask.since)
+        start = int(ask.link or ask.skip)
+        page = tuple(rows[start : start + min(ask.top, self.page_size)])
+        if any(outline.graph_message_id in self.corrupt for outline in page):
+            raise ProviderUnavailable
+        if self.cut and start + len(page) < len(rows):
+            return OutlinePage(page[: self.cut], None)
+        return OutlinePage(page, str(start + len(page)) if start + len(page) < len(rows) else None)
+
+    async def listed_id(self, access: Access, ask: Ask) -> str | None:
+        self.called("listed_id")
+        return next(
+            (outline.graph_message_id for outline in self._changed_since(ask.since)[ask.skip :]), None
+        )
+
+    def _changed_since(self, since: datetime) -> list[Outline]:
+        """As Graph's filter, which takes whole seconds."""
         found = [mail.outline for mail in self.mails.values()] + [
             self.sent_outline(sent) for sent in self.sent
         ]
         dated = sorted(((outline.last_modified_at or since), number) for number, outline in enumerate(found))
-        rows = [found[number] for at, number in dated if at >= since]
-        start = int(next_link or 0)
-        page = tuple(rows[start : start + self.page_size])
-        return OutlinePage(page, str(start + len(page)) if start + len(page) < len(rows) else None)
+        return [found[number] for at, number in dated if at >= since.replace(microsecond=0)]
 
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:
         await access.token()
@@ -295,7 +312,7 @@ class FakeMail(Failing):
 
     def _draft_outline(self, number: str) -> Outline:
         return Outline(number, f"<{number}@{DOMAIN}>", f"conv-{number}", is_draft=True, received_at=self.times[number],
-                       last_modified_at=self.now())  # fmt: skip
+                       last_modified_at=self.times[number])  # fmt: skip
 
     def _places(self) -> tuple[tuple[dict[str, DraftContent], Whereabouts], ...]:
         return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 
 import azure.functions as func
@@ -56,7 +57,7 @@ async def test_a_crowd_does_not_hide_the_mail_behind_it(begun: App, seconds: flo
     pages = await swept(begun, 19)
     assert received(begun) == 1
     assert pages <= 2.2 * crowd / begun.mail.page_size
-    assert await swept(begun) <= 2
+    assert await swept(begun) <= 3
 
 
 async def test_a_pause_in_the_middle_puts_off_the_sweep_and_nothing_else(begun: App) -> None:
@@ -79,7 +80,7 @@ async def test_two_workers_do_not_sweep_the_same_mailbox(begun: App) -> None:
     before = begun.mail.calls.count("sweep")
     job = func.QueueMessage(id=message.id, body=message.text)
     await asyncio.gather(*(workers()[keys.MAINTENANCE](msg=job) for _ in range(4)))
-    assert begun.mail.calls.count("sweep") - before == 1
+    assert begun.mail.calls.count("sweep") - before == 2  # the page of the send, and none behind it
 
 
 async def test_a_sweep_whose_worker_died_is_done_by_another(begun: App) -> None:
@@ -213,3 +214,82 @@ async def test_an_answer_that_is_listed_before_what_it_answers(begun: App) -> No
     await swept(begun)
     assert sorted(begun.crm.types()[-2:]) == ["message.received", "message.sent"]
     assert received(begun) == 1
+
+
+@pytest.mark.parametrize("seconds", [600, 0], ids=["within ten minutes", "all in one second"])
+async def test_pages_that_end_without_a_link_hide_nothing(begun: App, seconds: float) -> None:
+    """A sweep whose pages are cut short and have no next link asks on until nothing new comes."""
+    begun.mail.cut = 9
+    touch(begun, 100, seconds)
+    begun.clock.forward(seconds=seconds)
+    reply(begun)
+    pages = await swept(begun, 19)
+    assert received(begun) == 1
+    assert pages <= 35
+    await begun.later(minutes=15)
+    assert await swept(begun) == 1
+
+
+async def test_a_sweep_that_brings_nothing_is_one_call(begun: App) -> None:
+    """A sweep of a mailbox in which nothing changed costs one call."""
+    await begun.later(minutes=40)
+    assert await swept(begun) == 1
+
+
+async def test_a_mail_that_no_page_shows_is_passed_by(begun: App) -> None:
+    """A mail that makes each of its pages a 500 hides nobody; by its id, without any of its words, it is found."""
+    _, corrupt, _ = reply(begun), reply(begun), reply(begun)
+    begun.mail.corrupt.add(corrupt)
+    touch(begun, 30, 0)
+    await swept(begun)
+    await begun.later(minutes=3)
+    assert received(begun) == 3
+    assert begun.mail.calls.count("listed_id") == 1
+    assert await swept(begun) <= 3
+
+
+async def test_a_foreign_mail_that_no_page_shows_is_told_to_nobody(begun: App) -> None:
+    """Of a foreign mail that no page shows nothing is read but its outline, and the CRM hears nothing."""
+    corrupt = begun.mail.receive("else@x.example")
+    begun.mail.corrupt.add(corrupt)
+    await swept(begun)
+    await begun.later(minutes=3)
+    looks = [call for call in begun.mail.looks() if call != "outline"]
+    assert (looks, received(begun)) == ([], 0)
+    assert begun.crm.types() == ["connection.connected", "message.sent"]
+
+
+async def test_a_mail_of_which_not_even_the_id_comes_is_a_dead_letter(begun: App) -> None:
+    """A row that Graph gives no id of is kept for operators by its second, and the sweep goes on behind it."""
+    corrupt = reply(begun)
+    begun.mail.corrupt.add(corrupt)
+    begun.clock.forward(seconds=5)
+    reply(begun)
+    begun.mail.next["listed_id"] = [ProviderUnavailable()]
+    await swept(begun)
+    await begun.later(minutes=3)
+    assert received(begun) == 1
+    letters = await begun.tables.query(keys.DEAD_LETTERS, keys.MAINTENANCE, "", "~")
+    assert [json.loads(str(letter.values["data"]))["cause"] for letter in letters] == ["passed_by_a_sweep"]
+
+
+async def test_an_outage_of_lists_passes_nobody_by(begun: App) -> None:
+    """While every list fails no mail is passed by; afterwards all are found."""
+    reply(begun)
+    begun.mail.next["sweep"] = [ProviderUnavailable() for _ in range(40)]
+    await swept(begun)
+    await begun.later(minutes=40)
+    assert received(begun) == 1
+    assert begun.mail.calls.count("listed_id") == 0
+
+
+async def test_a_sweep_that_is_stopped_on_the_way_goes_on_from_there(begun: App) -> None:
+    """Pages that were stored before a pause are not read again after it, so a narrow limit only makes a sweep slow."""
+    begun.mail.page_size = 5
+    touch(begun, 40, 40)
+    begun.clock.forward(minutes=1)
+    reply(begun)
+    begun.mail.next["sweep"] = [*[None] * 4, Throttled(60), *[None] * 4, Throttled(60)]
+    pages = await swept(begun, 25)
+    assert received(begun) == 1
+    assert pages <= 17

@@ -24,6 +24,8 @@ PDFS = [attached("a.pdf", "application/pdf", PDF), attached("b.pdf", "applicatio
 QUIET: dict[str, Value] = {
     "notification_duplicates": "never",
     "reauthorization_events": "none",
+    "list_500": "never",
+    "list_504": "never",
     "access_token_seconds": 86_400,
 }
 FILTERED = QUIET | {"subscription_is_draft_filter": "accepted"}

@@ -6,6 +6,7 @@ from sandbox.graphsim.knob_tables.files import FILES
 from sandbox.graphsim.knob_tables.kinds import KINDS
 from sandbox.graphsim.knob_tables.knob import Knob, Value
 from sandbox.graphsim.knob_tables.limits import LIMITS
+from sandbox.graphsim.knob_tables.lists import LISTS
 from sandbox.graphsim.knob_tables.notifications import NOTIFICATIONS
 from sandbox.graphsim.knob_tables.people import PEOPLE
 from sandbox.graphsim.knob_tables.reading import READING
@@ -21,6 +22,7 @@ KNOBS: tuple[Knob, ...] = (
     *PEOPLE,
     *READING,
     *KINDS,
+    *LISTS,
     *FILES,
     *SUBSCRIPTIONS,
     *NOTIFICATIONS,

@@ -10,11 +10,12 @@ from itertools import count
 from shared.domain import admission, inbound, renewals
 from shared.domain.connection import respect_pause, with_working_call
 from shared.domain.errors import Ambiguous, MailboxClosed, PostbraidError, Throttled, Unavailable
+from shared.domain.listing import Ask, Listing
 from shared.domain.model import Mailbox, Outline, Reason, Right
 from shared.domain.retries import Failed, PutOff, waits_for_somebody
 from shared.mailbox_context import MailboxContext
 from shared.sync.inbound.import_message import Found, import_later, import_message
-from shared.sync.mailbox.access import access_of
+from shared.sync.inbound.list_changes import read_page
 from shared.sync.mailbox.failures import attempt
 from shared.sync.mailbox.grant import note_grant_alive, tell_trouble
 from shared.sync.mailbox.subscriptions import recreate_subscription, renew_subscription, tell_if_lost
@@ -32,16 +33,25 @@ class _Slice:
     since: datetime
     began_at: datetime
     late: int = 0
-    newest: datetime | None = None
+    stored_until: datetime | None = None
     taken: set[str] = field(default_factory=set)
     foreign: dict[str, list[Outline]] = field(default_factory=dict)
     goes_on: bool = False
     stopped_by: str | None = None
 
+    def gives_way(self, now: datetime) -> bool:
+        """Whether a page that is refused is asked for in smaller ones: not at the first failure, which may be any."""
+        return self.mailbox.sweep_failures > 0 and now - self.began_at <= LONGEST_SLICE
+
     @property
     def cursor(self) -> datetime:
         """How far everything is stored: all of it, or as far as was read."""
-        return (self.newest or self.since) if self.goes_on else self.began_at
+        return (self.stored_until or self.since) if self.goes_on else self.began_at
+
+    @property
+    def moved_on(self) -> bool:
+        """Whether a sweep that went on from here would begin later than this slice did."""
+        return self.stored_until is not None and self.stored_until > self.since
 
 
 async def sweep_if_due(ctx: MailboxContext) -> None:
@@ -55,7 +65,7 @@ async def sweep_mailbox(ctx: MailboxContext) -> None:
     """One sweep, if it is due and nobody is at it, in a slice of about PAGES_A_SLICE pages; then the subscription.
 
     In this order: whatever is wrong with the subscription, mail is read. The cursor follows behind what is stored.
-    Raises what the provider raises; the cursor then stands where it stood, and the sweep is free for others.
+    Raises what the provider raises; the cursor then stands behind the last page that is stored, and the sweep is free.
     """
     mailbox = await _take_lease(ctx)
     if mailbox is None:
@@ -87,35 +97,43 @@ async def _take_lease(ctx: MailboxContext) -> Mailbox | None:
 
 
 async def _read_pages(ctx: MailboxContext, part: _Slice) -> None:
-    """Page by page, each asked for from the newest time seen.
-
-    A mail that is touched meanwhile moves to the end, and a link that counts rows would then pass over another one.
-    Only where all of a page are of the same second the link is followed.
-    """
-    access, since, link = access_of(ctx), part.since, None
+    """Page by page to the end, or as far as a slice goes."""
+    listing = Listing(Ask(part.since))
     for number in count(1):
-        page = await ctx.services.mail.sweep(access, since, link)
+        page = await read_page(ctx, listing, gives_way=part.gives_way(ctx.now()))
         for outline in page.outlines:
             await _take(ctx, outline, part)
-        if page.next_link is None:
+        part.stored_until = listing.newest
+        if listing.ask is None:
             return
-        moved_on = part.newest is not None and part.newest > since
         full = number >= PAGES_A_SLICE or ctx.now() - part.began_at > LONGEST_SLICE
-        if full and part.newest is not None and part.newest > part.since:
+        if full and part.moved_on:
             part.goes_on = True
             return
-        since, link = (part.newest, None) if moved_on and part.newest else (since, page.next_link)
 
 
 async def _release_lease(ctx: MailboxContext, part: _Slice) -> None:
-    """The sweep failed: others may try, and know which mail stopped it. Where even this fails, the lease runs out."""
+    """The sweep failed: others may try, from the last page that is stored, and know which mail stopped it.
+
+    Where even this fails, the lease runs out.
+    """
     with suppress(PostbraidError):
         # Loses to whoever has taken the sweep since the lease ran out.
         async for tx in change(ctx, part.mailbox.generation):
             if tx.mailbox.sweep_leased_until != part.mailbox.sweep_leased_until:
                 tx.abandon()
             else:
-                tx.mailbox = replace(tx.mailbox, sweep_leased_until=None, sweep_stopped_by=part.stopped_by)
+                kept = _as_far_as_read(tx.mailbox, part)
+                tx.mailbox = replace(kept, sweep_leased_until=None, sweep_stopped_by=part.stopped_by)
+
+
+def _as_far_as_read(mailbox: Mailbox, part: _Slice) -> Mailbox:
+    """What an interrupted slice has stored is not read again, or a mailbox with a narrow limit would never be done."""
+    if not part.moved_on:
+        return mailbox
+    part.goes_on = True
+    late = mailbox.sweep_late_found + part.late
+    return replace(mailbox, sweep_cursor=_cursor(mailbox, part), sweep_goes_on=True, sweep_late_found=late)
 
 
 async def _look_after_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
@@ -128,7 +146,6 @@ async def _look_after_subscription(ctx: MailboxContext, mailbox: Mailbox) -> Non
 
 async def _take(ctx: MailboxContext, outline: Outline, part: _Slice) -> None:
     """Decide on one mail; after this it is stored, foreign, or noted for another look."""
-    part.newest = max(filter(None, (part.newest, outline.last_modified_at)), default=None)
     if outline.graph_message_id in part.taken:
         return
     part.taken.add(outline.graph_message_id)

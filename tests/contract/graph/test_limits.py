@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from shared.domain import errors
+from shared.domain.listing import Ask
 from shared.graph.provider import GraphMail
 from tests.contract.graph.conftest import ANN, Office, SignedIn
 
@@ -20,17 +21,17 @@ async def test_a_pause_is_told(
     await office.control("POST", "throttle", {"address": ANN, "count": 1, "retry_after": 2.5})
     await office.watch()
     with pytest.raises(errors.Throttled) as caught:
-        await mail.sweep(ann, office.clock.now())
+        await mail.sweep(ann, Ask(office.clock.now()))
     assert caught.value.retry_after_seconds == seconds
     assert await office.operations() == ["message.list"]
-    assert await mail.sweep(ann, office.clock.now())
+    assert await mail.sweep(ann, Ask(office.clock.now()))
 
 
 async def test_a_mailbox_is_never_crowded(office: Office, mail: GraphMail, ann: SignedIn) -> None:
     """Many calls at once for one mailbox stay below Graph's limit (E-24)."""
-    await office.knobs(mailbox_concurrency=2, service_seconds=0.001)
+    await office.knobs(mailbox_concurrency=2, service_seconds=0.001, list_504="never")
     await office.watch()
-    await asyncio.gather(*(mail.sweep(ann, office.clock.now()) for _ in range(8)))
+    await asyncio.gather(*(mail.sweep(ann, Ask(office.clock.now())) for _ in range(8)))
     assert [request["status"] for request in await office.requests()] == [200] * 8
 
 
@@ -43,7 +44,7 @@ async def test_an_outage_is_waited_out(
     await office.knobs(inner_error_name=style)
     await office.fault("message.list", "status", status=status)
     with pytest.raises(errors.ProviderUnavailable) as caught:
-        await mail.sweep(ann, office.clock.now())
+        await mail.sweep(ann, Ask(office.clock.now()))
     assert vars(caught.value)["status"] == status
     assert vars(caught.value)["request_id"]
 
@@ -52,5 +53,5 @@ async def test_a_pause_with_a_time(office: Office, mail: GraphMail, ann: SignedI
     """A 503 with Retry-After is a pause like a 429."""
     await office.fault("message.list", "status", status=503, retry_after="7")
     with pytest.raises(errors.Throttled) as caught:
-        await mail.sweep(ann, office.clock.now())
+        await mail.sweep(ann, Ask(office.clock.now()))
     assert caught.value.retry_after_seconds == 7.0

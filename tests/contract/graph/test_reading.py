@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain import errors
+from shared.domain.listing import Ask
 from shared.domain.model import Address
 from shared.graph.provider import GraphMail
 from tests.contract.graph.conftest import ANN, BEA, Office, SignedIn, encoded
@@ -135,11 +136,12 @@ async def test_a_mailbox_without_rest(office: Office, mail: GraphMail) -> None:
     await office.control("POST", "users", {"address": "old@northwind.example", "no_mailbox": True})
     old = await office.signed_in("old@northwind.example")
     with pytest.raises(errors.MailboxUnusable):
-        await mail.sweep(old, office.clock.now())
+        await mail.sweep(old, Ask(office.clock.now()))
 
 
 async def test_a_sweep_finds_everything_once(office: Office, mail: GraphMail, ann: SignedIn) -> None:
     """A sweep lists each mail of all folders once, oldest change first, without reading a body."""
+    await office.knobs(list_next_link="kept", list_500="never", list_504="never")
     since = office.clock.now()
     for number in range(60):
         await office.control(
@@ -149,9 +151,9 @@ async def test_a_sweep_finds_everything_once(office: Office, mail: GraphMail, an
     graph_id = await office.arrives(subject="moved")
     await office.control("POST", f"mailboxes/{ANN}/messages/{graph_id}/move", {"folder": "archive"})
     await office.watch()
-    first = await mail.sweep(ann, since - timedelta(minutes=10))
+    first = await mail.sweep(ann, Ask(since - timedelta(minutes=10)))
     assert (len(first.outlines), first.next_link is not None) == (50, True)
-    second = await mail.sweep(ann, since, first.next_link)
+    second = await mail.sweep(ann, Ask(since, link=first.next_link))
     assert second.next_link is None
     outlines = (*first.outlines, *second.outlines)
     assert {outline.graph_message_id for outline in outlines} == {
@@ -161,4 +163,19 @@ async def test_a_sweep_finds_everything_once(office: Office, mail: GraphMail, an
     times = [outline.last_modified_at for outline in outlines if outline.last_modified_at]
     assert times == sorted(times)
     assert not any(request["reads_body"] for request in await office.requests())
-    assert await mail.sweep(ann, office.clock.now() + timedelta(days=1)) == type(first)((), None)
+    assert await mail.sweep(ann, Ask(office.clock.now() + timedelta(days=1))) == type(first)((), None)
+
+
+async def test_a_page_of_a_sweep_begins_behind_rows(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """A page begins behind as many rows as asked; the id of its first row is read without any of its words."""
+    await office.knobs(list_next_link="kept", list_500="never", list_504="never")
+    since = office.clock.now()
+    ids = []
+    for number in range(3):
+        ids.append(await office.arrives(subject=f"{number}"))
+        await office.pass_time(5)
+    page = await mail.sweep(ann, Ask(since, skip=1, top=1))
+    assert [outline.graph_message_id for outline in page.outlines] == [ids[1]]
+    assert await mail.listed_id(ann, Ask(since, skip=2)) == ids[2]
+    assert await mail.listed_id(ann, Ask(since, skip=3)) is None
+    assert [request["fields"] for request in await office.requests()][-1] == ["id"]

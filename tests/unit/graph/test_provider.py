@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from shared.domain import errors
+from shared.domain.listing import Ask
 from shared.domain.model import Address, DraftContent, OutgoingFile, Whereabouts
 from shared.graph.provider import GraphMail
 from shared.graph.wire import CRM_KEY, IN_REPLY_TO, MESSAGE_CLASS, REFERENCES, SELECT_OUTLINE
@@ -52,7 +53,7 @@ async def test_every_call_asks_for_immutable_ids(wire: Wire, mail: GraphMail, an
     await mail.outline(ann, ID)
     await mail.files(ann, ID)
     await mail.file_content(ann, ID, "f", 10_000)
-    await mail.sweep(ann, NOW)
+    await mail.sweep(ann, Ask(NOW))
     await mail.create_draft(ann, CONTENT)
     await mail.create_reply(ann, ID, CONTENT)
     await mail.fill_reply(ann, ID, CONTENT, "<p>Hi</p>")
@@ -110,7 +111,7 @@ async def test_a_sweep_lists_outlines_by_modification(wire: Wire, mail: GraphMai
     """A sweep lists outlines by modification time, page by page, without a word of any mail."""
     link = f"{BASE}/me/messages?$skiptoken=x"
     wire.then(200, {"value": [MESSAGE], "@odata.nextLink": link}).then(200, {"value": []})
-    page = await mail.sweep(ann, NOW)
+    page = await mail.sweep(ann, Ask(NOW))
     assert wire.last.url.path == "/v1.0/me/messages"
     asked = query(wire.last)
     assert asked.pop("$expand") in TAGS
@@ -119,14 +120,14 @@ async def test_a_sweep_lists_outlines_by_modification(wire: Wire, mail: GraphMai
         "$select": ",".join(SELECT_OUTLINE),
     }  # fmt: skip
     assert (page.outlines[0].graph_message_id, page.next_link) == (ID, link)
-    assert (await mail.sweep(ann, NOW, link)).next_link is None
+    assert (await mail.sweep(ann, Ask(NOW, link=link))).next_link is None
     assert str(wire.last.url) == link
 
 
 async def test_an_empty_page_may_go_on(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
     """An empty page of a sweep with a next link is not its end."""
     wire.then(200, {"value": [], "@odata.nextLink": f"{BASE}/me/messages?$skip=50"})
-    assert (await mail.sweep(ann, NOW)).next_link == f"{BASE}/me/messages?$skip=50"
+    assert (await mail.sweep(ann, Ask(NOW))).next_link == f"{BASE}/me/messages?$skip=50"
 
 
 async def test_a_send_says_that_it_has_no_body(wire: Wire, mail: GraphMail, ann: Tokens) -> None:

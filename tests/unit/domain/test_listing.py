@@ -1,0 +1,179 @@
+"""How a listing whose pages cannot be trusted is read to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import count, repeat
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.listing import MOST_BARREN, PAGE, Ask, Listing
+from shared.domain.model import Outline, OutlinePage
+from tests.builders import NOW
+
+SINCE = NOW
+
+
+def row(number: int, seconds: int | None) -> Outline:
+    at = None if seconds is None else SINCE + timedelta(seconds=seconds)
+    return Outline(f"id-{number}", None, None, is_draft=False, last_modified_at=at)
+
+
+def page(*rows: Outline, link: str | None = None) -> OutlinePage:
+    return OutlinePage(rows, link)
+
+
+class Server:
+    """Lists rows as Graph does: sorted, cut after so many, with or without links, refusing pages with some rows."""
+
+    def __init__(
+        self,
+        seconds: list[int],
+        cut: int = PAGE,
+        *,
+        links: bool = False,
+        corrupt: frozenset[int] = frozenset(),
+    ) -> None:
+        self.rows = [row(number, at) for number, at in enumerate(sorted(seconds))]
+        self.cut, self.links = cut, links
+        self.corrupt = {f"id-{number}" for number in corrupt}
+        self.asked: list[Ask] = []
+
+    def answer(self, ask: Ask) -> OutlinePage | None:
+        self.asked.append(ask)
+        there = [found for found in self.rows if (found.last_modified_at or ask.since) >= ask.since]
+        wanted = there[ask.skip : ask.skip + ask.top]
+        if {found.graph_message_id for found in wanted} & self.corrupt:
+            return None
+        part = wanted[: min(self.cut, ask.top)]
+        more = ask.skip + len(part) < len(there)
+        return page(*part, link=f"{len(self.asked)}" if self.links and more else None)
+
+    def read_all(self) -> tuple[list[str], list[Ask]]:
+        """Ids that came, and rows that were passed by."""
+        listing, found = Listing(Ask(SINCE)), list[str]()
+        passed: list[Ask] = []
+        while listing.ask is not None:
+            assert len(self.asked) < 3_000
+            answer = self.answer(listing.ask)
+            if answer is None:
+                assert listing.refused()
+                continue
+            found += [outline.graph_message_id for outline in answer.outlines]
+            listing.read(answer)
+            passed += listing.passed
+            listing.passed.clear()
+        return found, passed
+
+
+def test_an_empty_page_is_the_end() -> None:
+    """A mailbox in which nothing changed costs one page."""
+    server = Server([])
+    server.read_all()
+    assert server.asked == [Ask(SINCE)]
+
+
+def test_a_page_with_something_new_is_asked_on_from_the_newest_time() -> None:
+    """Without a link the next page is asked for from the newest time, until one brings nothing new."""
+    server = Server([5, 9])
+    server.read_all()
+    assert server.asked == [Ask(SINCE), Ask(SINCE + timedelta(seconds=9))]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 9, 19, PAGE])
+@pytest.mark.parametrize("links", [True, False])
+def test_a_crowd_of_one_second_is_counted_through(cut: int, *, links: bool) -> None:
+    """Hundreds of mails of one second are all read, however short the pages are and whether they have links."""
+    server = Server([3] * 230 + [7], cut, links=links)
+    if cut == 1:  # one row of a whole page cannot be told from the newest row asked for again
+        server.cut = 2
+    found, _ = server.read_all()
+    assert len(set(found)) == 231
+    assert len(server.asked) <= 2 * 231 / server.cut + 8
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seconds=st.lists(st.integers(0, 12), max_size=60),
+    cut=st.integers(2, 12),
+    links=st.booleans(),
+    corrupt=st.frozensets(st.integers(0, 59), max_size=2),
+)
+def test_everything_is_listed_or_passed_by(
+    seconds: list[int], cut: int, links: bool, corrupt: frozenset[int]
+) -> None:
+    """Whatever a page leaves out, every row is read once at least, and only corrupt ones are passed by."""
+    server = Server(seconds, cut, links=links, corrupt=corrupt)
+    found, passed = server.read_all()
+    there = {outline.graph_message_id for outline in server.rows}
+    assert set(found) == there - server.corrupt
+    by_place = {
+        [found for found in server.rows if (found.last_modified_at or ask.since) >= ask.since][ask.skip]
+        for ask in passed
+    }
+    assert {outline.graph_message_id for outline in by_place} == there & server.corrupt
+
+
+def pages_until_the_end(links: Iterable[str], *rows: Outline) -> int:
+    """How many pages are asked for of a server that always gives these rows, with these links."""
+    listing = Listing(Ask(SINCE))
+    for number, link in enumerate(links):
+        if listing.ask is None:
+            return number
+        listing.read(page(*rows, link=link))
+    raise AssertionError("the links ended first")
+
+
+def test_a_link_that_repeats_itself_ends() -> None:
+    """A listing that gives the same page and the same link for ever ends."""
+    assert pages_until_the_end(repeat("again"), row(1, 1), row(2, 1)) <= MOST_BARREN + 5
+
+
+def test_links_that_lead_nowhere_end() -> None:
+    """Empty pages with ever new links are followed for a while and then taken for the end."""
+    assert pages_until_the_end(map(str, count())) == MOST_BARREN
+
+
+def test_rows_without_a_time_are_counted() -> None:
+    """Rows without a time end the listing too: they are counted, since no time leads behind them."""
+    listing = Listing(Ask(SINCE))
+    listing.read(page(row(1, None)))
+    assert listing.ask == Ask(SINCE, skip=1)
+    listing.read(page())
+    assert listing.ask is None
+
+
+def test_a_refused_page_is_asked_for_in_halves() -> None:
+    """A row that makes its page be refused is found by halves; behind it pages are whole again."""
+    server = Server(list(range(100)), corrupt=frozenset({37}))
+    found, passed = server.read_all()
+    assert len(set(found)) == 99
+    assert len(passed) == 1
+    assert len(server.asked) <= 14
+    assert server.asked[1] == Ask(SINCE, top=PAGE // 2)
+    assert server.asked[-1].top == PAGE
+
+
+def test_an_outage_passes_nothing_by() -> None:
+    """When one row after the other is refused it is an outage: the reading fails, and no row counts as passed by."""
+    listing = Listing(Ask(SINCE))
+    tries = 1
+    while listing.refused():
+        tries += 1
+    assert tries < 10
+    assert listing.passed == []
+
+
+def _at(seconds: int) -> datetime:
+    return SINCE + timedelta(seconds=seconds)
+
+
+def test_one_row_that_is_always_refused_is_passed_by() -> None:
+    """The row that alone is refused is passed by as soon as the one behind it comes."""
+    server = Server([1, 2, 3, 4], corrupt=frozenset({2}))
+    found, passed = server.read_all()
+    assert set(found) == {"id-0", "id-1", "id-3"}
+    assert [(ask.since, ask.skip) for ask in passed] in ([(_at(2), 1)], [(SINCE, 2)])
