@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,9 @@ class Outcome:
     not_taken: list[str]
 
 
-async def play(folder: Path, chosen: Iterable[Pair]) -> Outcome:
-    """All pairs together in one mailbox."""
-    async with one_process(folder, knobs=KNOBS) as world:
+async def play(folder: Path, chosen: Iterable[Pair], knobs: Mapping[str, Value] | None = None) -> Outcome:
+    """All pairs together in one mailbox; `knobs` beside those that are at their kindest here."""
+    async with one_process(folder, knobs={**KNOBS, **(knobs or {})}) as world:
         stage = world.stage
         await _seed(stage)
         way = "localhost:7443"
@@ -66,7 +66,7 @@ async def play(folder: Path, chosen: Iterable[Pair]) -> Outcome:
         assert mailbox is not None
         corpus = Corpus(world, answers, mailbox)
         played = {pair.name: await _crm_writes(stage, pair) for pair in chosen}
-        await world.advance(2 * MINUTE)
+        await world.advance(10 * MINUTE)
         for pair in chosen:
             await _learn_sent(corpus, pair, played[pair.name])
         await _let_happen(corpus, chosen, played)
