@@ -21,9 +21,9 @@ OF_FILE: Final = {"sample", "size", "text", "times"}
 OF_FAILURE: Final = {"of", "status", "code", "minutes"}
 OF_EXPECTED: Final = {"because", "events", "foreign", "original"}
 OF_EVENT: Final = {
-    "type", "mail", "direction", "kind", "automatic", "subject", "subject_has", "from", "to", "text_has", "text_lacks",
+    "type", "mail", "direction", "kind", "automatic", "subject", "from", "to", "text_has", "text_lacks",
     "html_has", "html_lacks", "files", "left_out", "reason", "reason_files", "truncated", "bounced", "again",
-    "files_have", "without_body",
+    "without_body",
 }  # fmt: skip
 
 
