@@ -169,6 +169,11 @@ def act_on_message(world: World, request: Request, body: dict[str, Any]) -> Any:
     )
 
 
+def move_all_messages(world: World, request: Request, body: dict[str, Any]) -> Any:
+    """Move all messages of a folder at once, as a desktop client or a retention rule does."""
+    return people.move_all(world, _mailbox(world, request), body)
+
+
 def list_mailbox_messages(world: World, request: Request, _body: dict[str, Any]) -> Any:
     """List all messages of a mailbox."""
     mailbox = _mailbox(world, request)
@@ -237,6 +242,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "outside/{address}/messages", list_outside_messages),
     ("POST", "mailboxes/{address}/compose", compose_in_mailbox),
     ("POST", "mailboxes/{address}/messages/{id}/{action}", act_on_message),
+    ("POST", "mailboxes/{address}/move-all", move_all_messages),
     ("GET", "mailboxes/{address}/messages", list_mailbox_messages),
     ("POST", "authorize", authorize),
     ("PUT", "user-consent", set_user_consent),

@@ -108,18 +108,64 @@ def set_subject(world: World, mailbox: Mailbox, message: Message, subject: str) 
 def move(world: World, mailbox: Mailbox, message: Message, folder: Folder) -> None:
     """Move a message: the immutable id stays, the ordinary id is new; published as a deletion and a creation (knob)."""
     gone = _change("deleted", mailbox, message)
+    _rehouse(world, mailbox, message, folder)
+    _publish_move(world, gone, _change("created", mailbox, message))
+
+
+def _rehouse(world: World, mailbox: Mailbox, message: Message, folder: Folder) -> None:
     del mailbox.ordinary[message.ordinary_id]
     message.ordinary_id = world.ids.item(id_forms.ORDINARY, mailbox.id_part)
     mailbox.ordinary[message.ordinary_id] = message.immutable_id
     message.folder_id = folder.folder_id
     message.change_key = world.ids.change_key()
     message.modified_at = world.now()
-    both = [gone, _change("created", mailbox, message)]
+
+
+def _publish_move(world: World, gone: Change, come: Change) -> None:
+    both = [gone, come]
     order = world.knobs.text("move_notifications")
     if order == "created_first" or (order == "shuffled" and world.random.random() < 0.5):
         both.reverse()
     for change in both:
         world.publish(change)
+
+
+def move_by_person(
+    world: World, mailbox: Mailbox, message: Message, folder: Folder, *, silently: bool = False
+) -> Message:
+    """Move a message as a desktop client does, which may copy and delete it (knob); the message as it is then.
+
+    `silently`: nobody is notified.
+    """
+    gone, moved = _change("deleted", mailbox, message), message
+    if world.knobs.text("desktop_move_id") == "changed":
+        moved = copy.copy(message)
+        del mailbox.messages[message.immutable_id]
+        moved.immutable_id = world.ids.item(id_forms.IMMUTABLE, mailbox.id_part)
+        moved.attachments = [with_new_id(world, mailbox, each) for each in message.attachments]
+        mailbox.messages[moved.immutable_id] = moved
+    _rehouse(world, mailbox, moved, folder)
+    if silently:
+        world.store.version += 1
+    else:
+        _publish_move(world, gone, _change("created", mailbox, moved))
+    return moved
+
+
+def move_many(world: World, mailbox: Mailbox, source: Folder, folder: Folder) -> int:
+    """Move all mails of a folder at one instant, as a desktop client or a retention rule does; how many they were.
+
+    Of more than the knob says nobody is notified; one `missed` may follow (knob).
+    """
+    messages = mailbox.in_folder(source.folder_id)
+    silently = len(messages) > world.knobs.number("silent_move_items")
+    for message in messages:
+        move_by_person(world, mailbox, message, folder, silently=silently)
+    if silently and messages and world.knobs.text("mass_move_event") == "missed":
+        for subscription in world.subscriptions.items.values():
+            if subscription.user is mailbox.user:
+                world.notifier.notify_lifecycle(subscription, "missed")
+    return len(messages)
 
 
 def remove(world: World, mailbox: Mailbox, message: Message) -> None:

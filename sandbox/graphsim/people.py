@@ -143,7 +143,7 @@ def act_as_user(world: World, mailbox: Mailbox, reference: str, action: str, wan
             folder = mailbox.folder(wanted["folder"])
             if folder is None:
                 raise NotPossible("there is no such folder")
-            mail.move(world, mailbox, message, folder)
+            message = mail.move_by_person(world, mailbox, message, folder)
         case "delete":
             mail.delete(world, mailbox, message)
         case "copy":
@@ -156,6 +156,14 @@ def act_as_user(world: World, mailbox: Mailbox, reference: str, action: str, wan
         case _:
             raise NotPossible("action is send, move, delete, copy or read")
     return {"id": message.immutable_id}
+
+
+def move_all(world: World, mailbox: Mailbox, wanted: Json) -> Json:
+    """Move all mails of one folder into another, as a desktop client does; raises NotPossible."""
+    source, folder = mailbox.folder(wanted["from"]), mailbox.folder(wanted["folder"])
+    if source is None or folder is None:
+        raise NotPossible("there is no such folder")
+    return {"moved": mail.move_many(world, mailbox, source, folder)}
 
 
 def _message(mailbox: Mailbox, reference: str) -> Message:
@@ -252,6 +260,6 @@ def _shown_file(file: Attachment) -> Json:
 
 
 __all__ = [
-    "NotPossible", "act_as_user", "reply_as_outsider", "shown_mail", "shown_message", "write_as_outsider",
+    "NotPossible", "act_as_user", "move_all", "reply_as_outsider", "shown_mail", "shown_message", "write_as_outsider",
     "write_as_user",
 ]  # fmt: skip

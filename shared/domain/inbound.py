@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -107,6 +108,23 @@ def is_copy(outline: Outline, index: MessageIndex | None) -> bool:
     if index is None or outline.received_at is None:
         return False
     return abs(outline.received_at - index.at) <= COPY_WITHIN
+
+
+def after_move(outline: Outline, found: Iterable[Outline]) -> str | None:
+    """The graph_message_id that a mail has now which is not there under its own, of those with its Message-ID.
+
+    A move by Outlook for Windows changes even immutable ids (microsoft-graph-docs issue 21247); it changes neither
+    conversation nor time. Some programs use one Message-ID for many mails.
+    """
+    same = (
+        other.graph_message_id
+        for other in found
+        if other.graph_message_id != outline.graph_message_id
+        and not other.is_draft
+        and (other.internet_message_id, other.conversation_id, other.received_at)
+        == (outline.internet_message_id, outline.conversation_id, outline.received_at)
+    )
+    return next(same, None)
 
 
 def may_answer_an_unseen_copy(outline: Outline, mailbox: Mailbox, looks: int, now: datetime) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import azure.functions as func
 import pytest
 
-from shared.domain.errors import ProviderUnavailable, StoreUnavailable, Throttled
+from shared.domain.errors import ItemGone, ProviderUnavailable, StoreUnavailable, Throttled
 from shared.domain.model import Task, TaskKind
 from shared.state import keys
 from shared.state.keys import mailbox_of_key
@@ -293,3 +294,45 @@ async def test_a_sweep_that_is_stopped_on_the_way_goes_on_from_there(begun: App)
     pages = await swept(begun, 25)
     assert received(begun) == 1
     assert pages <= 17
+
+
+def move(app: App, graph_message_id: str, minutes: float = 0) -> str:
+    """Outlook for Windows moves a mail, by copying and deleting it; the id that it has now."""
+    old = app.mail.mails.pop(graph_message_id)
+    number = f"{graph_message_id}-moved"
+    at = app.clock.now() + timedelta(minutes=minutes)
+    outline = replace(old.outline, graph_message_id=number, last_modified_at=at)
+    app.mail.mails[number] = replace(old, outline=outline)
+    app.mail.files_of[number] = app.mail.files_of.pop(graph_message_id, [])
+    return number
+
+
+async def test_mails_that_get_new_ids_by_a_move_are_told_once(begun: App) -> None:
+    """Hundreds of mails moved at one instant, all with new ids, tell nothing twice and what was lost before once."""
+    begun.mail.page_size = 20
+    known = [reply(begun) for _ in range(5)]
+    await begun.arrives(*known)
+    unknown = [reply(begun) for _ in range(5)]
+    touch(begun, 100, 0)
+    begun.clock.forward(minutes=40)
+    for number in list(begun.mail.mails):
+        move(begun, number)
+    await swept(begun, 1)
+    await begun.later(minutes=20)
+    assert received(begun) == len(known) + len(unknown)
+
+
+async def test_a_mail_that_moves_between_outline_and_fetch_is_found_again(begun: App) -> None:
+    """A mail of a thread that is not there any more when it is fetched is found by its Message-ID, and told once."""
+    number = reply(begun)
+    begun.mail.next["fetch"] = [ItemGone()]
+    moved = move(begun, number)
+    begun.mail.mails[number] = replace(
+        begun.mail.mails[moved], outline=replace(begun.mail.mails[moved].outline, graph_message_id=number)
+    )
+    await begun.arrives(number)
+    assert received(begun) == 1
+    await begun.arrives(moved)
+    await swept(begun)
+    assert (received(begun), begun.mail.calls.count("fetch")) == (1, 2)
+    assert begun.mail.calls.count("find_by_message_id") == 1

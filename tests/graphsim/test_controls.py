@@ -126,8 +126,9 @@ async def test_the_user_works_in_outlook(lab: Lab, app: App) -> None:
     assert len(await lab.outside()) == 2
     path = f"mailboxes/{ANN}/messages/{mail['id']}"
     await lab.control("POST", f"{path}/read", {})
-    await lab.control("POST", f"{path}/move", {"folder": "archive"})
-    found = await app.ok("GET", at(mail["id"]))
+    moved = await lab.control("POST", f"{path}/move", {"folder": "archive"})
+    path = f"mailboxes/{ANN}/messages/{moved['id']}"
+    found = await app.ok("GET", at(moved["id"]))
     assert found["isRead"] is True
     assert found["parentFolderId"] == (await app.ok("GET", "me/mailFolders/archive"))["id"]
     await lab.control("POST", f"{path}/copy", {"folder": "inbox"})

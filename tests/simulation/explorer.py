@@ -191,6 +191,11 @@ class Explorer(Remembered):
             mail = quote(self.dice.choice(mails)["id"], safe="")
             await self.stage.control("POST", f"{MAILBOX}/messages/{mail}/{action}", **more)
 
+    async def everything_is_moved(self) -> None:
+        """A desktop client or a rule moves the whole inbox or archive at one instant."""
+        here, there = self.dice.choice((("inbox", "archive"), ("archive", "inbox"), ("sentitems", "archive")))
+        await self.stage.control("POST", f"{MAILBOX}/move-all", **{"from": here, "folder": there})
+
     async def notifications_fail(self) -> None:
         """The next notifications are lost or doubled."""
         action, count = self.dice.choice(("drop", "double")), self.dice.randint(1, 3)
@@ -290,6 +295,7 @@ MOVES: tuple[tuple[str, Act, int], ...] = (
     ("a stranger writes", Explorer.stranger_writes, 2),
     ("the user writes in Outlook", Explorer.user_writes, 1),
     ("a mail is tidied up", Explorer.tidy, 1),
+    ("everything is moved", Explorer.everything_is_moved, 1),
     ("notifications fail", Explorer.notifications_fail, 2),
     ("notifications are late", Explorer.notifications_late, 1),
     ("Graph fails", Explorer.graph_fails, 5),

@@ -24,6 +24,7 @@ NUMBERS: Final[dict[str, tuple[float, ...]]] = {
     "refresh_token_days": (1,),
     "mailbox_concurrency": (1, 2),
     "mailbox_requests": (20,),
+    "silent_move_items": (0,),
 }
 # Real seconds, which a clock that stands still cannot spend.
 LEFT_OUT: Final = {"service_seconds"}

@@ -7,6 +7,7 @@ from sandbox.graphsim.knob_tables.kinds import KINDS
 from sandbox.graphsim.knob_tables.knob import Knob, Value
 from sandbox.graphsim.knob_tables.limits import LIMITS
 from sandbox.graphsim.knob_tables.lists import LISTS
+from sandbox.graphsim.knob_tables.moves import MOVES
 from sandbox.graphsim.knob_tables.notifications import NOTIFICATIONS
 from sandbox.graphsim.knob_tables.people import PEOPLE
 from sandbox.graphsim.knob_tables.reading import READING
@@ -23,6 +24,7 @@ KNOBS: tuple[Knob, ...] = (
     *READING,
     *KINDS,
     *LISTS,
+    *MOVES,
     *FILES,
     *SUBSCRIPTIONS,
     *NOTIFICATIONS,

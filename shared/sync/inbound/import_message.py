@@ -14,6 +14,7 @@ from typing import assert_never
 from shared.domain import admission, inbound, own_addresses
 from shared.domain.errors import ItemGone, MailboxClosed, RowExists
 from shared.domain.model import (
+    FetchedMessage,
     Mailbox,
     MessageIndex,
     Outline,
@@ -166,7 +167,7 @@ async def _bring_in(
     ctx: MailboxContext, mailbox: Mailbox, outline: Outline, belongs: admission.Belongs, known: Known
 ) -> Decision:
     """The mail whole, its files, one transaction; the user's own may still turn out to be a send of ours."""
-    message = await ctx.services.mail.fetch(access_of(ctx), outline.graph_message_id)
+    message = await _fetch(ctx, outline)
     if own_addresses.is_place_needed(message, mailbox):
         in_sent_items = await ctx.services.mail.is_in_sent_items(access_of(ctx), message)
         message = replace(message, in_sent_items=in_sent_items)
@@ -176,6 +177,20 @@ async def _bring_in(
             return await confirm_send(ctx, key, outline)
     await record_import(ctx, mailbox.generation, message, belongs, known)
     return inbound.Import(belongs.thread_id, belongs.evidence)
+
+
+async def _fetch(ctx: MailboxContext, outline: Outline) -> FetchedMessage:
+    """The mail whole; one that is gone was perhaps moved, which may change even its immutable id. Raises ItemGone."""
+    mail, access = ctx.services.mail, access_of(ctx)
+    try:
+        return await mail.fetch(access, outline.graph_message_id)
+    except ItemGone:
+        wanted = outline.internet_message_id
+        located = await mail.find_by_message_id(access, wanted) if wanted else ()
+        moved = inbound.after_move(outline, [each.outline for each in located])
+        if moved is None:
+            raise
+        return await mail.fetch(access, moved)
 
 
 async def import_later(

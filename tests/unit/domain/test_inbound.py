@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from shared.domain.inbound import (
     Skip,
     Trace,
     Wait,
+    after_move,
     decide_before_looking,
     decide_by_outline,
     decide_missing,
@@ -231,3 +233,18 @@ def test_no_answer_is_older_than_what_it_answers(received_at: datetime | None, *
     """Mail received more than two minutes before the send is foreign at once. Mail without a time is waited for."""
     decision = decide_unknown(outline(received_at=received_at), 0, NOW, NOW)
     assert isinstance(decision, Wait) is waits
+
+
+def test_a_moved_mail_is_the_one_of_the_same_time_and_conversation() -> None:
+    """Of mails with its Message-ID only one of the same time and conversation is a mail under its new id."""
+    gone = outline(graph_message_id="old", conversation_id="c", received_at=NOW)
+    moved = replace(gone, graph_message_id="new")
+    others = [
+        gone,
+        replace(gone, graph_message_id="1", conversation_id="d"),
+        replace(gone, graph_message_id="2", received_at=later(seconds=1)),
+        replace(gone, graph_message_id="3", is_draft=True),
+        replace(gone, graph_message_id="4", internet_message_id="<other@x>"),
+    ]
+    assert after_move(gone, others) is None
+    assert after_move(gone, [*others, moved]) == "new"
