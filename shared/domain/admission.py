@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.addresses import comparable_address
+from shared.domain.message_kinds import is_bounce_class, is_mail_system
 from shared.domain.model import Evidence, Mailbox, MessageIndex, Outline, People, Thread
 from shared.domain.own_addresses import is_own
 
@@ -61,6 +62,8 @@ def decide_by_conversation(
 ) -> Belongs | None:
     """A known conversation counts only with a known participant other than the mailbox's own user.
 
+    Exchange reports a mail's failure in its conversation, and no participant is on the report: there its class and
+    its sender, who is no person, stand for one.
     Two threads may share a conversation_id: one that takes a mail of that time wins over one that was stopped, then the
     one with the most known people, then the newer.
     """
@@ -75,7 +78,8 @@ def decide_by_conversation(
         )
         for thread in candidates
     ]
-    best = max((entry for entry in ranked if entry[1] > 0), default=None)
+    reported = is_bounce_class(people.message_class) and is_mail_system(people.sender)
+    best = max((entry for entry in ranked if entry[1] > 0 or reported), default=None)
     return Belongs(best[3], Evidence.CONVERSATION) if best else None
 
 

@@ -34,6 +34,7 @@ from shared.domain.model.mail import (
 )
 from shared.domain.model.records import (
     Activity,
+    Bounce,
     ConversationLink,
     Event,
     MessageIndex,
@@ -45,6 +46,7 @@ from shared.domain.model.records import (
 )
 from shared.domain.model.sends import OutboxItem, SendRequest, StagedFile
 from shared.domain.model.words import (
+    BounceAction,
     ConnectionStatus,
     Direction,
     Evidence,
@@ -69,6 +71,8 @@ __all__ = [
     "Activity",
     "Address",
     "ApiKey",
+    "Bounce",
+    "BounceAction",
     "ChangeHint",
     "Connection",
     "ConnectionStatus",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from shared.domain.model.sends import StagedFile
 from shared.domain.model.words import (
+    BounceAction,
     Direction,
     MessageKind,
     MessageStatus,
@@ -86,8 +87,27 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounce:
+    """What a report said of one recipient of a mail; None is what it did not say for certain.
+
+    `status` is RFC 3463's code, `diagnostic_code` the other side's own words. `reported_by`: the message_id of the
+    report, found at `at`.
+    """
+
+    recipient: str | None = None
+    status: str | None = None
+    diagnostic_code: str | None = None
+    action: BounceAction | None = None
+    reported_by: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MessageRecord:
-    """A message by its id: one of the mailbox with what was told of it, or with `key` the way to a CRM send."""
+    """A message by its id: one of the mailbox with what was told of it, or with `key` the way to a CRM send.
+
+    `bounces`: what was reported of its recipients, one entry for each.
+    """
 
     message_id: str
     thread_id: str
@@ -101,6 +121,7 @@ class MessageRecord:
     files: tuple[StagedFile, ...] = ()
     key: str | None = None
     kind: MessageKind = MessageKind.MAIL
+    bounces: tuple[Bounce, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

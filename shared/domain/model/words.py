@@ -163,6 +163,13 @@ class MessageKind(StrEnum):
     PROTECTED = "protected"
 
 
+class BounceAction(StrEnum):
+    """What a mail system did about a recipient (RFC 3464, 2.3.3): it gave up, or goes on trying."""
+
+    FAILED = "failed"
+    DELAYED = "delayed"
+
+
 class Reason(StrEnum):
     """Why something did not sync or was not sent; shown to people, documented in docs/problems.md."""
 

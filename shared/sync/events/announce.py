@@ -19,6 +19,7 @@ from shared.domain.message_kinds import written_by_machine
 from shared.domain.model import (
     Activity,
     Address,
+    Bounce,
     ConnectionStatus,
     Direction,
     Event,
@@ -50,6 +51,7 @@ NOT_SYNCED: Final = "message.not_synced"
 FAILED: Final = "message.failed"
 WAITING: Final = "message.waiting"
 UNCONFIRMED: Final = "message.unconfirmed"
+BOUNCED: Final = "message.bounced"
 
 RECOVERED: Final = "connection.recovered"
 UPDATED: Final = "connection.updated"
@@ -68,6 +70,7 @@ TYPES: Final = (
     FAILED,
     WAITING,
     UNCONFIRMED,
+    BOUNCED,
     RECOVERED,
     UPDATED,
     THREAD_STOPPED,
@@ -144,8 +147,9 @@ async def render_synced(
     message_id: str,
     direction: Direction,
     kind: MessageKind,
+    bounced: dict[str, Any] | None = None,
 ) -> Event:
-    """A mail of the thread was found in the mailbox."""
+    """A mail of the thread was found in the mailbox; `bounced` is what a bounce says (see `bounced_data`)."""
     html = clean_html(message.html) if message.html else text_to_html(message.text or "")
     data = {
         **_found_data(ctx.ref, mailbox, thread, message, message_id, direction),
@@ -154,8 +158,10 @@ async def render_synced(
         "automatic": written_by_machine(kind, message.headers),
         "kind": kind.value,
         "evidence": evidence.value,
+        **({"bounced": bounced} if bounced is not None else {}),
     }
-    event_type = SENT if direction is Direction.OUTBOUND else RECEIVED
+    found_type = SENT if direction is Direction.OUTBOUND else RECEIVED
+    event_type = BOUNCED if bounced is not None else found_type
     return await stage_event(ctx, event_type, message_id, data)
 
 
@@ -189,6 +195,24 @@ async def render_not_synced(
         "reason": {"code": reason.value, "detail": reason_text(reason), "files": files},
     }
     return await stage_event(ctx, NOT_SYNCED, message_id, data)
+
+
+def bounced_data(
+    bounces: Sequence[Bounce], original_id: str | None, crm_message_id: str | None
+) -> dict[str, Any]:
+    """What a bounce says: of one recipient, of the others beside it, and of which message of the thread."""
+    first, *others = [bounce_data(bounce) for bounce in bounces]
+    return {**first, "message_id": original_id, "crm_message_id": crm_message_id, "others": others}
+
+
+def bounce_data(bounce: Bounce) -> dict[str, Any]:
+    """What was reported of one recipient, in RFC 3464's words."""
+    return {
+        "recipient": bounce.recipient,
+        "status": bounce.status,
+        "diagnostic_code": bounce.diagnostic_code,
+        "action": bounce.action.value if bounce.action else None,
+    }
 
 
 def activity(

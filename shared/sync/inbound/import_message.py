@@ -27,6 +27,7 @@ from shared.domain.model import (
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import new
+from shared.sync.inbound.read_bounce import is_of_thread, read_bounce
 from shared.sync.inbound.record_import import Known, record_import
 from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.grant import note_working_call
@@ -175,7 +176,10 @@ async def _bring_in(
         key = await find_send_of_copy(ctx, belongs.thread_id, message)
         if key is not None:
             return await confirm_send(ctx, key, outline)
-    await record_import(ctx, mailbox.generation, message, belongs, known)
+    read = await read_bounce(ctx, message)
+    if read is not None and not await is_of_thread(ctx, belongs, message, read):
+        return inbound.Skip(Reason.FOREIGN)
+    await record_import(ctx, mailbox.generation, message, belongs, known, read)
     return inbound.Import(belongs.thread_id, belongs.evidence)
 
 

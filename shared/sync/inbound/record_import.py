@@ -29,6 +29,7 @@ from shared.state.codec import Stored
 from shared.state.ledger import Change, new
 from shared.sync.events.announce import activity, render_not_synced, render_synced
 from shared.sync.inbound.judge_files import Judged, judge_files
+from shared.sync.inbound.read_bounce import Bounced, ReadBounce, find_bounced
 from shared.sync.mailbox.thread_rows import plan_conversation_rows, plan_index_rows
 from shared.sync.mailbox.unit_of_work import Transaction, change
 
@@ -42,10 +43,16 @@ class Known:
 
 
 async def record_import(
-    ctx: MailboxContext, generation: int, message: FetchedMessage, belongs: admission.Belongs, known: Known
+    ctx: MailboxContext,
+    generation: int,
+    message: FetchedMessage,
+    belongs: admission.Belongs,
+    known: Known,
+    read: ReadBounce | None = None,
 ) -> None:
     """Judge the mail's files, then one transaction, then the CRM. Nothing where somebody else brought it in.
 
+    `read` is what a bounce says.
     What was read on the way is good for the first try; after that all is read anew. Raises MailboxClosed, RaceLost,
     and whatever reading the files raises.
     """
@@ -53,7 +60,7 @@ async def record_import(
     message = judged.message or message
     # Loses to other writes of the fence, of the thread, and to another import of this mail.
     async for tx in change(ctx, generation, as_read=True):
-        rows = await _plan_rows(ctx, tx, message, judged, belongs, known if tx.first else None)
+        rows = await _plan_rows(ctx, tx, message, judged, belongs, known if tx.first else None, read)
         if rows is None:
             tx.abandon()
             continue
@@ -67,6 +74,7 @@ async def _plan_rows(
     judged: Judged,
     belongs: admission.Belongs,
     known: Known | None,
+    read: ReadBounce | None,
 ) -> list[Change] | None:
     """The rows to write; None when somebody else brought it in, or the thread was stopped meanwhile.
 
@@ -80,13 +88,16 @@ async def _plan_rows(
     if stored is None or not admission.thread_is_active(stored.value, mailbox):
         return None
     message_id = ids.inbound_message_id(ctx.ref.mailbox_id, outline.graph_message_id)
-    contacts, kind = stored.value.participants, kind_of(message)
+    contacts, kind = stored.value.participants, _kind(message, read)
+    bounced = (
+        await find_bounced(ctx, stored.value, message, read) if kind is MessageKind.BOUNCE and read else None
+    )
     direction = own_addresses.direction_of(message, mailbox, contacts)
     active = renewals.with_activity(mailbox, now)
     tx.mailbox = own_addresses.with_learned_from(active, message, contacts)
     thread = _with_message(stored.value, message, direction, kind, synced=not judged.problems, now=now)
     event = await _render_event(
-        ctx, mailbox, thread, message, judged, belongs.evidence, message_id, direction, kind
+        ctx, mailbox, thread, message, judged, belongs.evidence, message_id, direction, kind, bounced
     )
     reason = judged.problems[0].reason if judged.problems else None
     status = _status(reason, direction)
@@ -111,8 +122,14 @@ async def _plan_rows(
         *await plan_conversation_rows(ctx, stored.value, thread),
         *await _plan_index_row(ctx, outline.internet_message_id, thread.thread_id, message_id, at, known),
         new(event),
-        activity(ctx, status.value, thread.thread_id, message_id, reason),
+        *(bounced.changes(message_id, now) if bounced is not None else ()),
+        activity(ctx, "bounced" if bounced else status.value, thread.thread_id, message_id, reason),
     ]
+
+
+def _kind(message: FetchedMessage, read: ReadBounce | None) -> MessageKind:
+    """A delivery report that tells of success is no bounce; its part says so, and no header does."""
+    return MessageKind.AUTOMATIC_REPLY if read is not None and read.report.delivered else kind_of(message)
 
 
 def _status(reason: Reason | None, direction: Direction) -> MessageStatus:
@@ -146,14 +163,16 @@ async def _render_event(
     message_id: str,
     direction: Direction,
     kind: MessageKind,
+    bounced: Bounced | None,
 ) -> Event:
     if judged.problems:
         return await render_not_synced(
             ctx, mailbox, thread, message, judged.problems, evidence, message_id, direction, kind
         )
     return await render_synced(
-        ctx, mailbox, thread, message, judged.files, evidence, message_id, direction, kind
-    )
+        ctx, mailbox, thread, message, judged.files, evidence, message_id, direction, kind,
+        bounced.data() if bounced is not None else None,
+    )  # fmt: skip
 
 
 def _with_message(

@@ -19,7 +19,7 @@ from shared.domain.model import (
 from shared.domain.reasons import reason_data
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
-from shared.sync.events.announce import files_data, waiting_data
+from shared.sync.events.announce import bounce_data, files_data, waiting_data
 from shared.sync.events.deliver_event import read_event_data
 from shared.sync.outbound.waiting_sends import look_up_waiting, shown_status
 from shared.sync.staging import unstage
@@ -30,7 +30,7 @@ FILE_GONE = "The file is no longer kept here; it lies in the mailbox still."
 async def show_message(s: Services, tenant_id: str, message_id: str) -> dict[str, Any]:
     """The status of one message of this tenant. Raises NotFound, the same for foreign ids (X-5)."""
     ctx, item, record = await _find(s, tenant_id, message_id)
-    return await _show_send(ctx, item) if item is not None else await _show_mail(ctx, record)
+    return await _show_send(ctx, item, record) if item is not None else await _show_mail(ctx, record)
 
 
 async def _find(
@@ -49,7 +49,7 @@ async def _find(
     return ctx, item.value if item else None, stored.value
 
 
-async def _show_send(ctx: MailboxContext, item: OutboxItem) -> dict[str, Any]:
+async def _show_send(ctx: MailboxContext, item: OutboxItem, record: MessageRecord) -> dict[str, Any]:
     waits = await look_up_waiting(ctx, item)
     shown = {
         "id": item.message_id,
@@ -63,6 +63,7 @@ async def _show_send(ctx: MailboxContext, item: OutboxItem) -> dict[str, Any]:
         "status": shown_status(item, waits).value,
         **waiting_data(item, waits),
         "reason": reason_data(item.reason),
+        "bounces": _bounces(record),
         "created_at": item.created_at,
         "updated_at": item.updated_at,
     }
@@ -86,10 +87,19 @@ async def _show_mail(ctx: MailboxContext, record: MessageRecord) -> dict[str, An
         "kind": record.kind.value,
         "status": record.status.value,
         "reason": told.get("reason") or reason_data(record.reason),
+        "bounces": _bounces(record),
         "created_at": record.created_at,
         "updated_at": record.created_at,
         **({"message": data} if synced else {}),
     }
+
+
+def _bounces(record: MessageRecord) -> list[dict[str, Any]]:
+    """What was reported of the message's recipients, one entry for each."""
+    return [
+        {**bounce_data(bounce), "message_id": bounce.reported_by, "at": bounce.at}
+        for bounce in record.bounces
+    ]
 
 
 async def _read_data(

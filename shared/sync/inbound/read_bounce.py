@@ -1,0 +1,128 @@
+"""What a bounce of a thread says, and which message of the thread it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from shared.content import html_to_text
+from shared.domain import admission, bounces
+from shared.domain.addresses import comparable_address
+from shared.domain.errors import ItemGone, TooLarge
+from shared.domain.message_kinds import kind_of
+from shared.domain.model import (
+    Bounce,
+    Evidence,
+    FetchedMessage,
+    MessageIndex,
+    MessageKind,
+    MessageRecord,
+    OutboxItem,
+    RemoteFile,
+    Thread,
+)
+from shared.mailbox_context import MailboxContext
+from shared.state.codec import Stored
+from shared.state.ledger import Change
+from shared.sync.events.announce import bounced_data
+from shared.sync.mailbox.access import access_of
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBounce:
+    """A bounce as it was read, before its original is known; `text` is its words as plain text."""
+
+    report: bounces.Report
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounced:
+    """A bounce and what it is about: the original's record, and the send of the CRM that it was."""
+
+    bounces: tuple[Bounce, ...]
+    original: Stored[MessageRecord] | None = None
+    item: OutboxItem | None = None
+
+    def data(self) -> dict[str, Any]:
+        """What the CRM is told of it."""
+        original_id = self.original.value.message_id if self.original is not None else None
+        return bounced_data(self.bounces, original_id, self.item.crm_message_id if self.item else None)
+
+    def changes(self, report_id: str, at: datetime) -> list[Change]:
+        """The original's record with what was reported of its recipients."""
+        if self.original is None:
+            return []
+        told = [replace(bounce, reported_by=report_id, at=at) for bounce in self.bounces]
+        record = self.original.value
+        return [self.original.changed(replace(record, bounces=bounces.after_report(record.bounces, told)))]
+
+
+async def read_bounce(ctx: MailboxContext, message: FetchedMessage) -> ReadBounce | None:
+    """What a bounce says; None for every other mail. Costs a call for each report part that Graph shows, two at most.
+
+    Raises what reading a file raises, but for one that is gone or too large: it says nothing.
+    """
+    if kind_of(message) is not MessageKind.BOUNCE:
+        return None
+    status, headers = bounces.wanted_parts(message.files)
+    text = message.text or html_to_text(message.html or "")
+    report = bounces.read_report(
+        message, await _read(ctx, message, status), await _read(ctx, message, headers), text
+    )
+    return ReadBounce(report, text)
+
+
+async def _read(ctx: MailboxContext, message: FetchedMessage, file: RemoteFile | None) -> bytes | None:
+    if file is None:
+        return None
+    try:
+        return await ctx.services.mail.file_content(
+            access_of(ctx), message.outline.graph_message_id, file.remote_id, 2 * bounces.MOST_PART_BYTES
+        )
+    except (ItemGone, TooLarge):
+        return None
+
+
+async def find_bounced(
+    ctx: MailboxContext, thread: Thread, message: FetchedMessage, read: ReadBounce
+) -> Bounced:
+    """The bounce with its original, as far as one of the Message-IDs that it names is known in its thread."""
+    original = await _find_original(ctx, thread, read.report.original_ids)
+    key = original.value.key if original is not None else None
+    stored = await ctx.find(OutboxItem, key) if key is not None else None
+    item = stored.value if stored is not None else None
+    addressed = (
+        [a.address for a in (*item.to, *item.cc, *item.bcc)] if item is not None else thread.participants
+    )
+    found = bounces.with_recipients(read.report, message, read.text, addressed)
+    return Bounced(found, original, item)
+
+
+async def _find_original(
+    ctx: MailboxContext, thread: Thread, named: Iterable[str]
+) -> Stored[MessageRecord] | None:
+    for internet_message_id in named:
+        index = await ctx.find(MessageIndex, internet_message_id)
+        if index is not None and index.value.thread_id == thread.thread_id:
+            return await ctx.find(MessageRecord, index.value.message_id)
+    return None
+
+
+async def is_of_thread(
+    ctx: MailboxContext, belongs: admission.Belongs, message: FetchedMessage, read: ReadBounce
+) -> bool:
+    """Whether a bounce that only its conversation led here is about a mail of the thread.
+
+    The conversation may hold a private mail too. A bounce that names only people who are not of the thread, and no
+    message of it, is about such a one.
+    """
+    stored = await ctx.find(Thread, belongs.thread_id)
+    if belongs.evidence is not Evidence.CONVERSATION or stored is None:
+        return True
+    bounced = await find_bounced(ctx, stored.value, message, read)
+    people = {comparable_address(address) for address in stored.value.participants}
+    named = {comparable_address(bounce.recipient) for bounce in bounced.bounces if bounce.recipient}
+    return bounced.original is not None or not named or bool(named & people)
