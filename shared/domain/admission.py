@@ -64,6 +64,7 @@ def decide_by_conversation(
 
     Exchange reports a mail's failure in its conversation, and no participant is on the report: there its class and
     its sender, who is no person, stand for one.
+
     Two threads may share a conversation_id: one that takes a mail of that time wins over one that was stopped, then the
     one with the most known people, then the newer.
     """

@@ -52,9 +52,8 @@ async def record_import(
 ) -> None:
     """Judge the mail's files, then one transaction, then the CRM. Nothing where somebody else brought it in.
 
-    `read` is what a bounce says.
-    What was read on the way is good for the first try; after that all is read anew. Raises MailboxClosed, RaceLost,
-    and whatever reading the files raises.
+    `read` is what a bounce says. What was read on the way is good for the first try; after that all is read anew.
+    Raises MailboxClosed, RaceLost, and whatever reading the files raises.
     """
     judged = await judge_files(ctx, message)
     message = judged.message or message
