@@ -58,7 +58,8 @@ class AttachmentLists:
 
         An answer that is too large (one with the files' bytes in it) is asked for without them, this once.
         """
-        for number, expansion in enumerate(self._expansions):
+        expansions = self._expansions
+        for number, expansion in enumerate(expansions):
             try:
                 message = await self._read_expanded(access, graph_message_id, expansion)
             except UpstreamSurprise as err:
@@ -68,7 +69,7 @@ class AttachmentLists:
                     return await self._read_expanded(access, graph_message_id, None)
                 continue
             # Only what was refused and then worked without was refused for that.
-            self._expansions = self._expansions[number:]
+            self._expansions = expansions[number:]
             return message
         raise UpstreamSurprise
 

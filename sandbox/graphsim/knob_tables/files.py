@@ -39,17 +39,16 @@ FILES: tuple[Knob, ...] = (
         "content_id_cast",
         "accepted refused",
         "(f)",
-        "eight public code bases send it",
+        "eight public code bases send it; explorer-v4 issue 3916 without the cast",
         "`microsoft.graph.fileAttachment/contentId` in a `$select` on attachments. Default accepted: on "
         "no page, but in wide use.",
     ),
     choice(
         "expand_attachments",
         "accepted refused",
-        "(?)",
-        "Get message",
-        "`$select` within `$expand=attachments(...)`. Default accepted: OData has it, and refused only costs "
-        "a list call more.",
+        "(f)",
+        "Get message; ten public code bases send it, inbox-zero and rustmailer among them",
+        "`$select` within `$expand=attachments(...)`. Default accepted: on no page, but in wide use.",
     ),
     number(
         "expanded_attachments_page",
