@@ -32,6 +32,7 @@ from shared.settings import Settings, SettingsError
 from shared.state import keys
 from shared.state.tenants import webhook_secret_place
 from shared.sync.events.endpoint import open_endpoint
+from shared.sync.inbound.list_held import describe_held, find_held, look_now
 
 OVERLAP_HOURS: Final = 24
 WHERE_EVENTS_GO: Final = (
@@ -110,6 +111,24 @@ async def rotate_webhook_secret(s: Services, tenant_id: str, overlap: timedelta)
     return written_secret(secret)
 
 
+async def list_held(
+    s: Services, tenant_id: str, *, now: bool, as_json: bool = False
+) -> str | Mapping[str, object]:
+    """The held mails of a tenant, one a line, or as JSON; with `now` each is looked at again at once.
+
+    Raises NotFound.
+    """
+    await s.tenants.get(tenant_id)
+    found = await find_held(s, tenant_id)
+    if now:
+        await look_now(s, found)
+    shown = [describe_held(mail) for mail in found]
+    if as_json:
+        return {"held": shown}
+    lines = [" ".join(f"{name}={value}" for name, value in mail.items()) for mail in shown]
+    return "\n".join([*lines, f"{len(shown)} held" + (", looked at again now" if now else "")])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run, print; 0, 1 for a tenant that is not there, 2 with every wrong setting named."""
     asked = _parser().parse_args(arguments)
@@ -146,14 +165,16 @@ def _parser() -> argparse.ArgumentParser:
         "set-blocked-files", help="what becomes of a mail with a file that does not sync"
     )
     files.add_argument("choice", choices=["not-synced", "omit"], help="omit: it syncs without the file")
-    for command in (*rotated, opened, files):
+    held = commands.add_parser("list-held", help="list mails that nobody could decide on, by their ids")
+    held.add_argument("--look-now", action="store_true", help="have all of them looked at again at once")
+    for command in (*rotated, opened, files, held):
         command.add_argument("tenant", help="its id: ten_…")
     for command in rotated:
         hours = f"how long the present command stays good; {OVERLAP_HOURS} without"
         command.add_argument(
             "--overlap-hours", type=_hours, default=timedelta(hours=OVERLAP_HOURS), help=hours
         )
-    for command in (tenant, *rotated, opened, files, rewrap):
+    for command in (tenant, *rotated, opened, files, held, rewrap):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -231,6 +252,8 @@ async def _carry_out(
             return asdict(await s.sealer.rewrap())
         case "create-tenant":
             return await _create_tenant(s, settings, asked)
+        case "list-held":
+            return await list_held(s, asked.tenant, now=asked.look_now, as_json=asked.json)
         case _:
             return await _change_tenant(s, settings, asked)
 

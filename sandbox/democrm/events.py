@@ -143,7 +143,10 @@ def _apply_connection(store: Store, event: Event) -> None:
 
 def _apply_message(store: Store, event: Event) -> None:
     data = msgspec.convert(event.data, MessageData)
-    message = _known(store, data.id, data.crm_message_id) or _make_message(store, data, event)
+    known = _known(store, data.id, data.crm_message_id)
+    if known is not None and (data.sequence or 0) < (known.sequence or 0):
+        return  # it was told again meanwhile, when it became readable; this event is late
+    message = known or _make_message(store, data, event)
     _fill(message, data, event)
     message.sender = _with_name(store, message.sender)
     message.to, message.cc = (

@@ -49,6 +49,8 @@ PROBLEM_WORDS = {
     "attachment_type_not_supported": "type not supported",
     "attachment_content_mismatch": "content does not fit its name",
     "attachment_empty": "empty file",
+    "attachment_unreadable": "cannot be read",
+    "message_unreadable": "Microsoft does not give this message; it is looked at again",
     "too_many_attachments": "too many files",
     "too_large": "larger than 3 MB",
     "type_not_supported": "type not supported",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.graphsim import mail, messages, query, render, schema, writing
+from sandbox.graphsim import mail, messages, query, render, schema, unreadable, writing
 from sandbox.graphsim.calls import Call, Reply
 from sandbox.graphsim.errors import GraphError, bad_request, item_not_found, malformed_id, read_only
 from sandbox.graphsim.ids import looks_like_id
@@ -51,16 +51,21 @@ def _selected(call: Call) -> tuple[str, ...]:
 async def get_attachment(call: Call) -> Reply:
     """GET one attachment."""
     select = _selected(call)
-    body = render.attachment(call.world, _find(call, messages.find(call)), select)
+    message = messages.find(call)
+    found = _find(call, message)
+    unreadable.refuse(call.world, message, *([] if select else ["files"]))
+    body = render.attachment(call.world, found, select)
     return Reply(200, {"@odata.context": call.mailbox_context("messages('..')/attachments/$entity"), **body})
 
 
 async def get_content(call: Call) -> Reply:
     """GET the raw bytes; 405 for a reference attachment, which has none."""
-    attachment = _find(call, messages.find(call))
+    message = messages.find(call)
+    attachment = _find(call, message)
     if attachment.kind == "reference":
         raise GraphError(405, "ErrorInvalidRequest", "The content of a reference attachment cannot be read.")
     call.entry.reads_attachments = True
+    unreadable.refuse(call.world, message, "files")
     media = (
         (attachment.content_type or "application/octet-stream") if attachment.kind == "file" else "text/plain"
     )

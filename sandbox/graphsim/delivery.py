@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sandbox.graphsim import bounces, conversations, mail, mime
+from sandbox.graphsim import bounces, conversations, mail, mime, unreadable
 from sandbox.graphsim import ids as id_forms
 from sandbox.graphsim.arrived_files import stored_files
 from sandbox.graphsim.bodies import to_document
@@ -152,6 +152,7 @@ def receive(world: World, mailbox: Mailbox, arriving: Mail) -> Message:
     message.reply_tags = _received_tags(world)
     message.headers = mime.received_headers(arriving, mailbox.user.address, world.now())
     message.attachments = [mail.with_new_id(world, mailbox, a) for a in stored_files(world, arriving)]
+    unreadable.begin(world, mailbox, message)
     mail.place(world, mailbox, message)
     if world.knobs.text("received_updated") == "yes":
         world.schedule.add(

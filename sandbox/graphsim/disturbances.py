@@ -10,10 +10,12 @@ from sandbox.graphsim.faults import KINDS
 from sandbox.graphsim.knobs import KNOBS
 from sandbox.graphsim.notifications import Control
 from sandbox.graphsim.render import fine_time, when
+from sandbox.graphsim.unreadable import CONVERSION_FAILED, PARTS, Unreadable
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from sandbox.graphsim.store import Message
     from sandbox.graphsim.world import World
 
 Handler = Callable[["World", "Request", dict[str, Any]], "Any | Awaitable[Any]"]
@@ -91,6 +93,34 @@ def show_notifications(world: World, _request: Request, _body: dict[str, Any]) -
     }
 
 
+def make_unreadable(world: World, _request: Request, body: dict[str, Any]) -> Any:
+    """Refuse reads of a message's body, files or of the whole item, for some minutes or for ever; or end that."""
+    message = _message(world, body)
+    minutes = body.get("minutes")
+    until = world.now() + timedelta(minutes=float(minutes)) if minutes is not None else None
+    if body.get("part") not in PARTS:
+        raise Refused(f"part is one of {', '.join(PARTS)}")
+    message.unreadable = Unreadable(
+        body["part"], int(body.get("status", 500)), body.get("code", CONVERSION_FAILED), until
+    )
+    return {"id": message.immutable_id}
+
+
+def make_readable(world: World, _request: Request, body: dict[str, Any]) -> Any:
+    """Let a message be read again."""
+    message = _message(world, body)
+    message.unreadable = None
+    return {"id": message.immutable_id}
+
+
+def _message(world: World, body: dict[str, Any]) -> Message:
+    mailbox = world.store.mailbox(body["address"])
+    message = mailbox.message(body["id"]) if mailbox else None
+    if message is None:
+        raise Refused("there is no such message")
+    return message
+
+
 def list_deliveries(world: World, request: Request, _body: dict[str, Any]) -> Any:
     """List what was sent to applications: notifications, handshakes, and notifications that were lost."""
     return world.notifier.log.since(int(request.query_params.get("since", "0")))
@@ -157,6 +187,8 @@ DISTURBANCES: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", "faults", clear_faults),
     ("POST", "notifications", control_notifications),
     ("GET", "notifications", show_notifications),
+    ("POST", "unreadable", make_unreadable),
+    ("DELETE", "unreadable", make_readable),
     ("GET", "deliveries", list_deliveries),
     ("GET", "subscriptions", list_subscriptions),
     ("POST", "subscriptions/{id}/lifecycle", send_lifecycle),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from sandbox.graphsim import delivery, listing, mail, query, render, replies, writing
+from sandbox.graphsim import delivery, listing, mail, query, render, replies, unreadable, writing
 from sandbox.graphsim.calls import Call, Reply
 from sandbox.graphsim.errors import GraphError, bad_request, item_not_found, malformed_id, not_simulated
 from sandbox.graphsim.ids import looks_like_id
@@ -81,7 +81,9 @@ async def get_message(call: Call) -> Reply:
     """GET one message."""
     shape = query.parse_shape(call.query)
     _note_shape(call, shape)
-    body = render.message(call.world, find(call), shape, call.style, call.base_url)
+    message = find(call)
+    unreadable.refuse(call.world, message, *(["body"] if shape.reads_body else []))
+    body = render.message(call.world, message, shape, call.style, call.base_url)
     names = f"({','.join(shape.selected)})" if shape.selected else ""
     context = call.mailbox_context(f"messages{names}/$entity")
     return Reply(200, {"@odata.context": context, **body}, headers={"ETag": str(body["@odata.etag"])})
@@ -90,7 +92,9 @@ async def get_message(call: Call) -> Reply:
 async def get_mime(call: Call) -> Reply:
     """GET the message as MIME; logged as a read of body and attachments."""
     call.entry.reads_body = call.entry.reads_attachments = True
-    return Reply(200, content=render.raw(find(call)), media_type="text/plain")
+    message = find(call)
+    unreadable.refuse(call.world, message, "body", "files")
+    return Reply(200, content=render.raw(message), media_type="text/plain")
 
 
 async def create_message(call: Call) -> Reply:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from sandbox.graphsim.bodies import BodyType
     from sandbox.graphsim.ids import IdMaker
+    from sandbox.graphsim.unreadable import Unreadable
 
 # Well-known names are independent of the mailbox's language (Microsoft Graph, "mailFolder resource type").
 WELL_KNOWN = {
@@ -128,6 +129,7 @@ class Message:
     attachments: list[Attachment] = field(default_factory=list)
     message_class: str = PLAIN_CLASS
     meeting: str | None = None
+    unreadable: Unreadable | None = None
 
     @property
     def has_attachments(self) -> bool:

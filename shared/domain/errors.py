@@ -32,6 +32,7 @@ PostbraidError
 ├── GrantDead                   only the user can repair it: reconnect
 ├── AccessRefused               the grant lives, but this one thing may not be read
 ├── MailboxUnusable             no such mailbox for REST (unlicensed, on-premises)
+├── ItemUnreadable              this one thing cannot be given: broken, not to be converted, held by a scanner
 ├── ItemGone                    the message is not there (any more)
 ├── SubscriptionGone            the subscription is not there (any more)
 ├── KeyRefused                  the mailbox has no room for the name of our key; without it the same may be taken
@@ -225,6 +226,10 @@ class AccessRefused(PostbraidError):
 
 class MailboxUnusable(PostbraidError):
     """The mailbox cannot be reached by this service at all."""
+
+
+class ItemUnreadable(PostbraidError):
+    """The message or file is there, and cannot be read."""
 
 
 class ItemGone(PostbraidError):

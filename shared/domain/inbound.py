@@ -65,10 +65,25 @@ class Import:
     evidence: Evidence
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """It belongs to a thread and cannot be decided on yet: it is noted, and looked at again at that time (R14)."""
+
+    until: datetime
+
+
 def decide_before_looking(
-    mailbox: Mailbox | None, generation: int | None, seen: Seen | None, now: datetime, *, hinted: bool = False
+    mailbox: Mailbox | None,
+    generation: int | None,
+    seen: Seen | None,
+    now: datetime,
+    *,
+    hinted: bool = False,
+    again: bool = False,
 ) -> Skip | Wait | Look:
     """Decide without a call to Graph: a shut mailbox, an older generation and a seen mail cost nothing.
+
+    A held mail is let through only `again`, by its own task: until that is due nobody else looks at it.
 
     While the grant is dead a hint is no work either: the sweep after its repair begins before this mail (R9).
     """
@@ -76,7 +91,7 @@ def decide_before_looking(
         return Skip(Reason.DISCONNECTED)
     if generation is not None and generation != mailbox.generation:
         return Skip(Reason.STALE)
-    if seen is not None:
+    if seen is not None and not (again and seen.held is not None):
         return Skip(Reason.ALREADY_SEEN)
     if hinted and _reads_nothing(mailbox) and mailbox.sweep_at is not None:
         return Skip(Reason.GRANT_DEAD)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from shared.domain.model import Event, FenceState, Mailbox, OutboxItem, Task, TaskKind
+from shared.domain.model import Event, FenceState, Mailbox, OutboxItem, Seen, Task, TaskKind
 
 
 def tasks(record: object) -> list[Task]:
@@ -27,6 +27,11 @@ def _of_event(event: Event) -> list[Task]:
     return [] if event.due_at is None else [Task(event.due_at, TaskKind.DELIVER, event.ref)]
 
 
+def _of_seen(seen: Seen) -> list[Task]:
+    """A held mail is looked at again."""
+    return [] if seen.held is None else [Task(seen.held.look_at, TaskKind.LOOK_AGAIN, seen.graph_message_id)]
+
+
 def _of_mailbox(mailbox: Mailbox) -> list[Task]:
     """A closed mailbox is neither swept nor subscribed."""
     if mailbox.state is FenceState.CLOSED:
@@ -38,5 +43,6 @@ def _of_mailbox(mailbox: Mailbox) -> list[Task]:
 _FOLLOWING: Final[dict[type, Callable[[Any], list[Task]]]] = {
     OutboxItem: _of_send,
     Event: _of_event,
+    Seen: _of_seen,
     Mailbox: _of_mailbox,
 }

@@ -31,6 +31,8 @@ RIGHTS: Final[dict[str, Right]] = {
     **dict.fromkeys((*SENDING, "delete_draft"), Right.WRITE),
     **dict.fromkeys((*SUBSCRIPTION, "subscribe", "subscriptions"), Right.SUBSCRIBE),
 }
+# Calls that read one message or one file.
+READS: Final = frozenset({"outline", "people", "fetch", "files", "file", "file_content", "locate"})
 # Calls that name a message (or folder) which somebody may have removed.
 OF_AN_ITEM: Final = frozenset({
     "outline", "people", "fetch", "files", "file", "file_content", "locate", "folder", "create_reply", "send",
@@ -49,6 +51,7 @@ class Meaning(StrEnum):
     DENIED = "denied"
     FORBIDDEN = "forbidden"
     GONE = "gone"
+    UNREADABLE = "unreadable"
     CONFLICT = "conflict"
     BROKEN = "broken"
     UNUSABLE = "unusable"
@@ -82,6 +85,13 @@ CODES: Final[dict[str, Meaning]] = {
     "ErrorInvalidIdMalformed": Meaning.GONE,  # no message has such an id
     "ResourceNotFound": Meaning.GONE,
     "Request_ResourceNotFound": Meaning.GONE,
+    # What Exchange says of one item that it cannot give (EWS, "ResponseCode"), with 400 as well as 500.
+    "ErrorContentConversionFailed": Meaning.UNREADABLE,
+    "ErrorCorruptData": Meaning.UNREADABLE,
+    "ErrorItemCorrupt": Meaning.UNREADABLE,
+    "ErrorMimeContentConversionFailed": Meaning.UNREADABLE,
+    "ErrorMimeContentInvalid": Meaning.UNREADABLE,
+    "ErrorVirusDetected": Meaning.UNREADABLE,
     "MailboxNotEnabledForRESTAPI": Meaning.UNUSABLE,
     "ErrorMailboxNotEnabledForRESTAPI": Meaning.UNUSABLE,
     "MailboxNotSupportedForRESTAPI": Meaning.UNUSABLE,
@@ -154,7 +164,7 @@ def graph_error(
     elif _key_refused(operation, status, codes):
         error = errors.KeyRefused()
     else:
-        error = _error(operation, meaning_of(status, codes, headers), codes, headers)
+        error = _error(operation, _meaning(operation, status, codes, headers), codes, headers)
     code, request_id = (codes or ("",))[-1], headers.get("request-id", "")
     vars(error).update(status=status, code=code, request_id=request_id)
     error.add_note(f"graph {operation}: {status} {code or '-'} request-id {request_id or '-'}")
@@ -186,6 +196,13 @@ def meaning_of(status: int, codes: tuple[str, ...], headers: Mapping[str, str]) 
     if status >= 500:  # noqa: PLR2004 - their side
         return Meaning.BROKEN
     return Meaning.WRONG if status >= 400 else Meaning.STRANGE  # noqa: PLR2004 - our side
+
+
+def _meaning(operation: str, status: int, codes: tuple[str, ...], headers: Mapping[str, str]) -> Meaning:
+    """What an answer to this call says: of an item only to who reads it; elsewhere its status counts."""
+    meaning = meaning_of(status, codes, headers)
+    about_an_item = meaning is Meaning.UNREADABLE and operation not in READS
+    return meaning_of(status, (), headers) if about_an_item else meaning
 
 
 def _handshake_failed(operation: str, codes: tuple[str, ...], message: str) -> bool:
@@ -221,6 +238,8 @@ def _error(  # noqa: PLR0911 - one line for each meaning
             return _forbidden(operation, meaning)
         case Meaning.GONE:
             return _gone(operation)
+        case Meaning.UNREADABLE:
+            return errors.ItemUnreadable()
         case Meaning.WRONG_SIZE | Meaning.REFUSED | Meaning.WRONG:
             return _refused(operation, meaning, codes)
         case Meaning.BROKEN:

@@ -68,6 +68,12 @@ def mailbox_partition(mailbox: MailboxRef) -> str:
     return f"{mailbox.tenant_id}|{mailbox.mailbox_id}"
 
 
+def partitions_of_tenant(tenant_id: str) -> tuple[str, str]:
+    """Where the partitions of a tenant's mailboxes begin and end."""
+    prefix = f"{tenant_id}|"
+    return prefix, after_prefix(prefix)
+
+
 def mailbox_from_partition(partition: str) -> MailboxRef:
     """The inverse of mailbox_partition."""
     tenant_id, mailbox_id = partition.split("|")

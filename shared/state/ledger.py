@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -119,6 +119,14 @@ class Ledger:
         """Work due at or before `until` (and listed behind `after`), oldest first; without a limit all of it."""
         start = f"{keys.row_of(after)}~" if after is not None else "task:"
         return await self._range(ref, Task, start, f"task:{keys.stamp(until)}~", limit)
+
+    async def tasks_of_tenant(self, tenant_id: str) -> AsyncIterator[tuple[MailboxRef, Task]]:
+        """Every task of every mailbox of a tenant, by mailbox and time (for commands; never a hot path)."""
+        rows = self._tables.query_partitions(
+            keys.MAILBOX, *keys.partitions_of_tenant(tenant_id), row_from="task:", row_to="task;"
+        )
+        async for row in rows:
+            yield keys.mailbox_from_partition(row.partition), decode(Task, row.values, row.etag).value
 
     async def events(self, ref: MailboxRef, after_ref: str, limit: int) -> list[Stored[Event]]:
         """Recorded events behind `after_ref` ("" for all), oldest first."""

@@ -59,6 +59,7 @@ class FakeMail(Failing):
     unreadable: dict[str, Exception] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     drafts_are_from: Address | None = None
+    unlisted: set[str] = field(default_factory=set)
 
     def now(self) -> datetime:
         assert self.clock is not None
@@ -183,7 +184,7 @@ class FakeMail(Failing):
 
     def _changed_since(self, since: datetime) -> list[Outline]:
         """As Graph's filter, which takes whole seconds."""
-        found = [mail.outline for mail in self.mails.values()] + [
+        found = [mail.outline for number, mail in self.mails.items() if number not in self.unlisted] + [
             self.sent_outline(sent) for sent in self.sent
         ]
         dated = sorted(((outline.last_modified_at or since), number) for number, outline in enumerate(found))

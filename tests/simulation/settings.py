@@ -17,6 +17,8 @@ NUMBERS: Final[dict[str, tuple[float, ...]]] = {
     "upload_session_minimum_bytes": (0,),
     "attachment_overhead_bytes": (0, 40_000),
     "expanded_attachments_page": (0, 1),
+    "attachment_scan_minutes": (1, 10),
+    "unreadable_minutes": (2, 10),
     "notification_delay_seconds": (0, 180),
     "notification_batch_items": (1,),
     "notification_retry_first_seconds": (0, 600),
@@ -28,12 +30,15 @@ NUMBERS: Final[dict[str, tuple[float, ...]]] = {
 }
 # Real seconds, which a clock that stands still cannot spend.
 LEFT_OUT: Final = {"service_seconds"}
-# What would leave nobody anything to go by stands beside the next best evidence; test_limits.py plays it alone.
+# What would leave nobody anything to go by stands beside the next best evidence (test_limits.py plays it alone), and
+# what says something of another knob beside that.
 BESIDE: Final[dict[tuple[str, Value], tuple[dict[str, Value], ...]]] = {
     ("sent_copy_extended_properties", "lost"): ({"sent_copy_id": "kept"}, {"sent_message_id": "kept"}),
     # The last is left with the thread, the people, the words and the time.
     ("named_property_quota", "spent"): ({"sent_message_id": "kept"}, {"sent_copy_id": "kept"}, {}),
     ("relay_message_id", "rewritten"): ({"contact_thread_index": "present"},),
+    ("attachment_scan_minutes", 1): ({"attachment_scan": "placeholder"},),
+    ("attachment_scan_minutes", 10): ({"attachment_scan": "stub"},),
     ("received_reply_tags", "none"): (
         {"contact_thread_index": "present"},
         {"external_reply_conversation": "matched"},
@@ -75,6 +80,8 @@ KIND: Final[dict[str, Value]] = {
     "content_id_cast": "accepted",
     "expand_attachments": "accepted",
     "expanded_attachments_page": 0,
+    "attachment_scan": "none",
+    "unreadable_minutes": 0,
     "upload_session_minimum_bytes": 0,
 }
 # The worst of everything that still leaves something to go by, beyond the defaults, which are the worse side already.

@@ -17,6 +17,7 @@ NEVER_ANSWERED = {
     PostbraidError,
     errors.AccessRefused,
     errors.GrantDead,
+    errors.ItemUnreadable,
     errors.MailboxUnusable,
     errors.SubscriptionGone,
     errors.KeyRefused,

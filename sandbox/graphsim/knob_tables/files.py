@@ -57,4 +57,19 @@ FILES: tuple[Knob, ...] = (
         "Paging Microsoft Graph data in your app",
         "Attachments in one page, listed or expanded; the rest follows by a next link. 0: all in one.",
     ),
+    choice(
+        "attachment_scan",
+        "none placeholder stub",
+        "(f)",
+        "msgraph-sdk-dotnet issue 2416",
+        "What stands in place of a received mail's files while they are scanned: an item, or a stub under each name. "
+        "Default none: an organisation chooses it, and no file could be shown at once.",
+    ),
+    number(
+        "attachment_scan_minutes",
+        3,
+        "(f)",
+        "msgraph-sdk-dotnet issue 2416",
+        "How long `attachment_scan` lasts.",
+    ),
 )

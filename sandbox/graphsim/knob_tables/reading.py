@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.graphsim.knob_tables.knob import Knob, choice
+from sandbox.graphsim.knob_tables.knob import Knob, choice, number
 from sandbox.graphsim.knob_tables.pages import IMMUTABLE
 
 READING: tuple[Knob, ...] = (
@@ -62,5 +62,13 @@ READING: tuple[Knob, ...] = (
         "stated",
         "Error responses and resource types",
         "Documents and metadata spell it differently.",
+    ),
+    number(
+        "unreadable_minutes",
+        0,
+        "(f)",
+        "corso issue 4834",
+        "How long the body of each received mail is refused with `ErrorContentConversionFailed` while its outline "
+        "is given. Default 0: no mail could be shown at once.",
     ),
 )

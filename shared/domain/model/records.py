@@ -76,14 +76,34 @@ class MessageIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """When a mail that could not be decided on is looked at again (R14): until then neither hints nor sweeps look.
+
+    `looks` are those that ended without a decision, `missing` those running that did not find it. `generation` is that
+    of the mailbox it was met in. Without a Message-ID it is never looked for under another id.
+    """
+
+    look_at: datetime
+    since: datetime
+    generation: int
+    looks: int = 1
+    missing: int = 0
+    internet_message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
-    """A mail of a thread that was decided on; inserted only together with its event (E-16)."""
+    """A mail that was decided on, inserted only together with its event (E-16); or with `held`, one that was not yet.
+
+    `message_id` and `thread_id` are "" for a held mail of which nobody knows whose it is.
+    """
 
     graph_message_id: str
     message_id: str
     thread_id: str
     reason: Reason | None
     at: datetime
+    held: Held | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +127,8 @@ class MessageRecord:
     """A message by its id: one of the mailbox with what was told of it, or with `key` the way to a CRM send.
 
     `bounces`: what was reported of its recipients, one entry for each.
+    `tellings`: how often the CRM was told of it; `updated_at`: when it was told again. `held_as`: the
+    graph_message_id under which it is held, while it is looked at again.
     """
 
     message_id: str
@@ -122,6 +144,9 @@ class MessageRecord:
     key: str | None = None
     kind: MessageKind = MessageKind.MAIL
     bounces: tuple[Bounce, ...] = ()
+    tellings: int = 1
+    updated_at: datetime | None = None
+    held_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

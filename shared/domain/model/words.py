@@ -217,6 +217,7 @@ class TaskKind(StrEnum):
     SWEEP = "sweep"
     RENEW = "renew"
     RETRY_IMPORT = "retry_import"
+    LOOK_AGAIN = "look_again"
     ENQUEUE_WAITING = "enqueue_waiting"
     ERASE = "erase"
     CLOSE = "close"

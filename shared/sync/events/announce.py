@@ -176,8 +176,11 @@ async def render_not_synced(
     direction: Direction,
     kind: MessageKind,
 ) -> Event:
-    """A mail of the thread does not sync because of its files (R7): everything but its words and files is told."""
-    reason = problems[0].reason
+    """A mail of the thread does not sync, because of its files (R7) or because nobody can read it.
+
+    Everything but its words and files is told, as far as it is known.
+    """
+    reason = problems[0].reason if problems else Reason.MESSAGE_UNREADABLE
     files = [
         {
             "name": file.name,

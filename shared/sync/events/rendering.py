@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -32,6 +33,12 @@ async def stage_event(
         return _event(ctx, event_type, message_id, message_id, body, None)
     blob = await stage(ctx.services, ctx.ref.tenant_id, body.encode(), "application/json")
     return _event(ctx, event_type, message_id, message_id, None, blob)
+
+
+def told_again(ctx: MailboxContext, event: Event, telling: int) -> Event:
+    """The event of a message that the CRM is told of for the second time, or a later one: it has an id of its own."""
+    subject = event.message_id or ""
+    return replace(event, event_id=ids.event_id(ctx.ref.tenant_id, event.type, subject, telling))
 
 
 def iso_time(at: datetime | None) -> str | None:

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from shared.domain import admission, inbound, own_addresses
 from shared.domain.errors import ItemGone, MailboxClosed, RowExists
+from shared.domain.held import passes_soon
 from shared.domain.model import (
     FetchedMessage,
     Mailbox,
@@ -24,12 +25,17 @@ from shared.domain.model import (
     TaskKind,
     Thread,
 )
+from shared.domain.retries import Failed
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import new
+from shared.sync.inbound.held_rows import Known, looks_are_over, message_id_of, was_told
+from shared.sync.inbound.hold_mail import hold_mail, hold_unreadable
+from shared.sync.inbound.judge_files import judge_files
 from shared.sync.inbound.read_bounce import is_of_thread, read_bounce
-from shared.sync.inbound.record_import import Known, record_import
+from shared.sync.inbound.record_import import record_import
 from shared.sync.mailbox.access import access_of
+from shared.sync.mailbox.failures import attempt_one_mail
 from shared.sync.mailbox.grant import note_working_call
 from shared.sync.mailbox.unit_of_work import write
 from shared.sync.outbound.confirm_send import confirm_send
@@ -44,7 +50,8 @@ from shared.sync.outbound.known_sends import (
 class Found:
     """A mail that a notification or a sweep pointed at; `outline` is there when it was read already.
 
-    `hinted`: a notification alone says so, and a sweep will come upon it as well.
+    `hinted`: a notification alone says so, and a sweep will come upon it as well. `attempts`: failures before this
+    look. `held`: its seen row, where it is looked at again (R14).
     """
 
     graph_message_id: str
@@ -52,6 +59,8 @@ class Found:
     outline: Outline | None = None
     looks: int = 0
     hinted: bool = False
+    attempts: int = 0
+    held: Stored[Seen] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ class Traced:
     thread: Stored[Thread] | None = None
 
 
-Decision = inbound.Skip | inbound.Wait | inbound.Import
+Decision = inbound.Skip | inbound.Wait | inbound.Import | inbound.Hold
 
 
 async def import_message(ctx: MailboxContext, found: Found) -> Decision:
@@ -72,9 +81,14 @@ async def import_message(ctx: MailboxContext, found: Found) -> Decision:
     Raises Throttled, Unavailable, GrantDead, MailboxUnusable, StoreUnavailable: nothing was recorded, try again.
     """
     mailbox = await ctx.read()
-    seen = await ctx.find(Seen, found.graph_message_id)
+    seen = found.held or await ctx.find(Seen, found.graph_message_id)
     first = inbound.decide_before_looking(
-        mailbox, found.generation, seen.value if seen else None, ctx.now(), hinted=found.hinted
+        mailbox,
+        found.generation,
+        seen.value if seen else None,
+        ctx.now(),
+        hinted=found.hinted,
+        again=found.held is not None,
     )
     if not isinstance(first, inbound.Look):
         return first
@@ -85,9 +99,31 @@ async def import_message(ctx: MailboxContext, found: Found) -> Decision:
         # A draft of ours that has left: its send looks for what became of it.
         if await find_unfinished_send(ctx, found.graph_message_id):
             return inbound.Skip(Reason.DRAFT)
+        moved = await _find_moved(ctx, found)
+        if moved is not None:
+            return await _look(ctx, mailbox, moved)
         return inbound.decide_missing(found.looks, ctx.now())
     except MailboxClosed:
         return inbound.Skip(Reason.DISCONNECTED)
+
+
+async def _find_moved(ctx: MailboxContext, found: Found) -> Found | None:
+    """A held mail under the id that a move has given it: a move by Outlook for Windows changes even immutable ids.
+
+    Outlines alone are read, by the Message-ID that evidence has shown to be of a thread. Source: docs issue 21247.
+    """
+    held = found.held.value.held if found.held is not None else None
+    if held is None or held.internet_message_id is None:
+        return None
+    same = await ctx.services.mail.find_by_message_id(access_of(ctx), held.internet_message_id)
+    outlines = [
+        located.outline
+        for located in same
+        if not located.outline.is_draft and located.outline.graph_message_id != found.graph_message_id
+    ]
+    if not outlines:
+        return None
+    return replace(found, graph_message_id=outlines[0].graph_message_id, outline=outlines[0])
 
 
 async def _look(ctx: MailboxContext, mailbox: Mailbox, found: Found) -> Decision:
@@ -103,15 +139,16 @@ async def _look(ctx: MailboxContext, mailbox: Mailbox, found: Found) -> Decision
         case inbound.Echo(key):
             return await confirm_send(ctx, key, outline)
         case inbound.Trace():
-            return await _trace(ctx, mailbox, outline, found.looks)
+            return await _trace(ctx, mailbox, outline, found)
         case _:
             assert_never(decision)
 
 
-async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, looks: int) -> Decision:
+async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, found: Found) -> Decision:
     """The evidence, and what it leads to."""
-    own = await _find_index(ctx, outline.internet_message_id)
-    if inbound.is_copy(outline, own):
+    own, looks = await _find_index(ctx, outline.internet_message_id), found.looks
+    itself = own is not None and own.message_id == message_id_of(ctx, outline, found.held)
+    if not itself and inbound.is_copy(outline, own):
         key = await find_unfinished_send(ctx, outline.graph_message_id, outline.internet_message_id)
         return await confirm_send(ctx, key, outline) if key else inbound.Skip(Reason.COPY)
     traced = await _trace_ancestors(ctx, mailbox, outline) or await _trace_conversation(ctx, mailbox, outline)
@@ -122,7 +159,20 @@ async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, looks:
         return inbound.decide_unknown(outline, looks, now, since)
     if not traced.syncs:
         return inbound.Skip(Reason.THREAD_TAKES_NO_MAIL)
-    return await _bring_in(ctx, mailbox, outline, traced.belongs, Known(own, traced.thread))
+    known = Known(own, traced.thread, found.held)
+
+    async def bring_in() -> Decision:
+        return await _bring_in(ctx, mailbox, outline, traced.belongs, known)
+
+    done = await attempt_one_mail(ctx, bring_in)
+    if not isinstance(done, Failed):
+        return done
+    if found.held is None and passes_soon(done.error, found.attempts):
+        raise done.error
+    key = await find_unfinished_send(ctx, outline.graph_message_id, outline.internet_message_id)
+    if key is not None:
+        return await confirm_send(ctx, key, outline)
+    return await hold_unreadable(ctx, mailbox, outline, traced.belongs, known, done)
 
 
 async def _find_index(ctx: MailboxContext, internet_message_id: str | None) -> MessageIndex | None:
@@ -179,7 +229,11 @@ async def _bring_in(
     read = await read_bounce(ctx, message)
     if read is not None and not await is_of_thread(ctx, belongs, message, read):
         return inbound.Skip(Reason.FOREIGN)
-    await record_import(ctx, mailbox.generation, message, belongs, known, read)
+    judged = await judge_files(ctx, message, final=looks_are_over(known.held))
+    told_before = judged.holds_on and await was_told(ctx, known.held)
+    if judged.may_change or told_before:
+        return await hold_mail(ctx, mailbox, outline, belongs, known, Reason.ATTACHMENT_UNREADABLE)
+    await record_import(ctx, mailbox.generation, message, judged, belongs, known, read)
     return inbound.Import(belongs.thread_id, belongs.evidence)
 
 

@@ -17,7 +17,8 @@ from shared.domain.attachments import (
     received_name,
     with_unread_texts,
 )
-from shared.domain.errors import ItemGone, PostbraidError, TooLarge
+from shared.domain.errors import AccessRefused, ItemGone, ItemUnreadable, PostbraidError, TooLarge
+from shared.domain.held import holds_on, is_unsettled, may_change
 from shared.domain.mail_parts import by_content_id, is_shown, shown_as
 from shared.domain.message_kinds import REPORTING_KINDS, kind_of
 from shared.domain.model import FetchedMessage, MessageKind, Reason, RemoteFile, StagedFile
@@ -34,17 +35,33 @@ class Judged:
     """A mail's files after R7 and R8: what is staged, what is left out, what blocks.
 
     `message`: the mail with all of its text, where some of it lay in files; None where nothing is to be told of it.
+    `may_change`: Exchange may still show other files (R14). `unreadable`: nobody can read the mail itself.
     """
 
     files: tuple[StagedFile, ...] = ()
     problems: tuple[BlockingFile, ...] = ()
     message: FetchedMessage | None = None
+    may_change: bool = False
+    unreadable: bool = False
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the mail does not sync; None where it does."""
+        if self.unreadable:
+            return Reason.MESSAGE_UNREADABLE
+        return self.problems[0].reason if self.problems else None
+
+    @property
+    def holds_on(self) -> bool:
+        """Whether it is looked at again although it was told."""
+        return self.reason is not None and holds_on(self.reason)
 
 
-async def judge_files(ctx: MailboxContext, message: FetchedMessage) -> Judged:
+async def judge_files(ctx: MailboxContext, message: FetchedMessage, *, final: bool) -> Judged:
     """What becomes of them. Costs a call for each file that is fetched.
 
-    An encrypted mail is told without its content, and its parts are noted.
+    An encrypted mail is told without its content, and its parts are noted. Unless this look is `final`, what Exchange
+    may still change is not judged: it is looked at again (R14).
     """
     if kind_of(message) is MessageKind.PROTECTED:
         parts = tuple(_left_out(ctx, file, "protected", {}) for file in message.files)
@@ -53,7 +70,10 @@ async def judge_files(ctx: MailboxContext, message: FetchedMessage) -> Judged:
     if verdict.texts:
         message, unread = await complete_text(ctx, message, verdict.texts)
         verdict = with_unread_texts(_judge(message), unread)
-    if verdict.blocking and await _leaves_out(ctx):
+    leaves_out = bool(verdict.blocking) and await _leaves_out(ctx)
+    if not final and is_unsettled(verdict.blocking, leaves_out=leaves_out):
+        return Judged(may_change=True)
+    if leaves_out:
         verdict = leave_out_blocking(verdict)
     if verdict.blocking:
         return Judged(
@@ -62,11 +82,22 @@ async def judge_files(ctx: MailboxContext, message: FetchedMessage) -> Judged:
                 for file, reason in verdict.blocking
             )
         )
+    return await _stage_all(ctx, message, verdict, final=final)
+
+
+async def _stage_all(
+    ctx: MailboxContext, message: FetchedMessage, verdict: InboundFiles, *, final: bool
+) -> Judged:
+    """Fetch and stage what nothing known so far keeps back; a file that does leaves nothing of the others."""
     staged: list[StagedFile] = []
     shown_ids = by_content_id(find_cids(message.html or ""))
     try:
         for file in verdict.stage:
             result = await _stage(ctx, message, file, shown_ids)
+            changes = isinstance(result, BlockingFile) and may_change(result.reason, result.size_bytes)
+            if changes and not final:
+                await _unstage(ctx, staged)
+                return Judged(may_change=True)
             if isinstance(result, BlockingFile) and await _leaves_out(ctx):
                 result = _left_out(ctx, file, result.reason.value, shown_ids)
             if isinstance(result, BlockingFile):
@@ -102,7 +133,7 @@ async def _stage(
         )
     except TooLarge:
         return BlockingFile(name, file.size_bytes, Reason.ATTACHMENT_TOO_LARGE)
-    except ItemGone:
+    except (ItemGone, ItemUnreadable, AccessRefused):
         return BlockingFile(name, file.size_bytes, Reason.ATTACHMENT_UNREADABLE)
     fault = judge_content(name, content)
     if fault is not None and keeps_back(fault.reason, shown=is_shown(file, shown_ids)):

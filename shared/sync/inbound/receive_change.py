@@ -57,7 +57,7 @@ async def _import(ctx: MailboxContext, found: Found) -> str:
             await import_later(ctx, found, done.until, looks=done.counts)
         case inbound.Skip():
             return done.reason.value
-        case inbound.Import():
+        case inbound.Import() | inbound.Hold():
             pass
     return type(done).__name__.lower()
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
-from shared.domain import admission, ids, own_addresses, renewals
+from shared.domain import admission, own_addresses, renewals
 from shared.domain.message_kinds import AUTOMATIC_KINDS, UNANSWERABLE_KINDS, kind_of
 from shared.domain.model import (
     Direction,
@@ -28,38 +28,33 @@ from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import Change, new
 from shared.sync.events.announce import activity, render_not_synced, render_synced
-from shared.sync.inbound.judge_files import Judged, judge_files
+from shared.sync.events.rendering import told_again
+from shared.sync.inbound.held_rows import Known, held_as, message_id_of, plan_seen_rows, read_again
+from shared.sync.inbound.judge_files import Judged
 from shared.sync.inbound.read_bounce import Bounced, ReadBounce, find_bounced
-from shared.sync.mailbox.thread_rows import plan_conversation_rows, plan_index_rows
+from shared.sync.mailbox.thread_rows import plan_conversation_rows
 from shared.sync.mailbox.unit_of_work import Transaction, change
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What was read of a mail when it was traced: it was not seen, whose its Message-ID was, and its thread."""
-
-    own: MessageIndex | None
-    thread: Stored[Thread] | None
 
 
 async def record_import(
     ctx: MailboxContext,
     generation: int,
     message: FetchedMessage,
+    judged: Judged,
     belongs: admission.Belongs,
     known: Known,
     read: ReadBounce | None = None,
 ) -> None:
-    """Judge the mail's files, then one transaction, then the CRM. Nothing where somebody else brought it in.
+    """One transaction, then the CRM. Nothing where somebody else brought it in.
 
     `read` is what a bounce says. What was read on the way is good for the first try; after that all is read anew.
-    Raises MailboxClosed, RaceLost, and whatever reading the files raises.
+    Raises MailboxClosed, RaceLost.
     """
-    judged = await judge_files(ctx, message)
     message = judged.message or message
     # Loses to other writes of the fence, of the thread, and to another import of this mail.
     async for tx in change(ctx, generation, as_read=True):
-        rows = await _plan_rows(ctx, tx, message, judged, belongs, known if tx.first else None, read)
+        fresh = known if tx.first else await read_again(ctx, message.outline, known)
+        rows = await _plan_rows(ctx, tx, message, judged, belongs, fresh, read) if fresh else None
         if rows is None:
             tx.abandon()
             continue
@@ -72,35 +67,36 @@ async def _plan_rows(
     message: FetchedMessage,
     judged: Judged,
     belongs: admission.Belongs,
-    known: Known | None,
+    known: Known,
     read: ReadBounce | None,
 ) -> list[Change] | None:
-    """The rows to write; None when somebody else brought it in, or the thread was stopped meanwhile.
+    """The rows to write; None when the thread was stopped meanwhile.
 
     The mailbox of the transaction is noted as active, and an address by which the mail names its user as one of its
-    own. With `known` these rows are not read anew: the transaction finds out if they have changed.
+    own. What is known is not read anew: the transaction finds out if it has changed.
     """
     outline, mailbox, now = message.outline, tx.mailbox, ctx.now()
-    if known is None and await ctx.find(Seen, outline.graph_message_id):
-        return None
-    stored = (known.thread if known is not None else None) or await ctx.find(Thread, belongs.thread_id)
+    stored = known.thread or await ctx.find(Thread, belongs.thread_id)
     if stored is None or not admission.thread_is_active(stored.value, mailbox):
         return None
-    message_id = ids.inbound_message_id(ctx.ref.mailbox_id, outline.graph_message_id)
-    contacts, kind = stored.value.participants, _kind(message, read)
+    message_id = message_id_of(ctx, outline, known.held)
+    before = await ctx.find(MessageRecord, message_id) if known.held is not None else None
+    contacts, kind, reason = stored.value.participants, _kind(message, read), judged.reason
     bounced = (
         await find_bounced(ctx, stored.value, message, read) if kind is MessageKind.BOUNCE and read else None
     )
     direction = own_addresses.direction_of(message, mailbox, contacts)
     active = renewals.with_activity(mailbox, now)
     tx.mailbox = own_addresses.with_learned_from(active, message, contacts)
-    thread = _with_message(stored.value, message, direction, kind, synced=not judged.problems, now=now)
+    thread = _with_message(stored.value, message, direction, kind, synced=reason is None, now=now)
     event = await _render_event(
         ctx, mailbox, thread, message, judged, belongs.evidence, message_id, direction, kind, bounced
     )
-    reason = judged.problems[0].reason if judged.problems else None
+    if before is not None:
+        event = told_again(ctx, event, before.value.tellings + 1)
     status = _status(reason, direction)
     at = outline.received_at or message.received_at or now
+    seen = Seen(outline.graph_message_id, message_id, thread.thread_id, reason, now)
     record = MessageRecord(
         message_id,
         thread.thread_id,
@@ -112,14 +108,14 @@ async def _plan_rows(
         reason,
         files=judged.files,
         kind=kind,
+        held_as=held_as(known.held, outline) if judged.holds_on else None,
     )
     return [
-        new(Seen(outline.graph_message_id, message_id, thread.thread_id, reason, now)),
-        new(record),
-        new(ThreadMessage(thread.thread_id, message_id, now)),
+        *await plan_seen_rows(ctx, mailbox, seen, outline, known.held),
+        *_plan_message_rows(record, before, now),
         stored.changed(thread),
         *await plan_conversation_rows(ctx, stored.value, thread),
-        *await _plan_index_row(ctx, outline.internet_message_id, thread.thread_id, message_id, at, known),
+        *_plan_index_row(outline.internet_message_id, thread.thread_id, message_id, at, known),
         new(event),
         *(bounced.changes(message_id, now) if bounced is not None else ()),
         activity(ctx, "bounced" if bounced else status.value, thread.thread_id, message_id, reason),
@@ -131,22 +127,35 @@ def _kind(message: FetchedMessage, read: ReadBounce | None) -> MessageKind:
     return MessageKind.AUTOMATIC_REPLY if read is not None and read.report.delivered else kind_of(message)
 
 
+def _plan_message_rows(
+    record: MessageRecord, before: Stored[MessageRecord] | None, now: datetime
+) -> list[Change]:
+    """A message's record and its place in the thread; told again, it keeps its place and when it began."""
+    if before is None:
+        return [new(record), new(ThreadMessage(record.thread_id, record.message_id, now))]
+    was = before.value
+    return [
+        before.changed(
+            replace(
+                record,
+                created_at=was.created_at,
+                tellings=was.tellings + 1,
+                updated_at=now,
+                bounces=was.bounces,
+            )
+        )
+    ]
+
+
 def _status(reason: Reason | None, direction: Direction) -> MessageStatus:
     if reason is not None:
         return MessageStatus.NOT_SYNCED
     return MessageStatus.SENT if direction is Direction.OUTBOUND else MessageStatus.RECEIVED
 
 
-async def _plan_index_row(
-    ctx: MailboxContext,
-    internet_message_id: str | None,
-    thread_id: str,
-    message_id: str,
-    at: datetime,
-    known: Known | None,
+def _plan_index_row(
+    internet_message_id: str | None, thread_id: str, message_id: str, at: datetime, known: Known
 ) -> list[Change]:
-    if known is None:
-        return await plan_index_rows(ctx, internet_message_id, thread_id, message_id, at)
     if known.own is not None or not internet_message_id:
         return []
     return [new(MessageIndex(internet_message_id, thread_id, message_id, at))]
@@ -164,7 +173,7 @@ async def _render_event(
     kind: MessageKind,
     bounced: Bounced | None,
 ) -> Event:
-    if judged.problems:
+    if judged.reason is not None:
         return await render_not_synced(
             ctx, mailbox, thread, message, judged.problems, evidence, message_id, direction, kind
         )

@@ -160,7 +160,7 @@ async def _take(ctx: MailboxContext, outline: Outline, part: _Slice) -> None:
             await import_later(ctx, found, until, looks=counts)
         case inbound.Skip(Reason.FOREIGN):
             _remember(outline, part)
-        case inbound.Import() | inbound.Skip(Reason.ECHO):
+        case inbound.Import() | inbound.Hold() | inbound.Skip(Reason.ECHO):
             part.late += isinstance(decision, inbound.Import) and _is_late(outline, ctx.now())
             await _take_answers(ctx, outline, part)
         case inbound.Skip():

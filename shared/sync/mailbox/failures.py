@@ -22,6 +22,7 @@ from shared.domain.errors import (
     StoreUnavailable,
     Throttled,
 )
+from shared.domain.held import fails_alone
 from shared.domain.retries import Failed, is_outage
 from shared.mailbox_context import MailboxContext
 from shared.sync.mailbox.grant import mark_grant_dead, mark_unusable, note_failed_call
@@ -49,6 +50,19 @@ async def attempt(ctx: MailboxContext, work: Callable[[], Awaitable[R]]) -> R | 
             log_unexpected(error)
         log.info("work.failed", error=type(error).__name__, mailbox=ctx.ref.mailbox_id)
         return Failed(error, ctx.now(), ctx.services.random.jitter())
+
+
+async def attempt_one_mail(ctx: MailboxContext, work: Callable[[], Awaitable[R]]) -> R | Failed:
+    """Read and record one mail of a thread. What may be its own trouble comes back as a value; all else is raised."""
+    try:
+        return await work()
+    except Exception as err:
+        if not fails_alone(err):
+            raise
+        if not isinstance(err, PostbraidError):
+            log_unexpected(err)
+        log.info("mail.unreadable", error=type(err).__name__, mailbox=ctx.ref.mailbox_id)
+        return Failed(err, ctx.now(), ctx.services.random.jitter())
 
 
 async def _note(ctx: MailboxContext, error: Exception, began: datetime) -> Exception:

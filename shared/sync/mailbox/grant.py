@@ -28,7 +28,13 @@ from shared.sync.mailbox.unit_of_work import Transaction, change, switch
 from shared.sync.queueing.jobs import enqueue
 
 # Deliveries wait for the CRM, not for the mailbox.
-WAITING: Final = (TaskKind.SEND, TaskKind.SWEEP, TaskKind.RENEW, TaskKind.RETRY_IMPORT)
+WAITING: Final = (
+    TaskKind.SEND,
+    TaskKind.SWEEP,
+    TaskKind.RENEW,
+    TaskKind.RETRY_IMPORT,
+    TaskKind.LOOK_AGAIN,
+)
 PAGE: Final = 100
 EVER: Final = timedelta(days=400)
 

@@ -41,6 +41,7 @@ QUEUE_OF: Final = {
     TaskKind.SWEEP: keys.MAINTENANCE,
     TaskKind.RENEW: keys.MAINTENANCE,
     TaskKind.RETRY_IMPORT: keys.MAINTENANCE,
+    TaskKind.LOOK_AGAIN: keys.MAINTENANCE,
     TaskKind.ENQUEUE_WAITING: keys.MAINTENANCE,
     TaskKind.ERASE: keys.MAINTENANCE,
     TaskKind.CLOSE: keys.MAINTENANCE,

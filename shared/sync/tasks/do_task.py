@@ -8,6 +8,7 @@ from typing import assert_never
 
 from shared.domain import inbound
 from shared.domain.errors import MailboxClosed
+from shared.domain.held import SOON, first_held, pause_after
 from shared.domain.model import Event, MailboxRef, OutboxItem, Reason, Seen, Task, TaskKind
 from shared.domain.retries import Failed, PutOff
 from shared.domain.tasks import tasks
@@ -20,6 +21,7 @@ from shared.state.mailbox_rows import StoredMailbox
 from shared.sync.events.announce import activity
 from shared.sync.events.deliver_event import deliver, reschedule_delivery
 from shared.sync.inbound.import_message import Found, import_message
+from shared.sync.inbound.look_again import look_again, reschedule_look
 from shared.sync.inbound.sweep_mailbox import sweep_if_due
 from shared.sync.mailbox.failures import attempt
 from shared.sync.mailbox.grant import enqueue_waiting
@@ -52,6 +54,10 @@ async def _do(ctx: MailboxContext, task: Task) -> None:
             event = await ctx.find(Event, task.ref)
             if await _forget_unless_due(ctx, task, event) and event is not None:
                 await deliver(ctx, event)
+        case TaskKind.LOOK_AGAIN:
+            seen = await ctx.find(Seen, task.ref)
+            if await _forget_unless_due(ctx, task, seen) and seen is not None:
+                await look_again(ctx, seen)
         case TaskKind.SWEEP:
             await ctx.read()
             await _forget_unless_due(ctx, task, ctx.stored)
@@ -65,7 +71,9 @@ async def _do(ctx: MailboxContext, task: Task) -> None:
 
 
 async def _forget_unless_due(
-    ctx: MailboxContext, task: Task, stored: Stored[OutboxItem] | Stored[Event] | StoredMailbox | None
+    ctx: MailboxContext,
+    task: Task,
+    stored: Stored[OutboxItem] | Stored[Event] | Stored[Seen] | StoredMailbox | None,
 ) -> bool:
     """Whether the row still stands for this task; else the task's own row goes, or it would be enqueued for ever.
 
@@ -95,7 +103,7 @@ async def _do_by_row(ctx: MailboxContext, task: Task) -> None:
 
 async def _import_again(ctx: MailboxContext, task: Task) -> None:
     """A second look at a mail; its task goes when the look is done, or moves when there will be a third."""
-    decision = await import_message(ctx, Found(task.ref, looks=task.looks))
+    decision = await import_message(ctx, Found(task.ref, looks=task.looks, attempts=task.attempts))
     if isinstance(decision, inbound.Wait):
         await move_task(ctx, task, replace(task, due_at=decision.until, looks=task.looks + decision.counts))
     else:
@@ -117,6 +125,8 @@ async def _reschedule(ctx: MailboxContext, task: Task, failed: Failed) -> None:
             await reschedule_maintenance(ctx, task, failed)
         case TaskKind.RETRY_IMPORT:
             await _reschedule_import(ctx, task, failed)
+        case TaskKind.LOOK_AGAIN:
+            await reschedule_look(ctx, task, failed)
         case TaskKind.ENQUEUE_WAITING:
             verdict = await decide_verdict(ctx, task, failed, task.attempts)
             if isinstance(verdict, PutOff):
@@ -136,12 +146,15 @@ async def _reschedule(ctx: MailboxContext, task: Task, failed: Failed) -> None:
 
 
 async def _reschedule_import(ctx: MailboxContext, task: Task, failed: Failed) -> None:
-    """A mail that was given up counts as seen, so that no later sweep begins with it anew."""
+    """A mail of which not even the outline can be read is held: nobody is told, for nobody knows whose it is (R14)."""
     verdict = failed.verdict(task.attempts)
     if isinstance(verdict, PutOff) and not failed.lasts_too_long(task.since):
         await move_task(ctx, task, _later(task, failed.until(verdict), verdict.attempts))
         return
     await add_dead_letter(ctx, task, failed.error)
-    seen = Seen(task.ref, "", "", Reason.MESSAGE_UNREADABLE, failed.at)
-    line = activity(ctx, "not_read", None, None, Reason.MESSAGE_UNREADABLE)
+    mailbox = await ctx.read()
+    held = first_held(failed.at, mailbox.generation if mailbox is not None else 0)
+    later = replace(held, looks=len(SOON) + 1, look_at=failed.at + pause_after(len(SOON) + 1))
+    seen = Seen(task.ref, "", "", Reason.MESSAGE_UNREADABLE, failed.at, later)
+    line = activity(ctx, "held", None, None, Reason.MESSAGE_UNREADABLE)
     await end_task(ctx, task, new(seen), line)

@@ -91,7 +91,9 @@ async def _erase(ctx: MailboxContext, over: list[Stored[Event]]) -> None:
 async def _find_blobs(ctx: MailboxContext, event: Event) -> list[str]:
     """The blobs of an event's mail: its body, its files, and those of its send where nobody needs them any more."""
     record = await ctx.find(MessageRecord, event.message_id or "")
-    found = [event.body_blob, *_of_files(record.value.files if record else ())]
+    # What is told again later has an event of its own, and the files are that one's.
+    told_here = record is not None and record.value.event_ref in {None, event.ref}
+    found = [event.body_blob, *_of_files(record.value.files if record and told_here else ())]
     key = record.value.key if record else None
     item = await ctx.find(OutboxItem, key) if key is not None else None
     if item is not None and not retention.is_needed(item.value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from shared.domain import ids
@@ -13,6 +14,7 @@ from shared.domain.model import (
     MessageRecord,
     OutboxItem,
     Phase,
+    Seen,
     StagedFile,
     Thread,
 )
@@ -88,8 +90,9 @@ async def _show_mail(ctx: MailboxContext, record: MessageRecord) -> dict[str, An
         "status": record.status.value,
         "reason": told.get("reason") or reason_data(record.reason),
         "bounces": _bounces(record),
+        "next_look_at": await _find_next_look(ctx, record),
         "created_at": record.created_at,
-        "updated_at": record.created_at,
+        "updated_at": record.updated_at or record.created_at,
         **({"message": data} if synced else {}),
     }
 
@@ -100,6 +103,13 @@ def _bounces(record: MessageRecord) -> list[dict[str, Any]]:
         {**bounce_data(bounce), "message_id": bounce.reported_by, "at": bounce.at}
         for bounce in record.bounces
     ]
+
+
+async def _find_next_look(ctx: MailboxContext, record: MessageRecord) -> datetime | None:
+    """When a message that nobody could read is looked at again (R14)."""
+    stored = await ctx.find(Seen, record.held_as) if record.held_as is not None else None
+    held = stored.value.held if stored is not None else None
+    return held.look_at if held is not None else None
 
 
 async def _read_data(

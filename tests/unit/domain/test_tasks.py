@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain import model
-from shared.domain.model import Event, FenceState, Mailbox, OutboxItem, Task, TaskKind
+from shared.domain.model import Event, FenceState, Held, Mailbox, OutboxItem, Seen, Task, TaskKind
 from shared.domain.tasks import tasks
 from tests.builders import KEY, NOW, a_mailbox, event, later, outbox_item
 from tests.strategies import records
 
-OTHERS = [model.Thread, model.MessageIndex, model.Seen, model.Activity, model.Task, model.MessageRecord]
+OTHERS = [model.Thread, model.MessageIndex, model.Activity, model.Task, model.MessageRecord]
 
 
 def test_a_send_that_is_due_is_a_task() -> None:
@@ -27,6 +28,14 @@ def test_an_event_that_is_due_is_a_task() -> None:
     """An event stands for one delivery at the time its row names, and for none once it is delivered or given up."""
     assert tasks(event(due_at=NOW)) == [Task(NOW, TaskKind.DELIVER, event().ref)]
     assert tasks(event(due_at=None)) == []
+
+
+def test_a_held_mail_is_looked_at_again() -> None:
+    """A seen row stands for the next look while its mail is held, and for nothing once it is decided on."""
+    held = Held(later(minutes=1), NOW, generation=1)
+    seen = Seen("AAMk-1", "msg_1", "thr_1", None, NOW)
+    assert tasks(replace(seen, held=held)) == [Task(later(minutes=1), TaskKind.LOOK_AGAIN, "AAMk-1")]
+    assert tasks(seen) == []
 
 
 def test_an_open_mailbox_is_swept_and_renewed() -> None:
@@ -54,7 +63,7 @@ def test_no_row_stands_for_nothing() -> None:
     assert tasks(None) == []
 
 
-@pytest.mark.parametrize("kind", [OutboxItem, Event, Mailbox], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [OutboxItem, Event, Mailbox, Seen], ids=lambda kind: kind.__name__)
 @given(data=st.data())
 def test_tasks_that_follow_from_rows_carry_no_counters(kind: type[Any], data: st.DataObject) -> None:
     """Failures are counted in the row itself, so that a task row that is lost or doubled loses and doubles none."""

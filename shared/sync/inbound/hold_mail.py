@@ -1,0 +1,156 @@
+"""Mail of a thread that cannot be decided on yet: noted so that answers to it are found, and looked at again (R14).
+
+The first look writes the seen row and the Message-ID's row. When the quick looks are over, the CRM is told that the
+message does not sync; from then on it is looked at ever more rarely, as long as its thread syncs.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from shared.domain import admission
+from shared.domain.held import waited, waits_out
+from shared.domain.inbound import Hold
+from shared.domain.model import (
+    Address,
+    FetchedMessage,
+    Held,
+    Mailbox,
+    Outline,
+    People,
+    Reason,
+    Seen,
+    Task,
+    TaskKind,
+    Thread,
+)
+from shared.domain.retries import Failed
+from shared.domain.threads import with_conversation
+from shared.mailbox_context import MailboxContext
+from shared.state.ledger import Change, new
+from shared.sync.events.announce import activity
+from shared.sync.inbound.held_rows import (
+    Known,
+    held_as,
+    looks_are_over,
+    message_id_of,
+    next_held,
+    read_again,
+    was_told,
+)
+from shared.sync.inbound.judge_files import Judged
+from shared.sync.inbound.record_import import record_import
+from shared.sync.mailbox.access import access_of
+from shared.sync.mailbox.failures import attempt_one_mail
+from shared.sync.mailbox.thread_rows import plan_conversation_rows, plan_index_rows
+from shared.sync.mailbox.unit_of_work import change
+from shared.sync.queueing.given_up import add_dead_letter
+
+FAILING_NOW: Final = timedelta(minutes=31)
+
+
+async def hold_unreadable(
+    ctx: MailboxContext,
+    mailbox: Mailbox,
+    outline: Outline,
+    belongs: admission.Belongs,
+    known: Known,
+    failed: Failed,
+) -> Hold:
+    """What nobody can read is held; once the quick looks are over the CRM is told, for this look or an earlier one."""
+    reason, held = Reason.MESSAGE_UNREADABLE, known.held.value.held if known.held is not None else None
+    if held is None or not looks_are_over(known.held) or await was_told(ctx, known.held):
+        return await hold_mail(ctx, mailbox, outline, belongs, known, reason)
+    if waits_out(failed.error, held.since, failed.at, await _count_failing_beside(ctx, known)):
+        return await hold_mail(ctx, mailbox, outline, belongs, known, reason, waited(held, failed.at))
+    task = Task(failed.at, TaskKind.LOOK_AGAIN, held_as(known.held, outline))
+    await add_dead_letter(ctx, task, failed.error)
+    people = await attempt_one_mail(
+        ctx, lambda: ctx.services.mail.people(access_of(ctx), outline.graph_message_id)
+    )
+    message = _all_that_is_known(outline, None if isinstance(people, Failed) else people)
+    await record_import(ctx, mailbox.generation, message, Judged(unreadable=True), belongs, known)
+    return Hold(next_held(ctx, mailbox, outline, known.held).look_at)
+
+
+async def _count_failing_beside(ctx: MailboxContext, known: Known) -> int:
+    """How many other mails of the mailbox are between their first looks now: one fails alone, many in an outage."""
+    name = known.held.value.graph_message_id if known.held is not None else ""
+    due = await ctx.services.ledger.tasks(ctx.ref, ctx.now() + FAILING_NOW)
+    kinds = {TaskKind.LOOK_AGAIN, TaskKind.RETRY_IMPORT}
+    return len({task.value.ref for task in due if task.value.kind in kinds and task.value.ref != name})
+
+
+async def hold_mail(
+    ctx: MailboxContext,
+    mailbox: Mailbox,
+    outline: Outline,
+    belongs: admission.Belongs,
+    known: Known,
+    reason: Reason,
+    again: Held | None = None,
+) -> Hold:
+    """Note it, its Message-ID and its conversation; nothing where somebody else has decided, or the thread stopped.
+
+    `again`: when it is looked at again, where that is not as for every look in vain.
+
+    Raises MailboxClosed, RaceLost.
+    """
+    again = again or next_held(ctx, mailbox, outline, known.held)
+    # Loses to other writes of the fence, of the thread, and to another import of this mail.
+    async for tx in change(ctx, mailbox.generation, as_read=True):
+        fresh = known if tx.first else await read_again(ctx, outline, known)
+        rows = await _plan_rows(ctx, tx.mailbox, outline, belongs, fresh, reason, again) if fresh else None
+        if rows is None:
+            tx.abandon()
+        else:
+            tx.add(*rows)
+    return Hold(again.look_at)
+
+
+async def _plan_rows(
+    ctx: MailboxContext,
+    mailbox: Mailbox,
+    outline: Outline,
+    belongs: admission.Belongs,
+    known: Known,
+    reason: Reason,
+    again: Held,
+) -> list[Change] | None:
+    stored = known.thread or await ctx.find(Thread, belongs.thread_id)
+    if stored is None or not admission.thread_is_active(stored.value, mailbox):
+        return None
+    now, message_id = ctx.now(), message_id_of(ctx, outline, known.held)
+    name, thread_id = held_as(known.held, outline), stored.value.thread_id
+    row = Seen(name, message_id, thread_id, reason, now, again)
+    if known.held is not None and known.held.value.thread_id:
+        return [known.held.changed(row)]
+    thread = with_conversation(stored.value, outline.conversation_id)
+    at = outline.received_at or now
+    return [
+        known.held.changed(row) if known.held is not None else new(row),
+        *([stored.changed(thread)] if thread != stored.value else []),
+        *await plan_conversation_rows(ctx, stored.value, thread),
+        *await plan_index_rows(ctx, outline.internet_message_id, thread_id, message_id, at),
+        activity(ctx, "held", thread_id, message_id, reason),
+    ]
+
+
+def _all_that_is_known(outline: Outline, people: People | None) -> FetchedMessage:
+    """A mail of which nobody can read more than its outline and, where Graph gives them, its people."""
+    nobody: tuple[Address, ...] = ()
+    return FetchedMessage(
+        outline=outline,
+        sender=people.sender if people else None,
+        to=people.to if people else nobody,
+        cc=people.cc if people else nobody,
+        bcc=nobody,
+        reply_to=nobody,
+        subject="",
+        html=None,
+        text=None,
+        sent_at=None,
+        received_at=outline.received_at,
+        has_attachments=False,
+    )

@@ -1,0 +1,74 @@
+"""A held mail is looked at again: admission and fence are asked anew each time, and end it where they say no (R14)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import assert_never
+
+from shared.domain import inbound
+from shared.domain.errors import RowChanged, RowMissing
+from shared.domain.held import looked, put_off
+from shared.domain.model import Held, MessageRecord, Reason, Seen, Task
+from shared.domain.retries import Failed, PutOff, waits_for_somebody
+from shared.mailbox_context import MailboxContext
+from shared.state.codec import Stored
+from shared.state.ledger import Change, Erase
+from shared.sync.inbound.import_message import Found, import_message
+from shared.sync.mailbox.unit_of_work import write
+
+
+async def look_again(ctx: MailboxContext, stored: Stored[Seen]) -> None:
+    """One look. What it comes to is written with the look itself, or here where nothing was to be decided."""
+    seen, held = stored.value, stored.value.held
+    if held is None:
+        return
+    found = Found(seen.graph_message_id, held.generation, looks=held.missing, held=stored)
+    decision = await import_message(ctx, found)
+    match decision:
+        case inbound.Wait(until, counts):
+            missing = held.missing + counts
+            await _save(
+                ctx, stored.changed(replace(seen, held=replace(held, look_at=until, missing=missing)))
+            )
+        case inbound.Skip(reason):
+            await _end(ctx, stored, reason)
+        case inbound.Import() | inbound.Hold():
+            pass
+        case _:
+            assert_never(decision)
+
+
+async def reschedule_look(ctx: MailboxContext, task: Task, failed: Failed) -> None:
+    """The look itself failed: later, and counted unless it waits for somebody."""
+    stored = await ctx.find(Seen, task.ref)
+    if stored is None or stored.value.held is None:
+        return
+    await _save(ctx, stored.changed(replace(stored.value, held=_after_failure(stored.value.held, failed))))
+
+
+def _after_failure(held: Held, failed: Failed) -> Held:
+    verdict = failed.verdict(0)
+    if waits_for_somebody(failed.error) and isinstance(verdict, PutOff):
+        return put_off(held, failed.until(verdict))
+    return looked(held, failed.at)
+
+
+async def _end(ctx: MailboxContext, stored: Stored[Seen], reason: Reason) -> None:
+    """It is looked at no more. Of one that nobody was told of nothing is kept: seen it was not."""
+    seen = stored.value
+    record = await ctx.find(MessageRecord, seen.message_id) if seen.message_id else None
+    if record is None and reason not in {Reason.COPY, Reason.ECHO}:
+        await _save(ctx, Erase(seen, stored.etag))
+        return
+    ended: list[Change] = [stored.changed(replace(seen, held=None))]
+    if record is not None:
+        ended.append(record.changed(replace(record.value, held_as=None)))
+    await _save(ctx, *ended)
+
+
+async def _save(ctx: MailboxContext, *changes: Change) -> None:
+    """Lets nothing in or out, so it needs no fence; what another worker came to is as good."""
+    with suppress(RowChanged, RowMissing):
+        # Loses to whoever looks at the same mail.
+        await write(ctx, *changes)
