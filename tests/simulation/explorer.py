@@ -119,8 +119,15 @@ class Explorer(Remembered):
         self._remember(word, self.thread_of[own_word(mail)], self.refused_mails if bad else self.thread_mails)
         files = [attached("run.exe", "application/octet-stream", b"MZ\0\0")] if bad else []
         if not bad and self.dice.random() < 0.3:
-            files = [attached("a.pdf", "application/pdf", PDF)]
+            files = self._files_with(word)
         await self._outside_reply(mail, word, files)
+
+    def _files_with(self, word: str) -> list[dict[str, str]]:
+        """A file, and behind every second one text, as Apple Mail writes it."""
+        behind = f"behind {word}" if self._words % 2 else ""
+        self.files[word] = ("a.pdf", behind)
+        text = attached("", "text/html", f"<p>{behind}</p>".encode())
+        return [attached("a.pdf", "application/pdf", PDF), *([text] if behind else [])]
 
     def _may_be_answered(self, word: str) -> bool:
         """What a stop has kept out leads nowhere, and nobody answers private mail here."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from shared.domain.model import Draft, DraftContent, Outline, OutlinePage, Subscription
+from shared.domain.model import Draft, DraftContent, FetchedMessage, Outline, OutlinePage, Subscription
 from shared.ports import Access
 from shared.services import Services
 
@@ -64,6 +64,14 @@ class SeesWrongly(Wrapped):
         return replace(page, outlines=tuple(replace(outline, **self.wrong) for outline in page.outlines))
 
 
+class TrustsHasAttachments(Wrapped):
+    """Mails have no files where Graph says so, which it also says where all are inline."""
+
+    async def fetch(self, access: Access, graph_message_id: str) -> FetchedMessage:
+        message: FetchedMessage = await self.real.fetch(access, graph_message_id)
+        return message if message.has_attachments else replace(message, files=())
+
+
 @dataclass(frozen=True, slots=True)
 class Fine:
     """An answer that nobody gave."""
@@ -94,6 +102,7 @@ MUTANTS: Final[dict[str, Callable[[Services], Services]]] = {
     "drafts are mail": lambda s: replace(s, mail=SeesWrongly(s.mail, is_draft=False)),
     "echoes are strangers": lambda s: replace(s, mail=SeesWrongly(s.mail, key=None)),
     "blind to tags": lambda s: replace(s, mail=SeesWrongly(s.mail, in_reply_to=None, references=())),
+    "blind to inline files": lambda s: replace(s, mail=TrustsHasAttachments(s.mail)),
     "silent refusals": lambda s: replace(s, crm=TellsNot(s.crm, "message.not_synced")),
     "silent sends": lambda s: replace(s, crm=TellsNot(s.crm, "message.sent")),
     "silent waits": lambda s: replace(s, crm=TellsNot(s.crm, "message.waiting")),

@@ -35,6 +35,7 @@ class Remembered:
     kept_out: list[str] = field(default_factory=list)  # a stop of their thread may have kept them out
     untold_refusals: int = 0  # so many may have been kept from being told by a stop
     refused_sends: list[str] = field(default_factory=list)  # into a stopped thread
+    files: dict[str, tuple[str, str]] = field(default_factory=dict)  # word → its file, and the text behind it
     waited: list[str] = field(default_factory=list)  # sends taken while the consent was dead
 
     @property
@@ -80,6 +81,7 @@ class Remembered:
             if seen[word] != 1
         ]
         found += await self._about_directions()
+        found += await self._about_files()
         found += [f"{word} is shown" for word in (*self.refused_mails, *self.foreign_mails) if seen[word]]
         if not len(self.refused_mails) - self.untold_refusals <= len(told) <= len(self.refused_mails):
             found.append(f"{len(told)} refusals were told, not {len(self.refused_mails)}")
@@ -95,6 +97,19 @@ class Remembered:
             for word, direction in shown
             if word and (direction == "inbound") is not word.startswith("Answer")
         ]
+
+    async def _about_files(self) -> list[str]:
+        """What is shown of a mail has its file, and the text that was written behind it."""
+        found = []
+        for message in await self.stage.crm_messages():
+            word = own_word(message)
+            name, behind = self.files.get(word, ("", ""))
+            names = [file["name"] for file in message["attachments"] if not file["omitted"]]
+            if name and name not in names:
+                found.append(f"{word} is shown without {name}")
+            if behind not in str(message["html"]):
+                found.append(f"{word} is shown without the text behind its file")
+        return found
 
     async def _received_in_between(self) -> list[str]:
         """Words of mails that the mailbox received while their thread was stopped, some seconds apart."""
