@@ -13,6 +13,7 @@ from tests.corpus.samples import content_of
 from tests.simulation.world import OneProcess
 
 KINDS = {"file", "item", "reference"}
+TRACE = ["Received", "from mailer.example by simulated.outlook.example; Mon, 2 Mar 2026 09:00:00 +0000"]
 IN_REPLY_TO, REFERENCES, CLASS = 0x1042, 0x1039, 0x001A
 
 
@@ -40,14 +41,14 @@ class Corpus:
         if wanted.get("conversation") == "thread":
             message.conversation_id = fill["conversation"]
         message.is_draft = bool(given.get("isDraft"))
-        message.internet_message_id = given["internetMessageId"] or ""
-        message.subject = given["subject"] or ""
+        message.internet_message_id = _whole(given["internetMessageId"] or "")
+        message.subject = str(given["subject"] or "")
         _take_body(message, given["body"])
         message.from_ = message.sender = _person(given["from"])
         message.to = _people(given["toRecipients"])
         message.cc = _people(given["ccRecipients"])
         message.bcc = _people(given["bccRecipients"])
-        message.headers = [(str(name), str(value)) for name, value in wanted.get("headers", ())]
+        message.headers = [(str(name), str(value)) for name, value in _headers(wanted)]
         message.received_at = message.sent_at = now
         placed = Placed(message, now, {message.immutable_id, message.ordinary_id})
         self._write_down(placed, wanted, given)
@@ -67,11 +68,9 @@ class Corpus:
 
     def _write_down(self, placed: Placed, wanted: dict[str, Any], given: dict[str, Any]) -> None:
         """What Graph answers, by both ids of the mail."""
-        lines = [{"name": name, "value": value} for name, value in wanted.get("headers", ())]
-        written = {
-            **given,
-            "internetMessageHeaders": [line if line["name"] else {"value": line["value"]} for line in lines],
-        }
+        lines = [{"name": name, "value": value} for name, value in _headers(wanted)]
+        named = [line if line["name"] else {"value": line["value"]} for line in lines]
+        written = {"internetMessageHeaders": named, **given}
         for unsure in ("conversationId", "receivedDateTime", "sentDateTime"):
             if unsure not in wanted.get("message", {}):
                 written.pop(unsure, None)
@@ -97,12 +96,12 @@ class Corpus:
         attachment = Attachment(
             attachment_id=self.world.simulator.world.ids.opaque("att", 20),
             kind=short if short in KINDS else "file",  # type: ignore[arg-type] # one of the three
-            name=given.get("name") or "",
-            content_type=given.get("contentType"),
+            name=_text(given.get("name")) or "",
+            content_type=_text(given.get("contentType")),
             content=content,
             modified_at=self.world.clock.now(),
             inline=bool(given.get("isInline")),
-            content_id=given.get("contentId"),
+            content_id=_text(given.get("contentId")),
         )
         attachment = mails.with_new_id(self.world.simulator.world, self.mailbox, attachment)
         self.answers.members[attachment.attachment_id] = given
@@ -117,9 +116,24 @@ class Corpus:
             self.answers.failures[own] = Failure(wanted["of"], wanted["status"], wanted["code"], until)
 
 
-def _take_body(message: Message, body: dict[str, Any] | None) -> None:
-    if body is None:
-        message.body = ""
+def _headers(wanted: dict[str, Any]) -> list[list[Any]]:
+    """The header lines; what did not begin in the mailbox has come on some way (RFC 5321, 4.4)."""
+    own = wanted.get("folder") in {"sentitems", "drafts"}
+    return [*([] if own else [TRACE]), *wanted.get("headers", ())]
+
+
+def _whole(text: str) -> str:
+    """Without half characters, which the simulator's own pages and logs cannot write."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _take_body(message: Message, body: Any) -> None:
+    if not isinstance(body, dict):
+        message.body = str(body or "")
         return
     message.body_type = "text" if str(body.get("contentType")).lower() == "text" else "html"
     message.body = body.get("content") or ""
@@ -127,8 +141,8 @@ def _take_body(message: Message, body: dict[str, Any] | None) -> None:
 
 def _person(given: dict[str, Any] | None) -> Address | None:
     address = (given or {}).get("emailAddress") or {}
-    return Address(address.get("name") or "", address.get("address") or "") if address else None
+    return Address(str(address.get("name") or ""), str(address.get("address") or "")) if address else None
 
 
-def _people(given: list[dict[str, Any] | None]) -> tuple[Address, ...]:
-    return tuple(person for written in given if (person := _person(written)))
+def _people(given: list[dict[str, Any] | None] | None) -> tuple[Address, ...]:
+    return tuple(person for written in given or () if (person := _person(written)))

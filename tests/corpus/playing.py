@@ -28,6 +28,7 @@ KNOBS: dict[str, Value] = {
     "received_updated": "no",
     "reauthorization_events": "none",
     "access_token_seconds": 86_400,
+    "proxy_addresses": "smtp",
 }
 PEOPLE = {"from", "sender", "toRecipients", "ccRecipients", "bccRecipients", "replyTo"}
 
