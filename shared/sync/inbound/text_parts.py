@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.content import decode_text, html_to_text, text_to_html
-from shared.domain.errors import ItemGone, TooLarge
+from shared.domain.errors import AccessRefused, ItemGone, ItemUnreadable, TooLarge
 from shared.domain.mail_parts import MAX_TEXT_PART_BYTES, is_html_part
 from shared.domain.model import FetchedMessage, RemoteFile
 from shared.mailbox_context import MailboxContext
@@ -23,7 +23,7 @@ async def complete_text(
             content = await ctx.services.mail.file_content(
                 access_of(ctx), message.outline.graph_message_id, part.remote_id, MAX_TEXT_PART_BYTES
             )
-        except (ItemGone, TooLarge):
+        except (ItemGone, ItemUnreadable, AccessRefused, TooLarge):
             unread.append(part)
             continue
         message = _with_text(message, decode_text(content), html=is_html_part(part))
