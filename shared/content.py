@@ -208,6 +208,15 @@ def decode_text(content: bytes) -> str:
     return content.decode("cp1252", errors="replace")
 
 
+def preformatted_html(text: str) -> str:
+    """Plain text as HTML that shows every sign, line and space as it was written.
+
+    HTML drops a line break right after `<pre>`, so one is put there.
+    """
+    shown = html.escape(_CONTROLS.sub("", text.replace("\r\n", "\n")), quote=False)
+    return f'<pre style="white-space: pre-wrap; font-family: inherit">\n{shown}</pre>'
+
+
 def snippet(text: str) -> str:
     """The first words, on one line."""
     return " ".join(text.split())[:SNIPPET_CHARACTERS]

@@ -128,11 +128,14 @@ class MailProvider(Protocol):
         ...
 
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:
-        """A fresh draft with everything in it (files too, when they fit one request). Raises KeyRefused."""
+        """A fresh draft with everything in it; it lacks the files where one request does not hold them all.
+
+        Raises KeyRefused.
+        """
         ...
 
     async def create_reply(self, access: Access, to_graph_message_id: str, content: DraftContent) -> Draft:
-        """A reply draft with key and recipients; its `html` is the quoted original. Body and files are not set yet.
+        """A reply draft with key and recipients; its `html` or `text` is the quoted original. It lacks body and files.
 
         Raises KeyRefused.
         """
@@ -144,8 +147,14 @@ class MailProvider(Protocol):
         """Set a reply draft's whole body and its recipients, whoever createReply put there."""
         ...
 
-    async def attach(self, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
-        """Attach one file to a draft, by POST or upload session as its size asks (F-9)."""
+    async def attach(
+        self, access: Access, graph_message_id: str, file: OutgoingFile, *, directly: bool = False
+    ) -> None:
+        """Attach one file to a draft, by POST or upload session as its size asks (F-9).
+
+        Raises UploadFailed where the host of the session does not take it; the draft may hold it nevertheless.
+        `directly`: without a session; what fits no request raises UploadFailed.
+        """
         ...
 
     async def send(self, access: Access, graph_message_id: str) -> None:

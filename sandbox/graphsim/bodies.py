@@ -19,7 +19,8 @@ _UNWRAPPED = {"embed", "form", "base", "link"}
 _VOID = {"br", "hr", "img", "meta", "input", "link", "base", "col", "wbr", "area", "source"}
 _BLOCKS = {"p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "hr", "blockquote", "table"}
 _QUOTES = re.compile(
-    r'<hr[^>]*>\s*<div id="divRplyFwdMsg"|<div[^>]*class="gmail_quote|<blockquote|-{4,}\s*Original Message',
+    r'<hr[^>]*>\s*<div id="divRplyFwdMsg"|<div[^>]*class="gmail_quote|<blockquote|-{4,}\s*Original Message'
+    r"|_{10,}\s*From:",
     re.IGNORECASE,
 )
 

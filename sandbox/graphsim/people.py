@@ -7,7 +7,7 @@ import html
 from typing import TYPE_CHECKING, Any
 
 from sandbox.graphsim import conversations, delivery, mail, replies
-from sandbox.graphsim.bodies import inner, to_document, without_active_content
+from sandbox.graphsim.bodies import inner, to_document, to_text, without_active_content
 from sandbox.graphsim.kinds import KINDS, of_kind
 from sandbox.graphsim.render import when
 from sandbox.graphsim.store import PLAIN_CLASS, Address, Attachment, Mail
@@ -86,7 +86,6 @@ def reply_as_outsider(world: World, address: str, wanted: Json) -> str:
     subject = wanted.get("subject") or (
         original.subject if original.subject.lower().startswith("re:") else f"Re: {original.subject}"
     )
-    quoted = f"<blockquote>{inner(original.body)}</blockquote>"  # without <html> and <body>
     index = original.thread_index if world.knobs.text("contact_thread_index") == "present" else None
     return write_as_outsider(
         world,
@@ -96,12 +95,21 @@ def reply_as_outsider(world: World, address: str, wanted: Json) -> str:
             "to": [recipient.address for recipient in to],
             "cc": [recipient.address for recipient in cc] if wanted.get("reply_all", True) else [],
             "subject": subject,
-            "html": f"{wanted.get('html') or html.escape(wanted.get('text', ''))}{quoted}",
+            **_answer_body(wanted, original),
             "in_reply_to": original.internet_message_id,
             "references": [*original.references, original.internet_message_id],
         },
         conversations.child_index(world, index) if index else None,
     )
+
+
+def _answer_body(wanted: Json, original: Mail) -> Json:
+    """What was written above what it answers: plain text where only text was given."""
+    if "html" not in wanted and "text" in wanted:
+        words = original.body if original.body_type == "text" else to_text(original.body)
+        return {"text": "\n".join([wanted["text"], "", *(f"> {line}" for line in words.splitlines())])}
+    quoted = inner(_as_html(original))  # without <html> and <body>
+    return {"html": f"{wanted.get('html', '')}<blockquote>{quoted}</blockquote>"}
 
 
 def write_as_user(world: World, mailbox: Mailbox, wanted: Json) -> Json:
@@ -114,7 +122,7 @@ def write_as_user(world: World, mailbox: Mailbox, wanted: Json) -> Json:
     else:
         original = _message(mailbox, wanted["graph_message_id"])
         draft = replies.create(world, mailbox, original, action, {})
-        draft.body = _above(wanted.get("html", ""), draft.body)
+        _write_above(draft, wanted.get("html", ""))
         if wanted.get("subject"):
             mail.set_subject(world, mailbox, draft, wanted["subject"])
     if (chosen := mail.address_in_outlook(world, mailbox)) is not None:
@@ -137,7 +145,7 @@ def act_as_user(world: World, mailbox: Mailbox, reference: str, action: str, wan
     match action:
         case "send":
             if wanted.get("html"):
-                message.body = _above(wanted["html"], message.body)
+                _write_above(message, wanted["html"])
             delivery.submit(world, mailbox, message)
         case "move":
             folder = mailbox.folder(wanted["folder"])
@@ -171,6 +179,14 @@ def _message(mailbox: Mailbox, reference: str) -> Message:
     if found is None:
         raise NotPossible("there is no such message")
     return found
+
+
+def _write_above(draft: Message, own: str) -> None:
+    """Write above what a draft holds; into a plain-text draft, the words alone."""
+    if draft.body_type == "text":
+        draft.body = f"{to_text(own)}{draft.body}"
+    else:
+        draft.body = _above(own, draft.body)
 
 
 def _above(own: str, document: str) -> str:
@@ -216,7 +232,7 @@ def shown_mail(at: datetime, received: Mail) -> Json:
         "to": [person.address for person in received.to],
         "cc": [person.address for person in received.cc],
         "subject": received.subject,
-        "html": received.body if received.body_type == "html" else f"<pre>{html.escape(received.body)}</pre>",
+        "html": _as_html(received),
         "in_reply_to": received.in_reply_to,
         "references": list(received.references),
         "headers": dict(received.headers),
@@ -238,7 +254,7 @@ def shown_message(mailbox: Mailbox, message: Message) -> Json:
         "to": [person.address for person in message.to],
         "cc": [person.address for person in message.cc],
         "bcc": [person.address for person in message.bcc],
-        "html": without_active_content(message.body),
+        "html": without_active_content(_as_html(message)),
         "is_draft": message.is_draft,
         "is_read": message.is_read,
         "in_reply_to": message.in_reply_to,
@@ -248,6 +264,11 @@ def shown_message(mailbox: Mailbox, message: Message) -> Json:
         "extended": dict(message.extended),
         "attachments": [_shown_file(file) for file in message.attachments],
     }
+
+
+def _as_html(item: Mail | Message) -> str:
+    """A body as HTML, whatever form it has."""
+    return item.body if item.body_type == "html" else f"<pre>{html.escape(item.body)}</pre>"
 
 
 def _shown_file(file: Attachment) -> Json:

@@ -14,7 +14,7 @@ from sandbox.graphsim.bodies import inner, to_document
 from sandbox.graphsim.errors import bad_request
 
 if TYPE_CHECKING:
-    from sandbox.graphsim.store import Address, Mailbox, Message
+    from sandbox.graphsim.store import Address, Attachment, Mailbox, Message
     from sandbox.graphsim.world import World
 
 Action = Literal["reply", "reply_all", "forward"]
@@ -36,20 +36,46 @@ def create(
     )
     _set_threading(world, draft, original)
     _set_recipients(mailbox, draft, original, action)
-    quote = _quoted(original)
-    shown = html.escape(comment) if comment and world.knobs.text("reply_comment") == "shown" else ""
-    draft.body_type, draft.body = "html", to_document(shown + quote)
+    as_text = original.body_type == "text" and world.knobs.text("text_reply_draft") == "text"
+    shown = comment if comment and world.knobs.text("reply_comment") == "shown" else ""
+    if as_text:
+        draft.body_type, draft.body = "text", shown + _quoted_as_text(original)
+    else:
+        draft.body_type, draft.body = "html", to_document(html.escape(shown) + _quoted(original))
+    if world.knobs.text("reply_draft_pictures") == "copied" and action != "forward":
+        draft.attachments = _shown_pictures(world, mailbox, original)
     if action == "forward":
         draft.attachments = [mail.with_new_id(world, mailbox, a) for a in original.attachments]
         draft.to = writing.recipients(parameters.get("toRecipients") or [])
     writing.fill(world, mailbox, draft, given, adding=world.knobs.text("reply_recipients") == "added")
     if given.get("body") and world.knobs.text("reply_message_body") == "above":
-        draft.body = to_document(inner(draft.body) + quote)
+        _quote_below(draft, original)
     mail.place(world, mailbox, draft)
     if action == "reply_all" and not original.is_read and world.knobs.text("reply_all_marks_read") == "yes":
         original.is_read = True
         mail.touch(world, mailbox, original)
     return draft
+
+
+def _quote_below(draft: Message, original: Message) -> None:
+    """The quoted original below a body that was given, in the form of that body."""
+    if draft.body_type == "text":
+        draft.body += _quoted_as_text(original)
+    else:
+        draft.body = to_document(inner(draft.body) + _quoted(original))
+
+
+def _shown_pictures(world: World, mailbox: Mailbox, original: Message) -> list[Attachment]:
+    """Copies of the pictures that the original shows; every other one is no longer marked inline."""
+    body = original.body.lower()
+    copies = [
+        mail.with_new_id(world, mailbox, file)
+        for file in original.attachments
+        if file.kind == "file" and file.content_id and f"cid:{file.content_id.strip('<>').lower()}" in body
+    ]
+    for copy in copies[::2]:
+        copy.inline = False
+    return copies
 
 
 def _subject(original: Message, action: Action) -> str:
@@ -85,6 +111,16 @@ def _set_recipients(mailbox: Mailbox, draft: Message, original: Message, action:
 
 def _without(people: tuple[Address, ...], excluded: set[str]) -> tuple[Address, ...]:
     return tuple({a.key: a for a in people if a.key not in excluded}.values())
+
+
+def _quoted_as_text(original: Message) -> str:
+    """The original below a line and its header, as Outlook quotes it in plain text."""
+    sender = f"{original.from_.name} <{original.from_.address}>" if original.from_ else ""
+    to = "; ".join(f"{a.name} <{a.address}>" for a in original.to)
+    return (
+        f"\r\n\r\n________________________________\r\nFrom: {sender}\r\nSent: {original.sent_at:%A, %B %d, %Y %H:%M}"
+        f"\r\nTo: {to}\r\nSubject: {original.subject}\r\n\r\n{original.body}"
+    )
 
 
 def _quoted(original: Message) -> str:

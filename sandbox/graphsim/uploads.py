@@ -104,16 +104,26 @@ async def serve_upload(world: World, request: Request) -> Response:
     entry.request_bytes = len(body)
     fault = world.faults.hit(entry.operation, request.method, entry.address)
     entry.fault = fault.kind if fault else None
-    if fault and fault.kind == "drop_before":
+    failure = _failure(world)
+    if (fault and fault.kind == "drop_before") or failure == 0:
         raise ConnectionCut
     if fault and fault.kind == "status":
         response = _refusal(fault.status or 503, fault.error_code(), "The simulator was told to answer this.")
+    elif failure is not None:
+        response = _refusal(failure, "UnknownError", "The upload host does not take this now.")
     else:
         response = _serve(world, request, session, body)
     if fault and fault.kind == "drop_after":
         raise ConnectionCut
     entry.status = response.status_code
     return response
+
+
+def _failure(world: World) -> int | None:
+    """What a failing upload host says (knob): a status, 0 for a connection that is cut, None where it works."""
+    if world.knobs.text("upload_host") == "works":
+        return None
+    return world.random.choice((401, 403, 500, 503, 0))
 
 
 def _serve(world: World, request: Request, session: Session | None, body: bytes) -> Response:

@@ -14,6 +14,7 @@ from sandbox.story.telling import (
     Told,
     find_in_crm,
     reply_outside,
+    send_in_thread,
     wait_until_in_crm,
     wait_until_reached,
     wait_until_sent,
@@ -80,14 +81,20 @@ async def sending(stage: Stage, told: Told) -> None:
 
 
 async def contact_replies(stage: Stage, told: Told) -> None:
-    """The contact replies with a picture: it appears in the CRM."""
+    """The contact replies with a picture, and one that the text shows: it appears in the CRM."""
+    plan = attached("plan.png", "image/png", PNG)
+    logo = {**attached("logo.png", "image/png", PNG), "inline": True, "content_id": "logo@contact.example"}
     await reply_outside(
-        stage, told, "<p>Thank you, one question.</p>", [attached("plan.png", "image/png", PNG)]
+        stage,
+        told,
+        '<p>Thank you, one question.</p><img src="cid:logo@contact.example">',
+        [plan, logo],
     )
     found = await wait_until_in_crm(stage, told, "one question")
     expect("it is shown as received", (found["status"], found["direction"]) == ("received", "inbound"))
-    expect("the picture is listed", [file["name"] for file in found["attachments"]] == ["plan.png"])
-    link = str(found["attachments"][0]["url"])
+    links = {file["name"]: str(file["url"]) for file in found["attachments"]}
+    expect("both pictures are listed", len(links) == 2 and "plan.png" in links)
+    link = links["plan.png"]
     file = await stage.app.get("/api/" + link.split("/api/", 1)[1])
     expect("the picture can be fetched whole", file.content == PNG)
 
@@ -114,8 +121,9 @@ async def user_replies(stage: Stage, told: Told) -> None:
 
 
 async def crm_replies(stage: Stage, told: Told) -> None:
-    """The CRM replies: it leaves threaded, and the quoted text stays."""
+    """The CRM replies with as large a file as syncs: it leaves threaded, and the quoted text stays."""
     before = len(await stage.outside(CARLA))
+    largest = PDF + b"\0" * (told.largest_file_bytes - len(PDF))
     sent = await stage.of_crm(
         "POST",
         "/api/messages",
@@ -125,10 +133,13 @@ async def crm_replies(stage: Stage, told: Told) -> None:
         html="<p>One more thing from the CRM.</p>",
         conversation_id=told.conversation_id,
         thread_id=told.thread_id,
+        attachments=[attached("catalogue.pdf", "application/pdf", largest)],
     )
     await wait_until_sent(stage, sent["id"])
     got = await wait_until_reached(stage, before + 1)
     expect("exactly one more mail left", len(got) == before + 1)
+    sizes = [file["size_bytes"] for file in got[-1]["attachments"] if file["name"] == "catalogue.pdf"]
+    expect("the file arrived whole and once", sizes == [len(largest)])
     expect("the quoted text is there", "Answered from Outlook" in got[-1]["html"])
     copies = [mail for mail in await stage.mailbox() if mail["folder"] == "sentitems"]
     expect("it answers the newest message", got[-1]["in_reply_to"] == copies[-2]["internet_message_id"])
@@ -136,6 +147,24 @@ async def crm_replies(stage: Stage, told: Told) -> None:
         "in the mailbox it lies in the conversation of what it answers",
         copies[-1]["conversation_id"] == copies[-2]["conversation_id"],
     )
+    told.newest_outside = got[-1]
+
+
+async def plain_words(stage: Stage, told: Told) -> None:
+    """The contact writes plain text, and the CRM replies: what the contact typed stays what it was."""
+    await stage.control(
+        "POST",
+        f"outside/{CARLA}/reply",
+        internet_message_id=told.newest_outside["internet_message_id"],
+        text="In plain words: <b>5 & 6</b>",
+    )
+    found = await wait_until_in_crm(stage, told, "In plain words")
+    expect("the CRM shows what was typed", "<b>5 & 6</b>" in (found.get("text") or found["snippet"]))
+    before = len(await stage.outside(CARLA))
+    await send_in_thread(stage, told, "<p>Plainly <i>answered</i>.</p>")
+    got = await wait_until_reached(stage, before + 1)
+    expect("the answer is formatted", "<i>answered</i>" in got[-1]["html"])
+    expect("the quoted words are not", "&lt;b&gt;5 &amp; 6&lt;/b&gt;" in got[-1]["html"])
     told.newest_outside = got[-1]
 
 
@@ -259,7 +288,7 @@ async def nothing_lost_nothing_double(stage: Stage, told: Told) -> None:
     sent = [mail for mail in await stage.outside(CARLA) if "Begun in Outlook" not in mail["subject"]]
     expect(
         "each mail reached the contact once",
-        len({mail["internet_message_id"] for mail in sent}) == len(sent) == 3,
+        len({mail["internet_message_id"] for mail in sent}) == len(sent) == 4,
     )
     feed = (await stage.api("GET", "/v1/events?limit=500")).json()["events"]
     heard = {event["id"] for event in await stage.crm_events()}
@@ -268,7 +297,16 @@ async def nothing_lost_nothing_double(stage: Stage, told: Told) -> None:
 
 Act = Callable[[Stage, Told], Awaitable[None]]
 
-CORE = (connecting, sending, contact_replies, user_replies, crm_replies, foreign_mail, attachments)
+CORE = (
+    connecting,
+    sending,
+    contact_replies,
+    user_replies,
+    crm_replies,
+    plain_words,
+    foreign_mail,
+    attachments,
+)
 REST = (
     renewal,
     dropped_notification,

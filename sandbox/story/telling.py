@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +11,14 @@ from sandbox.story.stage import ANN, ANN_ADDRESS, CARLA, Stage, expect
 
 @dataclass(slots=True)
 class Told:
-    """The state that acts pass on to later acts."""
+    """The state that acts pass on to later acts. `largest_file_bytes`: how large the largest file is that they send."""
 
     conversation_id: str = ""
     thread_id: str = ""
     first_message_id: str = ""
     newest_outside: dict[str, Any] = field(default_factory=dict)
     log_from: int = 0
+    largest_file_bytes: int = 3_145_728
 
 
 async def wait_until_sent(stage: Stage, crm_message_id: str) -> dict[str, Any]:
@@ -89,7 +91,7 @@ async def wait_until_reached(stage: Stage, count: int) -> list[dict[str, Any]]:
 
 
 async def reply_outside(
-    stage: Stage, told: Told, html: str, files: list[dict[str, str]] | None = None
+    stage: Stage, told: Told, html: str, files: Sequence[Mapping[str, object]] = ()
 ) -> None:
     """Carla answers the newest mail that she knows of."""
     await stage.control(
@@ -97,7 +99,7 @@ async def reply_outside(
         f"outside/{CARLA}/reply",
         internet_message_id=told.newest_outside["internet_message_id"],
         html=html,
-        attachments=files or [],
+        attachments=list(files),
     )
 
 

@@ -25,7 +25,9 @@ PostbraidError
 │   ├── StoreUnavailable
 │   ├── KeyUnavailable          the key-encryption key
 │   ├── ProviderUnavailable
-│   │   └── HandshakeFailed     Graph did not reach our address in time; no subscription was made
+│   │   ├── HandshakeFailed     Graph did not reach our address in time; no subscription was made
+│   │   └── UploadFailed        the host that takes large files did not take one; Graph itself may well
+│   ├── DraftIncomplete         the mailbox answered, and the draft lacks what was put on it
 │   └── CrmUnavailable
 ├── Ambiguous                   a write may have happened: never repeat it blindly
 │   └── OutcomeUnknown          the store's form of it: read a row to conclude (E-6)
@@ -191,6 +193,14 @@ class ProviderUnavailable(Unavailable):
 
 class HandshakeFailed(ProviderUnavailable):
     """The mail provider did not reach our address in time."""
+
+
+class UploadFailed(ProviderUnavailable):
+    """The host for large files does not take this one now."""
+
+
+class DraftIncomplete(Unavailable):
+    """The draft lacks files that were put on it."""
 
 
 class KeyUnavailable(Unavailable):

@@ -31,6 +31,7 @@ REASON_TEXTS: Final = {
     Reason.WAITED_TOO_LONG: "The message could not leave in the time it was given.",
     Reason.OUTCOME_UNKNOWN: "It is not known whether the message left; its copy is looked for during seven days.",
     Reason.NAMED_PROPERTIES_SPENT: "The mailbox takes no key of ours, so it is not known whether the message left.",
+    Reason.DRAFT_INCOMPLETE: "Five times the mailbox did not keep all files of the message on its draft; nothing left.",
     Reason.GAVE_UP: "The message could not be prepared after several tries.",
 }
 

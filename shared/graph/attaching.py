@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from shared.domain.errors import MessageRefused, UpstreamSurprise
+from shared.domain.errors import MessageRefused, UploadFailed
 from shared.domain.model import DraftContent, OutgoingFile
 from shared.graph import mapping, wire
 from shared.graph.client import GraphClient, decoded, same_origin
@@ -19,6 +19,7 @@ from shared.graph.errors import is_wrong_size
 from shared.ports import Access
 
 POST_BELOW_BYTES: Final = 2_900_000
+MOST_POSTED_BYTES: Final = 4 * 1024 * 1024
 CHUNK_BYTES: Final = 320 * 1024 * 10
 UPLOAD_HOSTS: Final = (
     "outlook.office.com",
@@ -29,8 +30,16 @@ UPLOAD_HOSTS: Final = (
 )
 
 
-async def attach(client: GraphClient, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
-    """Attach one file, first by the way that its size suggests. Raises what both ways raise."""
+async def attach(
+    client: GraphClient, access: Access, graph_message_id: str, file: OutgoingFile, *, directly: bool = False
+) -> None:
+    """Attach one file, first by the way that its size suggests. Raises what both ways raise.
+
+    `directly`: the upload host has failed, so by a request to Graph or not now (UploadFailed).
+    """
+    if directly:
+        await _post_or_not_now(client, access, graph_message_id, file)
+        return
     ways = (_post, _upload)
     first, second = ways if len(file.content) < POST_BELOW_BYTES else ways[::-1]
     try:
@@ -39,6 +48,20 @@ async def attach(client: GraphClient, access: Access, graph_message_id: str, fil
         if not is_wrong_size(err):
             raise
         await second(client, access, graph_message_id, file)
+
+
+async def _post_or_not_now(
+    client: GraphClient, access: Access, graph_message_id: str, file: OutgoingFile
+) -> None:
+    """What fits no request waits for the upload host. Raises UploadFailed for it."""
+    if _encoded_bytes(file) > MOST_POSTED_BYTES:
+        raise UploadFailed
+    try:
+        await _post(client, access, graph_message_id, file)
+    except MessageRefused as err:
+        if is_wrong_size(err):
+            raise UploadFailed from err
+        raise
 
 
 async def _post(client: GraphClient, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
@@ -52,10 +75,10 @@ async def _upload(client: GraphClient, access: Access, graph_message_id: str, fi
     request = builder.to_post_request_information({"AttachmentItem": mapping.file_to_upload(file)})
     url = decoded(await client.call(access, "attach", request), wire.UploadSession).upload_url
     if not may_upload_to(url, client.base_url):
-        raise UpstreamSurprise
+        raise UploadFailed
     for start, piece in pieces(file.content):
         content_range = f"bytes {start}-{start + len(piece) - 1}/{len(file.content)}"
-        await client.put(access, "attach", url, piece, content_range)
+        await client.put(access, url, piece, content_range)
 
 
 def pieces(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -74,10 +97,14 @@ def fit_inside(content: DraftContent, limit_bytes: int) -> bool:
 
     A letter of text may take six bytes in JSON, and a file four for every three.
     """
-    files = sum(-(-len(file.content) // 3) * 4 + 6 * len(file.name) + 400 for file in content.files)
+    files = sum(_encoded_bytes(file) for file in content.files)
     people = sum(
         6 * (len(person.address) + len(person.name)) + 100
         for person in (*content.to, *content.cc, *content.bcc)
     )
     text = len(msgspec.json.encode((content.subject, content.html)))
     return files + people + text + 1_000 <= limit_bytes
+
+
+def _encoded_bytes(file: OutgoingFile) -> int:
+    return -(-len(file.content) // 3) * 4 + 6 * len(file.name) + 400

@@ -15,9 +15,9 @@ from weakref import WeakValueDictionary
 import httpx
 import msgspec
 
-from shared.domain.errors import Ambiguous, ProviderUnavailable, TooLarge, UpstreamSurprise
+from shared.domain.errors import Ambiguous, ProviderUnavailable, TooLarge, UploadFailed, UpstreamSurprise
 from shared.graph import wire
-from shared.graph.errors import UNSAFE, graph_error, read_error
+from shared.graph.errors import UNSAFE, UPLOAD, graph_error, read_error
 from shared.ports import Access
 from shared.transport import NeverSent, NoAnswer, TooMuch, Transport
 
@@ -105,14 +105,18 @@ class GraphClient:
             raise UpstreamSurprise from err
         return await self._send_authorized(access, operation, request, MOST_BYTES)
 
-    async def put(self, access: Access, operation: str, url: str, content: bytes, content_range: str) -> None:
-        """Send one piece to an upload address; never with our token, the address carries its own."""
+    async def put(self, access: Access, url: str, content: bytes, content_range: str) -> None:
+        """Send one piece to an upload address; never with our token, the address carries its own.
+
+        Raises UploadFailed whatever went wrong, and Throttled.
+        """
         headers = {"Content-Type": "application/octet-stream", "Content-Range": content_range}
         try:
             request = httpx.Request("PUT", url, headers=headers, content=content)
-        except httpx.InvalidURL as err:
-            raise UpstreamSurprise from err
-        _checked(operation, await self._send_once(access, operation, request, MOST_BYTES))
+            answer = await self._send_once(access, UPLOAD, request, MOST_BYTES)
+        except (httpx.InvalidURL, ProviderUnavailable, UpstreamSurprise) as err:
+            raise UploadFailed from err
+        _checked(UPLOAD, answer)
 
     async def _send_authorized(
         self, access: Access, operation: str, request: httpx.Request, limit_bytes: int

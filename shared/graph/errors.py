@@ -25,6 +25,8 @@ LONGEST_PAUSE_SECONDS: Final = 3_600.0
 UNSAFE: Final = frozenset({"create_draft", "create_reply", "attach", "send", "subscribe"})
 # Steps of a send: a refusal in one of them is the send's refusal.
 SENDING: Final = frozenset({"create_draft", "create_reply", "fill_reply", "attach", "send"})
+# A piece of a file, put to the address of an upload session.
+UPLOAD: Final = "upload"
 SUBSCRIPTION: Final = frozenset({"renew", "unsubscribe"})
 # What Graph denies is a right; every other call reads.
 RIGHTS: Final[dict[str, Right]] = {
@@ -163,6 +165,10 @@ def graph_error(
         error: PostbraidError = errors.HandshakeFailed()
     elif _key_refused(operation, status, codes):
         error = errors.KeyRefused()
+    elif operation == UPLOAD and meaning_of(status, codes, headers) is not Meaning.THROTTLED:
+        error = (
+            errors.UploadFailed()
+        )  # another host: its 401 or 403 says nothing of the grant, its 404 of no mail
     else:
         error = _error(operation, _meaning(operation, status, codes, headers), codes, headers)
     code, request_id = (codes or ("",))[-1], headers.get("request-id", "")

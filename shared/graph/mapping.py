@@ -109,13 +109,15 @@ def graph_to_file(attachment: wire.Attachment) -> RemoteFile:
 
 def graph_to_draft(message: wire.Message) -> Draft:
     """A draft as it was made."""
-    html = message.body.content if message.body else None
+    body = message.body or wire.Body()
+    content, is_html = body.content or "", body.content_type.lower() == "html"
     return Draft(
-        message.id,
-        message.internet_message_id,
-        message.conversation_id,
-        html or "",
-        message.subject,
+        graph_message_id=message.id,
+        internet_message_id=message.internet_message_id,
+        conversation_id=message.conversation_id,
+        html=content if is_html else "",
+        subject=message.subject,
+        text=None if is_html else content,
         sender=_address(message.from_),
     )
 

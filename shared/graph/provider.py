@@ -144,15 +144,12 @@ class GraphMail:
         )
 
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:
-        """A fresh draft; files inside when one request holds them all, else attached one by one."""
+        """A fresh draft; files inside when one request holds them all, else it lacks them."""
         inside = attaching.fit_inside(content, MAX_REQUEST_BYTES)
         body = mapping.draft_to_graph(content, with_files=inside)
         request = self._client.builders.me.messages.to_post_request_information(body)
         answer = await self._create(access, "create_draft", request, content)
-        draft = mapping.graph_to_draft(decoded(answer, wire.Message))
-        for file in () if inside else content.files:
-            await self.attach(access, draft.graph_message_id, file)
-        return draft if inside else replace(draft, attached_apart=True)
+        return replace(mapping.graph_to_draft(decoded(answer, wire.Message)), lacks_files=not inside)
 
     async def create_reply(self, access: Access, to_graph_message_id: str, content: DraftContent) -> Draft:
         """A reply draft with key and recipients; 200 and 201 are both documented.
@@ -163,7 +160,8 @@ class GraphMail:
         builder = self._client.message(to_graph_message_id).create_reply
         request = builder.to_post_request_information(body)
         answer = await self._create(access, "create_reply", request, content)
-        return mapping.graph_to_draft(decoded(answer, wire.Message))
+        draft = mapping.graph_to_draft(decoded(answer, wire.Message))
+        return replace(draft, lacks_files=bool(content.files))
 
     async def _create(self, access: Access, operation: str, request: Any, content: DraftContent) -> bytes:
         """Raises KeyRefused where the key alone may be too much; without one the mailbox is full."""
@@ -182,9 +180,11 @@ class GraphMail:
         request = self._client.message(graph_message_id).to_patch_request_information(body)
         await self._client.call(access, "fill_reply", request)
 
-    async def attach(self, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
+    async def attach(
+        self, access: Access, graph_message_id: str, file: OutgoingFile, *, directly: bool = False
+    ) -> None:
         """Attach one file: below 3 MB by POST, else by session, each falling back to the other (F-9)."""
-        await attaching.attach(self._client, access, graph_message_id, file)
+        await attaching.attach(self._client, access, graph_message_id, file, directly=directly)
 
     async def send(self, access: Access, graph_message_id: str) -> None:
         """Send that draft."""

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from shared.domain.errors import ItemGone, KeyRefused, ProviderUnavailable, SubscriptionGone
+from shared.domain.errors import (
+    ItemGone,
+    KeyRefused,
+    ProviderUnavailable,
+    SubscriptionGone,
+    UploadFailed,
+)
 from shared.domain.listing import Ask
 from shared.domain.model import (
     Address,
@@ -56,6 +62,11 @@ class FakeMail(Failing):
     reply_subject: str | None = None
     renamed_on_send: dict[str, str] = field(default_factory=dict)
     takes_no_key: bool = False
+    reply_text: str | None = None
+    filled: dict[str, str] = field(default_factory=dict)
+    brought_by_replies: tuple[RemoteFile, ...] = ()
+    uploads_fail: bool = False
+    posts_at_most_bytes: int = 3_145_000
     unreadable: dict[str, Exception] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     drafts_are_from: Address | None = None
@@ -194,10 +205,7 @@ class FakeMail(Failing):
         await access.token()
         self.called("create_draft")
         self._judge_key(content)
-        draft = self._draft(content)
-        for file in content.files if self.attaches_apart else ():
-            await self.attach(access, draft.graph_message_id, file)
-        return replace(draft, attached_apart=self.attaches_apart)
+        return replace(self._draft(content), lacks_files=self.attaches_apart and bool(content.files))
 
     async def create_reply(self, access: Access, to_graph_message_id: str, content: DraftContent) -> Draft:
         await access.token()
@@ -205,15 +213,24 @@ class FakeMail(Failing):
         self._judge_key(content)
         draft = self._draft(content)
         self.parents[draft.graph_message_id] = to_graph_message_id
-        return replace(draft, subject=self.reply_subject)
+        self.files_of[draft.graph_message_id] = [(file, b"") for file in self.brought_by_replies]
+        quoted = {} if self.reply_text is None else {"html": "", "text": self.reply_text}
+        return replace(draft, subject=self.reply_subject, lacks_files=bool(content.files), **quoted)
 
     async def fill_reply(
         self, access: Access, graph_message_id: str, content: DraftContent, html: str
     ) -> None:
         self.called("fill_reply")
+        self.filled[graph_message_id] = html
 
-    async def attach(self, access: Access, graph_message_id: str, file: OutgoingFile) -> None:
+    async def attach(
+        self, access: Access, graph_message_id: str, file: OutgoingFile, *, directly: bool = False
+    ) -> None:
         self.called("attach")
+        if self.uploads_fail and not directly:
+            raise UploadFailed
+        if directly and len(file.content) > self.posts_at_most_bytes:
+            raise UploadFailed
         if self.drops:
             self.drops -= 1
             return

@@ -209,13 +209,13 @@ async def test_a_reply_to_what_is_gone_is_a_mail_of_its_own(begun: App) -> None:
 
 @pytest.mark.parametrize("reply", [False, True], ids=["a new mail", "a reply"])
 async def test_a_draft_that_lacks_a_file_is_never_sent(begun: App, reply: bool) -> None:
-    """A draft that lacks a separately attached file is not sent; another draft with all files is made (E-10)."""
+    """A draft that lacks a separately attached file is deleted, never sent; another with all files is made (E-10)."""
     begun.mail.attaches_apart, begun.mail.drops = True, 1
     files = [{"name": "offer.pdf", "content_base64": "JVBERi0xLjc="}]
     changes = {"thread_id": begun.crm.last["thread_id"]} if reply else {}
     await accepted(begun, "m-2", attachments=files, **changes)
     await begun.pump()
-    assert (len(begun.mail.sent), len(begun.mail.drafts)) == (1, 1)
+    assert (len(begun.mail.sent), len(begun.mail.drafts), len(begun.mail.deleted)) == (1, 0, 1)
     await begun.later(minutes=5)
     assert begun.crm.types()[-1] == "message.sent"
     assert [file.name for file, _ in begun.mail.files_of[list(begun.mail.sent)[-1]]] == ["offer.pdf"]

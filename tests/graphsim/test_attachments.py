@@ -321,3 +321,18 @@ async def files_of(app: App, mail: Json) -> list[Json]:
     """The files of a mail as Graph lists them."""
     listed: list[Json] = (await app.ok("GET", f"{at(mail['id'])}/attachments"))["value"]
     return listed
+
+
+async def test_an_upload_host_that_fails(lab: Lab, app: App) -> None:
+    """With the knob a session is made as ever, and no piece of a file is ever taken."""
+    await lab.knobs(upload_host="failing")
+    path = await new_draft(app)
+    url = await session(app, path)
+    seen = set()
+    for _ in range(30):
+        try:
+            seen.add((await put(lab, url, 0, b"a" * MB)).status_code)
+        except httpx.RemoteProtocolError:
+            seen.add(0)
+    assert seen == {401, 403, 500, 503, 0}
+    assert (await app.ok("GET", f"{path}/attachments"))["value"] == []

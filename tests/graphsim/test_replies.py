@@ -157,3 +157,54 @@ async def test_wrong_replies(lab: Lab, app: App, body: dict[str, object], code: 
     mail = await lab.arrives()
     assert await app.refused("POST", f"{at(mail['id'])}/createReply", body) == (400, code)
     assert [message["is_draft"] for message in await lab.mailbox()] == [False]
+
+
+LOGO = {"name": "logo.png", "content_base64": "aGVsbG8=", "inline": True, "content_id": "Logo@x"}
+PLAN = {"name": "plan.png", "content_base64": "aGVsbG8=", "inline": True, "content_id": "plan@x"}
+
+
+async def test_pictures_of_the_quoted_mail(lab: Lab, app: App) -> None:
+    """By the knob a reply draft brings the pictures that the original shows, one of two inline, and no other file."""
+    await lab.knobs(inline_flag="right", renamed_attachments="kept")
+    shown = '<p>See <img src="cid:logo@x"><img src="cid:Plan@x"></p>'
+    mail = await lab.arrives(html=shown, attachments=[LOGO, PLAN, {**PLAN, "content_id": "unshown@x"}])
+    reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
+    brought = (await app.ok("GET", f"{at(reply['id'])}/attachments"))["value"]
+    seen = [(file["name"], file["contentId"], file["isInline"]) for file in brought]
+    assert seen == [("logo.png", "Logo@x", False), ("plan.png", "plan@x", True)]
+    await lab.knobs(reply_draft_pictures="none")
+    reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
+    assert (await app.ok("GET", f"{at(reply['id'])}/attachments"))["value"] == []
+
+
+@pytest.mark.parametrize(("knob", "words"), [("text", "1 <b>2</b>"), ("html", "1 &lt;b&gt;2&lt;/b&gt;")])
+async def test_a_reply_to_plain_text(lab: Lab, app: App, knob: str, words: str) -> None:
+    """By the knob the draft of a reply to a plain-text mail is text itself, with the original as it was written."""
+    await lab.knobs(text_reply_draft=knob)
+    sent = {"to": [ANN], "subject": "Quote", "text": "1 <b>2</b>"}
+    await lab.control("POST", f"outside/{CAT}/compose", sent)
+    await lab.pass_time()
+    (mail,) = await lab.mailbox()
+    assert (await app.ok("GET", at(mail["id"])))["body"] == {"contentType": "text", "content": "1 <b>2</b>"}
+    body = (await app.ok("POST", f"{at(mail['id'])}/createReply"))["body"]
+    assert body["contentType"] == knob
+    assert words in body["content"]
+
+
+async def test_plain_text_is_answered_in_plain_text(lab: Lab) -> None:
+    """An outsider who writes only text answers in text, with the original quoted; so does the user in such a draft."""
+    sent = await lab.control("POST", f"outside/{CAT}/compose", {"to": [ANN], "subject": "x", "text": "5 < 6"})
+    await lab.pass_time()
+    (mail,) = await lab.mailbox()
+    written = {"action": "reply", "graph_message_id": mail["id"], "html": "<p>Really?</p>"}
+    answer = await lab.control("POST", f"mailboxes/{ANN}/compose", written)
+    await lab.pass_time()
+    got = (await lab.control("GET", f"outside/{CAT}/messages"))["messages"][-1]
+    assert got["html"].startswith("<pre>Really?")
+    assert "5 &lt; 6" in got["html"]
+    again = {"internet_message_id": got["internet_message_id"], "text": "Yes."}
+    await lab.control("POST", f"outside/{CAT}/reply", again)
+    await lab.pass_time()
+    newest = next(message for message in await lab.mailbox() if message["html"].startswith("<pre>Yes."))
+    assert "&gt; Really?" in newest["html"]
+    assert answer["internet_message_id"] != sent["internet_message_id"]

@@ -36,6 +36,8 @@ BESIDE: Final[dict[tuple[str, Value], tuple[dict[str, Value], ...]]] = {
     ("sent_copy_extended_properties", "lost"): ({"sent_copy_id": "kept"}, {"sent_message_id": "kept"}),
     # The last is left with the thread, the people, the words and the time.
     ("named_property_quota", "spent"): ({"sent_message_id": "kept"}, {"sent_copy_id": "kept"}, {}),
+    # A file that fits no request cannot leave then; test_knobs.py sends one that does.
+    ("upload_host", "failing"): ({"upload_session_minimum_bytes": 0},),
     ("relay_message_id", "rewritten"): ({"contact_thread_index": "present"},),
     ("attachment_scan_minutes", 1): ({"attachment_scan": "placeholder"},),
     ("attachment_scan_minutes", 10): ({"attachment_scan": "stub"},),
@@ -83,6 +85,8 @@ KIND: Final[dict[str, Value]] = {
     "attachment_scan": "none",
     "unreadable_minutes": 0,
     "upload_session_minimum_bytes": 0,
+    "named_property_quota": "free",
+    "upload_host": "works",
 }
 # The worst of everything that still leaves something to go by, beyond the defaults, which are the worse side already.
 WORST: Final[dict[str, Value]] = {

@@ -20,6 +20,7 @@ from shared.content import (
     decode_text,
     find_cids,
     html_to_text,
+    preformatted_html,
     prepend_html,
     snippet,
     text_to_html,
@@ -312,3 +313,10 @@ DECODED = {
 def test_bytes_of_a_text(content: bytes, text: str) -> None:
     """Bytes are read by their mark, by the charset in their head, as UTF-8, or as Windows-1252, and never refused."""
     assert decode_text(content) == text
+
+
+def test_plain_text_as_it_was_written() -> None:
+    """Text as HTML keeps lines and spaces, shows every sign, and makes nothing live."""
+    shown = preformatted_html("\r\n  a <b>b</b>\r\n& \x00c")
+    assert shown.endswith(">\n\n  a &lt;b&gt;b&lt;/b&gt;\n&amp; c</pre>")
+    assert html_to_text(shown).startswith("a <b>b</b>")

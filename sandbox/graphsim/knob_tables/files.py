@@ -72,4 +72,12 @@ FILES: tuple[Knob, ...] = (
         "msgraph-sdk-dotnet issue 2416",
         "How long `attachment_scan` lasts.",
     ),
+    choice(
+        "upload_host",
+        "works failing",
+        "(f)",
+        "msgraph-sdk-javascript issue 1923; python-o365 issue 1027",
+        "What a PUT to an upload URL meets: the host takes it, or by chance 401, 403, 500, 503 or a cut connection, "
+        "for ever. Default works: failing, a file that fits no request could never leave.",
+    ),
 )

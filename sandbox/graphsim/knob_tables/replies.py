@@ -37,5 +37,19 @@ REPLIES: tuple[Knob, ...] = (
         "inbox-zero source",
         "createReplyAll marks the original as read, which notifies.",
     ),
+    choice(
+        "reply_draft_pictures",
+        "copied none",
+        "(k)",
+        "msgraph-sdk-dotnet issue 2937; office-js issue 5457",
+        "Whether a reply draft brings the pictures that the quoted mail shows, every other one not marked inline.",
+    ),
+    choice(
+        "text_reply_draft",
+        "text html",
+        "(k)",
+        REPLY,
+        "What the body of a reply draft to a plain-text mail is.",
+    ),
     choice("draft_sender", "null self", "(k)", "message resource type", "`from` and `sender` of a draft."),
 )

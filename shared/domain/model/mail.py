@@ -122,9 +122,9 @@ class DraftContent:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A draft as Graph made it. `html` and `subject` are those of a reply: the quoted original, and what it answers.
+    """A draft as Graph made it. Of a reply, `html` is the quoted original, or `text` where the draft is plain text.
 
-    `attached_apart`: files were put on it by calls of their own, so it is worth looking whether all are there.
+    `lacks_files`: its files are still to be put on it, each by a call of its own.
     `without_key`: the mailbox did not take our key, so the draft does not carry it.
     """
 
@@ -133,9 +133,10 @@ class Draft:
     conversation_id: str | None
     html: str = ""
     subject: str | None = None
-    attached_apart: bool = False
+    lacks_files: bool = False
     without_key: bool = False
     sender: Address | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

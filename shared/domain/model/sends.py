@@ -61,7 +61,7 @@ class OutboxItem:
     `failing_since`: since when Graph does not answer for it. `awaited_since`: from when its hour counts; None while the
     grant is dead, for then it does not run. `taken_at`: when Graph said 202. `waiting_told`: the CRM was told.
     `plainly_refused`: Graph said no to the last try, so nothing can have left. `without_key`: the mailbox did not take
-    the key, so neither draft nor sent copy carries it.
+    the key, so neither draft nor sent copy carries it. `incomplete_drafts`: so many lacked files that were put on them.
     """
 
     key: str
@@ -104,3 +104,4 @@ class OutboxItem:
     waiting_told: bool = False
     plainly_refused: bool = False
     without_key: bool = False
+    incomplete_drafts: int = 0

@@ -206,6 +206,7 @@ class Reason(StrEnum):
     WAITED_TOO_LONG = "waited_too_long"
     OUTCOME_UNKNOWN = "outcome_unknown"
     NAMED_PROPERTIES_SPENT = "named_properties_spent"
+    DRAFT_INCOMPLETE = "draft_incomplete"
     GAVE_UP = "gave_up"
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.content import prepend_html
+from shared.content import preformatted_html, prepend_html
 from shared.domain.attachments import MAX_FILE_BYTES, canonical_type, judge_outbound
+from shared.domain.draft_files import holds_all
 from shared.domain.errors import (
+    AccessRefused,
+    Ambiguous,
     CrmUnavailable,
+    DraftIncomplete,
     InvalidRequest,
     ItemGone,
     KeyRefused,
     MessageRefused,
-    ProviderUnavailable,
     RaceLost,
     TooLarge,
+    Unavailable,
+    UploadFailed,
+    UpstreamSurprise,
 )
 from shared.domain.model import Draft, DraftContent, OutgoingFile, Reason, StagedFile, Thread
 from shared.domain.reply_targets import original_after_move
@@ -68,39 +73,57 @@ async def _fetch(work: Sending, file: StagedFile) -> StagedFile:
 async def make_draft(work: Sending) -> Draft:
     """A fresh draft, or a reply to the newest synced message of the thread; without one the reply opens it.
 
-    Raises MessageRefused; Ambiguous or ProviderUnavailable: this draft is left alone, another is made later (E-10).
+    Raises MessageRefused; DraftIncomplete, Ambiguous, Unavailable: this draft is no more, another is made later (E-10).
     """
     ctx, files = work.ctx, await _read_files(work)
     item = work.item
     body = await unstage_body(ctx.services, item.body_blob)
     content = DraftContent(item.key, item.to, item.cc, item.bcc, item.subject, body.html, tuple(files))
     thread = await ctx.find(Thread, item.thread_id) if item.reply else None
+    answered = thread.value if thread else None
     try:
-        draft = await _create(work, thread.value if thread else None, content)
+        return await _make_with_or_without_uploads(work, answered, content)
     except KeyRefused:
-        bare = await _create(work, thread.value if thread else None, replace(content, key=None))
-        draft = replace(bare, without_key=True)
-    if draft.attached_apart and not await _has_all_files(work, draft, content.files):
-        raise ProviderUnavailable("The draft lacks files that were put on it.")
-    return draft
+        bare = replace(content, key=None)
+        return replace(await _make_with_or_without_uploads(work, answered, bare), without_key=True)
 
 
-async def _create(work: Sending, thread: Thread | None, content: DraftContent) -> Draft:
-    draft = await _create_reply(work, thread, content) if thread else None
-    return draft or await work.ctx.services.mail.create_draft(work.access, content)
+async def _make_with_or_without_uploads(work: Sending, thread: Thread | None, content: DraftContent) -> Draft:
+    """A draft with everything in it; where the host for large files fails, another without its help.
+
+    Another, because nobody knows how much of a failed upload the first one got.
+    """
+    try:
+        return await _make(work, thread, content)
+    except UploadFailed:
+        return await _make(work, thread, content, directly=True)
 
 
-async def _create_reply(work: Sending, thread: Thread, content: DraftContent) -> Draft | None:
-    """CreateReply sets the threading headers; body and files follow. None: there is nothing to reply to."""
+async def _make(
+    work: Sending, thread: Thread | None, content: DraftContent, *, directly: bool = False
+) -> Draft:
+    """One draft, complete; one that cannot be completed is taken away again, as only its maker may (E-11).
+
+    Nobody knows its id but this worker, who has not tried the step to `sending` with it.
+    """
     mail, access = work.ctx.services.mail, work.access
-    draft = await _create_empty_reply(work, thread, content)
-    if draft is None:
-        return None
-    html = prepend_html(content.html, draft.html)
-    await mail.fill_reply(access, draft.graph_message_id, content, html)
-    for file in content.files:
-        await mail.attach(access, draft.graph_message_id, file)
-    return replace(draft, attached_apart=bool(content.files))
+    reply = await _create_empty_reply(work, thread, content) if thread else None
+    draft = reply or await mail.create_draft(access, content)
+    try:
+        if reply is not None:
+            quoted = reply.html if reply.text is None else preformatted_html(reply.text)
+            html = prepend_html(content.html, quoted)
+            await mail.fill_reply(access, reply.graph_message_id, content, html)
+        if draft.lacks_files:
+            for file in content.files:
+                await mail.attach(access, draft.graph_message_id, file, directly=directly)
+            if not holds_all(await mail.files(access, draft.graph_message_id), content.files):
+                raise DraftIncomplete
+    except (Ambiguous, Unavailable, UpstreamSurprise, MessageRefused):
+        with suppress(Ambiguous, Unavailable, UpstreamSurprise, AccessRefused):
+            await mail.delete_draft(access, draft.graph_message_id)
+        raise
+    return draft
 
 
 async def _create_empty_reply(work: Sending, thread: Thread, content: DraftContent) -> Draft | None:
@@ -119,13 +142,3 @@ async def _create_empty_reply(work: Sending, thread: Thread, content: DraftConte
     with suppress(ItemGone):
         return await mail.create_reply(access, moved, content)
     return None
-
-
-async def _has_all_files(work: Sending, draft: Draft, files: Sequence[OutgoingFile]) -> bool:
-    """Names and count as meant; sizes at least (Graph counts its overhead in)."""
-    found = await work.ctx.services.mail.files(work.access, draft.graph_message_id)
-    theirs = sorted((file.name, file.size_bytes) for file in found if not file.inline)
-    ours = sorted((file.name, len(file.content)) for file in files)
-    return len(theirs) == len(ours) and all(
-        name == meant and size >= least for (name, size), (meant, least) in zip(theirs, ours, strict=True)
-    )

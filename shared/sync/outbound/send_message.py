@@ -8,9 +8,11 @@ from typing import assert_never
 
 from shared.domain import outbound, renewals, waiting
 from shared.domain.connection import probe_at, respect_pause
+from shared.domain.draft_files import MOST_INCOMPLETE_DRAFTS
 from shared.domain.errors import (
     AccessRefused,
     Ambiguous,
+    DraftIncomplete,
     GrantDead,
     ItemGone,
     MailboxClosed,
@@ -269,6 +271,12 @@ async def reschedule_send(ctx: MailboxContext, task: Task, failed: Failed) -> No
     if stored is None or stored.value.due_at is None:
         return
     item, work = stored.value, Sending(ctx, stored)
+    if isinstance(failed.error, DraftIncomplete):
+        item = replace(item, incomplete_drafts=item.incomplete_drafts + 1)
+        work.stored = stored = stored.changed(item)
+        if item.incomplete_drafts >= MOST_INCOMPLETE_DRAFTS and not item.phase.final:
+            await fail(work, Reason.DRAFT_INCOMPLETE)
+            return
     verdict = await decide_verdict(ctx, task, failed, item.attempts)
     if item.phase.final and isinstance(failed.error, GrantDead | MailboxUnusable | AccessRefused):
         await finish(work)

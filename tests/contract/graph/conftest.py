@@ -91,6 +91,7 @@ class Office:
     async def arrives(self, **mail: Any) -> str:
         """A mail from Bea lies in Ann's mailbox; returns its id."""
         body = {"to": [ANN], "subject": "Your offer", "html": "<p>Yes.</p>", **mail}
+        body = {name: value for name, value in body.items() if value is not None}
         sent = await self.control("POST", f"outside/{BEA}/compose", body)
         await self.pass_time()
         return next(

@@ -30,6 +30,8 @@ def content(*files: OutgoingFile, **changes: Any) -> DraftContent:
 
 async def sent(office: Office, mail: GraphMail, ann: SignedIn, *files: OutgoingFile) -> Draft:
     draft = await mail.create_draft(ann, content(*files))
+    for file in files if draft.lacks_files else ():
+        await mail.attach(ann, draft.graph_message_id, file)
     await mail.send(ann, draft.graph_message_id)
     return draft
 
@@ -37,7 +39,7 @@ async def sent(office: Office, mail: GraphMail, ann: SignedIn, *files: OutgoingF
 async def test_a_new_mail_takes_two_calls(office: Office, mail: GraphMail, ann: SignedIn) -> None:
     """A new mail with small files takes two calls, and the contact gets all of it."""
     await office.watch()
-    assert not (await sent(office, mail, ann, PDF)).attached_apart
+    assert not (await sent(office, mail, ann, PDF)).lacks_files
     assert await office.operations() == ["message.create", "message.send"]
     await office.pass_time()
     (got,) = await office.outside()
@@ -90,7 +92,7 @@ async def test_large_files_arrive_whole(office: Office, mail: GraphMail, ann: Si
     await office.watch()
     draft = await sent(office, mail, ann, LARGE, PDF)
     operations = await office.operations()
-    assert draft.attached_apart
+    assert draft.lacks_files
     assert operations == [
         "message.create", "attachment.createUploadSession", "upload.put", "attachment.create", "message.send",
     ]  # fmt: skip
@@ -135,6 +137,34 @@ async def test_no_way_for_a_file(office: Office, mail: GraphMail, ann: SignedIn)
     with pytest.raises(errors.MessageRefused) as caught:
         await mail.attach(ann, draft.graph_message_id, LARGE)
     assert caught.value.reason == "message_too_large"
+
+
+async def test_an_upload_host_that_fails(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """Where the upload host keeps failing, a file that fits is attached past it, and a larger one is not, each time."""
+    await office.knobs(upload_session_minimum_bytes=0, upload_host="failing")
+    draft = await mail.create_draft(ann, content())
+    fitting = replace(LARGE, content=LARGE.content[:3_000_000])
+    for _ in range(8):
+        with pytest.raises(errors.UploadFailed):
+            await mail.attach(ann, draft.graph_message_id, fitting)
+    await mail.attach(ann, draft.graph_message_id, fitting, directly=True)
+    with pytest.raises(errors.UploadFailed):
+        await mail.attach(ann, draft.graph_message_id, LARGE, directly=True)
+    (found,) = await mail.files(ann, draft.graph_message_id)
+    assert found.size_bytes >= 3_000_000
+
+
+@pytest.mark.parametrize("form", ["text", "html"])
+async def test_a_reply_to_a_plain_text_mail(
+    office: Office, mail: GraphMail, ann: SignedIn, form: str
+) -> None:
+    """The draft of a reply to a plain-text mail says which form its quotation has."""
+    await office.knobs(text_reply_draft=form)
+    parent = await office.arrives(html=None, text="1 <b>2</b> & 3")
+    draft = await mail.create_reply(ann, parent, content())
+    shown = draft.text if form == "text" else draft.html
+    assert ("1 <b>2</b> & 3" if form == "text" else "1 &lt;b&gt;2&lt;/b&gt; &amp; 3") in (shown or "")
+    assert (draft.text is None, draft.html == "") == (form == "html", form == "text")
 
 
 async def test_a_pictures_place_is_kept(office: Office, mail: GraphMail, ann: SignedIn) -> None:

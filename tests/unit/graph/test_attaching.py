@@ -109,19 +109,60 @@ async def test_other_refusals_are_no_reason_to_try_again(wire: Wire, mail: Graph
         assert ways(wire) == ["attachments"]
 
 
-async def test_a_broken_upload_leaves_it_open(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """An upload that breaks off has an unknown outcome."""
-    graph(wire, refused={"put": (500, "")})
-    with pytest.raises(errors.Ambiguous):
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 416, 500, 503, 504])
+async def test_an_upload_that_is_refused_is_the_hosts_failure(
+    wire: Wire, mail: GraphMail, ann: Tokens, status: int
+) -> None:
+    """Whatever the upload host refuses with, it is its failure, not the grant's, and nothing is posted beside it."""
+    graph(wire, refused={"put": (status, "ErrorAccessDenied")})
+    with pytest.raises(errors.UploadFailed):
+        await mail.attach(ann, "d", file(FULL))
+    assert ways(wire) == ["createUploadSession", "put"]
+
+
+async def test_an_upload_host_that_does_not_answer(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """An upload host that cannot be resolved, or does not answer, has failed."""
+    for broken in (httpx.ConnectError("no such host"), httpx.ReadTimeout("")):
+
+        def answer(request: httpx.Request, error: Exception = broken) -> httpx.Response:
+            if request.method == "PUT":
+                raise error
+            return httpx.Response(201, json={"uploadUrl": SESSION})
+
+        wire.answers.clear()
+        wire.answers.append(answer)
+        with pytest.raises(errors.UploadFailed):
+            await mail.attach(ann, "d", file(FULL))
+
+
+async def test_a_busy_upload_host_asks_for_a_pause(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """A 429 of the upload host is a pause as any other."""
+    graph(wire, refused={"put": (429, "")})
+    with pytest.raises(errors.Throttled):
         await mail.attach(ann, "d", file(FULL))
 
 
 async def test_files_go_to_outlook_only(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
     """An upload address that is not Outlook's gets nothing of the file."""
     graph(wire, url="https://outlook.office.com.evil.test/upload")
-    with pytest.raises(errors.UpstreamSurprise):
+    with pytest.raises(errors.UploadFailed):
         await mail.attach(ann, "d", file(FULL))
     assert ways(wire) == ["createUploadSession"]
+
+
+async def test_past_the_upload_host(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """Without the upload host a file that fits a request is posted, and one that does not waits for the host."""
+    graph(wire)
+    await mail.attach(ann, "d", file(3_145_000), directly=True)
+    assert ways(wire) == ["attachments"]
+    assert len(wire.requests[-1].content) <= 4 * 1024 * 1024
+    with pytest.raises(errors.UploadFailed):
+        await mail.attach(ann, "d", file(FULL), directly=True)
+    assert ways(wire) == ["attachments"]
+    wire.answers.clear()
+    graph(wire, refused={"attachments": (413, "RequestEntityTooLarge")})
+    with pytest.raises(errors.UploadFailed):
+        await mail.attach(ann, "d", file(3_000_000), directly=True)
 
 
 @pytest.mark.parametrize(
