@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from sandbox.democrm.model import (
+    Bounce,
     Connection,
     Contact,
     Conversation,
@@ -85,8 +86,25 @@ class Body(msgspec.Struct):
     truncated: bool = False
 
 
+class BouncedData(msgspec.Struct):
+    """`bounced` of `message.bounced`: of one recipient, of others, and of which message."""
+
+    recipient: str | None = None
+    status: str | None = None
+    diagnostic_code: str | None = None
+    action: str | None = None
+    message_id: str | None = None
+    crm_message_id: str | None = None
+    others: list[Bounce] = []
+
+    @property
+    def bounces(self) -> list[Bounce]:
+        """One entry for each recipient."""
+        return [Bounce(self.recipient, self.status, self.diagnostic_code, self.action), *self.others]
+
+
 class MessageData(msgspec.Struct, kw_only=True):
-    """`data` of `message.sent`, `message.received` and `message.not_synced`, the fields that the CRM uses."""
+    """`data` of message.sent, .received, .bounced and .not_synced, the fields that the CRM uses."""
 
     id: str
     thread_id: str
@@ -107,6 +125,8 @@ class MessageData(msgspec.Struct, kw_only=True):
     body: Body = msgspec.field(default_factory=Body)
     attachments: list[File] = []
     automatic: bool = False
+    kind: str = "mail"
+    bounced: BouncedData | None = None
     reason: Reason | None = None
 
     @property
@@ -157,6 +177,25 @@ def _apply_message(store: Store, event: Event) -> None:
         conversation.threads[data.thread_id] = data.user_id
         store.put("conversations", conversation.id, conversation)
     store.put("messages", message.id, message)
+    _note_bounces(store, message, data.bounced)
+
+
+def _note_bounces(store: Store, message: Message, bounced: BouncedData | None) -> None:
+    """Show a bounce at its original, whichever of the two was told first."""
+    original = (
+        _known(store, bounced.message_id or "", bounced.crm_message_id) if bounced is not None else message
+    )
+    if original is None:
+        return
+    for report in sorted(store.messages.values(), key=lambda each: each.happened_at):
+        if report.bounce_of is not None and report.bounce_of == original.product_id:
+            for bounce in report.bounces:
+                kept = [known for known in original.bounces if known.recipient != bounce.recipient]
+                final = [
+                    known for known in original.bounces if known not in kept and known.action == "failed"
+                ]
+                original.bounces = [*kept, *(final or [bounce])]
+    store.put("messages", original.id, original)
 
 
 def _apply_outcome(store: Store, event: Event) -> None:
@@ -224,7 +263,9 @@ def _fill(message: Message, data: MessageData, event: Event) -> None:
     message.internet_message_id, message.sequence = data.internet_message_id, data.sequence
     message.happened_at = data.sent_at or data.received_at or event.timestamp
     message.subject, message.sender, message.to, message.cc = data.subject, data.sender, data.to, data.cc
-    message.automatic, message.reason = data.automatic, data.reason
+    message.automatic, message.kind, message.reason = data.automatic, data.kind, data.reason
+    if data.bounced is not None:
+        message.bounces, message.bounce_of = data.bounced.bounces, data.bounced.message_id
     message.status, message.waiting = STATUS_AFTER[event.type], None
     if event.type != "message.not_synced":
         message.html = data.body.html or message.html
@@ -267,11 +308,13 @@ def ensure_contact(store: Store, person: Person) -> Contact:
 STATUS_AFTER: dict[str, Literal["sent", "received", "not_synced"]] = {
     "message.sent": "sent",
     "message.received": "received",
+    "message.bounced": "received",
     "message.not_synced": "not_synced",
 }
 HANDLERS: dict[str, Callable[[Store, Event], None]] = {
     "message.sent": _apply_message,
     "message.received": _apply_message,
+    "message.bounced": _apply_message,
     "message.not_synced": _apply_message,
     "message.failed": _apply_outcome,
     "message.unconfirmed": _apply_outcome,

@@ -66,6 +66,15 @@ class Waiting(msgspec.Struct, frozen=True):
     since: datetime | None = None
 
 
+class Bounce(msgspec.Struct, frozen=True):
+    """What a mail system reported of one recipient of a mail; `action` is `failed` or `delayed`, or not certain."""
+
+    recipient: str | None = None
+    status: str | None = None
+    diagnostic_code: str | None = None
+    action: str | None = None
+
+
 class File(msgspec.Struct, frozen=True):
     """An attachment. Without `url` it cannot be fetched (yet)."""
 
@@ -104,6 +113,11 @@ class Message(msgspec.Struct, kw_only=True):
     waiting: Waiting | None = None
     attachments: list[File] = []
     automatic: bool = False
+    kind: str = "mail"
+    bounces: list[Bounce] = []
+    """What came back of this message, one entry for each recipient."""
+    bounce_of: str | None = None
+    """The product id of the message that this one is a bounce of."""
     sent_again_as: str | None = None
     """The id of the message that was made from this one after it failed."""
     request: dict[str, Any] | None = None

@@ -122,10 +122,12 @@ def _take_status(message: Message, answer: Mapping[str, Any]) -> None:
 
 
 def recipients_of_reply(store: Store, conversation: Conversation) -> tuple[Person, ...]:
-    """The people of the newest message without the users and their mailboxes; the contact when there are none."""
+    """The people of the newest message that a person wrote, without the users and their mailboxes; else the contact."""
     own = {user.address.casefold() for user in store.users.values()}
     own |= {connection.address.casefold() for connection in store.connections.values() if connection.address}
     for message in reversed(store.messages_of(conversation.id)):
+        if message.automatic:
+            continue
         people = {person.address.casefold(): person for person in (message.sender, *message.to, *message.cc)}
         others = tuple(person for address, person in people.items() if address not in own)
         if others:

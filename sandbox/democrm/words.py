@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sandbox.democrm.model import Connection
+    from sandbox.democrm.model import Bounce, Connection
 
 STATUS_WORDS = {
     "sending": "Sending…",
@@ -21,6 +21,15 @@ WAITING_WORDS = {
     "microsoft_pause": "Microsoft has asked for a pause",
     "mailbox_unavailable": "the mailbox cannot be reached now",
     "first_mail_of_thread": "the first mail of this conversation is still on its way",
+}
+KIND_WORDS = {
+    "bounce": "Delivery report",
+    "automatic_reply": "Automatic reply",
+    "meeting_request": "Invitation",
+    "meeting_response": "Answer to an invitation",
+    "read_receipt": "Read receipt",
+    "recall": "Recall",
+    "protected": "Encrypted",
 }
 CONNECTION_REASON_WORDS = {
     "late_notifications": "Microsoft's notifications come late",
@@ -66,6 +75,19 @@ PROBLEM_WORDS = {
 def waiting_words(cause: str) -> str:
     """What a send waits for in words; an unknown cause with spaces for underscores."""
     return WAITING_WORDS.get(cause, cause.replace("_", " "))
+
+
+def kind_words(kind: str) -> str:
+    """What sort of mail it is, in words; nothing for plain mail and for kinds that the CRM does not know."""
+    return KIND_WORDS.get(kind, "")
+
+
+def bounce_words(bounce: Bounce) -> str:
+    """What came back of a mail, in words; no more than the report says."""
+    whom = f" to {bounce.recipient}" if bounce.recipient else ""
+    said = {"failed": f"Not delivered{whom}", "delayed": f"Not delivered{whom} yet; it is still tried"}
+    code = f" ({bounce.status})" if bounce.status else ""
+    return said.get(bounce.action or "", f"Delivery{whom} was reported as a problem") + code
 
 
 def connection_reason_words(code: str) -> str:
