@@ -40,7 +40,7 @@ _HEADER_LINE: Final = re.compile(
     r"authentication-results|x-[\w-]+|content-type):",
     re.IGNORECASE | re.MULTILINE,
 )
-_MESSAGE_ID_LINE: Final = re.compile(r"^message-id:[ \t]*(<[^<>\s]{1,900}>)", re.IGNORECASE | re.MULTILINE)
+_MESSAGE_ID: Final = re.compile(r"(?<![\w-])message-id:\s{0,9}(<[^<>\s]{1,900}>)", re.IGNORECASE)
 _BRACKETED: Final = re.compile(r"<([^<>\s@]{1,64}@[^<>\s@]{1,255})>")
 
 
@@ -63,7 +63,7 @@ def read_report(message: FetchedMessage, status: bytes | None, headers: bytes | 
     if not found and named:
         found = tuple(Bounce(recipient=address) for address in named)
     cut = text[:MOST_TEXT_CHARACTERS]
-    ids = [*_original_ids(message), *_ids_in_headers(headers or b""), *_MESSAGE_ID_LINE.findall(cut)]
+    ids = [*_original_ids(message), *_ids_in_headers(headers or b""), *_MESSAGE_ID.findall(cut)]
     if delivered and not found:
         return Report(original_ids=tuple(dict.fromkeys(ids))[:MOST_ORIGINAL_IDS], delivered=True)
     final = None if status else _action_by_class(message.message_class)

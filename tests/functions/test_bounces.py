@@ -82,6 +82,19 @@ async def test_a_bounce_is_told_once(begun: App) -> None:
     assert begun.crm.types().count("message.bounced") == 1
 
 
+async def test_a_bounce_that_is_faster_than_the_sent_copy(ready: App) -> None:
+    """A bounce that names the Message-ID of a sent copy that was not seen yet waits for it, and tells its send."""
+    await ready.accepted()
+    await ready.pump()
+    text = EXCHANGE.replace("<ours@northwind.example>", "<real@northwind.example>")
+    await ready.arrives(arrived(ready, in_conversation(ready), text=text))
+    assert "message.bounced" not in ready.crm.types()
+    ready.mail.renamed_on_send[next(iter(ready.mail.sent))] = "<real@northwind.example>"
+    await ready.later(minutes=3)
+    assert ready.crm.types()[-2:] == ["message.sent", "message.bounced"]
+    assert ready.crm.last["bounced"]["crm_message_id"] == "m-1"
+
+
 async def test_a_delay_is_no_failure_until_one_follows(begun: App) -> None:
     """A delayed report says so; the failure that follows takes its place at the send."""
     sent = begun.crm.last

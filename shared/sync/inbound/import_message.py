@@ -32,7 +32,7 @@ from shared.state.ledger import new
 from shared.sync.inbound.held_rows import Known, looks_are_over, message_id_of, was_told
 from shared.sync.inbound.hold_mail import hold_mail, hold_unreadable
 from shared.sync.inbound.judge_files import judge_files
-from shared.sync.inbound.read_bounce import is_of_thread, read_bounce
+from shared.sync.inbound.read_bounce import judge_bounce, read_bounce
 from shared.sync.inbound.record_import import record_import
 from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.failures import attempt_one_mail
@@ -162,7 +162,7 @@ async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, found:
     known = Known(own, traced.thread, found.held)
 
     async def bring_in() -> Decision:
-        return await _bring_in(ctx, mailbox, outline, traced.belongs, known)
+        return await _bring_in(ctx, mailbox, outline, traced.belongs, known, looks)
 
     done = await attempt_one_mail(ctx, bring_in)
     if not isinstance(done, Failed):
@@ -215,7 +215,12 @@ async def _trace_conversation(ctx: MailboxContext, mailbox: Mailbox, outline: Ou
 
 
 async def _bring_in(
-    ctx: MailboxContext, mailbox: Mailbox, outline: Outline, belongs: admission.Belongs, known: Known
+    ctx: MailboxContext,
+    mailbox: Mailbox,
+    outline: Outline,
+    belongs: admission.Belongs,
+    known: Known,
+    looks: int,
 ) -> Decision:
     """The mail whole, its files, one transaction; the user's own may still turn out to be a send of ours."""
     message = await _fetch(ctx, outline)
@@ -227,8 +232,10 @@ async def _bring_in(
         if key is not None:
             return await confirm_send(ctx, key, outline)
     read = await read_bounce(ctx, message)
-    if read is not None and not await is_of_thread(ctx, belongs, message, read):
-        return inbound.Skip(Reason.FOREIGN)
+    if read is not None:
+        decision = await judge_bounce(ctx, belongs, message, read, looks if known.held is None else None)
+        if decision is not None:
+            return decision
     judged = await judge_files(ctx, message, final=looks_are_over(known.held))
     told_before = judged.holds_on and await was_told(ctx, known.held)
     if judged.may_change or told_before:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.content import html_to_text
-from shared.domain import admission, bounces
+from shared.domain import admission, bounces, inbound
 from shared.domain.addresses import comparable_address
 from shared.domain.errors import ItemGone, TooLarge
 from shared.domain.message_kinds import kind_of
@@ -20,6 +20,7 @@ from shared.domain.model import (
     MessageKind,
     MessageRecord,
     OutboxItem,
+    Reason,
     RemoteFile,
     Thread,
 )
@@ -28,6 +29,7 @@ from shared.state.codec import Stored
 from shared.state.ledger import Change
 from shared.sync.events.announce import bounced_data
 from shared.sync.mailbox.access import access_of
+from shared.sync.outbound.known_sends import find_oldest_unseen_copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +113,31 @@ async def _find_original(
     return None
 
 
-async def is_of_thread(
-    ctx: MailboxContext, belongs: admission.Belongs, message: FetchedMessage, read: ReadBounce
-) -> bool:
-    """Whether a bounce that only its conversation led here is about a mail of the thread.
+async def judge_bounce(
+    ctx: MailboxContext,
+    belongs: admission.Belongs,
+    message: FetchedMessage,
+    read: ReadBounce,
+    looks: int | None,
+) -> inbound.Wait | inbound.Skip | None:
+    """Whether a bounce is looked at again, or is foreign; None: it is told.
 
-    The conversation may hold a private mail too. A bounce that names only people who are not of the thread, and no
-    message of it, is about such a one.
+    A fast one is here before the sent copy whose Message-ID it names; with `looks` None it waits no more. And the conversation that alone led here may hold
+    a private mail too: what names only people who are not of the thread, and no message of it, is about such a one.
     """
     stored = await ctx.find(Thread, belongs.thread_id)
-    if belongs.evidence is not Evidence.CONVERSATION or stored is None:
-        return True
+    if stored is None:
+        return None
     bounced = await find_bounced(ctx, stored.value, message, read)
+    if bounced.original is not None:
+        return None
+    if read.report.original_ids and looks is not None:
+        since = await find_oldest_unseen_copy(ctx)
+        decision = inbound.decide_unknown(message.outline, looks, ctx.now(), since)
+        if isinstance(decision, inbound.Wait):
+            return decision
     people = {comparable_address(address) for address in stored.value.participants}
     named = {comparable_address(bounce.recipient) for bounce in bounced.bounces if bounce.recipient}
-    return bounced.original is not None or not named or bool(named & people)
+    if belongs.evidence is Evidence.CONVERSATION and named and not named & people:
+        return inbound.Skip(Reason.FOREIGN)
+    return None

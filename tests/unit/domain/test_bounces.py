@@ -85,6 +85,18 @@ def test_message_ids_of_the_original() -> None:
     assert report.original_ids == ("<a@x>", "<z@x>", "<part@northwind.example>", "<ours@northwind.example>")
 
 
+def test_headers_that_lost_their_lines_name_the_original_too() -> None:
+    """HTML may put the original's headers on one line; In-Reply-To and resent ids in them are not taken for its own."""
+    text = (
+        "Headers: To: a In-Reply-To: <p@x> Resent-Message-ID: <r@x> Message-ID: <ours@northwind.example> X: y"
+    )
+    assert read_report(bounce_mail(), None, None, text).original_ids == (
+        "<a@x>",
+        "<z@x>",
+        "<ours@northwind.example>",
+    )
+
+
 TEXTS: dict[str, tuple[str, Bounce]] = {
     "Exchange's": (
         EXCHANGE,
