@@ -122,8 +122,9 @@ async def judge_bounce(
 ) -> inbound.Wait | inbound.Skip | None:
     """Whether a bounce is looked at again, or is foreign; None: it is told.
 
-    A fast one is here before the sent copy whose Message-ID it names; with `looks` None it waits no more. And the conversation that alone led here may hold
-    a private mail too: what names only people who are not of the thread, and no message of it, is about such a one.
+    A fast one is here before the sent copy whose Message-ID it names; with `looks` None it waits no more. And the
+    conversation that alone led here may hold a private mail too: what names only people who are not of the thread, and
+    no message of it, is about such a one.
     """
     stored = await ctx.find(Thread, belongs.thread_id)
     if stored is None:
