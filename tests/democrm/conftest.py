@@ -197,7 +197,12 @@ def a_message(**changes: Any) -> dict[str, Any]:
         "sent_at": "2031-05-06T09:00:05Z",
         "received_at": "2031-05-06T09:00:06Z",
         "snippet": "Yes, please",
-        "body": {"html": "<p>Yes, please</p>", "text": "Yes, please", "truncated": False},
+        "body": {
+            "html": "<p>Yes, please</p>",
+            "text": "Yes, please",
+            "truncated": False,
+            "quoted_from": None,
+        },
         "attachments": [],
         "automatic": False,
         "kind": "mail",

@@ -254,7 +254,7 @@ async def test_a_send_that_left_after_its_body_was_gone_is_announced(ready: App)
         await ready.blobs.delete(keys.STAGING, name)
     await ready.later(minutes=2)
     assert ready.crm.types()[-1] == "message.sent"
-    assert ready.crm.last["body"] == {"html": "", "text": "", "truncated": False}
+    assert ready.crm.last["body"] == {"html": "", "text": "", "truncated": False, "quoted_from": None}
 
 
 async def test_a_draft_that_was_left_keeps_its_body_for_the_day_it_is_sent(ready: App) -> None:

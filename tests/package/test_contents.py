@@ -23,12 +23,13 @@ MOST_FILES = 1_800
 SITE = ".python_packages/lib/site-packages/"
 DEPENDENCIES = [
     "aiohappyeyeballs", "aiohttp", "aiosignal", "anyio", "attr", "attrs", "azure", "certifi",
-    "charset_normalizer", "cryptography", "frozenlist", "h11", "httpcore", "httpx", "idna", "isodate",
+    "charset_normalizer", "cryptography", "css_inline", "frozenlist", "h11", "httpcore", "httpx", "idna", "isodate",
     "jwt", "kiota_abstractions", "kiota_authentication_azure", "kiota_http", "kiota_serialization_form",
     "kiota_serialization_json", "kiota_serialization_multipart", "kiota_serialization_text",
     "markupsafe", "msal", "msgraph", "msgraph_core", "msgspec", "multidict", "nh3", "olefile",
     "opentelemetry",
-    "propcache", "requests", "structlog", "stduritemplate", "urllib3", "werkzeug", "yarl",
+    "propcache", "requests", "structlog", "stduritemplate", "tinycss2", "urllib3", "webencodings", "werkzeug",
+    "yarl",
 ]  # fmt: skip
 LOOSE = r"typing_extensions\.pyc?|_cffi_backend\.cpython-313-x86_64-linux-gnu\.so"
 # Modules and their licences; the one file that is neither is the list of certificate authorities.

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.content import clean_html, html_to_text, snippet, text_to_html, truncate_html, truncate_text
 from shared.domain.addresses import on_one_line
 from shared.domain.attachments import BlockingFile
 from shared.domain.message_kinds import written_by_machine
@@ -40,6 +39,7 @@ from shared.domain.reasons import reason_text
 from shared.domain.waiting import Waiting, send_by
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
+from shared.sync.events.bodies import received_body, sent_body
 from shared.sync.events.rendering import iso_time, small_event, stage_event
 from shared.sync.staging import Body
 
@@ -128,7 +128,7 @@ async def render_sent(
         "reply_to": [],
         "sent_at": iso_time(outline.received_at or now),
         "received_at": iso_time(outline.received_at or now),
-        **_body_data(body),
+        **sent_body(body),
         "attachments": files_data(ctx, item.message_id, item.files),
         "automatic": False,
         "kind": MessageKind.MAIL.value,
@@ -150,10 +150,9 @@ async def render_synced(
     bounced: dict[str, Any] | None = None,
 ) -> Event:
     """A mail of the thread was found in the mailbox; `bounced` is what a bounce says (see `bounced_data`)."""
-    html = clean_html(message.html) if message.html else text_to_html(message.text or "")
     data = {
         **_found_data(ctx.ref, mailbox, thread, message, message_id, direction),
-        **_body_data(Body(html, message.text or html_to_text(html))),
+        **received_body(message),
         "attachments": files_data(ctx, message_id, files),
         "automatic": written_by_machine(kind, message.headers),
         "kind": kind.value,
@@ -319,16 +318,6 @@ def _send_data(ref: MailboxRef, item: OutboxItem) -> dict[str, Any]:
         "accepted_at": iso_time(item.created_at),
         "crm_context": msgspec.json.decode(item.crm_context),
         "contact_ids": list(item.contact_ids),
-    }
-
-
-def _body_data(body: Body) -> dict[str, Any]:
-    """Over 1 MiB a body is cut, and says so (H-4)."""
-    html, html_cut = truncate_html(body.html)
-    text, text_cut = truncate_text(body.text)
-    return {
-        "snippet": snippet(body.text),
-        "body": {"html": html, "text": text, "truncated": html_cut or text_cut},
     }
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from shared.content import html_to_text
 from shared.domain import admission, bounces, inbound
 from shared.domain.addresses import comparable_address
 from shared.domain.errors import ItemGone, TooLarge
@@ -24,6 +23,7 @@ from shared.domain.model import (
     RemoteFile,
     Thread,
 )
+from shared.html import html_to_text
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import Change

@@ -92,7 +92,7 @@ async def _take_lease(ctx: MailboxContext) -> Mailbox | None:
             tx.abandon()
             continue
         respect_pause(tx.mailbox, now)
-        tx.mailbox = renewals.with_sweep_taken(tx.mailbox, now)
+        tx.mailbox = replace(tx.mailbox, sweep_leased_until=now + renewals.SWEEP_LEASE)
     return changing.mailbox if changing.committed else None
 
 
@@ -149,7 +149,7 @@ async def _take(ctx: MailboxContext, outline: Outline, part: _Slice) -> None:
     if outline.graph_message_id in part.taken:
         return
     part.taken.add(outline.graph_message_id)
-    found = Found(outline.graph_message_id, part.mailbox.generation, outline, listed_since=part.since)
+    found = Found(outline.graph_message_id, part.mailbox.generation, outline)
     decision = await attempt(ctx, lambda: import_message(ctx, found))
     match decision:
         case Failed():
@@ -168,21 +168,16 @@ async def _take(ctx: MailboxContext, outline: Outline, part: _Slice) -> None:
 
 
 def _remember(outline: Outline, part: _Slice) -> None:
-    """What it answers may come later in this very slice: a sent copy is often filed after its answer came.
-
-    The user's own answers have no tags in Sent Items, only the conversation.
-    """
-    ancestors = [ancestor.internet_message_id for ancestor in admission.ancestors(outline)]
-    for lead in [*ancestors, *filter(None, [outline.conversation_id])]:
-        part.foreign.setdefault(lead, []).append(outline)
+    """What it answers may come later in this very slice: a sent copy is often filed after its answer came."""
+    for ancestor in admission.ancestors(outline):
+        part.foreign.setdefault(ancestor.internet_message_id, []).append(outline)
 
 
 async def _take_answers(ctx: MailboxContext, outline: Outline, part: _Slice) -> None:
     """Mail that was foreign until this one was known: no later sweep would look at it again."""
-    for lead in filter(None, (outline.internet_message_id, outline.conversation_id)):
-        for answer in part.foreign.pop(lead, []):
-            part.taken.discard(answer.graph_message_id)
-            await _take(ctx, answer, part)
+    for answer in part.foreign.pop(outline.internet_message_id or "", []):
+        part.taken.discard(answer.graph_message_id)
+        await _take(ctx, answer, part)
 
 
 async def _pass_over(ctx: MailboxContext, found: Found, failed: Failed, part: _Slice) -> None:

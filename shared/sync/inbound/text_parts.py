@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.content import decode_text, html_to_text, text_to_html
+from shared.content import decode_text, text_to_html
 from shared.domain.errors import AccessRefused, ItemGone, ItemUnreadable, TooLarge
 from shared.domain.mail_parts import MAX_TEXT_PART_BYTES, is_html_part
 from shared.domain.model import FetchedMessage, RemoteFile
+from shared.html import html_to_text
 from shared.mailbox_context import MailboxContext
 from shared.sync.mailbox.access import access_of
 

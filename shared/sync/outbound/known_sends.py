@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.content import html_to_text
 from shared.domain import ids, keyless, outbound
 from shared.domain.model import FetchedMessage, Mailbox, MessageRecord, OutboxItem, Phase, TaskKind, Thread
 from shared.domain.reply_targets import wait_until
+from shared.html import html_to_text
 from shared.mailbox_context import MailboxContext
 from shared.sync.staging import read_kept_body
 

@@ -1,0 +1,200 @@
+"""HTML made harmless by a policy, and what was taken out of it (H-1, R15)."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import nh3
+
+from shared.html import quotes, tags
+from shared.html.policy import SCHEMES, TAGS, TAGS_WITHOUT_WORDS, Policy
+from shared.html.styles import clean_colour, clean_style
+
+MAX_TAGS_TIMES_DEPTH: Final = 10**8
+MAX_LENGTH_TIMES_AMPERSANDS: Final = 10**11
+MOST_SHEET_CHARACTERS: Final = 200_000
+MOST_SIZE: Final = re.compile(r"\d{1,5}(\.\d{1,4})?(%|px|\*)?")
+SIZES: Final = frozenset(
+    [
+        "width",
+        "height",
+        "border",
+        "cellpadding",
+        "cellspacing",
+        "colspan",
+        "rowspan",
+        "hspace",
+        "vspace",
+        "span",
+    ]
+)
+COLOURS: Final = frozenset(["bgcolor", "color"])
+# C0 but tab and line breaks, DEL, and C1.
+CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+# Void, or closed by whatever follows.
+LEFT_OPEN: Final = frozenset(
+    [
+        *["area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link", "meta"],
+        *["option", "p", "source", "td", "tfoot", "th", "tr", "wbr"],
+    ]
+)
+_TAG: Final = re.compile(r"<(/?)([a-z][a-z0-9]*)[^>]*>?", re.IGNORECASE)
+_SHEET: Final = re.compile(r"<style\b", re.IGNORECASE)
+# Only what stands around a mail's content: no loss that anybody would want to be told of.
+_AROUND: Final = frozenset(["html", "head", "body", "meta", "title", "style", "link"])
+_UNREMARKABLE: Final = _AROUND | {"xml"}
+_OWN: Final = re.compile(r"\s*(mso-|-)")
+MOST_KINDS: Final = 10
+MOST_PASSES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """Clean HTML, and what was taken out: each kind with how often, in words for people."""
+
+    html: str
+    removed: tuple[str, ...] = ()
+
+
+def clean_html(text: str, policy: Policy) -> Cleaned:
+    """Harmless HTML; a second pass changes nothing more. What takes the cleaner too long becomes plain words."""
+    text = CONTROLS.sub("", text)
+    if takes_long(text):
+        words = html.escape(html.unescape(_TAG.sub(" ", text)), quote=False)
+        return Cleaned(
+            _without_controls(words).replace("\u00a0", "&nbsp;"), ("formatting (too deep or too long)",)
+        )
+    removed = _Removed(text)
+    marked = _inline_sheets(text)
+    if policy.folds_quotes:
+        marked = quotes.mark_quotes(marked)
+    cleaned = _pass(marked, policy, removed)
+    # What stood in an element that is gone may nest otherwise now, as a browser reads it.
+    for _ in range(MOST_PASSES if removed.elements else 0):
+        again = _pass(cleaned, policy, removed)
+        if again == cleaned:
+            break
+        cleaned = again
+    return Cleaned(quotes.wrap_quotes(cleaned) if policy.folds_quotes else cleaned, removed.said())
+
+
+def _pass(text: str, policy: Policy, removed: _Removed) -> str:
+    cleaned = nh3.clean(
+        text,
+        tags=set(TAGS),
+        attributes={tag: set(names) for tag, names in policy.attributes.items()},
+        attribute_filter=lambda tag, name, value: _keep(policy, removed, tag, name, value),
+        url_schemes=set(SCHEMES),
+        url_relative="deny",
+        clean_content_tags=set(TAGS_WITHOUT_WORDS),
+        link_rel="noopener noreferrer",
+    )
+    return _without_controls(cleaned)
+
+
+def _without_controls(text: str) -> str:
+    """Again after entities were decoded: `&#1;` is a control by now."""
+    return CONTROLS.sub("", text)
+
+
+def _inline_sheets(text: str) -> str:
+    """The rules of `<style>` sheets as inline styles, where there are any and not too many."""
+    if not _SHEET.search(text) or len(text) > MOST_SHEET_CHARACTERS:
+        return text
+    import css_inline
+
+    try:
+        return css_inline.inline(text, load_remote_stylesheets=False, keep_style_tags=False)
+    except css_inline.InlineError:
+        return text
+
+
+def _keep(policy: Policy, removed: _Removed, tag: str, name: str, value: str) -> str | None:
+    """The value that an attribute keeps; None takes the attribute out."""
+    value = CONTROLS.sub("", value)
+    if name == "style":
+        cleaned = clean_style(value)
+        removed.styles(value, cleaned)
+        return cleaned or None
+    if name in COLOURS:
+        return clean_colour(value)
+    if name in SIZES:
+        return value.strip() if MOST_SIZE.fullmatch(value.strip()) else None
+    if name in {"href", "src"}:
+        return _keep_address(policy, removed, tag, name, value)
+    return value
+
+
+def _keep_address(policy: Policy, removed: _Removed, tag: str, name: str, value: str) -> str | None:
+    """Absolute addresses of a scheme of the list: the cleaner has judged what was written, this what it means."""
+    try:
+        scheme = urlsplit(value.strip()).scheme.lower()
+    except ValueError:
+        scheme = ""
+    allowed = {"http", "https", "cid"} if name == "src" else SCHEMES
+    if scheme not in allowed:
+        return None
+    if tag == "img" and scheme != "cid" and not policy.remote_pictures:
+        removed.count("remote pictures")
+        return None
+    return value.strip()
+
+
+class _Removed:
+    """Counts what of a mail does not stay, by looking at its tags before the cleaner does."""
+
+    def __init__(self, text: str) -> None:
+        self._counts: Counter[str] = Counter()
+        self.elements = False
+        for tag, attributes, _ in tags.read_tags(text):
+            self._look_at(tag, attributes)
+
+    def count(self, what: str) -> None:
+        """One more of a kind."""
+        self._counts[what] += 1
+
+    def styles(self, before: str, after: str) -> None:
+        """Compare how many declarations there were with how many there are; what one program adds for itself apart."""
+        wanted = sum(1 for piece in before.split(";") if piece.strip() and not _OWN.match(piece))
+        lost = wanted - sum(1 for piece in after.split(";") if piece)
+        if lost > 0:
+            self._counts["styles that are not kept"] += lost
+
+    def said(self) -> tuple[str, ...]:
+        """Each kind with its number, the most frequent first."""
+        return tuple(f"{what}: {number}" for what, number in self._counts.most_common(MOST_KINDS))
+
+    def _look_at(self, tag: str, attributes: dict[str, str]) -> None:
+        """An element off the list, and attributes that run or lead somewhere else."""
+        self.elements = self.elements or (tag not in TAGS and tag not in _AROUND)
+        if tag not in TAGS and tag not in _UNREMARKABLE and ":" not in tag:
+            self.count(f"<{tag[:20]}>")
+        for name, value in attributes.items():
+            if name.startswith("on"):
+                self.count("scripts in attributes")
+            elif name in {"href", "src"} and tag in TAGS and not self._leads_well(value):
+                self.count("pictures in the text" if value.startswith("data:") else "addresses")
+
+    @staticmethod
+    def _leads_well(address: str) -> bool:
+        return address.strip().lower().startswith(tuple(f"{scheme}:" for scheme in SCHEMES))
+
+
+def takes_long(text: str) -> bool:
+    """The cleaner's time grows with tags times depth and with length times `&`: seconds at the bounds, then minutes.
+
+    The depth is at most what is counted: tags that people leave open are not.
+    """
+    count = deepest = level = 0
+    for found in _TAG.finditer(text):
+        count += 1
+        if found[2].lower() not in LEFT_OPEN:
+            level = max(0, level - 1) if found[1] else level + 1
+            deepest = max(deepest, level)
+    return count * deepest > MAX_TAGS_TIMES_DEPTH or len(text) * text.count("&") > MAX_LENGTH_TIMES_AMPERSANDS

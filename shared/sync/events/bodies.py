@@ -1,0 +1,36 @@
+"""The words of a mail as a CRM gets them: HTML for showing, text, and where the quoted part begins (H-1, H-4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.content import snippet, text_to_html, truncate_html, truncate_text
+from shared.domain.model import FetchedMessage
+from shared.html import SHOWN, clean_html
+from shared.html.quotes import quote_in_text
+from shared.html.words import words_of
+from shared.sync.staging import Body
+
+
+def received_body(message: FetchedMessage) -> dict[str, Any]:
+    """Members `snippet` and `body` of a mail that was found in the mailbox."""
+    if message.html:
+        return _body_data(message.html, message.text)
+    return _body_data(text_to_html(message.text or ""), message.text or "")
+
+
+def sent_body(body: Body) -> dict[str, Any]:
+    """Members `snippet` and `body` of a send of the CRM's."""
+    return _body_data(body.html, body.text)
+
+
+def _body_data(html: str, text: str | None) -> dict[str, Any]:
+    """Over 1 MiB a body is cut, and says so (H-4)."""
+    shown = clean_html(html, SHOWN).html
+    words, quoted_from = words_of(shown) if text is None else (text, quote_in_text(text))
+    shown, html_cut = truncate_html(shown)
+    cut, text_cut = truncate_text(words)
+    if quoted_from is not None and quoted_from >= len(cut):
+        quoted_from = None
+    body = {"html": shown, "text": cut, "truncated": html_cut or text_cut, "quoted_from": quoted_from}
+    return {"snippet": snippet(words), "body": body}

@@ -1,0 +1,99 @@
+"""The words of HTML as text (H-1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.html import SHOWN, clean_html, html_to_text
+from shared.html.quotes import quote_in_text
+from shared.html.words import words_of
+
+TEXTS = {
+    "paragraphs": ("<p>a</p><p>b</p>", "a\n\nb"),
+    "blocks": ("<div>a</div><div>b</div>", "a\n\nb"),
+    "breaks": ("a<br>b<br/>c", "a\nb\nc"),
+    "a list": ("<ul><li>a</li><li>b</li></ul>", "- a\n- b"),
+    "a numbered list": ("<ol start=3><li>a<li>b</ol>c", "3. a\n4. b\nc"),
+    "lists in lists": ("<ul><li>a<ol><li>b<li>c</ol><li>d</ul>", "- a\n  1. b\n  2. c\n- d"),
+    "a table": (
+        "<table><tr><th>Item</th><th>Price</th></tr><tr><td>1</td><td>2 EUR</td></tr></table>",
+        "Item\tPrice\n1\t2 EUR",
+    ),
+    "lines of a program": ("<pre>a\n  b\n\nc</pre>", "a\n  b\n\nc"),
+    "hidden words": ('<div style="display:none">hidden<br><b>too</b></div><p>shown</p>', "shown"),
+    "white space of HTML": ("  a \n\t b  ", "a b"),
+    "many empty lines": ("a<br><br><br><br>b", "a\n\nb"),
+    "a picture": ('a <img alt="Logo" src="cid:x"> b <img src="cid:y">', "a [Logo] b"),
+    "references": ("a &amp; b &lt;c&gt; &eacute;&#233;&nbsp;d", "a & b <c> \u00e9\u00e9 d"),
+    "a script": ("a<script>f()</script>b", "ab"),
+    "a style sheet": ("<style>p{}</style>a", "a"),
+    "nothing": ("", ""),
+    "only tags": ("<p></p><div></div>", ""),
+    "a link": ('see <a href="https://x.example">this</a>', "see this"),
+}
+
+
+@pytest.mark.parametrize(("raw", "text"), TEXTS.values(), ids=TEXTS)
+def test_html_as_words(raw: str, text: str) -> None:
+    """HTML becomes plain text with its paragraphs, breaks and alternative texts."""
+    assert html_to_text(raw) == text
+
+
+QUOTED = {
+    "Gmail": (
+        '<div>Yes</div><div class="gmail_quote"><div>On Mon, B wrote:</div><blockquote>q</blockquote></div>', "Yes"
+    ),
+    "Outlook on the web": (
+        '<div>Yes</div><div id="appendonsend"></div><hr><div id="divRplyFwdMsg"><b>From:</b> B</div>q', "Yes"
+    ),
+    "Outlook": (
+        (
+            '<p>Yes</p><div><div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm">'
+            "<p><b>From:</b> B</p></div></div><p>q</p>"
+        ),
+        "Yes",
+    ),
+    "Apple": ('<div>Yes</div><blockquote type="cite"><div>q</div></blockquote>', "Yes"),
+    "Thunderbird": (
+        '<p>Yes</p><div class="moz-cite-prefix">On Mon, B wrote:</div><blockquote type="cite">q</blockquote>', "Yes"
+    ),
+    "within a paragraph": ("<p>Yes<br></p><blockquote type=cite>q</blockquote>", "Yes"),
+    "all of it": ('<div class="gmail_quote">q</div>', ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("raw", "own"), QUOTED.values(), ids=QUOTED)
+def test_the_quoted_part_is_wrapped_and_found_in_the_text(raw: str, own: str) -> None:
+    """What a mail quotes stands in one wrapper, and the text tells where it begins; the words are untouched."""
+    found = clean_html(raw, SHOWN).html
+    assert found.count('<div data-quoted="true">') == 1
+    text, begins = words_of(found)
+    assert begins is not None
+    assert text[:begins].strip() == own
+    assert "q" in text[begins:]
+    assert "".join(text.split()) == "".join(html_to_text(raw).split())
+
+
+def test_what_quotes_nothing_has_no_mark() -> None:
+    """A mail without a quotation has no wrapper and no place where one begins."""
+    found = clean_html("<blockquote>a saying</blockquote><p>b</p>", SHOWN).html
+    assert "data-quoted" not in found
+    assert words_of(found)[1] is None
+
+
+TEXT_QUOTES = {
+    "a line of Gmail's": ("Yes.\n\nOn Mon, 1 Jan 2026 at 10:00, Bea <b@x>\nwrote:\n> old", "On Mon"),
+    "in German": ("Ja.\n\nAm Mo., 1. Jan. 2026 um 10:00 schrieb Bea:\n\n> alt", "Am Mo."),
+    "Outlook's line": ("Yes\n\n-----Original Message-----\nFrom: B\nSent: Monday\n\nold", "-----Original"),
+    "Outlook's head": ("Ja\n\nVon: B\nGesendet: Montag\nAn: A\n\nalt", "Von: B"),
+    "quoted lines at the end": ("Yes\n> old\n> older\n", "> old"),
+    "nothing": ("On Monday I wrote: this\nFrom: here to there\n", None),
+    "answers between": ("> question\nanswer", None),
+}
+
+
+@pytest.mark.parametrize(("text", "begins"), TEXT_QUOTES.values(), ids=TEXT_QUOTES)
+def test_the_quoted_part_of_a_text_is_found(text: str, begins: str | None) -> None:
+    """A mail of plain text tells where its quoted part begins, as the programs write it."""
+    at = quote_in_text(text)
+    assert (None if at is None else text[at : at + len(begins or "")]) == begins
