@@ -132,24 +132,22 @@ def _publish_move(world: World, gone: Change, come: Change) -> None:
 
 def move_by_person(
     world: World, mailbox: Mailbox, message: Message, folder: Folder, *, silently: bool = False
-) -> Message:
-    """Move a message as a desktop client does, which may copy and delete it (knob); the message as it is then.
+) -> None:
+    """Move a message as a desktop client does, which may copy and delete it (knob): it has new ids then.
 
-    `silently`: nobody is notified.
+    `silently`: nobody is notified. What is still to happen to it happens to the copy.
     """
-    gone, moved = _change("deleted", mailbox, message), message
+    gone = _change("deleted", mailbox, copy.copy(message))
     if world.knobs.text("desktop_move_id") == "changed":
-        moved = copy.copy(message)
         del mailbox.messages[message.immutable_id]
-        moved.immutable_id = world.ids.item(id_forms.IMMUTABLE, mailbox.id_part)
-        moved.attachments = [with_new_id(world, mailbox, each) for each in message.attachments]
-        mailbox.messages[moved.immutable_id] = moved
-    _rehouse(world, mailbox, moved, folder)
+        message.immutable_id = world.ids.item(id_forms.IMMUTABLE, mailbox.id_part)
+        message.attachments = [with_new_id(world, mailbox, each) for each in message.attachments]
+        mailbox.messages[message.immutable_id] = message
+    _rehouse(world, mailbox, message, folder)
     if silently:
         world.store.version += 1
     else:
-        _publish_move(world, gone, _change("created", mailbox, moved))
-    return moved
+        _publish_move(world, gone, _change("created", mailbox, message))
 
 
 def move_many(world: World, mailbox: Mailbox, source: Folder, folder: Folder) -> int:

@@ -151,7 +151,7 @@ def act_as_user(world: World, mailbox: Mailbox, reference: str, action: str, wan
             folder = mailbox.folder(wanted["folder"])
             if folder is None:
                 raise NotPossible("there is no such folder")
-            message = mail.move_by_person(world, mailbox, message, folder)
+            mail.move_by_person(world, mailbox, message, folder)
         case "delete":
             mail.delete(world, mailbox, message)
         case "copy":
