@@ -22,7 +22,7 @@ NOTICED_IN = {
     "drafts are mail": acts.user_replies,
     "echoes are strangers": acts.nothing_lost_nothing_double,
     "blind to tags": acts.contact_replies,
-    "blind to inline files": acts.contact_replies,
+    "blind to inline files": acts.attachments,
     "silent refusals": acts.attachments,
     "silent sends": acts.sending,
     "silent waits": acts.repairing,
