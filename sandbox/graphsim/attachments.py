@@ -32,7 +32,7 @@ async def list_attachments(call: Call) -> Reply:
     page_items = int(call.world.knobs.number("expanded_attachments_page"))
     most, first = query.parse_attachment_page(call.query, page_items)
     found = messages.find(call)
-    value = [render.attachment(call.world, a, select) for a in found.attachments[first : first + most]]
+    value = [render.attachment(call.world, found, a, select) for a in found.attachments[first : first + most]]
     body = {"@odata.context": call.mailbox_context("messages('..')/attachments"), "value": value}
     if first + most < len(found.attachments):
         link = render.attachments_link(call.base_url, found, call.style, select, first + most)
@@ -54,7 +54,7 @@ async def get_attachment(call: Call) -> Reply:
     message = messages.find(call)
     found = _find(call, message)
     unreadable.refuse(call.world, message, *([] if select else ["files"]))
-    body = render.attachment(call.world, found, select)
+    body = render.attachment(call.world, message, found, select)
     return Reply(200, {"@odata.context": call.mailbox_context("messages('..')/attachments/$entity"), **body})
 
 
@@ -79,7 +79,7 @@ async def add_attachment(call: Call) -> Reply:
     attachment = writing.attachment_from(call.world, call.mailbox, value)
     message.attachments.append(attachment)
     mail.touch(call.world, call.mailbox, message)
-    body = render.attachment(call.world, attachment)
+    body = render.attachment(call.world, message, attachment)
     body.pop("contentBytes", None)
     return Reply(201, {"@odata.context": call.mailbox_context("messages('..')/attachments/$entity"), **body})
 

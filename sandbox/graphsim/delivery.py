@@ -138,7 +138,7 @@ def receive(world: World, mailbox: Mailbox, arriving: Mail) -> Message:
     """Put a mail into the recipient's inbox, with new ids, its own conversation, the same Message-ID, without Bcc."""
     index = conversations.index_of_arrival(world, mailbox, arriving)
     message = mail.blank(world, mailbox, folder="inbox")
-    message.conversation_index = index
+    message.conversation_index, message.received = index, True
     mail.set_subject(world, mailbox, message, arriving.topic or arriving.subject)
     message.subject = arriving.subject
     message.message_class, message.meeting = arriving.message_class, arriving.meeting

@@ -187,7 +187,7 @@ def _commit_later(world: World, fault: Fault, call: Call, operation: Operation) 
 def _response(world: World, request: Request, reply: Reply) -> Response:
     headers = reply.headers | _tracing(world, request)
     if reply.json is not None:
-        content = json.dumps(reply.json, ensure_ascii=False).encode()
+        content = json.dumps(reply.json, ensure_ascii=False).encode(errors="backslashreplace")
         media = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
         return Response(content, reply.status, headers, media)
     return Response(reply.content, reply.status, headers, reply.media_type)

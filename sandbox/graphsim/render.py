@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from sandbox.graphsim import bodies, mime
+from sandbox.graphsim import bodies, mime, oddities
 from sandbox.graphsim.extended import MESSAGE_CLASS_TAG, value_of
 from sandbox.graphsim.kinds import EVENT_TYPES
 
@@ -118,7 +118,7 @@ def message(world: World, item: Message, shape: Shape, style: Style, base_url: s
     if expansion.attachments:
         select = expansion.attachment_select
         most = int(world.knobs.number("expanded_attachments_page")) or len(item.attachments)
-        out["attachments"] = [attachment(world, a, select) for a in item.attachments[:most]]
+        out["attachments"] = [attachment(world, item, a, select) for a in item.attachments[:most]]
         if most < len(item.attachments):
             link = attachments_link(base_url, item, style, select, most)
             out["attachments@odata.nextLink"] = link
@@ -136,7 +136,7 @@ def message(world: World, item: Message, shape: Shape, style: Style, base_url: s
     ]
     if multi:
         out["multiValueExtendedProperties"] = multi
-    return out
+    return oddities.of_message(world, out) if item.received else out
 
 
 def _may_be_told(world: World, normal_id: str) -> bool:
@@ -156,8 +156,8 @@ def attachments_link(base_url: str, item: Message, style: Style, select: tuple[s
     return f"{base_url}{path}?{urlencode(options, safe='$')}"
 
 
-def attachment(world: World, item: Attachment, select: tuple[str, ...] = ()) -> Json:
-    """An attachment; `size` includes the store's overhead (knob)."""
+def attachment(world: World, message: Message, item: Attachment, select: tuple[str, ...] = ()) -> Json:
+    """An attachment of a message; `size` includes the store's overhead (knob)."""
     out: Json = {
         "@odata.type": f"#microsoft.graph.{item.kind}Attachment",
         "@odata.mediaContentType": item.content_type or "application/octet-stream",
@@ -175,7 +175,7 @@ def attachment(world: World, item: Attachment, select: tuple[str, ...] = ()) -> 
         names = {name.rpartition("/")[2] for name in select}
         keep = {"@odata.type", "@odata.mediaContentType", "id", *names}
         out = {name: value for name, value in out.items() if name in keep}
-    return out
+    return oddities.of_attachment(world, out) if message.received else out
 
 
 def folder(mailbox: Mailbox, item: Folder) -> Json:

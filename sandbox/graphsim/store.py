@@ -89,7 +89,7 @@ class Attachment:
 class Message:
     """A message in a mailbox. `immutable_id` stays, `ordinary_id` changes with each move.
 
-    `message_class` is PidTagMessageClass; `meeting` the meetingMessageType of an event message.
+    `received`: transport brought it. `message_class` is PidTagMessageClass; `meeting` the meetingMessageType of an event message.
     """
 
     immutable_id: str
@@ -113,6 +113,7 @@ class Message:
     bcc: tuple[Address, ...] = ()
     reply_to: tuple[Address, ...] = ()
     is_draft: bool = False
+    received: bool = False
     is_read: bool = False
     importance: str = "normal"
     categories: tuple[str, ...] = ()

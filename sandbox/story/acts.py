@@ -87,7 +87,7 @@ async def contact_replies(stage: Stage, told: Told) -> None:
     await reply_outside(
         stage,
         told,
-        '<p>Thank you, one question.</p><img src="cid:logo@contact.example">',
+        '<p>Thank you \U0001f44d, one question.</p><img src="cid:logo@contact.example">',
         [plan, logo],
     )
     found = await wait_until_in_crm(stage, told, "one question")

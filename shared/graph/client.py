@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from shared.domain.errors import Ambiguous, ProviderUnavailable, TooLarge, UploadFailed, UpstreamSurprise
-from shared.graph import wire
+from shared.graph import tolerant, wire
 from shared.graph.errors import UNSAFE, UPLOAD, graph_error, read_error
 from shared.ports import Access
 from shared.transport import NeverSent, NoAnswer, TooMuch, Transport
@@ -164,10 +164,14 @@ def _checked(operation: str, answer: httpx.Response) -> httpx.Response:
 
 
 def decoded(content: bytes, kind: type[T]) -> T:
-    """A body as a wire type. Raises UpstreamSurprise."""
+    """A body as a wire type; what does not fit costs that member. Raises UpstreamSurprise."""
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return tolerant.decode(content, kind)
+    except (msgspec.DecodeError, tolerant.Unreadable, RecursionError) as err:
         raise UpstreamSurprise from err
 
 

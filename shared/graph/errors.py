@@ -17,6 +17,7 @@ import msgspec
 from shared.domain import errors
 from shared.domain.errors import PostbraidError
 from shared.domain.model import Reason, Right
+from shared.graph.tolerant import readable
 
 DEFAULT_PAUSE_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 3_600.0
@@ -142,8 +143,8 @@ class _Body(msgspec.Struct):
 def read_error(body: bytes) -> tuple[tuple[str, ...], str]:
     """(codes from the outermost inwards, message) of an error body; empty where a gateway answered otherwise."""
     try:
-        outer = msgspec.json.decode(body, type=_Body).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        outer = msgspec.json.decode(readable(body), type=_Body).error
+    except (msgspec.DecodeError, RecursionError):
         return (), ""
     codes = [outer.code]
     inner = outer.innerError or outer.innererror
@@ -151,7 +152,7 @@ def read_error(body: bytes) -> tuple[tuple[str, ...], str]:
         codes.append(inner.get("code"))
         inner = inner.get("innerError") or inner.get("innererror")
     text = outer.message if isinstance(outer.message, str) else ""
-    return tuple(code for code in codes if isinstance(code, str) and code), text
+    return tuple(code for code in codes if isinstance(code, str) and code and code.isascii()), text
 
 
 def graph_error(

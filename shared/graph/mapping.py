@@ -63,8 +63,10 @@ def graph_to_people(message: wire.Message) -> People:
 def graph_to_message(message: wire.Message) -> FetchedMessage:
     """A whole mail."""
     body = message.body or wire.Body()
-    html = body.content_type.lower() == "html"
-    headers = tuple((header.name, header.value or "") for header in message.internet_message_headers or ())
+    html = _is_html(body)
+    headers = tuple(
+        (header.name, header.value or "") for header in message.internet_message_headers or () if header.name
+    )
     return FetchedMessage(
         outline=graph_to_outline(message),
         sender=_address(message.from_),
@@ -90,6 +92,12 @@ def with_files(message: FetchedMessage, files: tuple[RemoteFile, ...], *, more: 
     return replace(message, files=files, has_more_files=more)
 
 
+def _is_html(body: wire.Body) -> bool:
+    """As it says; where it says nothing, by its first sign (Graph's HTML is a whole document)."""
+    said, content = (body.content_type or "").lower(), (body.content or "").lstrip()
+    return said == "html" or (said != "text" and content[:1] in {"", "<"})
+
+
 KINDS = {"fileattachment": "file", "itemattachment": "item", "referenceattachment": "reference"}
 
 
@@ -110,7 +118,7 @@ def graph_to_file(attachment: wire.Attachment) -> RemoteFile:
 def graph_to_draft(message: wire.Message) -> Draft:
     """A draft as it was made."""
     body = message.body or wire.Body()
-    content, is_html = body.content or "", body.content_type.lower() == "html"
+    content, is_html = body.content or "", _is_html(body)
     return Draft(
         graph_message_id=message.id,
         internet_message_id=message.internet_message_id,
@@ -225,9 +233,8 @@ def _recipient(person: Address) -> wire.Json:
 
 
 def _address(recipient: wire.Recipient | None) -> Address | None:
-    if recipient is None or not recipient.email_address.address:
-        return None
-    return Address(recipient.email_address.address, recipient.email_address.name or "")
+    person = recipient.email_address if recipient else None
+    return Address(person.address, person.name or "") if person and person.address else None
 
 
 def _addresses(recipients: list[wire.Recipient] | None) -> tuple[Address, ...]:

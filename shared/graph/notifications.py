@@ -15,6 +15,7 @@ import msgspec
 
 from shared.domain.errors import MalformedBody
 from shared.domain.model import ChangeHint
+from shared.graph import tolerant
 
 MAX_TOKEN_BYTES: Final = 2048
 MAX_ITEMS: Final = 1000
@@ -61,15 +62,23 @@ def validation_answer(token: str) -> str | None:
 
 def read_notifications(body: bytes, verify: Verify) -> Notifications:
     """Every item by itself: one bad item does not fail the others. Raises MalformedBody."""
-    try:
-        items = msgspec.json.decode(body, type=_Envelope).value
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
-        raise MalformedBody from err
+    items = _read_items(body)
     if len(items) > MAX_ITEMS:
         raise MalformedBody(f"more than {MAX_ITEMS} items")
     judged = [_judge(item, verify) for item in items]
     hints = tuple(outcome for outcome in judged if isinstance(outcome, ChangeHint))
     return Notifications(hints, tuple(outcome for outcome in judged if isinstance(outcome, str)))
+
+
+def _read_items(body: bytes) -> list[Any]:
+    """The items as they came. Half a character in one of them is no fault of the others."""
+    try:
+        try:
+            return msgspec.json.decode(body, type=_Envelope).value
+        except msgspec.DecodeError:
+            return msgspec.json.decode(tolerant.readable(body), type=_Envelope).value
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+        raise MalformedBody from err
 
 
 def _judge(raw: Any, verify: Verify) -> ChangeHint | str:  # noqa: PLR0911 - one reason a line

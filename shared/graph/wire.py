@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -45,6 +45,7 @@ EXPAND_FILES: Final = f"attachments($select={','.join(SELECT_FILES)})"
 EXPAND_FILES_AND_IDS: Final = f"attachments($select={','.join((*SELECT_FILES, CONTENT_ID_CAST))})"
 
 T = TypeVar("T")
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _Graph(msgspec.Struct, rename="camel"):
@@ -61,7 +62,7 @@ class EmailAddress(_Graph):
 class Recipient(_Graph):
     """A person on a mail."""
 
-    email_address: EmailAddress = msgspec.field(default_factory=EmailAddress)
+    email_address: EmailAddress | None = None
 
 
 class Property(_Graph):
@@ -74,14 +75,14 @@ class Property(_Graph):
 class Body(_Graph):
     """A body in the form asked for."""
 
-    content_type: str = "html"
+    content_type: str | None = None
     content: str | None = None
 
 
 class Header(_Graph):
     """One header line."""
 
-    name: str
+    name: str | None = None
     value: str | None = None
 
 
@@ -94,9 +95,9 @@ class Message(_Graph):
     conversation_id: str | None = None
     is_draft: bool | None = None
     parent_folder_id: str | None = None
-    last_modified_date_time: datetime | None = None
-    received_date_time: datetime | None = None
-    sent_date_time: datetime | None = None
+    last_modified_date_time: Moment | None = None
+    received_date_time: Moment | None = None
+    sent_date_time: Moment | None = None
     from_: Recipient | None = msgspec.field(default=None, name="from")
     to_recipients: list[Recipient] | None = None
     cc_recipients: list[Recipient] | None = None
@@ -149,7 +150,7 @@ class Subscription(_Graph):
 
     id: str
     resource: str = ""
-    expiration_date_time: datetime | None = None
+    expiration_date_time: Moment | None = None
     client_state: str | None = None
     notification_url: str | None = None
 

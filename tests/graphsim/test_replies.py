@@ -180,7 +180,7 @@ async def test_pictures_of_the_quoted_mail(lab: Lab, app: App) -> None:
 @pytest.mark.parametrize(("knob", "words"), [("text", "1 <b>2</b>"), ("html", "1 &lt;b&gt;2&lt;/b&gt;")])
 async def test_a_reply_to_plain_text(lab: Lab, app: App, knob: str, words: str) -> None:
     """By the knob the draft of a reply to a plain-text mail is text itself, with the original as it was written."""
-    await lab.knobs(text_reply_draft=knob)
+    await lab.knobs(text_reply_draft=knob, null_members="none")
     sent = {"to": [ANN], "subject": "Quote", "text": "1 <b>2</b>"}
     await lab.control("POST", f"outside/{CAT}/compose", sent)
     await lab.pass_time()

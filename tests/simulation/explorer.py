@@ -144,7 +144,7 @@ class Explorer(Remembered):
             "POST",
             f"outside/{CARLA}/reply",
             internet_message_id=number,
-            html=f"<p>{word}</p>",
+            html=f"<p>{word}</p><p>\U0001f44d</p>",
             attachments=files,
         )
 

@@ -71,4 +71,19 @@ READING: tuple[Knob, ...] = (
         "How long the body of each received mail is refused with `ErrorContentConversionFailed` while its outline "
         "is given. Default 0: no mail could be shown at once.",
     ),
+    choice(
+        "half_surrogates",
+        "cut whole",
+        "(?)",
+        "RFC 8259, section 8.2",
+        "Of a character that UTF-16 writes as a pair, a received mail's texts and names hold the first half alone.",
+    ),
+    choice(
+        "null_members",
+        "some none",
+        "stated",
+        "Microsoft Graph v1.0 metadata",
+        "Received mail has null wherever the metadata allows it: an `emailAddress`, names, a header's name, "
+        "`contentType`. Default without a null `from`: no client could tell who wrote.",
+    ),
 )
