@@ -149,7 +149,7 @@ def receive(world: World, mailbox: Mailbox, arriving: Mail) -> Message:
     message.from_ = message.sender = arriving.sender
     message.to, message.cc, message.reply_to = arriving.to, arriving.cc, arriving.reply_to
     message.in_reply_to, message.references = arriving.in_reply_to, arriving.references
-    message.reply_tags = _received_tags(world)
+    message.reply_tags, message.tag_form = _received_tags(world), world.knobs.text("reply_tag_form")
     message.headers = mime.received_headers(arriving, mailbox.user.address, world.now())
     message.attachments = [mail.with_new_id(world, mailbox, a) for a in stored_files(world, arriving)]
     unreadable.begin(world, mailbox, message)

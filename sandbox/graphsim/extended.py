@@ -46,9 +46,23 @@ def value_of(message: Message, normal_id: str) -> str | None:
     if normal_id == MESSAGE_ID_TAG:
         return message.internet_message_id
     if normal_id == IN_REPLY_TO_TAG:
-        return message.in_reply_to if "in_reply_to" in message.reply_tags else None
+        named = (message.in_reply_to,) if message.in_reply_to else ()
+        return _as_written(message, named) if "in_reply_to" in message.reply_tags else None
     if normal_id == REFERENCES_TAG:
-        return " ".join(message.references) or None if "references" in message.reply_tags else None
+        return _as_written(message, message.references) if "references" in message.reply_tags else None
     if normal_id == MESSAGE_CLASS_TAG:
         return message.message_class
     return message.extended.get(normal_id)
+
+
+def _as_written(message: Message, named: tuple[str, ...]) -> str | None:
+    """Message-IDs as the program that wrote the mail writes them (knob `reply_tag_form`); Exchange keeps the text."""
+    if not named:
+        return None
+    match message.tag_form:
+        case "bare":
+            return ", ".join(each.strip("<>") for each in named)
+        case "words":
+            return 'Your message of "Mon, 2 Mar 2026 09:00:00 +0000"\r\n ' + "\r\n\t".join(named)
+        case _:
+            return " ".join(named)

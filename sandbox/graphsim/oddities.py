@@ -5,6 +5,7 @@ Only received mail is answered so. A draft comes back as it was made, because it
 
 from __future__ import annotations
 
+import mimetypes
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,9 +32,14 @@ def of_attachment(world: World, out: Json) -> Json:
     """A rendered attachment as one of a received message."""
     if world.knobs.text("half_surrogates") == "cut" and out.get("name"):
         out = out | {"name": half(out["name"])}
-    if world.knobs.text("null_members") == "some" and "contentType" in out:
+    if world.knobs.text("null_members") == "some" and _is_told_by_its_name(out):
         out = out | {"contentType": None}
     return out
+
+
+def _is_told_by_its_name(out: Json) -> bool:
+    kind = mimetypes.guess_type(out.get("name") or "")[0]
+    return kind is not None and kind == out.get("contentType")
 
 
 def _halved(value: Any) -> Any:

@@ -89,7 +89,8 @@ class Attachment:
 class Message:
     """A message in a mailbox. `immutable_id` stays, `ordinary_id` changes with each move.
 
-    `received`: transport brought it. `message_class` is PidTagMessageClass; `meeting` the meetingMessageType of an event message.
+    `received`: transport brought it. `message_class` is PidTagMessageClass; `meeting` the meetingMessageType of an
+    event message.
     """
 
     immutable_id: str
@@ -125,6 +126,7 @@ class Message:
     headers: list[tuple[str, str]] = field(default_factory=list)
     custom_headers: list[tuple[str, str]] = field(default_factory=list)
     reply_tags: frozenset[str] = frozenset()
+    tag_form: str = "exact"
     extended: dict[str, str] = field(default_factory=dict)
     extended_lists: dict[str, list[str]] = field(default_factory=dict)
     attachments: list[Attachment] = field(default_factory=list)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.addresses import comparable_address
+from shared.domain.message_ids import normal_message_id
 from shared.domain.message_kinds import is_bounce_class, is_mail_system
 from shared.domain.model import Evidence, Mailbox, MessageIndex, Outline, People, Thread
 from shared.domain.own_addresses import is_own
@@ -42,10 +43,11 @@ class Belongs:
 def ancestors(outline: Outline) -> tuple[Ancestor, ...]:
     """Which Message-IDs to look up, in the order in which they count; each once, at most MAX_ANCESTORS."""
     found: dict[str, Evidence] = {}
-    if outline.in_reply_to:
-        found[outline.in_reply_to] = Evidence.IN_REPLY_TO
+    for parent in (outline.in_reply_to, *outline.other_parents):
+        if parent:
+            found.setdefault(normal_message_id(parent), Evidence.IN_REPLY_TO)
     for internet_message_id in reversed(outline.references):
-        found.setdefault(internet_message_id, Evidence.REFERENCES)
+        found.setdefault(normal_message_id(internet_message_id), Evidence.REFERENCES)
     return tuple(
         Ancestor(internet_message_id, evidence)
         for internet_message_id, evidence in list(found.items())[:MAX_ANCESTORS]

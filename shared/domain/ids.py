@@ -12,7 +12,6 @@ from typing import Final
 
 from shared.hashing import digest
 
-_MESSAGE_ID: Final = re.compile(r"<[^<>\s]+>")
 _LOCATED: Final = re.compile(r"(?P<kind>msg|thr|fil|evt)_(?P<mailbox>[a-z2-7]{26})_(?P<rest>[a-z2-7]{26})")
 
 
@@ -55,14 +54,6 @@ def mailbox_of(located_id: str, kind: str) -> str | None:
     """The mailbox that a message or thread id names, or None when it is no such id of ours."""
     match = _LOCATED.fullmatch(located_id)
     return f"mbx_{match['mailbox']}" if match and match["kind"] == kind else None
-
-
-def message_ids(header: str | None) -> tuple[str, ...]:
-    """The Message-IDs of an In-Reply-To or References value, in their order.
-
-    RFC 5322, 3.6.4: msg-ids in angle brackets, separated by white space or comments; anything else is passed over.
-    """
-    return tuple(_MESSAGE_ID.findall(header or ""))
 
 
 def _located(kind: str, mailbox: str, rest: str) -> str:

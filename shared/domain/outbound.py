@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.connection import may_be_asked, probe_at
+from shared.domain.message_ids import is_same_message_id
 from shared.domain.model import (
     FenceState,
     Located,
@@ -197,10 +198,8 @@ def _by_id(
 
 
 def _is_the_recorded_draft(item: OutboxItem, located: Located) -> bool:
-    return (
-        located.whereabouts is Whereabouts.DELETED_DRAFT
-        and item.draft_internet_message_id is not None
-        and located.outline.internet_message_id == item.draft_internet_message_id
+    return located.whereabouts is Whereabouts.DELETED_DRAFT and is_same_message_id(
+        located.outline.internet_message_id, item.draft_internet_message_id
     )
 
 
@@ -213,7 +212,7 @@ def is_its_copy(item: OutboxItem, graph_message_id: str, internet_message_id: st
 
 def is_its_draft(item: OutboxItem, graph_message_id: str, internet_message_id: str | None) -> bool:
     """Whether these name the draft that was to be sent; sending or a move may have changed either (E-12)."""
-    same = internet_message_id is not None and internet_message_id == item.draft_internet_message_id
+    same = is_same_message_id(internet_message_id, item.draft_internet_message_id)
     return same or graph_message_id == item.draft_graph_message_id
 
 
@@ -224,7 +223,7 @@ def answers_unknown_since(item: OutboxItem, copy: Outline, now: datetime) -> dat
     A draft that was left, and sent by the user months later, was not answered before.
     """
     started, name = item.send_started_at, copy.internet_message_id
-    if started is None or name is None or name == item.draft_internet_message_id:
+    if started is None or name is None or is_same_message_id(name, item.draft_internet_message_id):
         return None
     left_at = max(started, copy.received_at - SWEEP_OVERLAP) if copy.received_at is not None else started
     return left_at if now - left_at > SWEEP_OVERLAP else None

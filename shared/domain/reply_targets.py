@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared.domain.message_ids import is_same_message_id
 from shared.domain.model import Located, OutboxItem, Phase, Thread, Whereabouts
 
 WAIT_FOR_EARLIER: Final = timedelta(seconds=30)
@@ -53,7 +54,7 @@ def original_after_move(thread: Thread, found: Iterable[Located]) -> str | None:
         located.outline.graph_message_id
         for located in found
         if located.whereabouts is Whereabouts.SENT
-        and located.outline.internet_message_id == thread.newest_internet_message_id
+        and is_same_message_id(located.outline.internet_message_id, thread.newest_internet_message_id)
         and located.outline.conversation_id in thread.conversation_ids
     )
     return next(same, None)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from shared.domain.errors import UpstreamSurprise
-from shared.domain.ids import message_ids
+from shared.domain.message_ids import message_ids
 from shared.domain.model import (
     Address,
     Draft,
@@ -26,7 +26,7 @@ from shared.graph import wire
 
 
 def graph_to_outline(message: wire.Message) -> Outline:
-    """Ids and tags. In-Reply-To may name several; the first is the parent (RFC 5322, 3.6.4)."""
+    """Ids and tags. In-Reply-To may name several; the first is the parent, if it is an id (RFC 5322, 3.6.4)."""
     tags = _tags(message)
     parents = message_ids(tags.get(wire.IN_REPLY_TO.lower()))
     return Outline(
@@ -35,6 +35,7 @@ def graph_to_outline(message: wire.Message) -> Outline:
         conversation_id=message.conversation_id,
         is_draft=bool(message.is_draft),
         in_reply_to=parents[0] if parents else None,
+        other_parents=parents[1:],
         references=message_ids(tags.get(wire.REFERENCES.lower())),
         key=tags.get(wire.CRM_KEY.lower()) or None,
         last_modified_at=message.last_modified_date_time,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from shared.domain.message_ids import normal_message_id
 from shared.domain.model import (
     Activity,
     ConversationLink,
@@ -137,7 +138,7 @@ def row_by_identity(kind: type, identity: str) -> str:
         case "Thread":
             return thread_row(identity)
         case "MessageIndex":
-            return f"msgid:{digest('msgid', identity)}"
+            return f"msgid:{digest('msgid', normal_message_id(identity))}"
         case "Seen":
             return f"seen:{digest('seen', identity)}"
         case "OutboxItem":

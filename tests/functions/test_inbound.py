@@ -67,6 +67,26 @@ async def test_evidence_in_its_order(begun: App, kind: str, evidence: str) -> No
     assert ("people" in begun.mail.calls) == (evidence == "conversation")
 
 
+async def test_message_ids_have_one_form(begun: App) -> None:
+    """A mail whose Message-ID came bare is answered by it in brackets, and the CRM hears it as it came."""
+    ours = str(begun.mail.last_sent.internet_message_id)
+    tags = {"internet_message_id": "7@fabrikam.example", "references": (ours.strip("<>"),)}
+    first = begun.mail.receive(BEA_ADDRESS, tags=tags)
+    second = begun.mail.receive("cal@fabrikam.example", in_reply_to="<7@fabrikam.example>")
+    await begun.arrives(first)
+    assert begun.crm.last["internet_message_id"] == "7@fabrikam.example"
+    await begun.arrives(second)
+    assert (begun.crm.types()[-1], begun.crm.last["evidence"]) == ("message.received", "in_reply_to")
+
+
+async def test_every_parent_is_looked_up(begun: App) -> None:
+    """In-Reply-To may name a person before the mail that is answered."""
+    ours = str(begun.mail.last_sent.internet_message_id)
+    tags = {"in_reply_to": "<bea@fabrikam.example>", "other_parents": (ours,)}
+    await begun.arrives(begun.mail.receive(BEA_ADDRESS, tags=tags))
+    assert (begun.crm.types()[-1], begun.crm.last["evidence"]) == ("message.received", "in_reply_to")
+
+
 async def test_anybody_who_answers_our_mail_is_in_the_thread(begun: App) -> None:
     """A colleague to whom a contact forwarded our mail is in the thread: the tag proves it, not the person (R3)."""
     told = await begun.answered("cal@fabrikam.example")

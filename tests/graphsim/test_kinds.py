@@ -56,7 +56,9 @@ async def test_exchanges_report(lab: Lab, app: App) -> None:
 
 async def test_a_report_of_another_mail_system(lab: Lab, app: App) -> None:
     """Another mail system reports in plain text, in no conversation, with RFC 3464's parts where Graph shows them."""
-    await lab.knobs(bounce_writer="remote", report_parts="files", bounce_in_reply_to="present")
+    await lab.knobs(
+        bounce_writer="remote", report_parts="files", bounce_in_reply_to="present", null_members="none"
+    )
     sent = await send(lab, app, LOST)
     (report,) = await reports(lab)
     found = await read(app, report, select="from,body,internetMessageHeaders")

@@ -196,9 +196,20 @@ async def test_what_is_not_imitated(app: App, query: str) -> None:
     assert await app.refused("GET", f"me/messages?{query}") == (501, "SimulatorNotImplemented")
 
 
-async def test_standard_tags(lab: Lab, app: App) -> None:
-    """Exchange's own tags give Message-ID, In-Reply-To and References without the headers."""
-    await lab.knobs(received_reply_tags="both")
+TAG_FORMS = {
+    "exact": ("<one@x.example>", "<zero@x.example> <one@x.example>"),
+    "bare": ("one@x.example", "zero@x.example, one@x.example"),
+    "words": (
+        'Your message of "Mon, 2 Mar 2026 09:00:00 +0000"\r\n <one@x.example>',
+        'Your message of "Mon, 2 Mar 2026 09:00:00 +0000"\r\n <zero@x.example>\r\n\t<one@x.example>',
+    ),
+}
+
+
+@pytest.mark.parametrize("form", TAG_FORMS)
+async def test_standard_tags(lab: Lab, app: App, form: str) -> None:
+    """Exchange's own tags give Message-ID, In-Reply-To and References without the headers, as they were written."""
+    await lab.knobs(received_reply_tags="both", reply_tag_form=form)
     mail = await lab.arrives(
         in_reply_to="<one@x.example>", references=["<zero@x.example>", "<one@x.example>"]
     )
@@ -207,11 +218,7 @@ async def test_standard_tags(lab: Lab, app: App) -> None:
     expand = f"singleValueExtendedProperties($filter={named})"
     found = await app.ok("GET", f"{at(mail['id'])}?{where(select='id', expand=expand)}")
     assert {tag["id"]: tag["value"] for tag in found["singleValueExtendedProperties"]} == dict(
-        zip(
-            tags,
-            [mail["internet_message_id"], "<one@x.example>", "<zero@x.example> <one@x.example>"],
-            strict=True,
-        )
+        zip(tags, [mail["internet_message_id"], *TAG_FORMS[form]], strict=True)
     )
 
 

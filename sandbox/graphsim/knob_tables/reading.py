@@ -22,6 +22,14 @@ READING: tuple[Knob, ...] = (
         "would force reading all headers of foreign mail.",
     ),
     choice(
+        "reply_tag_form",
+        "bare words exact",
+        "(?)",
+        "RFC 822, section 4.6.2",
+        "How 0x1042 and 0x1039 of received mail write Message-IDs: without brackets and parted by commas; folded, "
+        "after words; or as RFC 5322 has it.",
+    ),
+    choice(
         "own_message_headers",
         "none x_only",
         "(k)",
@@ -84,6 +92,7 @@ READING: tuple[Knob, ...] = (
         "stated",
         "Microsoft Graph v1.0 metadata",
         "Received mail has null wherever the metadata allows it: an `emailAddress`, names, a header's name, "
-        "`contentType`. Default without a null `from`: no client could tell who wrote.",
+        "`contentType` of bodies, and of files whose name says as much. Default without a null `from`: no client "
+        "could tell who wrote.",
     ),
 )

@@ -18,13 +18,18 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """All that is read of a mail before it is known to belong to a thread: ids and threading tags, never words."""
+    """All that is read of a mail before it is known to belong to a thread: ids and threading tags, never words.
+
+    `internet_message_id` as it was stored, for filters; the others in normal form. `other_parents`: what else
+    In-Reply-To names.
+    """
 
     graph_message_id: str
     internet_message_id: str | None
     conversation_id: str | None
     is_draft: bool
     in_reply_to: str | None = None
+    other_parents: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     key: str | None = None
     last_modified_at: datetime | None = None

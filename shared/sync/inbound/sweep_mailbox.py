@@ -11,6 +11,7 @@ from shared.domain import admission, inbound, renewals
 from shared.domain.connection import respect_pause, with_working_call
 from shared.domain.errors import Ambiguous, MailboxClosed, PostbraidError, Throttled, Unavailable
 from shared.domain.listing import Ask, Listing
+from shared.domain.message_ids import normal_message_id
 from shared.domain.model import Mailbox, Outline, Reason, Right
 from shared.domain.retries import Failed, PutOff, waits_for_somebody
 from shared.mailbox_context import MailboxContext
@@ -175,7 +176,7 @@ def _remember(outline: Outline, part: _Slice) -> None:
 
 async def _take_answers(ctx: MailboxContext, outline: Outline, part: _Slice) -> None:
     """Mail that was foreign until this one was known: no later sweep would look at it again."""
-    for answer in part.foreign.pop(outline.internet_message_id or "", []):
+    for answer in part.foreign.pop(normal_message_id(outline.internet_message_id or ""), []):
         part.taken.discard(answer.graph_message_id)
         await _take(ctx, answer, part)
 

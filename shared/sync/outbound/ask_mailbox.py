@@ -8,6 +8,7 @@ from typing import assert_never
 from shared.domain import outbound
 from shared.domain.errors import ItemGone, MailboxClosed, ThreadStopped
 from shared.domain.keyless import unknown_reason
+from shared.domain.message_ids import is_same_message_id
 from shared.domain.model import Located, Phase, Reason, Thread
 from shared.domain.threads import takes_no_send
 from shared.state.ledger import new
@@ -57,7 +58,11 @@ async def _find_elsewhere(work: Sending) -> tuple[Located, ...]:
     if internet_message_id is None:
         return ()
     same = await mail.find_by_message_id(access, internet_message_id)
-    return tuple(located for located in same if located.outline.internet_message_id == internet_message_id)
+    return tuple(
+        located
+        for located in same
+        if is_same_message_id(located.outline.internet_message_id, internet_message_id)
+    )
 
 
 async def stop_looking(work: Sending) -> None:

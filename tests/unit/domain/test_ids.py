@@ -116,31 +116,3 @@ def test_the_same_happening_has_one_event_id() -> None:
     ]
     assert ids.event_id("t", "k", "s") == ids.event_id(*made[0])
     assert len({ids.event_id(*parts) for parts in made}) == len(made)
-
-
-@pytest.mark.parametrize(
-    ("header", "found"),
-    [
-        (None, ()),
-        ("", ()),
-        ("<a@x>", ("<a@x>",)),
-        ("<a@x> <b@x>\r\n\t<c@x>", ("<a@x>", "<b@x>", "<c@x>")),
-        ("<a@x><b@x>", ("<a@x>", "<b@x>")),
-        ("<a@x> (was: Your offer) <b@x>", ("<a@x>", "<b@x>")),
-        ("Message of Monday <a@x>, yours", ("<a@x>",)),
-        ("a@x", ()),
-        ("<a b@x> <c@x>", ("<c@x>",)),
-        ("<<a@x>>", ("<a@x>",)),
-        ("<a@x", ()),
-        ("<>", ()),
-    ],
-)
-def test_message_ids_are_read_from_a_header(header: str | None, found: tuple[str, ...]) -> None:
-    """Message-IDs of a header are what stands in angle brackets; the rest is passed over (RFC 5322, 3.6.4)."""
-    assert ids.message_ids(header) == found
-
-
-@given(texts)
-def test_any_header_is_read(header: str) -> None:
-    """Each Message-ID that is read from any header stands in it."""
-    assert all(message_id in header for message_id in ids.message_ids(header))
