@@ -206,7 +206,11 @@ PLANNED: dict[str, tuple[str, str | None, int]] = {
     "700082": ("invalid_grant", "token_expired", 400),
     "7000215": ("invalid_client", None, 401),
     "7000222": ("invalid_client", None, 401),
+    "50033": ("invalid_grant", None, 400),
+    "50196": ("invalid_grant", None, 400),
+    "90024": ("temporarily_unavailable", None, 400),
     "90033": ("temporarily_unavailable", None, 400),
+    "90055": ("temporarily_unavailable", None, 400),
 }
 
 

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Final
 
 from shared.domain.addresses import comparable_address
-from shared.domain.ids import message_ids
+from shared.domain.message_ids import message_ids
 from shared.domain.model import Bounce, BounceAction, FetchedMessage, RemoteFile
 
 STATUS_PART: Final = "message/delivery-status"

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from shared.domain.errors import GrantDead, ProviderUnavailable, SignInFailed, UpstreamSurprise
 from shared.domain.model import Grant, Refreshed
 from shared.graph.msal_http import TIMEOUT_SECONDS, Answer, MsalHttp, json_object
+from shared.graph.refusals import failed, refresh_refused
 from shared.ports import Clock
 from shared.transport import Transport
 
@@ -27,16 +28,6 @@ SCOPES: Final = ("User.Read", "Mail.Read", "Mail.ReadWrite", "Mail.Send")
 CONSENT_SCOPES: Final = ("openid", "profile", "offline_access", *SCOPES)
 SKEW: Final = timedelta(minutes=5)
 
-# Only these say that the user must come back; an operator's mistake marks nobody (Entra, "Error codes").
-DEAD: Final = frozenset({"invalid_grant", "interaction_required", "consent_required", "login_required"})
-OPERATOR: Final = frozenset(
-    {"invalid_client", "unauthorized_client", "invalid_scope", "invalid_request", "invalid_resource"}
-)
-# AADSTS numbers, where the error alone does not tell (Entra, "Error codes").
-ADMIN_CONSENT: Final = frozenset({65001, 90094, 90095})
-DECLINED: Final = frozenset({65004})
-TRANSIENT: Final = frozenset({90006, 90024, 90033, 90055})
-_AADSTS: Final = re.compile(r"\bAADSTS(\d{4,8})\b")
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 Assertion = Callable[[], Awaitable[str]]
@@ -189,9 +180,7 @@ class EntraSignIn:
         result = await self._run_with_app(renew, held) or {"error": "invalid_grant"}
         if "access_token" in result:
             return Refreshed(held.serialize(), str(result["access_token"]), self._until(result))
-        if result.get("error") in DEAD:
-            raise GrantDead
-        raise _unavailable(result)
+        raise refresh_refused(result)
 
     async def check(self) -> None:
         """Fetch an assertion, where the app has that instead of a secret. Raises ProviderUnavailable."""
@@ -263,46 +252,12 @@ def _fresh_cache(serialized: str | None) -> Any:
     return cache
 
 
-def _codes(response: Mapping[str, str]) -> list[int]:
-    """AADSTS numbers of a redirect's description; the text itself goes nowhere (O-9)."""
-    return [int(number) for number in _AADSTS.findall(response.get("error_description", ""))]
-
-
 def _judge_response(flow: Mapping[str, Any], response: Mapping[str, str]) -> None:
     """State first, before anything else of the answer is believed. Raises SignInFailed, ProviderUnavailable."""
     sent, came = str(flow.get("state") or ""), response.get("state") or ""
     if not sent or not hmac.compare_digest(sent.encode(), came.encode()):
         raise SignInFailed("state_mismatch")
     if "error" in response:
-        raise failed({"error": response["error"], "error_codes": _codes(response)})
+        raise failed(response)
     if not response.get("code"):
         raise SignInFailed("failed")
-
-
-def _numbers(result: Mapping[str, Any]) -> set[int]:
-    codes = result.get("error_codes")
-    return {code for code in codes if isinstance(code, int)} if isinstance(codes, list) else set()
-
-
-def _unavailable(result: Mapping[str, Any]) -> ProviderUnavailable:
-    """Not the user's fault: kept with its code, told nobody."""
-    error = ProviderUnavailable()
-    vars(error).update(code=str(result.get("error", "")))
-    error.add_note(f"entra token: {result.get('error')} {sorted(_numbers(result))}")
-    return error
-
-
-def failed(result: Mapping[str, Any]) -> SignInFailed | ProviderUnavailable:
-    """Their error as our reason; the description is neither shown nor logged (O-9). Total."""
-    error, codes = str(result.get("error", "")), _numbers(result)
-    if error in ("temporarily_unavailable", "server_error") or codes & TRANSIENT:
-        return _unavailable(result)
-    if codes & ADMIN_CONSENT:
-        return SignInFailed("admin_consent_required")
-    if error == "access_denied" or codes & DECLINED:
-        return SignInFailed("declined")
-    if error in OPERATOR:
-        return SignInFailed("operator_error")
-    if error in DEAD:
-        return SignInFailed("interaction_required")
-    return SignInFailed("failed")

@@ -246,6 +246,7 @@ async def test_a_bad_moment(lab: Lab) -> None:
         ("53003", 400, "interaction_required", "message_only"),
         ("65001", 400, "invalid_grant", "consent_required"),
         ("700082", 400, "invalid_grant", "token_expired"),
+        ("50196", 400, "invalid_grant", None),
         ("7000222", 401, "invalid_client", None),
     ],
 )

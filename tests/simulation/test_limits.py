@@ -104,3 +104,15 @@ async def test_a_reply_while_the_subscription_was_gone(tmp_path: Path) -> None:
         assert [subscription["id"] for subscription in fresh] != [old["id"]]
         assert len(fresh) == 1
         assert len(await in_crm(stage, "In the gap.")) == 1
+
+
+async def test_a_throttle_of_entra_is_no_dead_consent(tmp_path: Path) -> None:
+    """A loop throttle, which Entra calls `invalid_grant`, delays a send and asks nobody to sign in again."""
+    async with one_process(tmp_path, knobs={"access_token_seconds": 600}) as world:
+        stage = await connected(world)
+        await world.advance(HOUR)
+        await stage.control("POST", "faults", operation="entra.token", kind="status", code="50196", count=2)
+        sent = await crm_sends(stage, "Patience.")
+        await world.advance(HOUR)
+        assert (await shown(stage, sent))["status"] == "sent"
+        assert not await stage.crm_events("connection.reconnect_required")

@@ -121,6 +121,14 @@ async def test_entra_has_a_bad_moment(office: Office, ann: SignedIn) -> None:
     assert (await sign_in.redeem(flow, fields)).tid == HOME_TENANT_ID
 
 
+async def test_a_loop_throttle_is_a_pause(office: Office, ann: SignedIn) -> None:
+    """AADSTS50196 comes as `invalid_grant`; the same consent works afterwards."""
+    await office.fault("entra.token", "status", code="50196")
+    with pytest.raises(errors.Throttled):
+        await office.sign_in().refresh(ann.cache)
+    assert (await office.sign_in().refresh(ann.cache)).access_token
+
+
 async def test_refreshes_go_on_for_ever(office: Office, ann: SignedIn) -> None:
     """A cache that is kept after every refresh outlives a refresh token's 90 days; an unused one does not."""
     cache = ann.cache

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain import errors
-from shared.graph.auth import SCOPES, Credential, EntraSignIn, failed
+from shared.graph.auth import SCOPES, Credential, EntraSignIn
+from shared.graph.refusals import failed
 from shared.security.certificates import read_certificate
 from shared.transport import Transport
 from tests.builders import NOW, StillClock
@@ -304,6 +305,7 @@ async def test_refusals_on_the_way(
         ("server_error", 0),
         ("invalid_request", 90024),
         ("invalid_grant", 90033),
+        ("invalid_grant", 50196),
         ("x", 90006),
         ("x", 90055),
     ],
@@ -409,6 +411,48 @@ async def test_throttling(
     with pytest.raises(errors.Throttled) as caught:
         await sign_in.refresh(cache)
     assert caught.value.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(("number", "seconds"), [(50196, 300.0), (90055, 10.0)])
+@pytest.mark.parametrize("error", ["invalid_grant", "temporarily_unavailable", "interaction_required"])
+async def test_a_throttle_kills_no_grant_whatever_it_is_called(
+    sign_in: EntraSignIn, entra: Entra, error: str, number: int, seconds: float
+) -> None:
+    """AADSTS50196 comes as `invalid_grant` and is a pause; the person could do nothing about it."""
+    cache = await kept_cache(sign_in, entra)
+    entra.raw = refusal(error, 400, number)
+    with pytest.raises(errors.Throttled) as caught:
+        await sign_in.refresh(cache)
+    assert caught.value.retry_after_seconds == seconds
+    entra.raw = None
+    assert (await sign_in.refresh(cache)).access_token
+
+
+@pytest.mark.parametrize("number", [50033, 90006, 90012, 90024, 90033])
+async def test_a_passing_trouble_kills_no_grant(sign_in: EntraSignIn, entra: Entra, number: int) -> None:
+    """Numbers of troubles that pass are outages beside `invalid_grant` too."""
+    cache = await kept_cache(sign_in, entra)
+    entra.raw = refusal("invalid_grant", 400, number)
+    with pytest.raises(errors.ProviderUnavailable):
+        await sign_in.refresh(cache)
+
+
+@pytest.mark.parametrize("number", [50076, 50173, 53003, 65001, 70008, 70043, 700082, 700084])
+async def test_numbers_that_want_the_person(sign_in: EntraSignIn, entra: Entra, number: int) -> None:
+    """Revocation, disuse, sign-in frequency and conditional access are ended by the person only."""
+    cache = await kept_cache(sign_in, entra)
+    entra.raw = refusal("invalid_grant", 400, number)
+    with pytest.raises(errors.GrantDead):
+        await sign_in.refresh(cache)
+
+
+async def test_a_number_is_read_from_the_description(sign_in: EntraSignIn, entra: Entra) -> None:
+    """A refusal without a list of numbers has its number in the description."""
+    cache = await kept_cache(sign_in, entra)
+    body = {"error": "invalid_grant", "error_description": "AADSTS50196: The server terminated an operation."}
+    entra.raw = httpx.Response(400, json=body)
+    with pytest.raises(errors.Throttled):
+        await sign_in.refresh(cache)
 
 
 async def test_a_refusal_is_not_remembered(sign_in: EntraSignIn, entra: Entra) -> None:
