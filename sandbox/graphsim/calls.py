@@ -101,7 +101,8 @@ class Call:
             )
         try:
             value = json.loads(self.body)
-        except ValueError as error:
+            json.dumps(value, ensure_ascii=False).encode()  # refuses half characters
+        except (ValueError, RecursionError) as error:
             raise bad_request(
                 "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of "
                 "valid JSON format."
@@ -120,7 +121,8 @@ class Call:
                 raise bad_body(
                     f"The parameter '{key}' in the request payload is not a valid parameter for the operation."
                 )
-            if value is not None and (problem := schema.check(declared[name], value, request=True)):
+            taken = value is None and not declared[name].endswith("[]")
+            if not taken and (problem := schema.check(declared[name], value, request=True)):
                 raise bad_body(problem)
             out[name] = value
         return out
@@ -199,7 +201,10 @@ def parse_query(raw: str, operation: Operation) -> dict[str, str]:
 
 
 def parse_prefer(values: list[str]) -> tuple[Style, str | None]:
-    """The style that all Prefer headers ask for, and the value of Preference-Applied."""
+    """The style that all Prefer headers ask for, and the value of Preference-Applied.
+
+    RFC 7240, section 2: a preference that a server does not know or support is ignored.
+    """
     found: dict[str, str | None] = {}
     for part in ",".join(values).split(","):
         if not part.strip():
@@ -207,13 +212,10 @@ def parse_prefer(values: list[str]) -> tuple[Style, str | None]:
         match = _PREFERENCE.match(part)
         name = match[1].lower() if match else ""
         if match is None or name not in _KNOWN_PREFERENCES:
-            raise bad_request(f"The preference '{part.strip()}' is not supported.")
+            continue
         permitted = _KNOWN_PREFERENCES[name]
-        if permitted is not None and match[2] not in permitted:
-            raise bad_request(
-                f"The value of the preference '{part.strip()}' is not supported.", "ErrorInvalidRequest"
-            )
-        found[name] = match[2]
+        if permitted is None or match[2] in permitted:
+            found[name] = match[2]
     kind = found.get("outlook.body-content-type")
     style = Style("idtype" in found, kind == "text", "outlook.allow-unsafe-html" in found)
     return style, f'outlook.body-content-type="{kind}"' if kind else None

@@ -146,13 +146,15 @@ async def permanent_delete(call: Call) -> Reply:
 
 
 async def send(call: Call) -> Reply:
-    """POST send: without a body and with Content-Length 0; 202 only means that transport has the mail."""
-    if call.headers.get("content-length") != "0" or call.body:
+    """POST send: with Content-Length 0, or with the empty object that some clients send.
+
+    202 only means that transport has the mail.
+    """
+    if not call.body and call.headers.get("content-length") != "0":
         raise GraphError(
-            411 if not call.body else 400,
-            "ErrorInvalidRequest",
-            "The send action takes no body; Content-Length must be 0.",
+            411, "ErrorInvalidRequest", "The send action takes no body; Content-Length must be 0."
         )
+    call.parameters({})
     message = find(call)
     if message.immutable_id in call.mailbox.awaiting_filing:
         raise GraphError(409, "ErrorIrresolvableConflict", "The message has already been submitted.")
@@ -226,4 +228,5 @@ async def send_mail(call: Call) -> Reply:
 
 def _has_text_flag(call: Call) -> bool:
     """Whether SaveToSentItems is a string: the documentation's own sample passes "false"."""
-    return any(isinstance(v, str) for k, v in call.json_body().items() if k.lower() == "savetosentitems")
+    given = [value for name, value in call.json_body().items() if name.lower() == "savetosentitems"]
+    return any(value in ("true", "false") for value in given)

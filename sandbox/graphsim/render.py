@@ -97,7 +97,7 @@ _FIELDS: dict[str, Callable[[Message, Style], object]] = {
     "ccRecipients": lambda m, _: _people(m.cc),
     "bccRecipients": lambda m, _: _people(m.bcc),
     "replyTo": lambda m, _: _people(m.reply_to),
-    "flag": lambda m, _: {"flagStatus": m.flag},
+    "flag": lambda m, _: {"flagStatus": m.flag, **m.flag_times},
     "uniqueBody": lambda m, style: _body(m, bodies.unique_part(m.body_type, m.body), style),
 }
 

@@ -119,6 +119,7 @@ class Message:
     importance: str = "normal"
     categories: tuple[str, ...] = ()
     flag: str = "notFlagged"
+    flag_times: dict[str, dict[str, str]] = field(default_factory=dict)
     inference: str = "focused"
     receipts: dict[str, bool] = field(default_factory=dict)
     in_reply_to: str | None = None

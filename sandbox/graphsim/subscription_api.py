@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import httpx
+
+from sandbox.graphsim import schema
 from sandbox.graphsim.calls import Reply
 from sandbox.graphsim.errors import GraphError, bad_body, bad_request, not_simulated
 from sandbox.graphsim.subscriptions import QUOTA, Subscription, extension_error, parse_resource
@@ -25,7 +28,7 @@ MAX_STATE = 128
 async def create_subscription(call: Call) -> Reply:
     """POST: check the request, validate the addresses, add the subscription."""
     body = call.json_body()
-    _check_members(body, WRITABLE)
+    _check_members(body)
     _check_scope(call)
     if body.get("includeResourceData"):
         raise not_simulated("notifications with resource data")
@@ -40,10 +43,13 @@ async def create_subscription(call: Call) -> Reply:
     return Reply(201, {"@odata.context": call.context("subscriptions/$entity"), **subscription.shown()})
 
 
-def _check_members(body: dict[str, Any], permitted: set[str]) -> None:
+def _check_members(body: dict[str, Any]) -> None:
     for name in body:
-        if name not in permitted:
+        if name not in WRITABLE:
             raise bad_body(f"The property '{name}' does not exist on type 'microsoft.graph.subscription'.")
+    given = {name: value for name, value in body.items() if value is not None}
+    if problem := schema.check("subscription", given, request=True):
+        raise bad_body(problem)
 
 
 def _check_scope(call: Call) -> None:
@@ -86,20 +92,25 @@ def _parse(call: Call, body: dict[str, Any]) -> Subscription:
 
 
 def _time(text: str) -> datetime:
+    problem = bad_body(f"Cannot convert the literal '{text}' to the expected type 'Edm.DateTimeOffset'.")
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise bad_body(
-            f"Cannot convert the literal '{text}' to the expected type 'Edm.DateTimeOffset'."
-        ) from error
-    if at.tzinfo is None:
-        raise bad_body(f"Cannot convert the literal '{text}' to the expected type 'Edm.DateTimeOffset'.")
-    return at.astimezone(UTC)
+        if at.tzinfo is None:
+            raise problem
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise problem from error
 
 
 def _check_url(call: Call, url: str) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        callable_at = bool(httpx.URL(url).host) and parts.port != 0
+    except (ValueError, httpx.InvalidURL) as error:
+        raise GraphError(400, "InvalidRequest", "The notification URL is not a valid address.") from error
     loopback = parts.hostname in {"localhost", "127.0.0.1", "::1"} and call.world.config.allow_http_loopback
+    if not callable_at:
+        raise GraphError(400, "InvalidRequest", "The notification URL is not a valid address.")
     if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
         raise GraphError(400, "InvalidRequest", "The notification URL must be an HTTPS address.")
 
@@ -132,7 +143,7 @@ async def get_subscription(call: Call) -> Reply:
 async def update_subscription(call: Call) -> Reply:
     """PATCH a new expiry, which also reauthorizes."""
     body = call.json_body()
-    _check_members(body, WRITABLE)
+    _check_members(body)
     if others := set(body) - {"expirationDateTime", "@odata.type"}:
         raise not_simulated(f"changing {min(others)} of a subscription")
     found = call.world.subscriptions.find(call.caller, call.ids["subscription"])

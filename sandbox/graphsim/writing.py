@@ -170,6 +170,16 @@ def _spelled(enum: str, text: str | None) -> str:
     return next((v for v in values if v.lower() == (text or "").lower()), values[0])
 
 
+def _set_flag(message: Message, item: Json | None) -> None:
+    """The status and its dates ("followupFlag resource type": a due date needs a start date)."""
+    given = item or {}
+    times = {name: given[name] for name in _FLAG_TIMES if given.get(name)}
+    if "dueDateTime" in times and "startDateTime" not in times:
+        raise bad_request("A due date needs a start date.", "ErrorInvalidArgument")
+    message.flag, message.flag_times = _spelled("followupFlagStatus", given.get("flagStatus")), times
+
+
+_FLAG_TIMES = ("startDateTime", "dueDateTime", "completedDateTime")
 _SETTERS: dict[str, Callable[[Message, Any], None]] = {
     "body": _set_body,
     "internetMessageId": _set_message_id,
@@ -177,7 +187,7 @@ _SETTERS: dict[str, Callable[[Message, Any], None]] = {
     "sender": lambda _m, _v: None,
     "isRead": lambda m, v: setattr(m, "is_read", bool(v)),
     "categories": lambda m, v: setattr(m, "categories", tuple(v or ())),
-    "flag": lambda m, v: setattr(m, "flag", _spelled("followupFlagStatus", (v or {}).get("flagStatus"))),
+    "flag": _set_flag,
     "importance": lambda m, v: setattr(m, "importance", _spelled("importance", v or "normal")),
     "inferenceClassification": lambda m, v: setattr(
         m, "inference", _spelled("inferenceClassificationType", v)

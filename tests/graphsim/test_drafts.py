@@ -64,6 +64,19 @@ async def test_a_stale_change_key(app: App) -> None:
     assert await app.ok("PATCH", at(made["id"]), {"subject": "3"}, If_Match=changed["@odata.etag"])
 
 
+async def test_the_dates_of_a_flag(app: App) -> None:
+    """A flag keeps its dates until it is set anew; a due date without a start date is refused."""
+    path = at((await app.ok("POST", "me/messages", draft()))["id"])
+    start, due = ({"dateTime": f"2026-03-0{day}T09:00:00", "timeZone": "UTC"} for day in (3, 5))
+    flag = {"flagStatus": "flagged", "startDateTime": start, "dueDateTime": due}
+    assert (await app.ok("PATCH", path, {"flag": flag}))["flag"] == flag
+    refused = await app.refused("PATCH", path, {"flag": {"flagStatus": "flagged", "dueDateTime": due}})
+    assert refused == (400, "ErrorInvalidArgument")
+    assert (await app.ok("GET", path))["flag"] == flag
+    done = {"flagStatus": "complete", "completedDateTime": due}
+    assert (await app.ok("PATCH", path, {"flag": done}))["flag"] == done
+
+
 async def test_what_received_mail_lets_be_changed(lab: Lab, app: App) -> None:
     """Of received mail flags and properties can be changed, but not content, people or ids."""
     mail = await lab.arrives()

@@ -323,12 +323,17 @@ async def test_ids_are_case_sensitive(lab: Lab, app: App) -> None:
 
 
 @pytest.mark.parametrize(
-    "prefer", ['IdType="Mutable"', 'outlook.body-content-type="pdf"', "outlook.colour=red"]
+    "prefer",
+    ['IdType="Mutable"', 'outlook.body-content-type="pdf"', "outlook.colour=red", '=;"x', "eventual"],
 )
-async def test_wrong_preferences(app: App, prefer: str) -> None:
-    """A preference that Graph does not know is refused, so that a slip does not go unnoticed."""
-    status, _ = await app.refused("GET", "me/messages", Prefer=prefer)
-    assert status == 400
+async def test_unknown_preferences(lab: Lab, app: App, prefer: str) -> None:
+    """A preference that Graph does not know is passed over, and the others count (RFC 7240, section 2)."""
+    mail = await lab.arrives()
+    plain = await app("GET", at(mail["ordinary_id"]), Prefer=prefer)
+    assert plain.json()["id"] == mail["ordinary_id"]
+    assert "Preference-Applied" not in plain.headers
+    found = await app.ok("GET", at(mail["ordinary_id"]), Prefer=f'{prefer}, IdType="ImmutableId"')
+    assert found["id"] == mail["id"]
 
 
 async def test_several_preferences(lab: Lab, app: App) -> None:

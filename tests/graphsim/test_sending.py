@@ -78,10 +78,18 @@ async def test_received_mail_is_not_sent(lab: Lab, app: App) -> None:
     assert await app.refused("POST", f"{at(mail['id'])}/send") == (400, "ErrorInvalidOperation")
 
 
+async def test_send_takes_an_empty_object(lab: Lab, app: App) -> None:
+    """A send with `{}` as its body is a send, as clients in the field write it."""
+    made = await app.ok("POST", "me/messages", draft())
+    assert (await app("POST", f"{at(made['id'])}/send", {})).status_code == 202
+    assert not await folder(lab, "drafts")
+
+
 async def test_send_takes_no_body(lab: Lab, app: App) -> None:
     """A send with a body, or without a Content-Length, is refused and the draft stays."""
     made = await app.ok("POST", "me/messages", draft())
-    assert (await app.refused("POST", f"{at(made['id'])}/send", {"a": 1}))[0] == 400
+    for body in ({"a": 1}, [], "x"):
+        assert (await app.refused("POST", f"{at(made['id'])}/send", body))[0] == 400
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from shared.domain.errors import UpstreamSurprise
+from shared.domain.listing import Ask
 from shared.domain.model import Address
 from shared.graph import mapping, tolerant, wire
 from shared.graph.client import decoded
@@ -141,7 +142,7 @@ async def test_an_item_without_an_id_does_not_cost_its_page(wire: Wire, mail: Gr
         {"id": "BB=", "receivedDateTime": "?"},
     ]
     wire.then(200, raw({"value": items, "@odata.nextLink": link}))
-    page = await mail.sweep(ann, NOW)
+    page = await mail.sweep(ann, Ask(NOW))
     assert [outline.graph_message_id for outline in page.outlines] == ["AA=", "BB="]
     assert page.next_link == link
 
@@ -153,7 +154,7 @@ async def test_a_page_whose_link_cannot_be_read_is_no_page(
     """A next link is never passed over: the list would end early without a word."""
     wire.then(200, raw({"value": [], "@odata.nextLink": link}))
     with pytest.raises(UpstreamSurprise):
-        await mail.sweep(ann, NOW)
+        await mail.sweep(ann, Ask(NOW))
 
 
 def test_a_mail_whose_files_go_on_at_an_unreadable_link_is_a_surprise() -> None:
