@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -68,9 +68,12 @@ class Filter:
     names: tuple[str, ...]
 
 
-def parse_filter(text: str) -> Filter:
-    """Parse a `$filter`; raises Graph's 400 for what it does not accept."""
-    parser = _Parser(_tokens(text))
+def parse_filter(text: str, *, any_value: bool = False) -> Filter:
+    """Parse a `$filter`; raises Graph's 400 for what it does not accept.
+
+    With `any_value` a comparison of an extended property lets every value through (knob `property_filter`).
+    """
+    parser = _Parser(_tokens(text), any_value)
     matches = parser.parse_or()
     if parser.tokens:
         raise bad_query(f"Syntax error at '{parser.tokens[0][1]}' in '{text}'.")
@@ -97,11 +100,8 @@ class _Parser:
     """A recursive descent parser; each method removes its tokens from the front."""
 
     tokens: list[tuple[str, str]]
-    names: list[str]
-
-    def __init__(self, tokens: list[tuple[str, str]]) -> None:
-        self.tokens = tokens
-        self.names = []
+    any_value: bool
+    names: list[str] = field(default_factory=list)
 
     def take(self, kind: str | None = None, text: str | None = None) -> str:
         if not self.tokens:
@@ -200,8 +200,9 @@ class _Parser:
             raise GraphError(
                 400, "ErrorInvalidUrlQueryFilter", "The filter must name one extended property by id."
             )
+        tests = [] if self.any_value else values
         return lambda m: (
-            (found := value_of(m, ids[0])) is not None and all(test(found.lower()) for test in values)
+            (found := value_of(m, ids[0])) is not None and all(test(found.lower()) for test in tests)
         )
 
     def parse_property_condition(self, variable: str) -> tuple[str, str | Callable[[str], bool]]:

@@ -56,7 +56,8 @@ async def list_messages(call: Call) -> Reply:
 
 def list_page(call: Call, messages: Iterable[Message], path: str) -> Reply:
     """Answer with a page of messages; the next link, where there is one, repeats the query with another `$skip`."""
-    shape, page = query.parse_shape(call.query), query.parse_page(call.query)
+    any_value = call.world.knobs.text("property_filter") == "any_value"
+    shape, page = query.parse_shape(call.query), query.parse_page(call.query, any_value=any_value)
     _note_shape(call, shape)
     arbitrary = call.world.knobs.text("unordered_list") == "arbitrary"
     found = query.arrange(messages, page, arbitrary=arbitrary)

@@ -175,11 +175,11 @@ def _split(text: str, separator: str) -> list[str]:
     return [part for part in [*parts, current] if part.strip()]
 
 
-def parse_page(query: Mapping[str, str]) -> Page:
-    """Parse `$filter`, `$orderby`, `$top`, `$skip`, `$count`; raises Graph's 400."""
+def parse_page(query: Mapping[str, str], *, any_value: bool = False) -> Page:
+    """Parse `$filter` (`any_value`: see `parse_filter`), `$orderby`, `$top`, `$skip`, `$count`; raises Graph's 400."""
     if "$search" in query:
         raise not_simulated("$search")
-    flt = parse_filter(query["$filter"]) if "$filter" in query else None
+    flt = parse_filter(query["$filter"], any_value=any_value) if "$filter" in query else None
     order = _parse_order(query.get("$orderby"))
     if flt and order:
         names = [name for name, _ in order]

@@ -20,12 +20,21 @@ class Finding:
         self._client = client
         self._folders: dict[tuple[str, str], str] = {}
 
-    async def find(self, access: Access, operation: str, wanted: str) -> tuple[Located, ...]:
-        """Every mail that a filter finds.
+    async def find_by_key(self, access: Access, key: str) -> tuple[Located, ...]:
+        """Every mail that carries our key: by the key that came with it, for a filter may let others through."""
+        found = await self._list(access, "find_by_key", mapping.key_filter(key))
+        hits = [message for message in found if mapping.graph_to_outline(message).key == key]
+        return tuple([await self.locate(access, message) for message in hits])
 
-        No `$orderby`: with a filter on other properties Graph refuses it.
-        """
-        found = await self._client.get_all(
+    async def find_by_message_id(self, access: Access, internet_message_id: str) -> tuple[Located, ...]:
+        """Every mail with that Message-ID."""
+        wanted = mapping.message_id_filter(internet_message_id)
+        found = await self._list(access, "find_by_message_id", wanted)
+        return tuple([await self.locate(access, message) for message in found])
+
+    async def _list(self, access: Access, operation: str, wanted: str) -> list[wire.Message]:
+        """What a filter finds. No `$orderby`: with a filter on other properties Graph refuses it."""
+        return await self._client.get_all(
             access,
             operation,
             self._client.builders.me.messages,
@@ -34,7 +43,6 @@ class Finding:
             select=[*wire.SELECT_OUTLINE, "parentFolderId"],
             expand=[wire.EXPAND_TAGS],
         )
-        return tuple([await self.locate(access, message) for message in found])
 
     async def locate(self, access: Access, message: wire.Message) -> Located:
         """Where a message stands: among drafts, deleted drafts, in the outbox, or sent."""

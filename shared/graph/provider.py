@@ -199,12 +199,11 @@ class GraphMail:
 
     async def find_by_key(self, access: Access, key: str) -> tuple[Located, ...]:
         """Every message of the mailbox that carries our key."""
-        return await self._finding.find(access, "find_by_key", mapping.key_filter(key))
+        return await self._finding.find_by_key(access, key)
 
     async def find_by_message_id(self, access: Access, internet_message_id: str) -> tuple[Located, ...]:
         """Every message of the mailbox with that Message-ID."""
-        wanted = mapping.message_id_filter(internet_message_id)
-        return await self._finding.find(access, "find_by_message_id", wanted)
+        return await self._finding.find_by_message_id(access, internet_message_id)
 
     async def delete_draft(self, access: Access, graph_message_id: str) -> None:
         """Put a draft among the deleted items ("Delete message"); gone already is fine."""

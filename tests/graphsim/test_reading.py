@@ -132,11 +132,12 @@ async def test_a_filtered_list_has_no_order_of_its_own(lab: Lab, app: App) -> No
     assert await subjects(app, where(filter="isRead eq false")) == newest_first
 
 
-async def test_extended_properties_are_read_by_name_only(app: App) -> None:
+async def test_extended_properties_are_read_by_name_only(lab: Lab, app: App) -> None:
     """Extended properties come with $expand alone.
 
     They are found by a name of the same case and a value of any case.
     """
+    await lab.knobs(property_filter="exact")
     made = await app.ok(
         "POST", "me/messages", draft(singleValueExtendedProperties=[{"id": MARK, "value": "Key-1"}])
     )
@@ -154,8 +155,22 @@ async def test_extended_properties_are_read_by_name_only(app: App) -> None:
         assert len(listed["value"]) == count
 
 
-async def test_comparing_extended_properties(app: App) -> None:
+async def test_a_filter_may_let_any_value_through(lab: Lab, app: App) -> None:
+    """By default a filter on a property's value finds every message with the property, and none without it."""
+    for value in ("Key-1", "Key-2"):
+        await app.ok(
+            "POST", "me/messages", draft(singleValueExtendedProperties=[{"id": MARK, "value": value}])
+        )
+    await app.ok("POST", "me/messages", draft())
+    text = f"singleValueExtendedProperties/Any(ep: ep/id eq '{MARK}' and ep/value eq 'Key-1')"
+    for setting, count in (("any_value", 2), ("exact", 1)):
+        await lab.knobs(property_filter=setting)
+        assert len((await app.ok("GET", f"me/messages?{where(filter=text)}"))["value"]) == count
+
+
+async def test_comparing_extended_properties(lab: Lab, app: App) -> None:
     """Extended properties' values can be compared in filters, and lists of values are read by $expand."""
+    await lab.knobs(property_filter="exact")
     listed = MARK.replace("String", "StringArray")
     made = await app.ok(
         "POST",

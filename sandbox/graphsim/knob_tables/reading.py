@@ -51,6 +51,13 @@ READING: tuple[Knob, ...] = (
         "Whether answers from outside carry a Thread-Index, as those of Exchange and Outlook do.",
     ),
     choice(
+        "property_filter",
+        "any_value exact",
+        "(?)",
+        "List messages",
+        "A filter on an extended property finds every message that has the property, or those with that value.",
+    ),
+    choice(
         "unordered_list",
         "arbitrary newest_first",
         "(?)",

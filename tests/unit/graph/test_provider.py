@@ -318,11 +318,14 @@ async def test_a_mailbox_without_an_outbox_has_nothing_in_it(
 
 
 async def test_the_key_finds_every_copy(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
-    """Messages with our key are found over all pages by the documented filter."""
+    """Messages with our key are found over all pages by the documented filter, and only those that really have it."""
     link = f"{BASE}/me/messages?$skip=10"
+    key = {"singleValueExtendedProperties": [{"id": CRM_KEY, "value": KEY}]}
+    other = {"singleValueExtendedProperties": [{"id": CRM_KEY, "value": f"{KEY}0"}]}
     sent = {"id": "sent", "isDraft": False, "parentFolderId": "x"}
-    wire.then(200, {"value": [sent], "@odata.nextLink": link}).then(
-        200, {"value": [{**sent, "id": "copy"}]}
+    strangers = [sent | {"id": "foreign"}, sent | other | {"id": "another"}]
+    wire.then(200, {"value": [sent | key, *strangers], "@odata.nextLink": link}).then(
+        200, {"value": [sent | key | {"id": "copy"}]}
     ).then(200, {"id": "outbox-id"})
     found = await mail.find_by_key(ann, KEY)
     assert [copy.outline.graph_message_id for copy in found] == ["sent", "copy"]
