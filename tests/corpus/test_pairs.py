@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.corpus.pairs import EXPECTED, INCOMING, MAILS, pairs
+from tests.corpus.samples import SAMPLES
 
 MOST_BYTES = 12_000
 
@@ -11,6 +12,12 @@ def test_no_file_of_the_corpus_is_unused() -> None:
     """Each folder holds one incoming and one expected file, nothing else, and every name in them is read."""
     files = {path.relative_to(MAILS).as_posix() for path in MAILS.rglob("*") if path.is_file()}
     assert files == {f"{pair.name}/{file}" for pair in pairs() for file in (INCOMING, EXPECTED)}
+
+
+def test_every_sample_is_used() -> None:
+    """No bytes are kept that no pair attaches."""
+    texts = "".join(pair.text for pair in pairs())
+    assert [sample for sample in SAMPLES if f'"sample": "{sample}"' not in texts] == []
 
 
 def test_every_pair_says_where_it_comes_from() -> None:
