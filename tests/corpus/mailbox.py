@@ -83,7 +83,7 @@ class Corpus:
     def _attach(self, placed: Placed, wanted: Any, fill: dict[str, str]) -> None:
         for file in wanted:
             for number in range(file.get("content", {}).get("times", 1)):
-                self._attach_one(placed, file, fill | {"number": str(number + 1)})
+                self._attach_one(placed, file, fill | {"number": f"{number + 1:02}"})
 
     def _attach_one(self, placed: Placed, wanted: dict[str, Any], fill: dict[str, str]) -> None:
         """One file; `@odata.type`, `name` and the like are Graph's own members."""
