@@ -14,6 +14,7 @@ from shared.html.cleaning import CONTROLS
 MAX_BODY_BYTES: Final = 1_048_576
 SNIPPET_CHARACTERS: Final = 255
 _CID: Final = re.compile(r"""cid:([^"'\s>)]+)""", re.IGNORECASE)
+_CID_END: Final = re.compile(r"""["'\s>)]""")
 # Those that mail is written in; Python knows others that are none, and one that takes minutes.
 _CHARSET: Final = re.compile(
     rb"""charset\s*=\s*["']?(utf-8|us-ascii|iso-8859-\d+|windows-125\d|koi8-[ru]|big5|gb(?:2312|k|18030)"""
@@ -60,7 +61,8 @@ def snippet(text: str) -> str:
 
 def find_cids(text: str) -> frozenset[str]:
     """The Content-IDs that the HTML shows. RFC 2392: in a URL they are percent-encoded, though few programs do so."""
-    written = [html.unescape(cid) for cid in _CID.findall(text)]
+    # An entity may also be the quote that ends it: Outlook writes style="background:url(&quot;cid:x&quot;)".
+    written = [_CID_END.split(html.unescape(cid))[0] for cid in _CID.findall(text)]
     return frozenset(written) | frozenset(unquote(cid) for cid in written)
 
 

@@ -47,7 +47,8 @@ REPORT_NAMES: Final = re.compile(r"att\d{5}(\..*)?|.*\.(eml|msg)", re.IGNORECASE
 TEXT_NAMES: Final = re.compile(r"att\d{5}\.(htm|html|txt)", re.IGNORECASE)
 TEXT_TYPES: Final = frozenset({"text/html", "text/plain"})
 MAX_TEXT_PART_BYTES: Final = 1_048_576
-MAX_TEXT_PARTS: Final = 10
+# One behind each file that may pass: a phone sends many photos with a line between them.
+MAX_TEXT_PARTS: Final = 50
 
 ENVELOPE_TYPES: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 RIGHTS_TYPES: Final = frozenset({"application/x-microsoft-rpmsg-message"})

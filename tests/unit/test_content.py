@@ -60,6 +60,8 @@ def test_a_snippet_is_one_short_line() -> None:
         ("<img src='CID:Logo@X'><img src=cid:b>", {"Logo@X", "b"}),
         ('<td background="cid:bg@x">', {"bg@x"}),
         ('<p style="background:url(cid:bg@x)">', {"bg@x"}),
+        ('<p style="background:url(&quot;cid:bg@x&quot;)">', {"bg@x"}),
+        ("<p style='background:url(&#39;cid:bg@x&#39;)'>", {"bg@x"}),
         ('<img src="cid:a&amp;b@x">', {"a&b@x"}),
         ('<img src="cid:a%25b@x">', {"a%25b@x", "a%b@x"}),
         ('<img src="cid:image001.png%4001D9.1234">', {"image001.png%4001D9.1234", "image001.png@01D9.1234"}),

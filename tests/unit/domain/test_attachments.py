@@ -192,6 +192,14 @@ def test_a_mail_has_at_most_fifty_files_that_count() -> None:
     assert MAX_INBOUND_FILES == 50
 
 
+def test_each_of_fifty_files_may_have_text_behind_it() -> None:
+    """Fifty photos with a line behind each pass: the lines are text, none of them is a file."""
+    photos = [remote("photo.png")] * MAX_INBOUND_FILES
+    lines = [remote(f"ATT{n:05}.htm", declared="text/html") for n in range(1, MAX_INBOUND_FILES + 1)]
+    found = judge_inbound([*photos, *lines], frozenset())
+    assert (found.blocking, found.texts) == ((), tuple(lines))
+
+
 def test_a_mail_with_more_files_than_are_listed() -> None:
     """A mail whose list of files was cut is told so first, whatever else is wrong with its files."""
     for file in (remote(), remote("x.exe"), remote("a.ics")):
@@ -212,9 +220,9 @@ TEXTS = {
 
 @pytest.mark.parametrize("file", TEXTS.values(), ids=TEXTS)
 def test_text_behind_a_file_is_text(file: RemoteFile) -> None:
-    """What Exchange makes of the text behind a file is no file but text, up to ten of them (R8)."""
+    """What Exchange makes of the text behind a file is no file but text, up to fifty of them (R8)."""
     assert judge_inbound([remote(), file], SHOWN).texts == (file,)
-    assert len(judge_inbound([file] * 11, SHOWN).texts) == 10
+    assert len(judge_inbound([file] * 51, SHOWN).texts) == 50
 
 
 REPORTED = {
