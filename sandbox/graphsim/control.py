@@ -18,6 +18,7 @@ from sandbox.graphsim.knobs import UnknownKnob
 from sandbox.graphsim.login_pages import AuthorizePageError
 from sandbox.graphsim.render import when
 from sandbox.graphsim.store import Address, User
+from sandbox.graphsim.unreadable import UnknownPart
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -40,7 +41,7 @@ def _endpoint(world: World, handler: Handler) -> Callable[[Request], Awaitable[R
             answer = handler(world, request, body)
             if inspect.isawaitable(answer):
                 answer = await answer
-        except (Refused, UnknownKnob, KeyError, people.NotPossible) as error:
+        except (Refused, UnknownKnob, UnknownPart, KeyError, people.NotPossible) as error:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse(answer if answer is not None else {})
 

@@ -152,6 +152,7 @@ def receive(world: World, mailbox: Mailbox, arriving: Mail) -> Message:
     message.reply_tags, message.tag_form = _received_tags(world), world.knobs.text("reply_tag_form")
     message.headers = mime.received_headers(arriving, mailbox.user.address, world.now())
     message.attachments = [mail.with_new_id(world, mailbox, a) for a in stored_files(world, arriving)]
+    message.unreadable = arriving.unreadable
     unreadable.begin(world, mailbox, message)
     mail.place(world, mailbox, message)
     if world.knobs.text("received_updated") == "yes":

@@ -10,7 +10,7 @@ from sandbox.graphsim.faults import KINDS
 from sandbox.graphsim.knobs import KNOBS
 from sandbox.graphsim.notifications import Control
 from sandbox.graphsim.render import fine_time, when
-from sandbox.graphsim.unreadable import CONVERSION_FAILED, PARTS, Unreadable
+from sandbox.graphsim.unreadable import planned
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -96,13 +96,7 @@ def show_notifications(world: World, _request: Request, _body: dict[str, Any]) -
 def make_unreadable(world: World, _request: Request, body: dict[str, Any]) -> Any:
     """Refuse reads of a message's body, files or of the whole item, for some minutes or for ever; or end that."""
     message = _message(world, body)
-    minutes = body.get("minutes")
-    until = world.now() + timedelta(minutes=float(minutes)) if minutes is not None else None
-    if body.get("part") not in PARTS:
-        raise Refused(f"part is one of {', '.join(PARTS)}")
-    message.unreadable = Unreadable(
-        body["part"], int(body.get("status", 500)), body.get("code", CONVERSION_FAILED), until
-    )
+    message.unreadable = planned(world, body)
     return {"id": message.immutable_id}
 
 

@@ -11,6 +11,7 @@ from sandbox.graphsim.bodies import inner, to_document, to_text, without_active_
 from sandbox.graphsim.kinds import KINDS, of_kind
 from sandbox.graphsim.render import when
 from sandbox.graphsim.store import PLAIN_CLASS, Address, Attachment, Mail
+from sandbox.graphsim.unreadable import planned
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,8 +29,8 @@ class NotPossible(ValueError):
 def write_as_outsider(world: World, address: str, wanted: Json, thread_index: bytes | None = None) -> str:
     """Send a new mail as an outsider; return its Message-ID.
 
-    `kind` makes it one of another kind (see `kinds`), `message_class` gives it any class; raises NotPossible for a kind
-    that is not known.
+    `kind` makes it one of another kind (see `kinds`), `message_class` gives it any class, `unreadable` is a plan of
+    what Graph does not give of it; raises NotPossible for a kind that is not known, UnknownPart for such a plan.
     """
     if wanted.get("kind") and wanted["kind"] not in KINDS:
         raise NotPossible(f"kind is one of {', '.join(KINDS)}")
@@ -61,6 +62,7 @@ def _outside_mail(world: World, sender: Address, wanted: Json, thread_index: byt
         attachments=tuple(_attachment(world, file) for file in wanted.get("attachments", ())),
         thread_index=thread_index,
         message_class=wanted.get("message_class", PLAIN_CLASS),
+        unreadable=planned(world, wanted["unreadable"]) if wanted.get("unreadable") else None,
     )
 
 

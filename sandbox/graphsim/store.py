@@ -134,6 +134,7 @@ class Message:
     message_class: str = PLAIN_CLASS
     meeting: str | None = None
     unreadable: Unreadable | None = None
+    withheld: list[Attachment] = field(default_factory=list)
 
     @property
     def has_attachments(self) -> bool:
@@ -189,7 +190,8 @@ class Mailbox:
 class Mail:
     """A mail in transport, with the fields of RFC 5322. Only Exchange writes a `thread_index`.
 
-    `topic`: the subject by which Exchange finds its conversation, where that is another; `meeting`: meetingMessageType.
+    `topic`: the subject by which Exchange finds its conversation, where that is another; `meeting`: meetingMessageType;
+    `unreadable`: what of it Graph does not give once it has arrived.
     """
 
     internet_message_id: str
@@ -211,6 +213,7 @@ class Mail:
     message_class: str = PLAIN_CLASS
     meeting: str | None = None
     topic: str | None = None
+    unreadable: Unreadable | None = None
 
     @property
     def recipients(self) -> tuple[Address, ...]:

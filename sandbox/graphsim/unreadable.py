@@ -9,12 +9,13 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.graphsim import mail
 from sandbox.graphsim.errors import GraphError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from sandbox.graphsim.store import Attachment, Mailbox, Message
@@ -27,6 +28,10 @@ PLACEHOLDER: Final = "Safe Attachments Scan In Progress"
 STUB: Final = b"<html><body>This file is being scanned and will be back soon.</body></html>".ljust(400)
 
 
+class UnknownPart(ValueError):
+    """A plan names a part that there is none of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """Reads of this part are answered with `status` and `code`, for ever or until a time."""
@@ -35,6 +40,21 @@ class Unreadable:
     status: int = 500
     code: str = CONVERSION_FAILED
     until: datetime | None = None
+
+
+def planned(world: World, wanted: Mapping[str, Any]) -> Unreadable:
+    """What an order of the control API asks for: part, and where given minutes from now, status and code.
+
+    Raises UnknownPart.
+    """
+    if wanted.get("part") not in PARTS:
+        msg = f"part is one of {', '.join(PARTS)}"
+        raise UnknownPart(msg)
+    minutes = wanted.get("minutes")
+    until = world.now() + timedelta(minutes=float(minutes)) if minutes is not None else None
+    return Unreadable(
+        wanted["part"], int(wanted.get("status", 500)), wanted.get("code", CONVERSION_FAILED), until
+    )
 
 
 def refuse(world: World, message: Message, *parts: str) -> None:
@@ -47,9 +67,9 @@ def refuse(world: World, message: Message, *parts: str) -> None:
 
 
 def begin(world: World, mailbox: Mailbox, message: Message) -> None:
-    """Do to a mail that has just arrived what the knobs say."""
+    """Do to a mail that has just arrived what the knobs say; what was planned for it alone comes before them."""
     minutes = world.knobs.number("unreadable_minutes")
-    if minutes:
+    if minutes and message.unreadable is None:
         message.unreadable = Unreadable("body", until=world.now() + timedelta(minutes=minutes))
     scan = world.knobs.text("attachment_scan")
     if scan != "none" and any(file.kind == "file" for file in message.attachments):
@@ -58,18 +78,21 @@ def begin(world: World, mailbox: Mailbox, message: Message) -> None:
 
 def _scan(world: World, mailbox: Mailbox, message: Message, scan: str) -> None:
     """Show something else in place of the files, and the files when the scan is over; that is published."""
-    files = message.attachments
+    files = message.withheld = message.attachments
     message.attachments = (
         [_placeholder(world, mailbox)] if scan == "placeholder" else [_stub(file) for file in files]
     )
-
-    def over() -> None:
-        message.attachments = files
-        if mailbox.messages.get(message.immutable_id) is message:
-            mail.touch(world, mailbox, message)
-
     minutes = world.knobs.number("attachment_scan_minutes")
-    world.schedule.add(world.now() + timedelta(minutes=minutes), over)
+    at = world.now() + timedelta(minutes=minutes)
+    world.schedule.add(at, lambda: _end_scan(world, mailbox, message.internet_message_id))
+
+
+def _end_scan(world: World, mailbox: Mailbox, internet_message_id: str) -> None:
+    """Show the files, wherever the mail has got to and under whatever id."""
+    for message in list(mailbox.messages.values()):
+        if message.internet_message_id == internet_message_id and message.withheld:
+            message.attachments, message.withheld = message.withheld, []
+            mail.touch(world, mailbox, message)
 
 
 def _placeholder(world: World, mailbox: Mailbox) -> Attachment:

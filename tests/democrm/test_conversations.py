@@ -143,6 +143,19 @@ def test_not_synced_shows_why(browser: Browser, postman: Postman) -> None:
     assert 'data-testid="message-body"' not in page
 
 
+def test_a_message_that_became_readable_takes_its_place(browser: Browser, postman: Postman) -> None:
+    """A message told as received after it was told as not synced is one message; the first event may come last."""
+    unreadable = {"code": "message_unreadable", "detail": "A message could not be read.", "files": []}
+    early = a_message(reason=unreadable, subject="", sequence=2)
+    del early["body"], early["attachments"]
+    postman.deliver("message.not_synced", early)
+    postman.deliver("message.received", a_message(sequence=3))
+    postman.deliver("message.not_synced", early)
+    (shown,) = conversation_of(browser)["messages"]
+    assert (shown["status"], shown["reason"]) == ("received", None)
+    assert shown["html"]
+
+
 @pytest.mark.parametrize(
     ("kind", "status"), [("message.failed", "failed"), ("message.unconfirmed", "unconfirmed")]
 )

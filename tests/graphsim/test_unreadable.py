@@ -71,6 +71,15 @@ async def test_files_that_are_not_there(lab: Lab, app: App) -> None:
     assert (await app("GET", f"{path}/$value")).content == b"%PDF-1"
 
 
+async def test_a_mail_that_is_unreadable_from_its_arrival(lab: Lab, app: App) -> None:
+    """An outsider's mail may be planned to be refused from the moment it arrives, for ever or for minutes."""
+    mail = await lab.arrives(unreadable={"part": "body", "minutes": 5, "code": "ErrorItemCorrupt"})
+    path = f"{at(mail['ordinary_id'])}?{where(select='id,body')}"
+    assert await app.refused("GET", path) == (500, "ErrorItemCorrupt")
+    await lab.pass_time(300)
+    assert (await app.ok("GET", path))["body"]
+
+
 @pytest.mark.parametrize("wrong", [{"part": "subject"}, {"part": "body", "id": "nobody"}])
 async def test_a_plan_for_nothing_is_refused(lab: Lab, wrong: Json) -> None:
     """A part that is none and a message that is not there are refused."""

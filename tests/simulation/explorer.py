@@ -129,6 +129,25 @@ class Explorer(Remembered):
         text = attached("", "text/html", f"<p>{behind}</p>".encode())
         return [attached("a.pdf", "application/pdf", PDF), *([text] if behind else [])]
 
+    async def contact_is_not_readable(self) -> None:
+        """The contact answers, and Graph does not give the mail: for a while, or for ever."""
+        got = [mail for mail in await self.stage.outside(CARLA) if self._may_be_answered(own_word(mail))]
+        if not got:
+            return
+        mail, minutes = self.dice.choice(got), self.dice.choice((2, 30, 200, None))
+        word, thread = self.word("Answer"), self.thread_of[own_word(mail)]
+        self._remember(word, thread, self.thread_mails if minutes is not None else self.unreadable_mails)
+        plan = {
+            "part": self.dice.choice(("body", "body", "item")),
+            "status": self.dice.choice((400, 500)),
+            "code": self.dice.choice(("ErrorContentConversionFailed", "ErrorItemCorrupt")),
+        }
+        if minutes is not None:
+            plan["minutes"] = minutes
+            self.unreadable_for_a_while.append(word)
+        self.tale[-1] += f" {word} {plan}"
+        await self._outside_reply(mail, word, [], unreadable=plan)
+
     def _may_be_answered(self, word: str) -> bool:
         """What a stop has kept out leads nowhere, and nobody answers private mail here."""
         return word in self.thread_of and word not in self.kept_out
@@ -138,7 +157,9 @@ class Explorer(Remembered):
         self.thread_of[word] = thread
         (self.kept_out if thread in self.stopped else where).append(word)
 
-    async def _outside_reply(self, mail: dict[str, Any], word: str, files: list[dict[str, str]]) -> None:
+    async def _outside_reply(
+        self, mail: dict[str, Any], word: str, files: list[dict[str, str]], **more: Any
+    ) -> None:
         number = mail["internet_message_id"]
         await self.stage.control(
             "POST",
@@ -146,6 +167,7 @@ class Explorer(Remembered):
             internet_message_id=number,
             html=f"<p>{word}</p><p>\U0001f44d</p>",
             attachments=files,
+            **more,
         )
 
     async def user_answers(self) -> None:
@@ -282,7 +304,7 @@ class Explorer(Remembered):
             )
         self.waited += [word for word in self.sends if word not in {*before, *self.refused_sends}]
         await self.world.advance(self.dice.choice((0.0, MINUTE, 20 * MINUTE)))
-        for _ in range(10):  # what fails in between fails the sign-in as well
+        for _ in range(30):  # what fails in between fails the sign-in as well
             if "Mailbox connected" in await connect(self.stage):
                 return
             await self.world.advance(5 * MINUTE)
@@ -298,6 +320,7 @@ MOVES: tuple[tuple[str, Act, int], ...] = (
     ("the CRM begins a thread", Explorer.crm_begins, 3),
     ("the CRM replies", Explorer.crm_replies, 4),
     ("the contact answers", Explorer.contact_answers, 6),
+    ("the contact answers, not readable", Explorer.contact_is_not_readable, 2),
     ("the user answers in Outlook", Explorer.user_answers, 3),
     ("a stranger writes", Explorer.stranger_writes, 2),
     ("the user writes in Outlook", Explorer.user_writes, 1),

@@ -33,6 +33,8 @@ class Remembered:
     stopped: dict[str, datetime] = field(default_factory=dict)  # thread → since when
     stops: list[tuple[str, datetime, datetime]] = field(default_factory=list)  # thread, from, until
     kept_out: list[str] = field(default_factory=list)  # a stop of their thread may have kept them out
+    unreadable_mails: list[str] = field(default_factory=list)  # Graph never gives them
+    unreadable_for_a_while: list[str] = field(default_factory=list)  # may be told so before they are shown
     untold_refusals: int = 0  # so many may have been kept from being told by a stop
     refused_sends: list[str] = field(default_factory=list)  # into a stopped thread
     files: dict[str, tuple[str, str]] = field(default_factory=dict)  # word → its file, and the text behind it
@@ -74,7 +76,8 @@ class Remembered:
 
     async def _about_mails(self) -> list[str]:
         seen = Counter(own_word(message) for message in await self.stage.crm_messages())
-        told = await self.stage.crm_events("message.not_synced")
+        events = await self.stage.crm_events("message.not_synced")
+        told = [event for event in events if event["data"]["reason"]["code"] != "message_unreadable"]
         found = [
             f"{word} is shown {seen[word]} times"
             for word in (*self.thread_mails, *self.sends)
@@ -82,12 +85,26 @@ class Remembered:
         ]
         found += await self._about_directions()
         found += await self._about_files()
-        found += [f"{word} is shown" for word in (*self.refused_mails, *self.foreign_mails) if seen[word]]
+        found += [
+            f"{word} is shown"
+            for word in (*self.refused_mails, *self.unreadable_mails, *self.foreign_mails)
+            if seen[word]
+        ]
         if not len(self.refused_mails) - self.untold_refusals <= len(told) <= len(self.refused_mails):
             found.append(f"{len(told)} refusals were told, not {len(self.refused_mails)}")
+        found += self._about_unreadable_mail(len(events) - len(told))
         found += [f"{word} is shown {seen[word]} times" for word in self.kept_out if seen[word] > 1]
         came_in_between = await self._received_in_between()
         return found + [f"{word} came in between and is shown" for word in came_in_between if seen[word]]
+
+    def _about_unreadable_mail(self, told: int) -> list[str]:
+        """What Graph never gives is told once, unless its thread was stopped meanwhile."""
+        stopped = {*self.stopped, *(thread for thread, _, _ in self.stops)}
+        certain = [word for word in self.unreadable_mails if self.thread_of[word] not in stopped]
+        most = len(self.unreadable_mails) + len(self.unreadable_for_a_while)
+        if not len(certain) <= told <= most:
+            return [f"{told} unreadable mails were told, not {len(certain)} to {most}"]
+        return []
 
     async def _about_directions(self) -> list[str]:
         """The user's own mail is outbound, whatever it names its user by; a contact's is inbound."""

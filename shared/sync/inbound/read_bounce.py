@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.domain import admission, bounces, inbound
 from shared.domain.addresses import comparable_address
-from shared.domain.errors import ItemGone, TooLarge
+from shared.domain.errors import AccessRefused, ItemGone, ItemUnreadable, TooLarge
 from shared.domain.message_kinds import kind_of
 from shared.domain.model import (
     Bounce,
@@ -65,7 +65,7 @@ class Bounced:
 async def read_bounce(ctx: MailboxContext, message: FetchedMessage) -> ReadBounce | None:
     """What a bounce says; None for every other mail. Costs a call for each report part that Graph shows, two at most.
 
-    Raises what reading a file raises, but for one that is gone or too large: it says nothing.
+    Raises what reading a file raises, but for one that is gone, unreadable or too large: it says nothing.
     """
     if kind_of(message) is not MessageKind.BOUNCE:
         return None
@@ -84,7 +84,7 @@ async def _read(ctx: MailboxContext, message: FetchedMessage, file: RemoteFile |
         return await ctx.services.mail.file_content(
             access_of(ctx), message.outline.graph_message_id, file.remote_id, 2 * bounces.MOST_PART_BYTES
         )
-    except (ItemGone, TooLarge):
+    except (AccessRefused, ItemGone, ItemUnreadable, TooLarge):
         return None
 
 
