@@ -197,7 +197,7 @@ async def test_an_encrypted_mail_is_told_without_its_content(
     """An encrypted mail reaches the CRM as `protected`, without text and files, and is in its thread (H-5)."""
     kind, told = await arrived(begun, file, html="<p>canary</p>", text="canary", **mail)
     assert (kind, told["kind"]) == ("message.received", "protected")
-    assert told["body"] == {"html": "", "text": "", "truncated": False}
+    assert told["body"] == {"html": "", "text": "", "truncated": False, "quoted_from": None}
     assert [why for _, why in shown(told)] == ["protected"]
     assert "file_content" not in begun.mail.calls
     answer = begun.mail.receive(BEA_ADDRESS, in_reply_to=told["internet_message_id"])
