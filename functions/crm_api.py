@@ -19,7 +19,7 @@ from functions.boundary import MIB, SECURITY_HEADERS, Caller, json_answer, publi
 from functions.wire import AddressIn, AttachmentIn, SendIn
 from shared.bootstrap import services
 from shared.domain.errors import FieldError, InvalidRequest
-from shared.domain.model import Address, SendRequest
+from shared.domain.model import Address, GivenFile, SendRequest
 from shared.domain.reasons import reason_data
 from shared.json_reader import read_json
 
@@ -50,6 +50,7 @@ async def send_message(req: func.HttpRequest, caller: Caller) -> func.HttpRespon
         **waiting_data(item, accepted.waits),
         "reason": reason_data(item.reason),
         "status_url": status_url,
+        "warnings": list(item.warnings),
     }
     return json_answer(answer, 202, {"Location": status_url})
 
@@ -117,7 +118,6 @@ async def download_file(req: func.HttpRequest) -> func.HttpResponse:
 
 def send_request(sent: SendIn, body: bytes) -> SendRequest:
     """Wire to domain. Raises InvalidRequest for an attachment that is none of the three kinds."""
-    kinds = [_attachment(number, given) for number, given in enumerate(sent.attachments)]
     return SendRequest(
         crm_message_id=sent.crm_message_id,
         user_id=sent.user_id,
@@ -129,9 +129,7 @@ def send_request(sent: SendIn, body: bytes) -> SendRequest:
         text=sent.body.text,
         thread_id=sent.thread_id,
         crm_thread_id=sent.crm_thread_id,
-        file_ids=tuple(value for kind, value in kinds if kind == "file"),
-        inline_files=tuple(value for kind, value in kinds if kind == "inline"),
-        linked_files=tuple(value for kind, value in kinds if kind == "link"),
+        files=tuple(_given_file(number, given) for number, given in enumerate(sent.attachments)),
         crm_context=msgspec.json.encode(sent.crm_context).decode(),
         contact_ids=tuple(sent.contact_ids),
         send_within_seconds=sent.send_within,
@@ -149,18 +147,22 @@ def _people(addresses: list[AddressIn]) -> tuple[Address, ...]:
     return tuple(Address(address.address, address.name) for address in addresses)
 
 
-def _attachment(number: int, given: AttachmentIn) -> tuple[str, Any]:
+def _given_file(number: int, given: AttachmentIn) -> GivenFile:
     pointer = f"/attachments/{number}"
-    if given.file_id is not None and given.content_base64 is None and given.url is None:
-        return "file", given.file_id
-    if given.content_base64 is not None and given.name and given.url is None and given.file_id is None:
-        return "inline", (given.name, given.content_type or "", _content_of(given.content_base64, pointer))
-    if given.url is not None and given.name and given.content_base64 is None and given.file_id is None:
-        return "link", (given.url, given.name)
-    raise InvalidRequest(
-        "An attachment is a file_id, or name and content_base64, or name and url.",
-        (FieldError(pointer, "exactly one of file_id, content_base64, url"),),
-    )
+    ways = [given.file_id is not None, given.content_base64 is not None, given.url is not None]
+    if ways.count(True) != 1 or (given.file_id is None and not given.name):
+        raise InvalidRequest(
+            "An attachment is a file_id, or name and content_base64, or name and url.",
+            (FieldError(pointer, "exactly one of file_id, content_base64, url"),),
+        )
+    content_id = (given.content_id or "").strip().removeprefix("<").removesuffix(">") or None
+    if (given.inline and content_id is None) or (content_id and not CONTENT_ID.fullmatch(content_id)):
+        raise InvalidRequest(
+            "A file that the text shows needs the content_id by which it does so.",
+            (FieldError(f"{pointer}/content_id", "no spaces, brackets or quotes; needed with inline"),),
+        )
+    content = None if given.content_base64 is None else _content_of(given.content_base64, pointer)
+    return GivenFile(given.name or "", given.file_id, content, given.url, given.inline, content_id)
 
 
 def _content_of(text: str, pointer: str) -> bytes:
@@ -172,6 +174,7 @@ def _content_of(text: str, pointer: str) -> bytes:
         ) from err
 
 
+CONTENT_ID = re.compile(r"""[^\s<>"'\x00-\x1f\x7f]{1,200}""")
 CHARSETS_OF_NAMES = ("utf-8", "iso-8859-1")
 
 

@@ -40,6 +40,8 @@ class AttachmentIn(_In):
     content_type: Annotated[str, msgspec.Meta(max_length=128)] | None = None
     content_base64: str | None = None
     url: Annotated[str, msgspec.Meta(max_length=2048)] | None = None
+    inline: bool = False
+    content_id: Annotated[str, msgspec.Meta(max_length=250)] | None = None
 
 
 class SendIn(_In):

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from shared.html.cleaning import Cleaned, clean_html
+from shared.html.pictures import Picture, Pictures
 from shared.html.policy import LEAVING, SHOWN, SHOWN_WITHOUT_REMOTE, Policy
 from shared.html.words import words_of
 
-__all__ = ["LEAVING", "SHOWN", "SHOWN_WITHOUT_REMOTE", "Cleaned", "Policy", "clean_html", "html_to_text"]
+__all__ = [
+    "LEAVING",
+    "SHOWN",
+    "SHOWN_WITHOUT_REMOTE",
+    "Cleaned",
+    "Picture",
+    "Pictures",
+    "Policy",
+    "clean_html",
+    "html_to_text",
+]
 
 
 def html_to_text(html: str) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import nh3
 
 from shared.html import quotes, tags
+from shared.html.pictures import Pictures
 from shared.html.policy import SCHEMES, TAGS, TAGS_WITHOUT_WORDS, Policy
 from shared.html.styles import clean_colour, clean_style
 
@@ -62,15 +63,18 @@ class Cleaned:
     removed: tuple[str, ...] = ()
 
 
-def clean_html(text: str, policy: Policy) -> Cleaned:
-    """Harmless HTML; a second pass changes nothing more. What takes the cleaner too long becomes plain words."""
+def clean_html(text: str, policy: Policy, pictures: Pictures | None = None) -> Cleaned:
+    """Harmless HTML; a second pass changes nothing more. What takes the cleaner too long becomes plain words.
+
+    `pictures` takes those that stand in the text as `data:` addresses; without it they are taken out.
+    """
     text = CONTROLS.sub("", text)
     if takes_long(text):
         words = html.escape(html.unescape(_TAG.sub(" ", text)), quote=False)
         return Cleaned(
             _without_controls(words).replace("\u00a0", "&nbsp;"), ("formatting (too deep or too long)",)
         )
-    removed = _Removed(text)
+    removed = _Removed(text, pictures)
     marked = _inline_sheets(text)
     if policy.folds_quotes:
         marked = quotes.mark_quotes(marked)
@@ -90,7 +94,7 @@ def _pass(text: str, policy: Policy, removed: _Removed) -> str:
         tags=set(TAGS),
         attributes={tag: set(names) for tag, names in policy.attributes.items()},
         attribute_filter=lambda tag, name, value: _keep(policy, removed, tag, name, value),
-        url_schemes=set(SCHEMES),
+        url_schemes={*SCHEMES, "data"},
         url_relative="deny",
         clean_content_tags=set(TAGS_WITHOUT_WORDS),
         link_rel="noopener noreferrer",
@@ -137,6 +141,8 @@ def _keep_address(policy: Policy, removed: _Removed, tag: str, name: str, value:
         scheme = urlsplit(value.strip()).scheme.lower()
     except ValueError:
         scheme = ""
+    if tag == "img" and name == "src" and scheme == "data":
+        return removed.take_picture(value)
     allowed = {"http", "https", "cid"} if name == "src" else SCHEMES
     if scheme not in allowed:
         return None
@@ -149,11 +155,19 @@ def _keep_address(policy: Policy, removed: _Removed, tag: str, name: str, value:
 class _Removed:
     """Counts what of a mail does not stay, by looking at its tags before the cleaner does."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, pictures: Pictures | None) -> None:
+        self._pictures = pictures
         self._counts: Counter[str] = Counter()
         self.elements = False
         for tag, attributes, _ in tags.read_tags(text):
             self._look_at(tag, attributes)
+
+    def take_picture(self, address: str) -> str | None:
+        """The address of a picture that is a file now; None, and counted, where it is none."""
+        taken = self._pictures.take(address) if self._pictures is not None else None
+        if taken is None:
+            self.count("pictures in the text")
+        return taken
 
     def count(self, what: str) -> None:
         """One more of a kind."""
@@ -178,12 +192,13 @@ class _Removed:
         for name, value in attributes.items():
             if name.startswith("on"):
                 self.count("scripts in attributes")
-            elif name in {"href", "src"} and tag in TAGS and not self._leads_well(value):
-                self.count("pictures in the text" if value.startswith("data:") else "addresses")
+            elif name in {"href", "src"} and tag in TAGS and not self._leads_well(tag, name, value):
+                self.count("addresses")
 
     @staticmethod
-    def _leads_well(address: str) -> bool:
-        return address.strip().lower().startswith(tuple(f"{scheme}:" for scheme in SCHEMES))
+    def _leads_well(tag: str, name: str, address: str) -> bool:
+        schemes = {*SCHEMES, "data"} if (tag, name) == ("img", "src") else SCHEMES
+        return address.strip().lower().startswith(tuple(f"{scheme}:" for scheme in schemes))
 
 
 def takes_long(text: str) -> bool:

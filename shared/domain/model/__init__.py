@@ -45,7 +45,7 @@ from shared.domain.model.records import (
     Thread,
     ThreadMessage,
 )
-from shared.domain.model.sends import OutboxItem, SendRequest, StagedFile
+from shared.domain.model.sends import GivenFile, OutboxItem, SendRequest, StagedFile
 from shared.domain.model.words import (
     BounceAction,
     ConnectionStatus,
@@ -86,6 +86,7 @@ __all__ = [
     "Evidence",
     "FenceState",
     "FetchedMessage",
+    "GivenFile",
     "Grant",
     "Held",
     "Located",

@@ -28,6 +28,21 @@ class StagedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenFile:
+    """A file of a send as the CRM gives it: one of `file_id`, `content` and `url`.
+
+    `content_id`: by what the HTML shows it (`cid:`), without brackets; `inline`: it is meant to be shown there.
+    """
+
+    name: str = ""
+    file_id: str | None = None
+    content: bytes | None = None
+    url: str | None = None
+    inline: bool = False
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SendRequest:
     """A send as the CRM asked for it, already read from JSON but not yet judged.
 
@@ -44,9 +59,7 @@ class SendRequest:
     bcc: tuple[Address, ...] = ()
     thread_id: str | None = None
     crm_thread_id: str | None = None
-    file_ids: tuple[str, ...] = ()
-    inline_files: tuple[tuple[str, str, bytes], ...] = ()
-    linked_files: tuple[tuple[str, str], ...] = ()
+    files: tuple[GivenFile, ...] = ()
     crm_context: str = "{}"
     contact_ids: tuple[str, ...] = ()
     send_within_seconds: int = SEND_WITHIN_SECONDS
@@ -62,6 +75,7 @@ class OutboxItem:
     grant is dead, for then it does not run. `taken_at`: when Graph said 202. `waiting_told`: the CRM was told.
     `plainly_refused`: Graph said no to the last try, so nothing can have left. `without_key`: the mailbox did not take
     the key, so neither draft nor sent copy carries it. `incomplete_drafts`: so many lacked files that were put on them.
+    `warnings`: what was taken out of the HTML, for people.
     """
 
     key: str
@@ -105,3 +119,4 @@ class OutboxItem:
     plainly_refused: bool = False
     without_key: bool = False
     incomplete_drafts: int = 0
+    warnings: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from shared.content import text_to_html
+from shared.content import find_cids, text_to_html
 from shared.domain import ids
 from shared.domain.addresses import validate_recipients
 from shared.domain.connection_status import MAY_SEND, current_status
@@ -24,6 +24,7 @@ from shared.domain.model import (
     Connection,
     Direction,
     FenceState,
+    GivenFile,
     MailboxRef,
     MessageRecord,
     MessageStatus,
@@ -34,7 +35,7 @@ from shared.domain.model import (
     ThreadMessage,
 )
 from shared.domain.waiting import Waiting
-from shared.html import LEAVING, clean_html, html_to_text
+from shared.html import LEAVING, Cleaned, Pictures, clean_html, html_to_text
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state.claims import SendClaim
@@ -193,14 +194,24 @@ def _plan_item(
 
 async def _stage(ctx: MailboxContext, request: SendRequest, item: OutboxItem) -> OutboxItem:
     """The send with its files and its body in staging. Raises AttachmentRefused."""
-    files = await stage_files(ctx.services, ctx.ref.tenant_id, request)
-    html = (
-        clean_html(request.html, LEAVING).html
+    pictures = Pictures()
+    cleaned = (
+        clean_html(request.html, LEAVING, pictures)
         if request.html is not None
-        else text_to_html(request.text or "")
+        else Cleaned(text_to_html(request.text or ""))
     )
-    body = Body(html, request.text if request.text is not None else html_to_text(html))
-    return replace(item, files=files, body_blob=await stage_body(ctx.services, ctx.ref, body))
+    shown = find_cids(cleaned.html)
+    given = [
+        *(replace(file, inline=file.inline and file.content_id in shown) for file in request.files),
+        *(
+            GivenFile(picture.name, None, picture.content, None, True, picture.content_id)
+            for picture in pictures.found.values()
+        ),
+    ]
+    files = await stage_files(ctx.services, ctx.ref.tenant_id, given)
+    body = Body(cleaned.html, request.text if request.text is not None else html_to_text(cleaned.html))
+    blob = await stage_body(ctx.services, ctx.ref, body)
+    return replace(item, files=files, body_blob=blob, warnings=cleaned.removed)
 
 
 async def _claim(ctx: MailboxContext, item: OutboxItem, body_hash: str) -> SendClaim:

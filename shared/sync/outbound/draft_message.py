@@ -41,7 +41,13 @@ async def _read_files(work: Sending) -> list[OutgoingFile]:
         if not await save(work, replace(item, files=fetched)):
             raise RaceLost
     return [
-        OutgoingFile(file.name, file.content_type, await unstage(work.ctx.services, file.blob or ""))
+        OutgoingFile(
+            file.name,
+            file.content_type,
+            await unstage(work.ctx.services, file.blob or ""),
+            file.inline,
+            file.content_id,
+        )
         for file in work.item.files
     ]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from shared.domain.attachments import FileProblem, canonical_type, clean_name, judge_outbound
 from shared.domain.errors import AttachmentRefused, FieldError, InvalidRequest
-from shared.domain.model import SendRequest, StagedFile
+from shared.domain.model import GivenFile, StagedFile
 from shared.file_contents import judge_content
 from shared.services import Services
 from shared.state.codec import Stored
@@ -31,29 +31,35 @@ async def keep_upload(s: Services, tenant_id: str, name: str, content: bytes) ->
     return file_id, upload
 
 
-async def stage_files(s: Services, tenant_id: str, request: SendRequest) -> tuple[StagedFile, ...]:
+async def stage_files(s: Services, tenant_id: str, given: Sequence[GivenFile]) -> tuple[StagedFile, ...]:
     """All files of a send; linked ones are fetched by the worker. Raises InvalidRequest, AttachmentRefused."""
-    uploads = await _find_uploads(s, tenant_id, request.file_ids)
-    uploaded = [stored.value.file for _, stored in uploads]
-    inline = [(clean_name(name), content) for name, _, content in request.inline_files]
-    sizes = [(file.name, file.size_bytes) for file in uploaded]
-    sizes += [(name, len(content)) for name, content in inline]
-    problems = [*judge_outbound(sizes), *_content_problems(inline)]
+    uploads = await _find_uploads(s, tenant_id, [file.file_id for file in given if file.file_id is not None])
+    inside = [(clean_name(file.name), file.content) for file in given if file.content is not None]
+    sizes = [(upload.value.file.name, upload.value.file.size_bytes) for upload in uploads.values()]
+    sizes += [(name, len(content)) for name, content in inside]
+    problems = [*judge_outbound(sizes), *_content_problems(inside)]
     if problems:
         raise _refusal(list(dict.fromkeys(problems)))  # name and content may have said the same
-    return (
-        *[await _take_upload(s, tenant_id, file_id, stored) for file_id, stored in uploads],
-        *[await _stage_file(s, tenant_id, name, content) for name, content in inline],
-        *(
-            StagedFile(f"att_{number}", clean_name(name), canonical_type(clean_name(name)), 0, url=url)
-            for number, (url, name) in enumerate(request.linked_files)
-        ),
+    return tuple(
+        [await _stage_given(s, tenant_id, file, number, uploads) for number, file in enumerate(given)]
     )
 
 
-async def _find_uploads(
-    s: Services, tenant_id: str, file_ids: Sequence[str]
-) -> list[tuple[str, Stored[Upload]]]:
+async def _stage_given(
+    s: Services, tenant_id: str, given: GivenFile, number: int, uploads: Mapping[str, Stored[Upload]]
+) -> StagedFile:
+    """One file where it belongs, shown by the text or attached beside it."""
+    name = clean_name(given.name)
+    if given.file_id is not None:
+        staged = await _take_upload(s, tenant_id, given.file_id, uploads[given.file_id])
+    elif given.content is not None:
+        staged = await _stage_file(s, tenant_id, name, given.content)
+    else:
+        staged = StagedFile(f"att_{number}", name, canonical_type(name), 0, url=given.url)
+    return replace(staged, inline=given.inline, content_id=given.content_id)
+
+
+async def _find_uploads(s: Services, tenant_id: str, file_ids: Sequence[str]) -> dict[str, Stored[Upload]]:
     found = [(file_id, await s.sessions.upload(tenant_id, file_id)) for file_id in file_ids]
     missing = [
         FieldError("/attachments", f"there is no file {file_id}")
@@ -62,7 +68,7 @@ async def _find_uploads(
     ]
     if missing:
         raise InvalidRequest("A file is unknown or its time is over.", tuple(missing))
-    return [(file_id, stored) for file_id, stored in found if stored is not None]
+    return {file_id: stored for file_id, stored in found if stored is not None}
 
 
 async def _take_upload(s: Services, tenant_id: str, file_id: str, upload: Stored[Upload]) -> StagedFile:

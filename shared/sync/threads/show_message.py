@@ -66,6 +66,7 @@ async def _show_send(ctx: MailboxContext, item: OutboxItem, record: MessageRecor
         **waiting_data(item, waits),
         "reason": reason_data(item.reason),
         "bounces": _bounces(record),
+        "warnings": list(item.warnings),
         "created_at": item.created_at,
         "updated_at": item.updated_at,
     }
