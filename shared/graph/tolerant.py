@@ -17,10 +17,9 @@ from shared.telemetry import log
 
 T = TypeVar("T")
 
-# A whole pair, half of one, any other escape: matched in this order, so that `\\ud83d` is seen to be plain letters.
+# A backslash of the text itself, a whole pair, half of one, in this order: `\\\\ud83d` is plain letters.
 _ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
+    rb"\\\\|\\u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
 _REPLACED: Final = "\ufffd"
 # Without one a list would end early, and mails or files be passed over without a word.
