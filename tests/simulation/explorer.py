@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sandbox.graphsim.knobs import KNOBS, Value
-from sandbox.story.acts import PDF, attached
+from sandbox.story.acts import PDF, PNG, attached
 from sandbox.story.connecting import connect
 from sandbox.story.stage import ANN, ANN_ADDRESS, CARLA, STRANGER
 from tests.simulation.remembered import Remembered, own_word
@@ -27,6 +27,7 @@ PATTERNS = (
     ),
     *("message.*", "attachment.*", "subscription.*", "*"),
 )
+LARGE_BYTES = 3_000_000  # fits a request too, where the upload host fails
 MOST_STOPPED = 2  # the others go on
 MAILBOX = f"mailboxes/{ANN_ADDRESS}"
 
@@ -92,7 +93,11 @@ class Explorer(Remembered):
 
     async def _send(self, place: dict[str, str]) -> None:
         word = self.word("Send")
-        files = [attached(f"{word}.pdf", "application/pdf", PDF)] if self.dice.random() < 0.3 else []
+        files = []
+        if self.dice.random() < 0.3:
+            self.sent_files[word] = LARGE_BYTES if self.dice.random() < 0.1 else len(PDF)
+            content = PDF + b"\0" * (self.sent_files[word] - len(PDF))
+            files = [attached(f"{word}.pdf", "application/pdf", content)]
         order = {
             "crm_message_id": f"crm-{word}", "user_id": ANN, "to": CARLA, "subject": f"About {word}",
             "html": f"<p>{word}</p>", "attachments": files, **place,
@@ -121,6 +126,16 @@ class Explorer(Remembered):
         if not bad and self.dice.random() < 0.3:
             files = self._files_with(word)
         await self._outside_reply(mail, word, files)
+
+    def _answer(self, word: str, files: list[dict[str, str]]) -> dict[str, Any]:
+        """What a contact writes: HTML, now and then with a picture in it, or plain text."""
+        form = "html" if files else self.dice.choice(("html", "html", "picture", "text"))
+        if form == "text":
+            return {"text": f"{word} <b>plain</b> \U0001f44d"}
+        if form == "html":
+            return {"html": f"<p>{word}</p><p>\U0001f44d</p>", "attachments": files}
+        picture = {**attached("logo.png", "image/png", PNG), "inline": True, "content_id": f"{word}@x"}
+        return {"html": f'<p>{word}</p><img src="cid:{word}@x">', "attachments": [picture]}
 
     def _files_with(self, word: str) -> list[dict[str, str]]:
         """A file, and behind every second one text, as Apple Mail writes it."""
@@ -165,9 +180,7 @@ class Explorer(Remembered):
             "POST",
             f"outside/{CARLA}/reply",
             internet_message_id=number,
-            html=f"<p>{word}</p><p>\U0001f44d</p>",
-            attachments=files,
-            **more,
+            **{**self._answer(word, files), **more},
         )
 
     async def user_answers(self) -> None:

@@ -38,6 +38,7 @@ class Remembered:
     untold_refusals: int = 0  # so many may have been kept from being told by a stop
     refused_sends: list[str] = field(default_factory=list)  # into a stopped thread
     files: dict[str, tuple[str, str]] = field(default_factory=dict)  # word → its file, and the text behind it
+    sent_files: dict[str, int] = field(default_factory=dict)  # word of a send → bytes of its file
     waited: list[str] = field(default_factory=list)  # sends taken while the consent was dead
 
     @property
@@ -49,6 +50,7 @@ class Remembered:
         """Everything that is not as it must be."""
         return [
             *await self._about_sends(),
+            *await self._about_what_left(),
             *await self._about_mails(),
             *await self._about_foreign_mail(),
             *await self._about_events(),
@@ -65,6 +67,18 @@ class Remembered:
             if word in self.refused_sends and status != "failed":
                 found.append(f"{word} was refused and is {status}")
         return found + [lie for word in self.waited for lie in await self._about_a_wait(word)]
+
+    async def _about_what_left(self) -> list[str]:
+        """Every send that left has its file whole and once, and quotes plain text as it was typed."""
+        found = []
+        for mail in await self.stage.outside(CARLA):
+            word = own_word(mail)
+            sizes = [file["size_bytes"] for file in mail["attachments"] if file["name"] == f"{word}.pdf"]
+            if word in self.sends and sizes != [size for size in (self.sent_files.get(word),) if size]:
+                found.append(f"{word} left with files of {sizes} bytes")
+            if "<b>plain</b>" in mail["html"]:
+                found.append(f"{word} made plain text live")
+        return found
 
     async def _about_a_wait(self, word: str) -> list[str]:
         """A send that waited for the user to sign in has left, unless a stop or a draft that lay too long ended it."""
