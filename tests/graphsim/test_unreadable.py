@@ -120,3 +120,14 @@ async def test_files_are_scanned_first(lab: Lab, app: App, scan: str) -> None:
     assert after["lastModifiedDateTime"] > before["lastModifiedDateTime"]
     assert await files(app, mail) == [("fileAttachment", "a.pdf")]
     assert await content(app, mail) == b"%PDF-1"
+
+
+async def test_files_are_scanned_of_a_mail_that_moves(lab: Lab, app: App) -> None:
+    """A mail that a desktop moves during the scan, under a new immutable id, has its files afterwards as well."""
+    await lab.knobs(attachment_scan="stub", attachment_scan_minutes=3, desktop_move_id="changed")
+    mail = await lab.arrives(attachments=[PDF])
+    await lab.control("POST", f"mailboxes/{ANN}/messages/{mail['id']}/move", {"folder": "archive"})
+    await lab.pass_time(180)
+    (moved,) = await lab.mailbox()
+    assert moved["id"] != mail["id"]
+    assert await content(app, moved) == b"%PDF-1"
