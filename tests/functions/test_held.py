@@ -370,3 +370,32 @@ async def test_operators_see_what_is_held(begun: App) -> None:
     assert str(await ops.list_held(begun.services, tenant, now=False)).endswith("0 held")
     with pytest.raises(NotFound):
         await ops.list_held(begun.services, "ten_of_nobody", now=False)
+
+
+async def test_an_item_that_only_a_list_shows_is_told(begun: App) -> None:
+    """A mail of a thread of which every read by its id is refused is told by what a list shows of it."""
+    number = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
+    begun.mail.unreadable[number] = ItemUnreadable()
+    begun.mail.next["outline"] = [ItemUnreadable() for _ in range(40)]
+    begun.mail.next["people"] = [ItemUnreadable()]
+    await begun.arrives(number)
+    await begun.later(hours=2)
+    assert begun.crm.types()[2:] == ["message.not_synced"]
+    assert begun.crm.last["internet_message_id"] == f"<{number}@fabrikam.example>"
+
+
+async def test_a_list_may_say_later_whose_a_held_mail_is(begun: App) -> None:
+    """A mail that was held as nobody's is told as soon as a list shows that it is of a thread."""
+    number = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
+    begun.mail.unlisted.add(number)
+    begun.mail.unreadable[number] = ItemUnreadable()
+    begun.mail.next["outline"] = [ItemUnreadable() for _ in range(40)]
+    await begun.arrives(number)
+    await begun.later(minutes=50)
+    assert begun.crm.types()[2:] == []
+    begun.mail.unlisted.clear()
+    mail = begun.mail.mails[number]
+    touched = replace(mail.outline, last_modified_at=begun.clock.now())
+    begun.mail.mails[number] = replace(mail, outline=touched)
+    await begun.later(minutes=20)
+    assert begun.crm.types()[2:] == ["message.not_synced"]

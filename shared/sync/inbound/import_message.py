@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import assert_never
 
 from shared.domain import admission, inbound, own_addresses
-from shared.domain.errors import ItemGone, MailboxClosed, RowExists
-from shared.domain.held import passes_soon
+from shared.domain.errors import ItemGone, MailboxClosed, PostbraidError, RowExists
+from shared.domain.held import fails_alone, passes_soon
 from shared.domain.model import (
     FetchedMessage,
     Mailbox,
@@ -82,6 +82,8 @@ async def import_message(ctx: MailboxContext, found: Found) -> Decision:
     """
     mailbox = await ctx.read()
     seen = found.held or await ctx.find(Seen, found.graph_message_id)
+    if found.outline is not None and seen is not None and seen.value.held and not seen.value.thread_id:
+        found = replace(found, held=seen)  # a list shows what nobody could read: now it may say whose it is
     first = inbound.decide_before_looking(
         mailbox,
         found.generation,
@@ -126,11 +128,26 @@ async def _find_moved(ctx: MailboxContext, found: Found) -> Found | None:
     return replace(found, graph_message_id=outlines[0].graph_message_id, outline=outlines[0])
 
 
+async def _read_outline(ctx: MailboxContext, found: Found) -> Outline:
+    """By its id; a held mail that nobody can read even so is found in a list, by its Message-ID."""
+    try:
+        return await ctx.services.mail.outline(access_of(ctx), found.graph_message_id)
+    except PostbraidError as err:
+        held = found.held.value.held if found.held is not None else None
+        if held is None or held.internet_message_id is None or not fails_alone(err):
+            raise
+        listed = await ctx.services.mail.find_by_message_id(access_of(ctx), held.internet_message_id)
+        same = [one.outline for one in listed if one.outline.graph_message_id == found.graph_message_id]
+        if not same:
+            raise
+        return same[0]
+
+
 async def _look(ctx: MailboxContext, mailbox: Mailbox, found: Found) -> Decision:
     """The outline, and what it says."""
     outline = found.outline
     if outline is None:
-        outline = await ctx.services.mail.outline(access_of(ctx), found.graph_message_id)
+        outline = await _read_outline(ctx, found)
         await note_working_call(ctx)
     decision = inbound.decide_by_outline(outline)
     match decision:
