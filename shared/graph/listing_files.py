@@ -161,6 +161,7 @@ def _is_inline(file: RemoteFile) -> bool:
 
 
 def _is_of_a_picture(file: RemoteFile) -> bool:
-    """Whether the text may show it: pictures may say that they are not inline (microsoft-graph-docs#2095)."""
+    """Whether the text may show it: a picture may say that it is not inline (microsoft-graph-docs#2095), or no type."""
     small = file.kind == "file" and file.size_bytes <= MOST_BYTES_FOR_A_CONTENT_ID
-    return small and (file.inline or (file.content_type or "").lower().startswith("image/"))
+    declared = (file.content_type or "application/octet-stream").lower()
+    return small and (file.inline or declared.startswith(("image/", "application/octet-stream")))

@@ -50,7 +50,7 @@ async def test_a_mail_of_apple_mail(tmp_path: Path, settings: Settings) -> None:
             "POST", f"outside/{CARLA}/reply", internet_message_id=newest["internet_message_id"],
             html=HTML, attachments=APPLE_MAIL,
         )  # fmt: skip
-        await world.advance(120.0)
+        await world.advance(3_600.0)  # while its files are scanned it is held
         (shown,) = await in_crm(stage, "Here it is.")
         assert "Best wishes, Carlä" in shown["html"]
         files = [(file["omitted"], file["inline"]) for file in shown["attachments"]]

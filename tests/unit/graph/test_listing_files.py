@@ -123,11 +123,12 @@ PICTURES = '<p><img src="CID:logo"></p>'
 async def test_a_content_id_that_is_missing_is_asked_for(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
     """Where no list tells Content-IDs, pictures of a text that shows some are looked at singly, inline or not."""
     wire.then(400, REFUSED)
-    shown = [file(contentType="image/png"), file(isInline=True), file(contentType="application/pdf")]
+    pdf = file(contentType="application/pdf")
+    shown = [file(contentType="image/png"), file(isInline=True), pdf, file(contentType=None)]
     wire.then(200, message(*shown, html=PICTURES)).then(200, file(contentId="logo")).then(200, file())
     found = await mail.fetch(ann, ID)
-    assert [listed.content_id for listed in found.files] == ["logo", None, None]
-    assert wire.calls() == [MAIL, MAIL, f"{LIST}/f", f"{LIST}/f"]
+    assert [listed.content_id for listed in found.files] == ["logo", None, None, None]
+    assert wire.calls() == [MAIL, MAIL, *[f"{LIST}/f"] * 3]
 
 
 async def test_a_content_id_that_is_not_needed_is_not(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
