@@ -49,8 +49,8 @@ class Corpus:
         message.cc = _people(given["ccRecipients"])
         message.bcc = _people(given["bccRecipients"])
         message.headers = [(str(name), str(value)) for name, value in _headers(wanted)]
-        message.received_at = message.sent_at = now
-        placed = Placed(message, now, {message.immutable_id, message.ordinary_id})
+        message.received_at = message.sent_at = now - timedelta(minutes=wanted.get("received_minutes_ago", 0))
+        placed = Placed(message, message.received_at, {message.immutable_id, message.ordinary_id})
         self._write_down(placed, wanted, given)
         self._attach(placed, wanted.get("attachments", ()), fill)
         self._fail(placed, wanted.get("fails"))

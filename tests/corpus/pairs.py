@@ -15,7 +15,7 @@ INCOMING, EXPECTED = "incoming.json", "expected.json"
 OF_INCOMING: Final = {"program", "source", "contact", "mails"}
 OF_MAIL: Final = {
     "after_minutes", "folder", "conversation", "message", "in_reply_to", "references", "class", "headers",
-    "attachments", "fails", "later",
+    "attachments", "fails", "later", "received_minutes_ago",
 }  # fmt: skip
 OF_FILE: Final = {"sample", "size", "text", "times"}
 OF_FAILURE: Final = {"of", "status", "code", "minutes"}
