@@ -127,6 +127,10 @@ class MailProvider(Protocol):
         """The graph_message_id of the row where that page begins; asks for nothing more of it."""
         ...
 
+    async def conversation(self, access: Access, conversation_id: str) -> tuple[Outline, ...]:
+        """Outlines of everything in a conversation, in no order; never a word of it."""
+        ...
+
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:
         """A fresh draft with everything in it; it lacks the files where one request does not hold them all.
 

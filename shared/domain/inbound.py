@@ -17,10 +17,12 @@ from shared.domain.model import (
     Right,
     Seen,
 )
+from shared.domain.renewals import SWEEP_OVERLAP
 
 COPY_WITHIN: Final = timedelta(minutes=10)
 VANISHED_TRIES_SECONDS: Final = (60.0, 180.0, 360.0)
 CLOCKS_DIFFER: Final = timedelta(minutes=2)
+SWEPT_AGAIN_WITHIN: Final = timedelta(days=7)
 COPY_UNSEEN_WITHIN: Final = timedelta(minutes=10)
 COPY_TRIES_SECONDS: Final = (20.0, 20.0, 30.0)
 
@@ -140,6 +142,33 @@ def after_move(outline: Outline, found: Iterable[Outline]) -> str | None:
         == (outline.internet_message_id, outline.conversation_id, outline.received_at)
     )
     return next(same, None)
+
+
+def answers_missed_since(outline: Outline, listed_since: datetime | None, now: datetime) -> datetime | None:
+    """Since when mails may have come that answer this one and were taken for foreign, because it was not known yet.
+
+    Nothing is missing where the next sweep looks that far back, or where the sweep that found the mail lists everything
+    since before it (`listed_since`): no mail is older than what it answers.
+    """
+    received_at = outline.received_at
+    if received_at is None or now - received_at <= SWEEP_OVERLAP - CLOCKS_DIFFER:
+        return None
+    if listed_since is not None and listed_since <= received_at:
+        return None
+    return received_at
+
+
+def is_long_ago(since: datetime, now: datetime) -> bool:
+    """Whether a sweep from there would list too much."""
+    return now - since > SWEPT_AGAIN_WITHIN
+
+
+def may_answer(other: Outline, outline: Outline) -> bool:
+    """Whether another mail of its conversation may answer this one: it has left, and came later."""
+    if other.is_draft or other.graph_message_id == outline.graph_message_id:
+        return False
+    times = (other.received_at, outline.received_at)
+    return times[0] is None or times[1] is None or times[0] >= times[1]
 
 
 def may_answer_an_unseen_copy(outline: Outline, mailbox: Mailbox, looks: int, now: datetime) -> bool:

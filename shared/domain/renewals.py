@@ -67,11 +67,31 @@ def with_activity(mailbox: Mailbox, now: datetime) -> Mailbox:
     return replace(working, last_thread_activity_at=now)
 
 
-def with_cursor_back_to(mailbox: Mailbox, since: datetime | None) -> Mailbox:
-    """The mailbox with its sweep cursor moved back to that time, if it stands behind it."""
-    if since is None or mailbox.sweep_cursor is None or mailbox.sweep_cursor <= since:
+def with_sweep_again_from(mailbox: Mailbox, since: datetime | None, now: datetime) -> Mailbox:
+    """The mailbox whose next sweep lists everything since that time once more, within a quarter of an hour.
+
+    Noted beside the cursor, so that a sweep under way cannot overwrite it at its end.
+    """
+    if since is None:
         return mailbox
-    return replace(mailbox, sweep_cursor=since)
+    known, due_at = mailbox.sweep_again_from, mailbox.sweep_at
+    return replace(
+        mailbox,
+        sweep_again_from=min(known, since) if known is not None else since,
+        sweep_at=min(due_at, now + SWEEP_ACTIVE_EVERY) if due_at is not None else None,
+    )
+
+
+def with_sweep_taken(mailbox: Mailbox, now: datetime) -> Mailbox:
+    """The mailbox under the lease of a worker that sweeps it, from where a sweep was asked for as well."""
+    again, cursor = mailbox.sweep_again_from, mailbox.sweep_cursor
+    back = again is not None and (cursor is None or again < cursor)
+    return replace(
+        mailbox,
+        sweep_cursor=again if back else cursor,
+        sweep_again_from=None,
+        sweep_leased_until=now + SWEEP_LEASE,
+    )
 
 
 def sweep_since(mailbox: Mailbox, now: datetime) -> datetime:

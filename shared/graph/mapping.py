@@ -201,6 +201,12 @@ def message_id_filter(internet_message_id: str) -> str:
     return f"internetMessageId eq '{quoted}'"
 
 
+def conversation_filter(conversation_id: str) -> str:
+    """Finds everything of a conversation; a quote inside is doubled (OData)."""
+    quoted = conversation_id.replace("'", "''")
+    return f"conversationId eq '{quoted}'"
+
+
 def file_to_graph(file: OutgoingFile) -> wire.Json:
     """A file inside a request."""
     attachment = {

@@ -143,6 +143,19 @@ class GraphMail:
             **more,
         )
 
+    async def conversation(self, access: Access, conversation_id: str) -> tuple[Outline, ...]:
+        """Outlines of everything in a conversation."""
+        found = await self._client.get_all(
+            access,
+            "conversation",
+            self._client.builders.me.messages,
+            wire.Page[wire.Message],
+            filter=mapping.conversation_filter(conversation_id),
+            select=list(wire.SELECT_OUTLINE),
+            expand=[wire.EXPAND_TAGS],
+        )
+        return tuple(map(mapping.graph_to_outline, found))
+
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:
         """A fresh draft; files inside when one request holds them all, else it lacks them."""
         inside = attaching.fit_inside(content, MAX_REQUEST_BYTES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -58,6 +58,9 @@ class FakeMail(Failing):
     gone: set[str] = field(default_factory=set)
     page_size: int = 50
     cut: int = 0  # a page that more follows has so many rows, and no next link
+    before_pages: list[Callable[[], Awaitable[None]] | None] = field(
+        default_factory=list
+    )  # of a sweep, one each
     corrupt: set[str] = field(default_factory=set)  # no page lists these
     reply_subject: str | None = None
     renamed_on_send: dict[str, str] = field(default_factory=dict)
@@ -178,6 +181,8 @@ class FakeMail(Failing):
     async def sweep(self, access: Access, ask: Ask) -> OutlinePage:
         await access.token()
         self.called("sweep")
+        if self.before_pages and (happening := self.before_pages.pop(0)):
+            await happening()
         rows = self._changed_since(ask.since)
         start = int(ask.link or ask.skip)
         page = tuple(rows[start : start + min(ask.top, self.page_size)])
@@ -192,6 +197,13 @@ class FakeMail(Failing):
         return next(
             (outline.graph_message_id for outline in self._changed_since(ask.since)[ask.skip :]), None
         )
+
+    async def conversation(self, access: Access, conversation_id: str) -> tuple[Outline, ...]:
+        self.called("conversation")
+        found = [mail.outline for mail in self.mails.values()] + [
+            self.sent_outline(sent) for sent in self.sent
+        ]
+        return tuple(outline for outline in found if outline.conversation_id == conversation_id)
 
     def _changed_since(self, since: datetime) -> list[Outline]:
         """As Graph's filter, which takes whole seconds."""

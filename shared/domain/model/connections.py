@@ -101,6 +101,7 @@ class Mailbox:
     `client_state_key`: which key the subscription's clientState was made with.
     `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good,
     and `denied_right` which right it denied. `revived_at`: since when the consent, given anew or not, works again.
+    `sweep_again_from`: since when the next sweep lists everything once more, although the cursor stands behind it.
     `sweep_failures`, `renew_failures`: how often the sweep or renewal that is due has failed; `sweep_failing_since`:
     when the sweep that fails was due. `failing_since`, `failed_at`: since when no call of Graph's has worked, and about
     when the last one failed. `unsubscribed_since`: since when a subscription is wanting. `grant_probed_at`: when a dead
@@ -126,6 +127,7 @@ class Mailbox:
     renew_at: datetime | None = None
     renew_failures: int = 0
     sweep_cursor: datetime | None = None
+    sweep_again_from: datetime | None = None
     sweep_at: datetime | None = None
     sweep_failures: int = 0
     sweep_failing_since: datetime | None = None

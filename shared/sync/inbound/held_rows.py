@@ -10,15 +10,20 @@ from shared.domain.model import Held, Mailbox, MessageIndex, MessageRecord, Outl
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import Change, new
+from shared.sync.inbound.look_back import NOTHING_MISSED, LookBack
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was read of a mail when it was traced: whose its Message-ID was, its thread, its seen row if it is held."""
+    """What was read of a mail when it was traced: whose its Message-ID was, its thread, its seen row if it is held.
+
+    `look_back`: where mails may lie that answer it and came before it was known.
+    """
 
     own: MessageIndex | None
     thread: Stored[Thread] | None
     held: Stored[Seen] | None = None
+    look_back: LookBack = NOTHING_MISSED
 
 
 async def read_again(ctx: MailboxContext, outline: Outline, known: Known) -> Known | None:

@@ -40,6 +40,7 @@ from shared.sync.inbound.held_rows import (
     was_told,
 )
 from shared.sync.inbound.judge_files import Judged
+from shared.sync.inbound.look_back import note_look_back
 from shared.sync.inbound.record_import import record_import
 from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.failures import attempt_one_mail
@@ -105,6 +106,7 @@ async def hold_mail(
         if rows is None:
             tx.abandon()
         else:
+            note_look_back(tx, known.look_back, ctx.now())
             tx.add(*rows)
     return Hold(again.look_at)
 

@@ -32,6 +32,7 @@ from shared.state.ledger import new
 from shared.sync.inbound.held_rows import Known, looks_are_over, message_id_of, was_told
 from shared.sync.inbound.hold_mail import hold_mail, hold_unreadable
 from shared.sync.inbound.judge_files import judge_files
+from shared.sync.inbound.look_back import plan_look_back
 from shared.sync.inbound.read_bounce import judge_bounce, read_bounce
 from shared.sync.inbound.record_import import record_import
 from shared.sync.mailbox.access import access_of
@@ -51,7 +52,8 @@ class Found:
     """A mail that a notification or a sweep pointed at; `outline` is there when it was read already.
 
     `hinted`: a notification alone says so, and a sweep will come upon it as well. `attempts`: failures before this
-    look. `held`: its seen row, where it is looked at again (R14).
+    look. `held`: its seen row, where it is looked at again (R14). `listed_since`: since when the sweep that found it
+    lists everything.
     """
 
     graph_message_id: str
@@ -61,6 +63,7 @@ class Found:
     hinted: bool = False
     attempts: int = 0
     held: Stored[Seen] | None = None
+    listed_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ async def _look(ctx: MailboxContext, mailbox: Mailbox, found: Found) -> Decision
 
 async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, found: Found) -> Decision:
     """The evidence, and what it leads to."""
-    own, looks = await _find_index(ctx, outline.internet_message_id), found.looks
+    own = await _find_index(ctx, outline.internet_message_id)
     itself = own is not None and own.message_id == message_id_of(ctx, outline, found.held)
     if not itself and inbound.is_copy(outline, own):
         key = await find_unfinished_send(ctx, outline.graph_message_id, outline.internet_message_id)
@@ -171,15 +174,28 @@ async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, found:
     traced = await _trace_ancestors(ctx, mailbox, outline) or await _trace_conversation(ctx, mailbox, outline)
     if traced is None:
         now = ctx.now()
-        asked = inbound.may_answer_an_unseen_copy(outline, mailbox, looks, now)
+        asked = inbound.may_answer_an_unseen_copy(outline, mailbox, found.looks, now)
         since = await find_oldest_unseen_copy(ctx) if asked else None
-        return inbound.decide_unknown(outline, looks, now, since)
+        return inbound.decide_unknown(outline, found.looks, now, since)
     if not traced.syncs:
         return inbound.Skip(Reason.THREAD_TAKES_NO_MAIL)
-    known = Known(own, traced.thread, found.held)
+    return await _admit(ctx, mailbox, outline, traced, own, found)
+
+
+async def _admit(
+    ctx: MailboxContext,
+    mailbox: Mailbox,
+    outline: Outline,
+    traced: Traced,
+    own: MessageIndex | None,
+    found: Found,
+) -> Decision:
+    """Evidence says that it is ours: from here every end is told, also that nobody can read it."""
+    look_back = await plan_look_back(ctx, outline, found.held, found.listed_since)
+    known = Known(own, traced.thread, found.held, look_back)
 
     async def bring_in() -> Decision:
-        return await _bring_in(ctx, mailbox, outline, traced.belongs, known, looks)
+        return await _bring_in(ctx, mailbox, outline, traced.belongs, known, found.looks)
 
     done = await attempt_one_mail(ctx, bring_in)
     if not isinstance(done, Failed):

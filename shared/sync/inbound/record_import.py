@@ -31,6 +31,7 @@ from shared.sync.events.announce import activity, render_not_synced, render_sync
 from shared.sync.events.rendering import told_again
 from shared.sync.inbound.held_rows import Known, held_as, message_id_of, plan_seen_rows, read_again
 from shared.sync.inbound.judge_files import Judged
+from shared.sync.inbound.look_back import note_look_back
 from shared.sync.inbound.read_bounce import Bounced, ReadBounce, find_bounced
 from shared.sync.mailbox.thread_rows import plan_conversation_rows
 from shared.sync.mailbox.unit_of_work import Transaction, change
@@ -58,6 +59,7 @@ async def record_import(
         if rows is None:
             tx.abandon()
             continue
+        note_look_back(tx, known.look_back, ctx.now())
         tx.add(*rows)
 
 

@@ -93,7 +93,7 @@ async def _take_lease(ctx: MailboxContext) -> Mailbox | None:
             tx.abandon()
             continue
         respect_pause(tx.mailbox, now)
-        tx.mailbox = replace(tx.mailbox, sweep_leased_until=now + renewals.SWEEP_LEASE)
+        tx.mailbox = renewals.with_sweep_taken(tx.mailbox, now)
     return changing.mailbox if changing.committed else None
 
 
@@ -150,7 +150,7 @@ async def _take(ctx: MailboxContext, outline: Outline, part: _Slice) -> None:
     if outline.graph_message_id in part.taken:
         return
     part.taken.add(outline.graph_message_id)
-    found = Found(outline.graph_message_id, part.mailbox.generation, outline)
+    found = Found(outline.graph_message_id, part.mailbox.generation, outline, listed_since=part.since)
     decision = await attempt(ctx, lambda: import_message(ctx, found))
     match decision:
         case Failed():
@@ -169,16 +169,22 @@ async def _take(ctx: MailboxContext, outline: Outline, part: _Slice) -> None:
 
 
 def _remember(outline: Outline, part: _Slice) -> None:
-    """What it answers may come later in this very slice: a sent copy is often filed after its answer came."""
-    for ancestor in admission.ancestors(outline):
-        part.foreign.setdefault(ancestor.internet_message_id, []).append(outline)
+    """What it answers may come later in this very slice: a sent copy is often filed after its answer came.
+
+    The user's own answers have no tags in Sent Items, only the conversation.
+    """
+    ancestors = [ancestor.internet_message_id for ancestor in admission.ancestors(outline)]
+    for lead in [*ancestors, *filter(None, [outline.conversation_id])]:
+        part.foreign.setdefault(lead, []).append(outline)
 
 
 async def _take_answers(ctx: MailboxContext, outline: Outline, part: _Slice) -> None:
     """Mail that was foreign until this one was known: no later sweep would look at it again."""
-    for answer in part.foreign.pop(normal_message_id(outline.internet_message_id or ""), []):
-        part.taken.discard(answer.graph_message_id)
-        await _take(ctx, answer, part)
+    known_by = (normal_message_id(outline.internet_message_id or ""), outline.conversation_id)
+    for lead in filter(None, known_by):
+        for answer in part.foreign.pop(lead, []):
+            part.taken.discard(answer.graph_message_id)
+            await _take(ctx, answer, part)
 
 
 async def _pass_over(ctx: MailboxContext, found: Found, failed: Failed, part: _Slice) -> None:

@@ -38,7 +38,7 @@ async def confirm_send(ctx: MailboxContext, key: str, outline: Outline) -> Skip:
             unknown_since = outbound.answers_unknown_since(stored.value, outline, now)
             if unknown_since is not None:
                 tx.rest_on_mailbox()
-            swept = renewals.with_cursor_back_to(tx.mailbox, unknown_since)
+            swept = renewals.with_sweep_again_from(tx.mailbox, unknown_since, now)
             tx.mailbox = renewals.with_activity(swept, now)
             item = replace(
                 stored.value,

@@ -180,3 +180,19 @@ async def test_a_page_of_a_sweep_begins_behind_rows(office: Office, mail: GraphM
     assert await mail.listed_id(ann, Ask(since, skip=2)) == ids[2]
     assert await mail.listed_id(ann, Ask(since, skip=3)) is None
     assert [request["fields"] for request in await office.requests()][-1] == ["id"]
+
+
+async def test_a_conversation_is_listed_by_outlines(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """The outlines of a conversation are all of it and nothing else, and no word of them is read."""
+    await office.knobs(list_500="never")
+    graph_id = await office.arrives(subject="asked")
+    await office.arrives(subject="other")
+    body = {"action": "reply", "graph_message_id": graph_id, "html": "answered"}
+    await office.control("POST", f"mailboxes/{ANN}/compose", body)
+    await office.pass_time(60)
+    outline = await mail.outline(ann, graph_id)
+    assert outline.conversation_id is not None
+    found = await mail.conversation(ann, outline.conversation_id)
+    assert len(found) == 2
+    assert {each.conversation_id for each in found} == {outline.conversation_id}
+    assert not any(request["reads_body"] for request in await office.requests())

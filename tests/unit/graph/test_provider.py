@@ -54,6 +54,8 @@ async def test_every_call_asks_for_immutable_ids(wire: Wire, mail: GraphMail, an
     await mail.files(ann, ID)
     await mail.file_content(ann, ID, "f", 10_000)
     await mail.sweep(ann, Ask(NOW))
+    await mail.listed_id(ann, Ask(NOW))
+    await mail.conversation(ann, "c")
     await mail.create_draft(ann, CONTENT)
     await mail.create_reply(ann, ID, CONTENT)
     await mail.fill_reply(ann, ID, CONTENT, "<p>Hi</p>")
@@ -68,7 +70,7 @@ async def test_every_call_asks_for_immutable_ids(wire: Wire, mail: GraphMail, an
     await mail.subscriptions(ann)
     assert {request.headers["prefer"] for request in wire.requests} == {'IdType="ImmutableId"'}
     assert {str(request.url).startswith(f"{BASE}/") for request in wire.requests} == {True}
-    assert len(wire.requests) == 18
+    assert len(wire.requests) == 20
 
 
 async def subscribed(mail: GraphMail, ann: Tokens, *, filtered: bool = True) -> object:
