@@ -25,6 +25,9 @@ UNANSWERABLE_KINDS: Final = AUTOMATIC_KINDS | {MessageKind.RECALL}
 # Whose attached items and returned messages are parts of a report (R8).
 REPORTING_KINDS: Final = AUTOMATIC_KINDS
 
+# Exchange may leave out its own tags where the mail has the headers.
+ANSWER_HEADERS: Final = frozenset({"in-reply-to", "references"})
+
 # Exchange's own sender of reports; the number is the same everywhere.
 EXCHANGE_SENDER: Final = "microsoftexchange329e71ec88ae4615bbc36ab6ce41109e"
 MAIL_SYSTEMS: Final = frozenset({"postmaster", "mailer-daemon", EXCHANGE_SENDER})
@@ -72,7 +75,8 @@ def kind_of(message: FetchedMessage) -> MessageKind:
         return said
     if is_protected(message):
         return MessageKind.PROTECTED
-    answers = message.outline.in_reply_to is not None or bool(message.outline.references)
+    tagged = message.outline.in_reply_to is not None or bool(message.outline.references)
+    answers = tagged or any(name.lower() in ANSWER_HEADERS for name, _ in message.headers)
     return _by_headers(message.headers, message.sender, answers=answers)
 
 

@@ -12,6 +12,7 @@ from sandbox.graphsim.knobs import KNOBS, Value
 from sandbox.story.acts import PDF, PNG, attached
 from sandbox.story.connecting import connect
 from sandbox.story.stage import ANN, ANN_ADDRESS, CARLA, STRANGER
+from tests.simulation import kinds_of_mail
 from tests.simulation.remembered import Remembered, own_word
 from tests.simulation.settings import BESIDE, LEFT_OUT, NUMBERS
 
@@ -92,6 +93,10 @@ class Explorer(Remembered):
             )
 
     async def _send(self, place: dict[str, str]) -> None:
+        await self.send_to(place)
+
+    async def send_to(self, place: dict[str, str], **more: Any) -> str:
+        """The CRM sends the contact a mail there; its word."""
         word = self.word("Send")
         files = []
         if self.dice.random() < 0.3:
@@ -100,7 +105,7 @@ class Explorer(Remembered):
             files = [attached(f"{word}.pdf", "application/pdf", content)]
         order = {
             "crm_message_id": f"crm-{word}", "user_id": ANN, "to": CARLA, "subject": f"About {word}",
-            "html": f"<p>{word}</p>", "attachments": files, **place,
+            "html": f"<p>{word}</p>", "attachments": files, **place, **more,
         }  # fmt: skip
         answer = await self.stage.crm.post("/api/messages", json=order)
         is_stopped = place.get("thread_id") in self.stopped
@@ -112,6 +117,17 @@ class Explorer(Remembered):
             self.refused_sends.append(word)
         else:
             self.thread_of[word] = str(answer.json()["thread_id"])
+        return word
+
+    async def answer_by_program(self, kind: str) -> str | None:
+        """The contact's program answers a mail of some thread; its word, None where there is none to answer."""
+        got = [mail for mail in await self.stage.outside(CARLA) if self._may_be_answered(own_word(mail))]
+        if not got:
+            return None
+        mail, word = self.dice.choice(got), self.word("Answer")
+        self._remember(word, self.thread_of[own_word(mail)], self.thread_mails)
+        await self._outside_reply(mail, word, [], kind=kind)
+        return word
 
     async def contact_answers(self) -> None:
         """The contact answers a mail of some thread, now and then with a file that must not pass."""
@@ -287,6 +303,7 @@ class Explorer(Remembered):
         thread = self.dice.choice(running)
         await self._steer(thread, "stop")
         self.stopped[thread] = self.world.clock.now()
+        self.was_stopped = True
         seen = {own_word(message) for message in await self.stage.crm_messages()}
         late = [word for word in self.thread_mails if self.thread_of[word] == thread and word not in seen]
         self.thread_mails = [word for word in self.thread_mails if word not in late]
@@ -349,4 +366,7 @@ MOVES: tuple[tuple[str, Act, int], ...] = (
     ("the CRM stops a thread", Explorer.crm_stops, 1),
     ("the CRM resumes a thread", Explorer.crm_resumes, 2),
     ("the consent dies", Explorer.consent_dies, 1),
+    ("a program answers", kinds_of_mail.a_program_answers, 2),
+    ("a send comes back", kinds_of_mail.a_send_comes_back, 1),
+    ("a private mail comes back", kinds_of_mail.a_private_mail_comes_back, 1),
 )

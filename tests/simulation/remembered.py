@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sandbox.graphsim.knobs import Value
 from sandbox.story.stage import CARLA, Stage
 from tests.simulation.world import OneProcess
 
@@ -15,7 +16,9 @@ _WORD = re.compile(r"(?:Send|Answer|Outlook|Private)\d{3}x")
 
 
 def own_word(mail: dict[str, Any]) -> str:
-    """The word of a mail, wherever it lies: the first, for what it quotes comes after."""
+    """The word of a mail, wherever it lies: the first, for what it quotes comes after. A bounce only quotes."""
+    if mail.get("kind") == "bounce":
+        return ""
     found = _WORD.search(str(mail.get("html") or mail.get("text") or mail.get("snippet") or ""))
     return found[0] if found else ""
 
@@ -39,6 +42,10 @@ class Remembered:
     refused_sends: list[str] = field(default_factory=list)  # into a stopped thread
     files: dict[str, tuple[str, str]] = field(default_factory=dict)  # word → its file, and the text behind it
     sent_files: dict[str, int] = field(default_factory=dict)  # word of a send → bytes of its file
+    kinds: dict[str, str] = field(default_factory=dict)  # word → the kind that it was sent as
+    may_bounce: list[str] = field(default_factory=list)  # ids in the CRM of sends that come back
+    knobs: dict[str, Value] = field(default_factory=dict)  # as far as they were turned
+    was_stopped: bool = False  # a stop may have kept out what came back
     waited: list[str] = field(default_factory=list)  # sends taken while the consent was dead
 
     @property

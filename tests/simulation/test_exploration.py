@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.explorer import Explorer, chosen_knobs
+from tests.simulation.kinds_of_mail import lies_about_kinds
 from tests.simulation.moves import connected
 from tests.simulation.world import one_process
 
@@ -26,12 +27,12 @@ async def test_nothing_is_lost_and_nothing_is_twice(tmp_path: Path, seed: int) -
     dice = random.Random(seed)
     knobs = chosen_knobs(dice)
     async with one_process(tmp_path, seed=seed, knobs=knobs) as world:
-        explorer = Explorer(world=world, dice=dice)
+        explorer = Explorer(world=world, dice=dice, knobs=knobs)
         await connected(world)
         await explorer.crm_begins()
         for _ in range(MOVES):
             await explorer.move()
         await explorer.drain()
-        lies = await explorer.lies()
+        lies = [*await explorer.lies(), *await lies_about_kinds(explorer)]
         told = "\n".join([f"seed {seed}, knobs {knobs}", *explorer.tale])
         assert not lies, f"{lies}\n{told}"

@@ -137,6 +137,12 @@ def test_what_sort_of_mail_it_is(headers: dict[str, str], sender: str, kind: Mes
     assert kind_of(mail(sender, headers=headers, message_class="IPM.Note")) is kind
 
 
+def test_an_answer_is_known_by_its_headers_too() -> None:
+    """Where Exchange leaves out its own tags, In-Reply-To among the headers makes an answer."""
+    headers = {"Return-Path": "<>", "In-Reply-To": "<a@x>"}
+    assert kind_of(mail(answers=None, headers=headers)) is K.AUTOMATIC_REPLY
+
+
 def test_what_a_machine_begins_is_no_answer() -> None:
     """Generated mail that answers nothing, like a system's notice, is mail; the mark `automatic` stays."""
     notice = mail(answers=None, headers={"Auto-Submitted": "auto-generated"})
