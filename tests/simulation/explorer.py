@@ -308,7 +308,8 @@ class Explorer(Remembered):
         late = [word for word in self.thread_mails if self.thread_of[word] == thread and word not in seen]
         self.thread_mails = [word for word in self.thread_mails if word not in late]
         self.kept_out += late
-        told = len(await self.stage.crm_events("message.not_synced"))
+        events = await self.stage.crm_events("message.not_synced")
+        told = len([event for event in events if event["data"]["reason"]["code"] != "message_unreadable"])
         self.untold_refusals = max(self.untold_refusals, len(self.refused_mails) - told)
 
     async def crm_resumes(self) -> None:
