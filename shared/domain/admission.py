@@ -59,6 +59,29 @@ def decide_by_ancestor(ancestor: Ancestor, index: MessageIndex | None) -> Belong
     return Belongs(index.thread_id, ancestor.evidence) if index else None
 
 
+def stands_alone(index: MessageIndex, outline: Outline, thread: Thread) -> bool:
+    """Whether a tag that leads to this row needs nobody of the thread on the mail besides.
+
+    Who sends us mail chooses its Message-ID, and may take that of a private mail: so of a row that such a mail wrote,
+    only what stands in a conversation of the thread is known to be no answer to the private one.
+    """
+    return index.admits_alone or outline.conversation_id in thread.conversation_ids
+
+
+def has_contact(people: People, mailbox: Mailbox, thread: Thread) -> bool:
+    """Whether somebody of the thread is on the mail, the mailbox's own user apart."""
+    return bool(_others_on(people, mailbox) & _contacts(thread))
+
+
+def _others_on(people: People, mailbox: Mailbox) -> set[str]:
+    others = (person.address for person in people.everyone() if not is_own(person.address, mailbox))
+    return {comparable_address(address) for address in others}
+
+
+def _contacts(thread: Thread) -> set[str]:
+    return {comparable_address(address) for address in thread.participants}
+
+
 def decide_by_conversation(
     mailbox: Mailbox, people: People, candidates: tuple[Thread, ...], received_at: datetime | None = None
 ) -> Belongs | None:
@@ -70,12 +93,11 @@ def decide_by_conversation(
     Two threads may share a conversation_id: one that takes a mail of that time wins over one that was stopped, then the
     one with the most known people, then the newer.
     """
-    others = [person.address for person in people.everyone() if not is_own(person.address, mailbox)]
-    present = {comparable_address(address) for address in others}
+    present = _others_on(people, mailbox)
     ranked = [
         (
             thread_takes(thread, mailbox, received_at),
-            len(present & {comparable_address(address) for address in thread.participants}),
+            len(present & _contacts(thread)),
             thread.active_from,
             thread.thread_id,
         )

@@ -11,7 +11,6 @@ from shared.domain.model import (
     Evidence,
     FenceState,
     Mailbox,
-    MessageIndex,
     Outline,
     Reason,
     Right,
@@ -19,7 +18,6 @@ from shared.domain.model import (
 )
 from shared.domain.renewals import SWEEP_OVERLAP
 
-COPY_WITHIN: Final = timedelta(minutes=10)
 VANISHED_TRIES_SECONDS: Final = (60.0, 180.0, 360.0)
 CLOCKS_DIFFER: Final = timedelta(minutes=2)
 SWEPT_AGAIN_WITHIN: Final = timedelta(days=7)
@@ -115,16 +113,6 @@ def decide_by_outline(outline: Outline) -> Skip | Echo | Trace:
     if outline.key is not None:
         return Echo(outline.key)
     return Trace()
-
-
-def is_copy(outline: Outline, index: MessageIndex | None) -> bool:
-    """The same Message-ID at nearly the same time is the same mail (E-15): a copy, or the user's own cc to himself.
-
-    The same Message-ID at another time is another mail: some programs use one Message-ID for everything.
-    """
-    if index is None or outline.received_at is None:
-        return False
-    return abs(outline.received_at - index.at) <= COPY_WITHIN
 
 
 def after_move(outline: Outline, found: Iterable[Outline]) -> str | None:

@@ -32,6 +32,11 @@ def is_own(address: str, mailbox: Mailbox) -> bool:
     return compared in own or _without_tag(compared) in own
 
 
+def is_named(address: str, mailbox: Mailbox) -> bool:
+    """Whether this is an address of the user that is known already, by the profile or learned."""
+    return is_own(address, mailbox) or _is_among(address, mailbox.learned_addresses)
+
+
 def is_by_user(message: FetchedMessage, mailbox: Mailbox, contacts: Iterable[str]) -> bool:
     """Whether the mailbox's own user wrote a mail that evidence has led to a thread with these contacts.
 
@@ -57,8 +62,7 @@ def direction_of(message: FetchedMessage, mailbox: Mailbox, contacts: Iterable[s
 def is_place_needed(message: FetchedMessage, mailbox: Mailbox) -> bool:
     """Whether only the folder tells if the user wrote this mail: nothing that is known names its sender."""
     sender = message.sender.address if message.sender else ""
-    named = is_own(sender, mailbox) or _is_among(sender, mailbox.learned_addresses)
-    return not named and not has_travelled(message)
+    return not is_named(sender, mailbox) and not has_travelled(message)
 
 
 def has_travelled(message: FetchedMessage) -> bool:
@@ -77,7 +81,7 @@ def with_learned(mailbox: Mailbox, sender: Address | None, contacts: Iterable[st
     A contact's address is never learned: a contact's mail may be dragged into Sent Items.
     """
     address = sender.address if sender else ""
-    known = is_own(address, mailbox) or _is_among(address, mailbox.learned_addresses)
+    known = is_named(address, mailbox)
     if not address or len(address) > MOST_CHARACTERS or known or _is_among(address, contacts):
         return mailbox
     return replace(mailbox, learned_addresses=(*mailbox.learned_addresses, address)[-MOST_LEARNED:])

@@ -72,7 +72,7 @@ async def test_message_ids_have_one_form(begun: App) -> None:
     ours = str(begun.mail.last_sent.internet_message_id)
     tags = {"internet_message_id": "7@fabrikam.example", "references": (ours.strip("<>"),)}
     first = begun.mail.receive(BEA_ADDRESS, tags=tags)
-    second = begun.mail.receive("cal@fabrikam.example", in_reply_to="<7@fabrikam.example>")
+    second = begun.mail.receive(BEA_ADDRESS, in_reply_to="<7@fabrikam.example>")
     await begun.arrives(first)
     assert begun.crm.last["internet_message_id"] == "7@fabrikam.example"
     await begun.arrives(second)

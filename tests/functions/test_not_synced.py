@@ -91,7 +91,7 @@ async def test_a_file_of_exactly_the_limit_syncs(begun: App) -> None:
 async def test_a_later_reply_still_syncs(begun: App) -> None:
     """A reply to a message that did not sync is in the thread, found by that message's Message-ID."""
     blocked = await begun.answered(files=[("tool.exe", b"MZ")])
-    number = begun.mail.receive("cal@fabrikam.example", in_reply_to=blocked["internet_message_id"])
+    number = begun.mail.receive(BEA_ADDRESS, in_reply_to=blocked["internet_message_id"])
     await begun.arrives(number)
     assert (begun.crm.types()[-1], begun.crm.last["thread_id"]) == ("message.received", blocked["thread_id"])
     assert [event["data"]["sequence"] for event in begun.crm.told[1:]] == [1, 2, 3]

@@ -34,6 +34,7 @@ from shared.domain.model.mail import (
 )
 from shared.domain.model.records import (
     Activity,
+    Author,
     Bounce,
     ConversationLink,
     Event,
@@ -72,6 +73,7 @@ __all__ = [
     "Activity",
     "Address",
     "ApiKey",
+    "Author",
     "Bounce",
     "BounceAction",
     "ChangeHint",

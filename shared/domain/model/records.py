@@ -66,13 +66,28 @@ class ThreadMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote a mail, and when; the mailbox's user has no name here (see `shared.domain.copies`)."""
+
+    author: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MessageIndex:
-    """A Message-ID of a thread, also of messages that did not sync (R7). `at` tells a copy from a reuse (E-15)."""
+    """A Message-ID of a thread, also of messages that did not sync (R7). `author` and `at` tell copies (E-15).
+
+    `admits_alone`: what names this Message-ID is of the thread without further evidence, for a mail of ours or the
+    user's own bears it; who sends us mail chooses its Message-ID. `others`: further mails with the same Message-ID.
+    """
 
     internet_message_id: str
     thread_id: str
     message_id: str
     at: datetime
+    author: str = ""
+    admits_alone: bool = True
+    others: tuple[Author, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

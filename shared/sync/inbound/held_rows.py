@@ -11,6 +11,7 @@ from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import Change, new
 from shared.sync.inbound.look_back import NOTHING_MISSED, LookBack
+from shared.sync.mailbox.thread_rows import find_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Known:
     `look_back`: where mails may lie that answer it and came before it was known.
     """
 
-    own: MessageIndex | None
+    own: Stored[MessageIndex] | None
     thread: Stored[Thread] | None
     held: Stored[Seen] | None = None
     look_back: LookBack = NOTHING_MISSED
@@ -31,8 +32,7 @@ async def read_again(ctx: MailboxContext, outline: Outline, known: Known) -> Kno
     held = await ctx.find(Seen, held_as(known.held, outline))
     if held is not None and held.value.held is None:
         return None
-    own = await ctx.find(MessageIndex, outline.internet_message_id) if outline.internet_message_id else None
-    return Known(own.value if own else None, None, held)
+    return Known(await find_index(ctx, outline.internet_message_id), None, held)
 
 
 def held_as(held: Stored[Seen] | None, outline: Outline) -> str:

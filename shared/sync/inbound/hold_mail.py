@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from shared.domain import admission
+from shared.domain import admission, copies
 from shared.domain.held import waited, waits_out
 from shared.domain.inbound import Hold
 from shared.domain.model import (
@@ -17,6 +17,7 @@ from shared.domain.model import (
     FetchedMessage,
     Held,
     Mailbox,
+    MessageIndex,
     Outline,
     People,
     Reason,
@@ -44,7 +45,7 @@ from shared.sync.inbound.look_back import note_look_back
 from shared.sync.inbound.record_import import record_import
 from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.failures import attempt_one_mail
-from shared.sync.mailbox.thread_rows import plan_conversation_rows, plan_index_rows
+from shared.sync.mailbox.thread_rows import plan_conversation_rows, plan_index_row
 from shared.sync.mailbox.unit_of_work import change
 from shared.sync.queueing.given_up import add_dead_letter
 
@@ -129,12 +130,20 @@ async def _plan_rows(
     if known.held is not None and known.held.value.thread_id:
         return [known.held.changed(row)]
     thread = with_conversation(stored.value, outline.conversation_id)
-    at = outline.received_at or now
+    # Nobody knows yet who wrote it.
+    index = MessageIndex(
+        outline.internet_message_id or "",
+        thread_id,
+        message_id,
+        outline.received_at or now,
+        copies.NOBODY,
+        admits_alone=False,
+    )
     return [
         known.held.changed(row) if known.held is not None else new(row),
         *([stored.changed(thread)] if thread != stored.value else []),
         *await plan_conversation_rows(ctx, stored.value, thread),
-        *await plan_index_rows(ctx, outline.internet_message_id, thread_id, message_id, at),
+        *plan_index_row(known.own, index),
         activity(ctx, "held", thread_id, message_id, reason),
     ]
 

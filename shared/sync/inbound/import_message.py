@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from shared.domain import admission, inbound, own_addresses
+from shared.domain import admission, copies, inbound, own_addresses
 from shared.domain.errors import ItemGone, MailboxClosed, PostbraidError, RowExists
 from shared.domain.held import fails_alone, passes_soon
 from shared.domain.model import (
@@ -23,12 +23,12 @@ from shared.domain.model import (
     Seen,
     Task,
     TaskKind,
-    Thread,
 )
 from shared.domain.retries import Failed
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import new
+from shared.sync.inbound.find_evidence import Traced, find_evidence
 from shared.sync.inbound.held_rows import Known, looks_are_over, message_id_of, was_told
 from shared.sync.inbound.hold_mail import hold_mail, hold_unreadable
 from shared.sync.inbound.judge_files import judge_files
@@ -38,6 +38,7 @@ from shared.sync.inbound.record_import import record_import
 from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.failures import attempt_one_mail
 from shared.sync.mailbox.grant import note_working_call
+from shared.sync.mailbox.thread_rows import find_index
 from shared.sync.mailbox.unit_of_work import write
 from shared.sync.outbound.confirm_send import confirm_send
 from shared.sync.outbound.known_sends import (
@@ -64,15 +65,6 @@ class Found:
     attempts: int = 0
     held: Stored[Seen] | None = None
     listed_since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Traced:
-    """The thread that evidence leads to, and whether this mail syncs with it (R9)."""
-
-    belongs: admission.Belongs
-    syncs: bool
-    thread: Stored[Thread] | None = None
 
 
 Decision = inbound.Skip | inbound.Wait | inbound.Import | inbound.Hold
@@ -166,12 +158,12 @@ async def _look(ctx: MailboxContext, mailbox: Mailbox, found: Found) -> Decision
 
 async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, found: Found) -> Decision:
     """The evidence, and what it leads to."""
-    own = await _find_index(ctx, outline.internet_message_id)
-    itself = own is not None and own.message_id == message_id_of(ctx, outline, found.held)
-    if not itself and inbound.is_copy(outline, own):
+    own = await find_index(ctx, outline.internet_message_id)
+    if own is not None:
         key = await find_unfinished_send(ctx, outline.graph_message_id, outline.internet_message_id)
-        return await confirm_send(ctx, key, outline) if key else inbound.Skip(Reason.COPY)
-    traced = await _trace_ancestors(ctx, mailbox, outline) or await _trace_conversation(ctx, mailbox, outline)
+        if key is not None:
+            return await confirm_send(ctx, key, outline)
+    traced = await find_evidence(ctx, mailbox, outline)
     if traced is None:
         now = ctx.now()
         asked = inbound.may_answer_an_unseen_copy(outline, mailbox, found.looks, now)
@@ -179,6 +171,11 @@ async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, found:
         return inbound.decide_unknown(outline, found.looks, now, since)
     if not traced.syncs:
         return inbound.Skip(Reason.THREAD_TAKES_NO_MAIL)
+    if traced.sender is not None:
+        by_user = own_addresses.is_named(traced.sender.address, mailbox)
+        author = copies.author_of(traced.sender, by_user=by_user)
+        if _is_copy(ctx, outline, Known(own, traced.thread, found.held), author):
+            return inbound.Skip(Reason.COPY)
     return await _admit(ctx, mailbox, outline, traced, own, found)
 
 
@@ -187,7 +184,7 @@ async def _admit(
     mailbox: Mailbox,
     outline: Outline,
     traced: Traced,
-    own: MessageIndex | None,
+    own: Stored[MessageIndex] | None,
     found: Found,
 ) -> Decision:
     """Evidence says that it is ours: from here every end is told, also that nobody can read it."""
@@ -205,46 +202,15 @@ async def _admit(
     key = await find_unfinished_send(ctx, outline.graph_message_id, outline.internet_message_id)
     if key is not None:
         return await confirm_send(ctx, key, outline)
+    if _is_copy(ctx, outline, known, copies.NOBODY):
+        return inbound.Skip(Reason.COPY)
     return await hold_unreadable(ctx, mailbox, outline, traced.belongs, known, done)
 
 
-async def _find_index(ctx: MailboxContext, internet_message_id: str | None) -> MessageIndex | None:
-    """What is known of a Message-ID in this mailbox."""
-    stored = await ctx.find(MessageIndex, internet_message_id) if internet_message_id else None
-    return stored.value if stored else None
-
-
-async def _trace_ancestors(ctx: MailboxContext, mailbox: Mailbox, outline: Outline) -> Traced | None:
-    """The thread that its tags lead to; where they lead to several, one that syncs wins over one that was stopped."""
-    stopped: Traced | None = None
-    for ancestor in admission.ancestors(outline):
-        belongs = admission.decide_by_ancestor(ancestor, await _find_index(ctx, ancestor.internet_message_id))
-        if belongs is None or (stopped is not None and belongs.thread_id == stopped.belongs.thread_id):
-            continue
-        thread = await ctx.find(Thread, belongs.thread_id)
-        if thread is not None and admission.thread_takes(thread.value, mailbox, outline.received_at):
-            return Traced(belongs, syncs=True, thread=thread)
-        stopped = stopped or Traced(belongs, syncs=False)
-    return stopped
-
-
-async def _trace_conversation(ctx: MailboxContext, mailbox: Mailbox, outline: Outline) -> Traced | None:
-    """The people of the mail are asked for only when its conversation_id is known."""
-    if outline.conversation_id is None:
-        return None
-    candidates = await ctx.services.ledger.threads_of_conversation(ctx.ref, outline.conversation_id)
-    if not candidates:
-        return None
-    people = await ctx.services.mail.people(access_of(ctx), outline.graph_message_id)
-    belongs = admission.decide_by_conversation(mailbox, people, candidates, outline.received_at)
-    if belongs is None:
-        return None
-    taking = [
-        thread.thread_id
-        for thread in candidates
-        if admission.thread_takes(thread, mailbox, outline.received_at)
-    ]
-    return Traced(belongs, syncs=belongs.thread_id in taking)
+def _is_copy(ctx: MailboxContext, outline: Outline, known: Known, author: str) -> bool:
+    """Whether a mail by this author is known already, under another id of the mailbox."""
+    message_id, own = message_id_of(ctx, outline, known.held), known.own
+    return own is not None and copies.is_copy(own.value, author, outline.received_at, message_id)
 
 
 async def _bring_in(
@@ -260,10 +226,14 @@ async def _bring_in(
     if own_addresses.is_place_needed(message, mailbox):
         in_sent_items = await ctx.services.mail.is_in_sent_items(access_of(ctx), message)
         message = replace(message, in_sent_items=in_sent_items)
-    if own_addresses.is_by_user(message, mailbox, known.thread.value.participants if known.thread else ()):
+    contacts = known.thread.value.participants if known.thread else ()
+    by_user = own_addresses.is_by_user(message, mailbox, contacts)
+    if by_user:
         key = await find_send_of_copy(ctx, belongs.thread_id, message)
         if key is not None:
             return await confirm_send(ctx, key, outline)
+    if _is_copy(ctx, outline, known, copies.author_of(message.sender, by_user=by_user)):
+        return inbound.Skip(Reason.COPY)
     read = await read_bounce(ctx, message)
     if read is not None:
         decision = await judge_bounce(ctx, belongs, message, read, looks if known.held is None else None)

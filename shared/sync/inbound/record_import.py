@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain import admission, own_addresses, renewals
+from shared.domain import admission, copies, own_addresses, renewals
 from shared.domain.message_kinds import AUTOMATIC_KINDS, UNANSWERABLE_KINDS, kind_of
 from shared.domain.model import (
     Direction,
@@ -33,7 +33,7 @@ from shared.sync.inbound.held_rows import Known, held_as, message_id_of, plan_se
 from shared.sync.inbound.judge_files import Judged
 from shared.sync.inbound.look_back import note_look_back
 from shared.sync.inbound.read_bounce import Bounced, ReadBounce, find_bounced
-from shared.sync.mailbox.thread_rows import plan_conversation_rows
+from shared.sync.mailbox.thread_rows import plan_conversation_rows, plan_index_row
 from shared.sync.mailbox.unit_of_work import Transaction, change
 
 
@@ -72,7 +72,7 @@ async def _plan_rows(
     known: Known,
     read: ReadBounce | None,
 ) -> list[Change] | None:
-    """The rows to write; None when the thread was stopped meanwhile.
+    """The rows to write; None when the thread was stopped meanwhile, or another worker has brought in a copy.
 
     The mailbox of the transaction is noted as active, and an address by which the mail names its user as one of its
     own. What is known is not read anew: the transaction finds out if it has changed.
@@ -88,8 +88,10 @@ async def _plan_rows(
         await find_bounced(ctx, stored.value, message, read) if kind is MessageKind.BOUNCE and read else None
     )
     direction = own_addresses.direction_of(message, mailbox, contacts)
-    active = renewals.with_activity(mailbox, now)
-    tx.mailbox = own_addresses.with_learned_from(active, message, contacts)
+    index = _index_row(message, stored.value, message_id, direction, now)
+    if known.own and copies.is_copy(known.own.value, index.author, outline.received_at, message_id):
+        return None
+    tx.mailbox = own_addresses.with_learned_from(renewals.with_activity(mailbox, now), message, contacts)
     thread = _with_message(stored.value, message, direction, kind, synced=reason is None, now=now)
     event = await _render_event(
         ctx, mailbox, thread, message, judged, belongs.evidence, message_id, direction, kind, bounced
@@ -97,7 +99,6 @@ async def _plan_rows(
     if before is not None:
         event = told_again(ctx, event, before.value.tellings + 1)
     status = _status(reason, direction)
-    at = outline.received_at or message.received_at or now
     seen = Seen(outline.graph_message_id, message_id, thread.thread_id, reason, now)
     record = MessageRecord(
         message_id,
@@ -117,7 +118,7 @@ async def _plan_rows(
         *_plan_message_rows(record, before, now),
         stored.changed(thread),
         *await plan_conversation_rows(ctx, stored.value, thread),
-        *_plan_index_row(outline.internet_message_id, thread.thread_id, message_id, at, known),
+        *plan_index_row(known.own, index),
         new(event),
         *(bounced.changes(message_id, now) if bounced is not None else ()),
         activity(ctx, "bounced" if bounced else status.value, thread.thread_id, message_id, reason),
@@ -155,12 +156,22 @@ def _status(reason: Reason | None, direction: Direction) -> MessageStatus:
     return MessageStatus.SENT if direction is Direction.OUTBOUND else MessageStatus.RECEIVED
 
 
-def _plan_index_row(
-    internet_message_id: str | None, thread_id: str, message_id: str, at: datetime, known: Known
-) -> list[Change]:
-    if known.own is not None or not internet_message_id:
-        return []
-    return [new(MessageIndex(internet_message_id, thread_id, message_id, at))]
+def _index_row(
+    message: FetchedMessage, thread: Thread, message_id: str, direction: Direction, now: datetime
+) -> MessageIndex:
+    """What its Message-ID leads to. Only of what was written here it is certain that its author chose it.
+
+    A From line is forged easily: what names the user and came from outside may be somebody else's.
+    """
+    by_user = direction is Direction.OUTBOUND
+    return MessageIndex(
+        message.outline.internet_message_id or "",
+        thread.thread_id,
+        message_id,
+        message.outline.received_at or message.received_at or now,
+        copies.author_of(message.sender, by_user=by_user),
+        admits_alone=by_user and not own_addresses.has_travelled(message),
+    )
 
 
 async def _render_event(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from shared.domain import copies
 from shared.domain.model import ConversationLink, Draft, Mailbox, MessageIndex, OutboxItem, Thread
 from shared.domain.threads import begun_by, continued_by, with_conversation
 from shared.mailbox_context import MailboxContext
+from shared.state.codec import Stored
 from shared.state.ledger import Change, new
 
 
@@ -36,10 +38,26 @@ async def plan_conversation_rows(ctx: MailboxContext, before: Thread | None, thr
     return [new(link) for link in links if not await ctx.services.ledger.has(ctx.ref, link)]
 
 
+async def find_index(ctx: MailboxContext, internet_message_id: str | None) -> Stored[MessageIndex] | None:
+    """What is known of a Message-ID in this mailbox."""
+    return await ctx.find(MessageIndex, internet_message_id) if internet_message_id else None
+
+
 async def plan_index_rows(
     ctx: MailboxContext, internet_message_id: str | None, thread_id: str, message_id: str, at: datetime
 ) -> list[Change]:
-    """The row from a Message-ID to its thread, unless there is one already."""
-    if not internet_message_id or await ctx.find(MessageIndex, internet_message_id):
+    """The row from the Message-ID of a send of ours to its thread."""
+    if not internet_message_id:
         return []
-    return [new(MessageIndex(internet_message_id, thread_id, message_id, at))]
+    fresh = MessageIndex(internet_message_id, thread_id, message_id, at)
+    return plan_index_row(await find_index(ctx, internet_message_id), fresh)
+
+
+def plan_index_row(known: Stored[MessageIndex] | None, fresh: MessageIndex) -> list[Change]:
+    """The row of a mail's Message-ID, new or one mail richer; nothing where it knows the mail or there is no id."""
+    if not fresh.internet_message_id:
+        return []
+    if known is None:
+        return [new(fresh)]
+    grown = copies.with_further_mail(known.value, fresh)
+    return [known.changed(grown)] if grown is not None else []

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.inbound import (
-    COPY_WITHIN,
     VANISHED_TRIES_SECONDS,
     Echo,
     Look,
@@ -23,19 +22,17 @@ from shared.domain.inbound import (
     decide_by_outline,
     decide_missing,
     decide_unknown,
-    is_copy,
     may_answer_an_unseen_copy,
 )
 from shared.domain.model import (
     FenceState,
     Mailbox,
-    MessageIndex,
     Outline,
     Reason,
     Right,
     Seen,
 )
-from tests.builders import KEY, NOW, a_mailbox, index, later, outline, seen
+from tests.builders import KEY, NOW, a_mailbox, later, outline, seen
 from tests.strategies import numbers, records, times
 
 CLOSED = a_mailbox(state=FenceState.CLOSED)
@@ -146,35 +143,6 @@ def test_an_outline_is_enough_to_tell_drafts_echoes_and_the_rest(mail: Outline, 
 def test_every_outline_gets_a_decision(mail: Outline) -> None:
     """Every outline is skipped, taken for our own send, or traced to a thread."""
     assert isinstance(decide_by_outline(mail), Skip | Echo | Trace)
-
-
-COPY_CASES = [
-    ("the same mail a minute later", timedelta(minutes=1), True),
-    ("the same mail a minute earlier", timedelta(minutes=-1), True),
-    ("just within", COPY_WITHIN, True),
-    ("just outside", COPY_WITHIN + timedelta(seconds=1), False),
-    ("a program that uses one Message-ID for everything", timedelta(days=3), False),
-]
-
-
-@pytest.mark.parametrize(("_case", "after", "copy"), COPY_CASES, ids=[case[0] for case in COPY_CASES])
-def test_a_copy_has_the_same_message_id_at_nearly_the_same_time(
-    _case: str, after: timedelta, *, copy: bool
-) -> None:
-    """A mail with a known Message-ID is a copy within ten minutes, and another mail beyond (E-15)."""
-    assert is_copy(outline(received_at=NOW + after), index(at=NOW)) is copy
-
-
-def test_without_an_index_or_a_time_nothing_is_a_copy() -> None:
-    """A mail without a known Message-ID or a time is no copy."""
-    assert not is_copy(outline(), None)
-    assert not is_copy(outline(received_at=None), index())
-
-
-@given(records(Outline), st.none() | records(MessageIndex))
-def test_every_mail_is_a_copy_or_not(mail: Outline, known: MessageIndex | None) -> None:
-    """Any mail and any index row get an answer whether the mail is a copy."""
-    assert is_copy(mail, known) in {True, False}
 
 
 def test_a_missing_mail_is_looked_for_three_times_over_ten_minutes() -> None:

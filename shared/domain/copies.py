@@ -1,0 +1,64 @@
+"""Whether a mail is another copy of one that is known by its Message-ID (E-15).
+
+A Message-ID is no secret, and some programs use one for everything: a copy has the same author too, and nearly the same
+time. A mailing list may bring the user's own mail back hours later, so for that time is no limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.domain.addresses import comparable_address
+from shared.domain.model import Address, Author, MessageIndex
+
+COPY_WITHIN: Final = timedelta(minutes=10)
+MOST_AUTHORS: Final = 20
+THE_USER: Final = ""
+NOBODY: Final = "?"
+
+
+def author_of(sender: Address | None, *, by_user: bool) -> str:
+    """How an index row names who wrote a mail: the mailbox's user by none of the user's many addresses."""
+    if by_user:
+        return THE_USER
+    return comparable_address(sender.address) if sender is not None and sender.address else NOBODY
+
+
+def is_copy(
+    index: MessageIndex | None, author: str, at: datetime | None, message_id: str | None = None
+) -> bool:
+    """Whether a mail with that Message-ID, by that author and of that time is one that is known.
+
+    `message_id`: its own, if it has one already; a mail that was held is no copy of itself.
+    """
+    if index is None:
+        return False
+    known = index.others if index.message_id == message_id else _authors(index)
+    return any(_are_same(each, author, at) for each in known)
+
+
+def with_further_mail(known: MessageIndex, fresh: MessageIndex) -> MessageIndex | None:
+    """The row after one more mail with its Message-ID; None: it changes nothing.
+
+    It leads to the thread of its first mail, but for one that was written here, which nobody can have foisted on us. Of
+    a mail that could not be read when it was noted the author is learned later.
+    """
+    if known.message_id == fresh.message_id:
+        return replace(fresh, others=known.others) if known.author == NOBODY != fresh.author else None
+    if fresh.admits_alone and not known.admits_alone:
+        return replace(fresh, others=_authors(known)[-MOST_AUTHORS:])
+    if is_copy(known, fresh.author, fresh.at):
+        return None
+    return replace(known, others=(*known.others, Author(fresh.author, fresh.at))[-MOST_AUTHORS:])
+
+
+def _authors(index: MessageIndex) -> tuple[Author, ...]:
+    return (Author(index.author, index.at), *index.others)
+
+
+def _are_same(known: Author, author: str, at: datetime | None) -> bool:
+    if known.author != author:
+        return False
+    return author == THE_USER or (at is not None and abs(at - known.at) <= COPY_WITHIN)
