@@ -132,7 +132,7 @@ async def _read_outline(ctx: MailboxContext, found: Found) -> Outline:
         if held is None or held.internet_message_id is None or not fails_alone(err):
             raise
         listed = await ctx.services.mail.find_by_message_id(access_of(ctx), held.internet_message_id)
-        same = [one.outline for one in listed if one.outline.graph_message_id == found.graph_message_id]
+        same = [hit.outline for hit in listed if hit.outline.graph_message_id == found.graph_message_id]
         if not same:
             raise
         return same[0]
