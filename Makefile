@@ -87,16 +87,16 @@ check: setup ## Format, lint, types, direction of imports, locks, documents, inf
 	@$(STEP) --begin
 	@code=0; $(MAKE) -k lint format types imports locks meta infra || code=$$?; $(STEP) --report; exit $$code
 
-lint: setup
+lint: $(VENV)/.installed
 	@$(STEP) "Lint" $(VENV)/bin/ruff check
 
-format: setup
+format: $(VENV)/.installed
 	@$(STEP) "Format" $(VENV)/bin/ruff format --check
 
-types: setup
+types: $(VENV)/.installed
 	@$(STEP) "Types" $(PY) -m mypy $(CODE)
 
-imports: setup
+imports: $(VENV)/.installed
 	@$(STEP) "Direction of imports" $(VENV)/bin/lint-imports --no-cache  # its cache misses modules that appear later
 
 locks: setup
@@ -111,7 +111,7 @@ infra: setup ## What would be deployed, compared with the code; through Microsof
 snapshots: setup ## Evaluate infra/ again and write the committed snapshots (needs the Bicep CLI)
 	@$(PY) -m tests.infra.installation
 
-fix: setup ## Let the tools repair format and lint
+fix: $(VENV)/.installed ## Let the tools repair format and lint
 	@$(VENV)/bin/ruff check --fix --exit-zero
 	@$(VENV)/bin/ruff format
 

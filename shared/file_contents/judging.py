@@ -34,6 +34,11 @@ class ContentFault:
     found: str | None = None
     detail: str | None = None
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether the bytes are a picture of some kind."""
+        return self.found is not None and self.found.endswith(" picture")
+
 
 def _starts(*prefixes: bytes) -> Callable[[bytes], bool]:
     return lambda content: content.startswith(prefixes)

@@ -293,6 +293,26 @@ async def test_a_file_that_is_still_scanned_is_waited_for(begun: App, changes: d
     assert [file["name"] for file in begun.crm.last["attachments"]] == ["offer.pdf"]
 
 
+async def test_a_shown_picture_that_is_still_scanned_is_waited_for(begun: App) -> None:
+    """A picture that the text shows arrives with the mail once it is there; one of another kind is left out at once."""
+    ours = begun.mail.last_sent.internet_message_id
+    files, html = [("logo.png", b"<html>")], '<p>Yes.</p><img src="cid:logo@x">'
+    number = begun.mail.receive(BEA_ADDRESS, in_reply_to=ours, files=files, html=html)
+    (listed, stub), *_ = begun.mail.files_of[number]
+    listed = replace(listed, inline=True, content_id="logo@x")
+    begun.mail.files_of[number] = [(listed, stub)]
+    await begun.arrives(number)
+    await begun.later(minutes=8)
+    assert begun.crm.types()[2:] == []
+    begun.mail.files_of[number] = [(listed, b"\x89PNG\r\n\x1a\n")]
+    await begun.later(minutes=10)
+    assert [(file["name"], file["omitted"]) for file in begun.crm.last["attachments"]] == [("logo.png", None)]
+    other = begun.mail.receive(BEA_ADDRESS, in_reply_to=ours, files=files, html=html)
+    begun.mail.files_of[other] = [(listed, b"\xff\xd8\xff\xe0")]
+    await begun.arrives(other)
+    assert [file["omitted"] for file in begun.crm.last["attachments"]] == ["attachment_content_mismatch"]
+
+
 async def test_a_final_file_beside_one_that_is_scanned_decides(begun: App) -> None:
     """A file that is too large, or of an unlisted type by its name, is told at once whatever else is on the mail."""
     begun.mail.next["file_content"] = [ItemGone()]

@@ -22,7 +22,7 @@ from shared.domain.held import holds_on, is_unsettled, may_change
 from shared.domain.mail_parts import by_content_id, is_shown, shown_as
 from shared.domain.message_kinds import REPORTING_KINDS, kind_of
 from shared.domain.model import FetchedMessage, MessageKind, Reason, RemoteFile, StagedFile
-from shared.file_contents import judge_content
+from shared.file_contents import ContentFault, judge_content
 from shared.mailbox_context import MailboxContext
 from shared.state import keys
 from shared.sync.inbound.text_parts import complete_text
@@ -93,7 +93,7 @@ async def _stage_all(
     shown_ids = by_content_id(find_cids(message.html or ""))
     try:
         for file in verdict.stage:
-            result = await _stage(ctx, message, file, shown_ids)
+            result = await _stage(ctx, message, file, shown_ids, final=final)
             changes = isinstance(result, BlockingFile) and may_change(result.reason, result.size_bytes)
             if changes and not final:
                 await _unstage(ctx, staged)
@@ -124,7 +124,12 @@ async def _unstage(ctx: MailboxContext, staged: Sequence[StagedFile]) -> None:
 
 
 async def _stage(
-    ctx: MailboxContext, message: FetchedMessage, file: RemoteFile, shown_ids: Mapping[str, str]
+    ctx: MailboxContext,
+    message: FetchedMessage,
+    file: RemoteFile,
+    shown_ids: Mapping[str, str],
+    *,
+    final: bool,
 ) -> StagedFile | BlockingFile:
     s, name = ctx.services, received_name(file)
     try:
@@ -136,7 +141,10 @@ async def _stage(
     except (ItemGone, ItemUnreadable, AccessRefused):
         return BlockingFile(name, file.size_bytes, Reason.ATTACHMENT_UNREADABLE)
     fault = judge_content(name, content)
-    if fault is not None and keeps_back(fault.reason, shown=is_shown(file, shown_ids)):
+    shown = is_shown(file, shown_ids)
+    if fault is not None and (
+        keeps_back(fault.reason, shown=shown) or (not final and _may_be_a_stub(fault, content))
+    ):
         return BlockingFile(name, len(content), fault.reason, fault.detail)
     if fault is not None:
         return _left_out(ctx, file, fault.reason.value, shown_ids)
@@ -148,9 +156,14 @@ async def _stage(
         canonical_type(name),
         len(content),
         blob,
-        inline=is_shown(file, shown_ids),
+        inline=shown,
         content_id=shown_as(file, shown_ids) or file.content_id,
     )
+
+
+def _may_be_a_stub(fault: ContentFault, content: bytes) -> bool:
+    """A shown picture of another kind than its name says is left out at once; what is no picture may become one."""
+    return may_change(fault.reason, len(content)) and not fault.is_picture
 
 
 def _omitted(ctx: MailboxContext, verdict: InboundFiles, shown_ids: Mapping[str, str]) -> list[StagedFile]:
