@@ -36,6 +36,7 @@ from functions.results import (
 )
 from functions.wire import SessionIn, SessionLinkIn, UserId
 from shared.bootstrap import services
+from shared.domain.controls import NO_CONTROLS, has_controls
 from shared.domain.errors import FieldError, InvalidRequest, NotFound, PostbraidError
 from shared.domain.model import CrmUser, Tenant
 from shared.json_reader import read_json
@@ -58,6 +59,13 @@ FRAMED: Final = (
 async def create_session_link(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """A one-time link to the settings page for one user (W-1)."""
     asked = read_json(req.get_body(), 256 * KIB, SessionLinkIn).user
+    told = (
+        ("display_name", asked.display_name),
+        *((f"addresses/{at}", text) for at, text in enumerate(asked.addresses)),
+    )
+    errors = tuple(FieldError(f"/user/{name}", NO_CONTROLS) for name, text in told if has_controls(text))
+    if errors:
+        raise InvalidRequest("The user cannot be called so.", errors)
     user = CrmUser(asked.id, asked.display_name, tuple(asked.addresses))
     url, expires_at = await opening.create_session_link(services(), caller.tenant.tenant_id, user)
     return json_answer({"url": url, "expires_at": expires_at}, 201)

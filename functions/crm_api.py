@@ -18,6 +18,7 @@ import msgspec
 from functions.boundary import MIB, SECURITY_HEADERS, Caller, json_answer, public, tenant_key
 from functions.wire import AddressIn, AttachmentIn, SendIn
 from shared.bootstrap import services
+from shared.domain.controls import NO_CONTROLS, has_controls
 from shared.domain.errors import FieldError, InvalidRequest
 from shared.domain.model import Address, GivenFile, SendRequest
 from shared.domain.reasons import reason_data
@@ -156,7 +157,9 @@ def _given_file(number: int, given: AttachmentIn) -> GivenFile:
             (FieldError(pointer, "exactly one of file_id, content_base64, url"),),
         )
     content_id = (given.content_id or "").strip().removeprefix("<").removesuffix(">") or None
-    if (given.inline and content_id is None) or (content_id and not CONTENT_ID.fullmatch(content_id)):
+    if (given.inline and content_id is None) or (
+        content_id and (not CONTENT_ID.fullmatch(content_id) or has_controls(content_id))
+    ):
         raise InvalidRequest(
             "A file that the text shows needs the content_id by which it does so.",
             (FieldError(f"{pointer}/content_id", "no spaces, brackets or quotes; needed with inline"),),
@@ -174,7 +177,7 @@ def _content_of(text: str, pointer: str) -> bytes:
         ) from err
 
 
-CONTENT_ID = re.compile(r"""[^\s<>"'\x00-\x1f\x7f]{1,200}""")
+CONTENT_ID = re.compile(r"""[^\s<>"']{1,200}""")
 CHARSETS_OF_NAMES = ("utf-8", "iso-8859-1")
 
 
@@ -195,6 +198,10 @@ def file_name(header: str | None) -> str:
     if not isinstance(name, str) or not name:
         detail = (FieldError("/headers/content-disposition", "attachment; filename*=UTF-8''name"),)
         raise InvalidRequest("A file needs a name, in UTF-8 or ISO-8859-1.", detail)
+    if has_controls(name):
+        raise InvalidRequest(
+            "A file cannot be called so.", (FieldError("/headers/content-disposition", NO_CONTROLS),)
+        )
     return name
 
 

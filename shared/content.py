@@ -8,8 +8,8 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
+from shared.domain.controls import without_controls
 from shared.html import SHOWN, clean_html
-from shared.html.cleaning import CONTROLS
 
 MAX_BODY_BYTES: Final = 1_048_576
 SNIPPET_CHARACTERS: Final = 255
@@ -28,7 +28,7 @@ def text_to_html(text: str) -> str:
     """Plain text as HTML: paragraphs at empty lines, breaks at the others; no text is no paragraph."""
     if not text:
         return ""
-    paragraphs = re.split(r"\n\s*\n", CONTROLS.sub("", text.replace("\r\n", "\n")))
+    paragraphs = re.split(r"\n\s*\n", without_controls(text.replace("\r\n", "\n")))
     return "".join(f"<p>{html.escape(paragraph).replace(chr(10), '<br>')}</p>" for paragraph in paragraphs)
 
 
@@ -50,7 +50,7 @@ def preformatted_html(text: str) -> str:
 
     HTML drops a line break right after `<pre>`, so one is put there.
     """
-    shown = html.escape(CONTROLS.sub("", text.replace("\r\n", "\n")), quote=False)
+    shown = html.escape(without_controls(text.replace("\r\n", "\n")), quote=False)
     return f'<pre style="white-space: pre-wrap; font-family: inherit">\n{shown}</pre>'
 
 

@@ -20,6 +20,7 @@ from typing import Final
 
 from shared import bootstrap
 from shared.azd import find_deployment, read_settings
+from shared.domain.controls import has_controls
 from shared.domain.errors import InvalidRequest, NotFound
 from shared.domain.model import Tenant, WebhookSecret
 from shared.domain.return_address import is_return_address
@@ -180,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _name(text: str) -> str:
-    if not text.strip() or len(text) > 200 or not text.isprintable():  # noqa: PLR2004 - a heading's length
+    if not text.strip() or len(text) > 200 or has_controls(text):  # noqa: PLR2004 - a heading's length
         raise ValueError
     return text.strip()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from shared.domain.controls import NO_CONTROLS, has_controls
 from shared.domain.errors import FieldError
 from shared.domain.model import Address
 
@@ -17,10 +17,6 @@ MAX_LOCAL_OCTETS: Final = 64
 # RFC 5322, 3.2.3 (dot-atom) with RFC 6531's letters beyond ASCII; quoted local parts are not taken.
 _LOCAL: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*")
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-# Names keep the spaces and joiners of their scripts; these end a line, are half a character, or turn the direction.
-_CONTROLS: Final = ("Cc", "Cs", "Zl", "Zp")
-_LINE_ENDS: Final = ("Cc", "Zl", "Zp")
-_TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def comparable_address(address: str) -> str:
@@ -42,16 +38,6 @@ def is_address(text: str) -> bool:
     return len(labels) > 1 and all(_LABEL.fullmatch(label) for label in labels)
 
 
-def on_one_line(text: str) -> str:
-    """A received subject, name or address on one line: line breaks and other controls become a space (H-3).
-
-    Marks that turn the direction of what follows are taken out.
-    """
-    shown = (letter for letter in text if letter not in _TURNING)
-    plain = "".join("\n" if unicodedata.category(letter) in _LINE_ENDS else letter for letter in shown)
-    return " ".join(part.strip() for part in plain.split("\n") if part.strip())
-
-
 def validate_recipients(
     to: Sequence[Address], cc: Sequence[Address], bcc: Sequence[Address]
 ) -> list[FieldError]:
@@ -71,8 +57,8 @@ def _bad(name: str, people: Sequence[Address]) -> Iterator[FieldError]:
     for number, person in enumerate(people):
         if not is_address(person.address):
             yield FieldError(f"/{name}/{number}/address", "not an email address")
-        if any(unicodedata.category(letter) in _CONTROLS or letter in _TURNING for letter in person.name):
-            yield FieldError(f"/{name}/{number}/name", "no line breaks or other controls")
+        if has_controls(person.name):
+            yield FieldError(f"/{name}/{number}/name", NO_CONTROLS)
 
 
 def _ascii_domain(domain: str) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from shared.domain.controls import on_one_line
 from shared.domain.errors import UpstreamSurprise
 from shared.domain.message_ids import message_ids
 from shared.domain.model import (
@@ -150,7 +151,7 @@ def graph_to_profile(user: wire.User) -> Profile:
     if not address:
         raise UpstreamSurprise
     others = [user.user_principal_name or "", *_own_addresses(user.proxy_addresses or ())]
-    return Profile(address, user.display_name or "", bounded_aliases(address, others))
+    return Profile(address, on_one_line(user.display_name or ""), bounded_aliases(address, others))
 
 
 def _own_addresses(proxies: Iterable[str | None]) -> Iterator[str]:

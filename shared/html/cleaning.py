@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import nh3
 
+from shared.domain.controls import without_controls
 from shared.html import quotes, tags
 from shared.html.pictures import Pictures
 from shared.html.policy import SCHEMES, TAGS, TAGS_WITHOUT_WORDS, Policy
@@ -35,8 +36,6 @@ SIZES: Final = frozenset(
     ]
 )
 COLOURS: Final = frozenset(["bgcolor", "color"])
-# C0 but tab and line breaks, DEL, and C1.
-CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 # Void, or closed by whatever follows.
 LEFT_OPEN: Final = frozenset(
@@ -68,11 +67,11 @@ def clean_html(text: str, policy: Policy, pictures: Pictures | None = None) -> C
 
     `pictures` takes those that stand in the text as `data:` addresses; without it they are taken out.
     """
-    text = CONTROLS.sub("", text)
+    text = without_controls(text)
     if takes_long(text):
         words = html.escape(html.unescape(_TAG.sub(" ", text)), quote=False)
         return Cleaned(
-            _without_controls(words).replace("\u00a0", "&nbsp;"), ("formatting (too deep or too long)",)
+            without_controls(words).replace("\u00a0", "&nbsp;"), ("formatting (too deep or too long)",)
         )
     removed = _Removed(text, pictures)
     marked = _inline_sheets(text)
@@ -99,12 +98,8 @@ def _pass(text: str, policy: Policy, removed: _Removed) -> str:
         clean_content_tags=set(TAGS_WITHOUT_WORDS),
         link_rel="noopener noreferrer",
     )
-    return _without_controls(cleaned)
-
-
-def _without_controls(text: str) -> str:
-    """Again after entities were decoded: `&#1;` is a control by now."""
-    return CONTROLS.sub("", text)
+    # Again after entities were decoded: `&#1;` is a control by now.
+    return without_controls(cleaned)
 
 
 def _inline_sheets(text: str) -> str:
@@ -121,7 +116,7 @@ def _inline_sheets(text: str) -> str:
 
 def _keep(policy: Policy, removed: _Removed, tag: str, name: str, value: str) -> str | None:
     """The value that an attribute keeps; None takes the attribute out."""
-    value = CONTROLS.sub("", value)
+    value = without_controls(value)
     if name == "style":
         cleaned = clean_style(value)
         removed.styles(value, cleaned)

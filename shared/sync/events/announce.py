@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.domain.addresses import on_one_line
 from shared.domain.attachments import BlockingFile
+from shared.domain.controls import on_one_line
 from shared.domain.message_kinds import written_by_machine
 from shared.domain.model import (
     Activity,
@@ -120,7 +120,7 @@ async def render_sent(
         "internet_message_id": outline.internet_message_id or item.draft_internet_message_id,
         "in_reply_to": outline.in_reply_to,
         "references": list(outline.references),
-        "subject": item.subject,
+        "subject": on_one_line(item.subject),
         "from": {"address": mailbox.address, "name": ""},
         "to": _people(item.to),
         "cc": _people(item.cc),
@@ -210,11 +210,15 @@ def bounced_data(
 def bounce_data(bounce: Bounce) -> dict[str, Any]:
     """What was reported of one recipient, in RFC 3464's words."""
     return {
-        "recipient": bounce.recipient,
+        "recipient": _line(bounce.recipient),
         "status": bounce.status,
-        "diagnostic_code": bounce.diagnostic_code,
+        "diagnostic_code": _line(bounce.diagnostic_code),
         "action": bounce.action.value if bounce.action else None,
     }
+
+
+def _line(text: str | None) -> str | None:
+    return None if text is None else on_one_line(text)
 
 
 def activity(
@@ -244,7 +248,7 @@ def _file_data(ctx: MailboxContext, message_id: str, file: StagedFile, until: da
         "content_type": file.content_type,
         "size_bytes": file.size_bytes,
         "inline": file.inline,
-        "content_id": file.content_id,
+        "content_id": _line(file.content_id),
         "url": f"{s.addresses.api}/files/{token}" if token else None,
         "url_expires_at": iso_time(until) if token else None,
         "omitted": file.omitted,
@@ -311,7 +315,7 @@ def _send_data(ref: MailboxRef, item: OutboxItem) -> dict[str, Any]:
         "crm_thread_id": item.crm_thread_id,
         "user_id": item.user_id,
         "mailbox": {"id": ref.mailbox_id},
-        "subject": item.subject,
+        "subject": on_one_line(item.subject),
         "to": _people(item.to),
         "cc": _people(item.cc),
         "bcc": _people(item.bcc),

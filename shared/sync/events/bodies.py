@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.content import snippet, text_to_html, truncate_html, truncate_text
+from shared.domain.controls import without_controls
 from shared.domain.model import FetchedMessage
 from shared.html import SHOWN, clean_html
 from shared.html.quotes import quote_in_text
@@ -27,6 +28,7 @@ def sent_body(body: Body) -> dict[str, Any]:
 def _body_data(html: str, text: str | None) -> dict[str, Any]:
     """Over 1 MiB a body is cut, and says so (H-4)."""
     shown = clean_html(html, SHOWN).html
+    text = without_controls(text) if text is not None else None
     words, quoted_from = words_of(shown) if text is None else (text, quote_in_text(text))
     shown, html_cut = truncate_html(shown)
     cut, text_cut = truncate_text(words)

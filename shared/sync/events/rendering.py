@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from shared.domain import ids
+from shared.domain.controls import without_nul
 from shared.domain.model import Event
 from shared.mailbox_context import MailboxContext
 from shared.sync.staging import INLINE_CHARACTERS, stage
@@ -47,7 +48,10 @@ def iso_time(at: datetime | None) -> str | None:
 
 
 def _render(event_type: str, at: datetime, data: Mapping[str, Any]) -> str:
-    return msgspec.json.encode({"type": event_type, "timestamp": iso_time(at), "data": data}).decode()
+    event = {"type": event_type, "timestamp": iso_time(at), "data": data}
+    body = msgspec.json.encode(event).decode()
+    # Also where a backslash is meant; then nothing changes.
+    return msgspec.json.encode(without_nul(event)).decode() if "\\u0000" in body else body
 
 
 def _event(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from shared.content import find_cids, text_to_html
 from shared.domain import ids
 from shared.domain.addresses import validate_recipients
 from shared.domain.connection_status import MAY_SEND, current_status
+from shared.domain.controls import NO_CONTROLS, has_controls, has_nul
 from shared.domain.errors import (
     CrmMessageIdReused,
     FieldError,
@@ -98,14 +101,21 @@ async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> 
 
 def _validate(request: SendRequest) -> None:
     errors = list(validate_recipients(request.to, request.cc, request.bcc))
-    if len(request.subject) > MAX_SUBJECT_CHARACTERS or any(letter < " " for letter in request.subject):
+    if len(request.subject) > MAX_SUBJECT_CHARACTERS or has_controls(request.subject):
         errors.append(FieldError("/subject", "at most 998 characters, no line breaks or other controls"))
+    errors += [
+        FieldError(f"/attachments/{number}/name", NO_CONTROLS)
+        for number, file in enumerate(request.files)
+        if has_controls(file.name)
+    ]
     if request.html is None and request.text is None:
         errors.append(FieldError("/body", "html or text is needed"))
     if max(len((request.html or "").encode()), len((request.text or "").encode())) > MAX_BODY_BYTES:
         errors.append(FieldError("/body", "at most 1 MiB"))
     if len(request.crm_context.encode()) > MAX_CONTEXT_BYTES:
         errors.append(FieldError("/crm_context", "at most 16 KiB"))
+    if "\\u0000" in request.crm_context and has_nul(msgspec.json.decode(request.crm_context)):
+        errors.append(FieldError("/crm_context", "no NUL (U+0000), which many databases refuse"))
     if errors:
         raise InvalidRequest("The message cannot be sent as it is.", tuple(errors))
 

@@ -12,7 +12,6 @@ from shared.domain.addresses import (
     MAX_RECIPIENTS,
     comparable_address,
     is_address,
-    on_one_line,
     validate_recipients,
 )
 from shared.domain.errors import FieldError
@@ -221,24 +220,3 @@ def test_what_is_no_address_is_compared_as_it_is() -> None:
     """A bare name in place of an address is not compared as the domain of that name."""
     assert comparable_address(" Bea ") == "bea"
     assert comparable_address("bea") != comparable_address("@bea")
-
-
-@pytest.mark.parametrize(
-    ("written", "told"),
-    [
-        ("Offer", "Offer"),
-        ("Offer\r\nBcc: all@contoso.example", "Offer Bcc: all@contoso.example"),
-        ("a \r\n\t b", "a b"),
-        ("a\u2028b\x00c\x85d", "a b c d"),
-        ("\r\n", ""),
-        ("invoice\u202efdp.exe", "invoicefdp.exe"),
-        (
-            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
-            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
-        ),
-    ],
-    ids=["plain", "header", "folded", "other ends", "nothing else", "turned", "joiner of a script"],
-)
-def test_received_words_stand_on_one_line(written: str, told: str) -> None:
-    """Line breaks and controls in a received subject or name are one space; joiners of scripts stay."""
-    assert on_one_line(written) == told
