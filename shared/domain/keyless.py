@@ -1,7 +1,9 @@
-"""Sends whose draft could not carry our key: what else tells their sent copy from other mail of the thread.
+"""Copies of a send that do not carry our key: what else tells them from other mail of the thread.
 
-Draft id and Message-ID are looked at first, as for every send (E-12). Where sending changed both, what is left is the
-thread that evidence led to, the time, the people, the subject, and the words.
+No copy has it where the draft could not carry it. A received copy never has it: the user was on cc, or a mailing list
+brought the mail back, and it can be here before the sent copy is. Draft id and Message-ID are looked at first, as for
+every send (E-12). Where sending changed both, what is left is the thread that evidence led to, the time, the people,
+the subject, and the words.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Final
 
 from shared.domain.addresses import comparable_address
 from shared.domain.model import FetchedMessage, OutboxItem, Phase, Reason
+from shared.domain.own_addresses import has_travelled
 
 CLOCKS_DIFFER: Final = timedelta(minutes=10)
 LEAVES_WITHIN: Final = timedelta(hours=1)
@@ -18,11 +21,16 @@ HAS_LEFT: Final = frozenset({Phase.SENDING, Phase.SUBMITTED, Phase.NEEDS_ATTENTI
 
 
 def may_be_its_copy(item: OutboxItem, thread_id: str, message: FetchedMessage) -> bool:
-    """Whether the user's own mail of this thread can be the copy of a send without a key; its words decide then.
+    """Whether the user's own mail of this thread, without our key, can be a copy of this send; its words decide then.
 
+    Of a send with a key only a received copy can: one that was written here and has no key is another mail. Of a send
+    that is over too: a relay may have given the received copy another Message-ID.
     Recipients that Exchange names by no mail address (an X.500 name) prove nothing and are passed over.
     """
-    if not item.without_key or item.phase not in HAS_LEFT or item.thread_id != thread_id:
+    received = has_travelled(message)
+    if item.thread_id != thread_id or not (item.phase in HAS_LEFT or (received and item.phase is Phase.SENT)):
+        return False
+    if not item.without_key and not received:
         return False
     at, first = message.sent_at or message.received_at, item.send_started_at
     if at is None or first is None:
@@ -38,8 +46,14 @@ def may_be_its_copy(item: OutboxItem, thread_id: str, message: FetchedMessage) -
 
 
 def has_its_words(own: str, text: str) -> bool:
-    """Whether a mail's text begins with these words; Exchange may change spaces, breaks and signs between them."""
-    return _letters(text).startswith(_letters(own))
+    """Whether a mail's text begins with these words; Exchange may change spaces, breaks and signs between them.
+
+    A send of signs alone is known by its signs, and one of no words by there being none.
+    """
+    if words := _letters(own):
+        return _letters(text).startswith(words)
+    signs, found = "".join(own.split()), "".join(text.split())
+    return found.startswith(signs) if signs else not found
 
 
 def _letters(text: str) -> str:

@@ -80,6 +80,51 @@ async def test_a_send_that_its_user_gets_too(begun: App, hours: int) -> None:
     assert begun.mail.looks()[looks:] == ["outline", "people"]
 
 
+def returned(app: App, **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tags and content of the newest send, received by its own user under a Message-ID that nothing here knows."""
+    sent = app.mail.sent[list(app.mail.sent)[-1]]
+    tags = {
+        "internet_message_id": "<given@relay.example>",
+        "conversation_id": app.mail.last_sent.conversation_id,
+    }
+    people = {"to": sent.to, "cc": (*sent.cc, Address(ANN_ADDRESS))}
+    return tags, {**people, "subject": sent.subject, "html": sent.html, **more}
+
+
+ON_COPY = [{"address": ANN_ADDRESS}]
+
+
+async def test_a_send_that_its_user_gets_before_its_sent_copy(begun: App) -> None:
+    """A send with its own user on copy, received under another Message-ID before its sent copy, is told once."""
+    message_id = await begun.accepted("m-2", cc=ON_COPY)
+    await begun.pump("outbox")
+    tags, content = returned(begun, cc=(Address(ANN_ADDRESS),))
+    await arrives(begun, ANN_ADDRESS, tags, **content)
+    await begun.later(minutes=20)
+    assert messages(begun) == ["message.sent"]
+    assert (begun.crm.last["id"], begun.crm.last["origin"]) == (message_id, "crm")
+    assert begun.mail.calls.count("send") == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, []),
+        ({"headers": ()}, ["message.sent"]),
+        ({"html": "<p>In other words.</p>"}, ["message.sent"]),
+        ({"subject": "Lunch"}, ["message.sent"]),
+    ],
+    ids=["the send", "written here", "other words", "another subject"],
+)
+async def test_a_send_that_comes_back_renamed(begun: App, changes: dict[str, Any], told: list[str]) -> None:
+    """A send that is over comes back under another Message-ID and is not shown again; another mail of the user is."""
+    await begun.sent("m-2", cc=ON_COPY, thread_id=begun.crm.last["thread_id"])
+    before = len(messages(begun))
+    tags, content = returned(begun, cc=(Address(ANN_ADDRESS),), **changes)
+    await arrives(begun, ANN_ADDRESS, tags, **content)
+    assert messages(begun)[before:] == told
+
+
 @pytest.mark.parametrize("sender", [ANN_ADDRESS, BEA_ADDRESS, STRANGER])
 async def test_a_known_message_id_is_no_evidence(begun: App, sender: str) -> None:
     """Of a foreign mail with a Message-ID of the thread neither people nor words are read (R4)."""

@@ -369,5 +369,6 @@ MOVES: tuple[tuple[str, Act, int], ...] = (
     ("the consent dies", Explorer.consent_dies, 1),
     ("a program answers", kinds_of_mail.a_program_answers, 2),
     ("a send comes back", kinds_of_mail.a_send_comes_back, 1),
+    ("the user is on copy", kinds_of_mail.the_user_is_on_copy, 1),
     ("a private mail comes back", kinds_of_mail.a_private_mail_comes_back, 1),
 )

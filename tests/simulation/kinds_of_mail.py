@@ -59,6 +59,12 @@ async def a_send_comes_back(explorer: Explorer) -> None:
     explorer.may_bounce.append(f"crm-{word}")
 
 
+async def the_user_is_on_copy(explorer: Explorer) -> None:
+    """The CRM writes to the contact and, on copy, to the user, in whose inbox a copy arrives."""
+    word = await explorer.send_to({}, cc=[{"address": ANN_ADDRESS}])
+    explorer.tale[-1] += f" {word}"
+
+
 async def a_private_mail_comes_back(explorer: Explorer) -> None:
     """A mail that the user writes in Outlook comes back: its report is foreign."""
     word = explorer.word("Private")

@@ -45,6 +45,7 @@ from shared.sync.outbound.known_sends import (
     find_oldest_unseen_copy,
     find_send_of_copy,
     find_unfinished_send,
+    is_returned_send,
 )
 
 
@@ -233,6 +234,8 @@ async def _bring_in(
         if key is not None:
             return await confirm_send(ctx, key, outline)
     if _is_copy(ctx, outline, known, copies.author_of(message.sender, by_user=by_user)):
+        return inbound.Skip(Reason.COPY)
+    if by_user and await is_returned_send(ctx, belongs.thread_id, message):
         return inbound.Skip(Reason.COPY)
     read = await read_bounce(ctx, message)
     if read is not None:

@@ -7,12 +7,16 @@ from typing import Final
 
 from shared.domain import ids, keyless, outbound
 from shared.domain.model import FetchedMessage, Mailbox, MessageRecord, OutboxItem, Phase, TaskKind, Thread
+from shared.domain.model.sends import SEND_WITHIN_SECONDS
+from shared.domain.own_addresses import has_travelled
 from shared.domain.reply_targets import wait_until
 from shared.html import html_to_text
 from shared.mailbox_context import MailboxContext
+from shared.state import keys
 from shared.sync.staging import read_kept_body
 
 UNFINISHED_ARE_DUE_WITHIN: Final = timedelta(days=2)
+MOST_MESSAGES: Final = 200
 
 
 async def find_unfinished_sends(ctx: MailboxContext) -> list[OutboxItem]:
@@ -43,19 +47,48 @@ async def find_unfinished_send(
 async def find_send_of_copy(ctx: MailboxContext, thread_id: str, message: FetchedMessage) -> str | None:
     """The key of the unfinished send whose copy this mail of the user's own is, read whole and of that thread.
 
-    Where the draft had no key, and its id and Message-ID changed, the thread, the people, the time and the words tell.
+    Where the copy has no key, and its id and Message-ID are not the draft's, the thread, the people, the time and the
+    words tell.
     """
     outline, unfinished = message.outline, await find_unfinished_sends(ctx)
     for item in unfinished:
         if outbound.is_its_copy(item, outline.graph_message_id, outline.internet_message_id):
             return item.key
     for item in sorted(unfinished, key=lambda item: item.created_at):
-        if keyless.may_be_its_copy(item, thread_id, message):
-            body = await read_kept_body(ctx.services, item.body_blob)
-            text = message.text or "" if message.html is None else html_to_text(message.html)
-            if keyless.has_its_words(html_to_text(body.html), text):
-                return item.key
+        if await _has_what_left(ctx, item, thread_id, message):
+            return item.key
     return None
+
+
+async def is_returned_send(ctx: MailboxContext, thread_id: str, message: FetchedMessage) -> bool:
+    """Whether a received mail of the user's own, read whole, is a send of this thread that is over and came back.
+
+    A relay may have given it another Message-ID than its sent copy's (microsoft-graph-docs-contrib issue 7700). Costs
+    nothing for a mail that was not received.
+    """
+    at = message.sent_at or message.received_at
+    if at is None or not has_travelled(message):
+        return False
+    after = keys.stamp(at - timedelta(seconds=SEND_WITHIN_SECONDS))
+    for listed in await ctx.services.ledger.messages_of_thread(ctx.ref, thread_id, after, MOST_MESSAGES):
+        record = await ctx.find(MessageRecord, listed.message_id)
+        if record is None or record.value.key is None:
+            continue
+        stored = await ctx.find(OutboxItem, record.value.key)
+        if stored is not None and await _has_what_left(ctx, stored.value, thread_id, message):
+            return True
+    return False
+
+
+async def _has_what_left(
+    ctx: MailboxContext, item: OutboxItem, thread_id: str, message: FetchedMessage
+) -> bool:
+    """Whether a mail has the people, the time and the words of a send."""
+    if not keyless.may_be_its_copy(item, thread_id, message):
+        return False
+    body = await read_kept_body(ctx.services, item.body_blob)
+    text = message.text or "" if message.html is None else html_to_text(message.html)
+    return keyless.has_its_words(html_to_text(body.html), text)
 
 
 async def find_oldest_unseen_copy(ctx: MailboxContext) -> datetime | None:

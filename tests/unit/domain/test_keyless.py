@@ -1,4 +1,4 @@
-"""Which mail is the sent copy of a send whose draft could not carry our key."""
+"""Which mail without our key is a copy of a send."""
 
 from __future__ import annotations
 
@@ -56,9 +56,20 @@ def test_another_mail_of_the_thread(changes: dict[str, Any]) -> None:
     ids=str,
 )
 def test_a_send_that_is_not_looked_for_so(changes: dict[str, Any]) -> None:
-    """A send with our key, over already, or not begun, has no copy that is recognised by what it looks like."""
+    """A send with our key, over already, or not begun, has no sent copy that is recognised by what it looks like."""
     item = left(**changes)
     assert not may_be_its_copy(item, item.thread_id, copy_of(item))
+
+
+@pytest.mark.parametrize(
+    ("phase", "fits"), [(Phase.SENDING, True), (Phase.SENT, True), (Phase.FAILED, False)]
+)
+def test_a_received_copy(phase: Phase, fits: bool) -> None:
+    """A received copy never carries the key, so it is known by what it looks like, before and after the sent copy."""
+    item = left(without_key=False, phase=phase)
+    received = copy_of(item, headers=(("Received", "from mail.northwind.example"),))
+    assert may_be_its_copy(item, item.thread_id, received) is fits
+    assert not may_be_its_copy(item, item.thread_id, replace(received, subject="Lunch"))
 
 
 def test_a_mail_of_another_thread() -> None:
@@ -79,6 +90,16 @@ def test_a_mail_of_another_thread() -> None:
 def test_its_words(text: str, fits: bool) -> None:
     """A copy begins with the words of the send, whatever became of spaces and signs; a quotation of them is none."""
     assert has_its_words("Dear Bea, here it is.", text) == fits
+
+
+@pytest.mark.parametrize(
+    ("own", "text", "fits"),
+    [("\U0001f44d", " \U0001f44d\n> Dear Ann", True), ("\U0001f44d", "Dear Ann", False),
+     (" ", "", True), ("", "Dear Ann", False)],
+)  # fmt: skip
+def test_a_send_of_no_letters(own: str, text: str, fits: bool) -> None:
+    """A send of signs alone is known by its signs, and one of no words is not taken for every mail."""
+    assert has_its_words(own, text) == fits
 
 
 def test_why_nobody_knows() -> None:
