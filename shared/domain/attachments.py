@@ -164,8 +164,7 @@ def judge_inbound(
     """A mail's files by their metadata. `html_cids` are the Content-IDs that its HTML shows as pictures.
 
     `more`: there are files that are not in the list, because it would be too long. `of_report`: the mail is a bounce, a
-    receipt or an automatic answer. Pictures that the HTML shows are no files that somebody sent: they never make a mail
-    one of too many files, and those for which there is no room are left out.
+    receipt or an automatic answer.
     """
     stage: list[RemoteFile] = []
     omitted: list[tuple[RemoteFile, str]] = []
@@ -188,13 +187,8 @@ def judge_inbound(
             stage.append(file)
         else:
             omitted.append((file, verdict))
-    sent = [file for file in stage if not is_shown(file, shown_ids)]
-    if len(sent) > MAX_INBOUND_FILES:
-        blocking.append((sent[MAX_INBOUND_FILES], Reason.TOO_MANY_ATTACHMENTS))
-    else:
-        over = [file for file in stage if file not in sent][MAX_INBOUND_FILES - len(sent) :]
-        omitted += [(file, Reason.TOO_MANY_ATTACHMENTS.value) for file in over]
-        stage = [file for file in stage if file not in over]
+    if len(stage) > MAX_INBOUND_FILES:
+        blocking.append((stage[MAX_INBOUND_FILES], Reason.TOO_MANY_ATTACHMENTS))
     return InboundFiles(tuple(stage), tuple(omitted), tuple(blocking), tuple(texts))
 
 

@@ -90,11 +90,9 @@ class Corpus:
         content = content_of(wanted.get("content", {"sample": "empty"}), fill)
         kind = str(wanted.get("@odata.type", "#microsoft.graph.fileAttachment"))
         short = kind.rpartition(".")[2].removesuffix("Attachment")
-        given = {
-            name: value.replace("${number}", fill["number"]) if isinstance(value, str) else value
-            for name, value in wanted.items()
-            if name != "content"
-        }
+        given = {name: value for name, value in wanted.items() if name != "content"}
+        if isinstance(given.get("name"), str):
+            given["name"] = given["name"].replace("${number}", fill["number"])
         attachment = Attachment(
             attachment_id=self.world.simulator.world.ids.opaque("att", 20),
             kind=short if short in KINDS else "file",  # type: ignore[arg-type] # one of the three

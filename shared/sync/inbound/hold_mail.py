@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from shared.domain import admission, copies
+from shared.domain import admission, copies, own_addresses
 from shared.domain.held import waited, waits_out
-from shared.domain.inbound import Hold
+from shared.domain.inbound import Hold, Skip
 from shared.domain.model import (
     Address,
     FetchedMessage,
@@ -59,8 +59,11 @@ async def hold_unreadable(
     belongs: admission.Belongs,
     known: Known,
     failed: Failed,
-) -> Hold:
-    """What nobody can read is held; once the quick looks are over the CRM is told, for this look or an earlier one."""
+) -> Hold | Skip:
+    """What nobody can read is held; once the quick looks are over the CRM is told, for this look or an earlier one.
+
+    But not of one of which a copy was readable, and came in.
+    """
     reason, held = Reason.MESSAGE_UNREADABLE, known.held.value.held if known.held is not None else None
     if held is None or not looks_are_over(known.held) or await was_told(ctx, known.held):
         return await hold_mail(ctx, mailbox, outline, belongs, known, reason)
@@ -72,8 +75,22 @@ async def hold_unreadable(
         ctx, lambda: ctx.services.mail.people(access_of(ctx), outline.graph_message_id)
     )
     message = _all_that_is_known(outline, None if isinstance(people, Failed) else people)
+    if _is_copy(ctx, mailbox, message, known):
+        return Skip(Reason.COPY)
     await record_import(ctx, mailbox.generation, message, Judged(unreadable=True), belongs, known)
     return Hold(next_held(ctx, mailbox, outline, known.held).look_at)
+
+
+def _is_copy(ctx: MailboxContext, mailbox: Mailbox, message: FetchedMessage, known: Known) -> bool:
+    """Whether another copy was told meanwhile; nobody can say before who wrote this one."""
+    contacts = known.thread.value.participants if known.thread else ()
+    by_user = own_addresses.is_by_user(message, mailbox, contacts)
+    author, message_id = (
+        copies.author_of(message.sender, by_user=by_user),
+        message_id_of(ctx, message.outline, known.held),
+    )
+    own = known.own.value if known.own is not None else None
+    return copies.is_copy(own, author, message.received_at, message_id)
 
 
 async def _count_failing_beside(ctx: MailboxContext, known: Known) -> int:
@@ -164,4 +181,5 @@ def _all_that_is_known(outline: Outline, people: People | None) -> FetchedMessag
         sent_at=None,
         received_at=outline.received_at,
         has_attachments=False,
+        message_class=people.message_class if people else None,
     )

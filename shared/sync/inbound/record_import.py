@@ -92,7 +92,7 @@ async def _plan_rows(
     if known.own and copies.is_copy(known.own.value, index.author, outline.received_at, message_id):
         return None
     tx.mailbox = own_addresses.with_learned_from(renewals.with_activity(mailbox, now), message, contacts)
-    thread = _with_message(stored.value, message, direction, kind, synced=reason is None, now=now)
+    thread = _with_message(stored.value, message, direction, kind, judged, now)
     event = await _render_event(
         ctx, mailbox, thread, message, judged, belongs.evidence, message_id, direction, kind, bounced
     )
@@ -201,20 +201,20 @@ def _with_message(
     message: FetchedMessage,
     direction: Direction,
     kind: MessageKind,
-    *,
-    synced: bool,
+    judged: Judged,
     now: datetime,
 ) -> Thread:
     """A CRM reply answers the newest synced message, so one that did not sync moves nothing but the sequence (R7).
 
     Who wrote it is a contact of the thread from now on; who only received it is not. By a machine's mail nobody joins
-    the thread, and no reply answers it (RFC 3834, 2).
+    the thread, and no reply answers it (RFC 3834, 2). Nor by one that nobody can read: it may be a machine's, or the
+    user's own under an address that is not known yet.
     """
-    joins = direction is Direction.INBOUND and kind not in AUTOMATIC_KINDS
+    joins = direction is Direction.INBOUND and kind not in AUTOMATIC_KINDS and not judged.unreadable
     writers = [message.sender.address] if message.sender and joins else []
     grown = with_people(replace(thread, sequence=thread.sequence + 1), writers)
     grown = with_conversation(grown, message.outline.conversation_id)
-    if not synced or kind in UNANSWERABLE_KINDS:
+    if judged.reason is not None or kind in UNANSWERABLE_KINDS:
         return grown
     at = message.received_at or message.sent_at or now
     return with_newest(grown, message.outline.graph_message_id, message.outline.internet_message_id, at)

@@ -192,16 +192,6 @@ def test_a_mail_has_at_most_fifty_files_that_count() -> None:
     assert MAX_INBOUND_FILES == 50
 
 
-def test_shown_pictures_are_not_too_many() -> None:
-    """Of more shown pictures than there is room for the rest is left out, and no file that was sent (R8)."""
-    cids = frozenset(f"i{n}" for n in range(60))
-    shown = [remote(f"{n}.png", inline=True, cid=f"i{n}") for n in range(60)]
-    found = judge_inbound([*shown, remote("a.pdf"), remote("b.pdf")], cids)
-    assert found.blocking == ()
-    assert found.stage == (*shown[:48], remote("a.pdf"), remote("b.pdf"))
-    assert found.omitted == tuple((file, Reason.TOO_MANY_ATTACHMENTS.value) for file in shown[48:])
-
-
 def test_each_of_fifty_files_may_have_text_behind_it() -> None:
     """Fifty photos with a line behind each pass: the lines are text, none of them is a file."""
     photos = [remote("photo.png")] * MAX_INBOUND_FILES
