@@ -67,16 +67,15 @@ _SENT: Final = (
     r"|\u041e\u0442\u043f\u0440\u0430\u0432\u043b\u0435\u043d\u043e"
 )
 _TEXT_MARKS: Final = (
-    re.compile(rf"^[ \t]*-{{2,}} ?(?:{_ORIGINAL}) ?-{{2,}}[ \t]*$", re.MULTILINE | re.IGNORECASE),
+    re.compile(rf"^[ \t]*-{{2,}} ?(?:{_ORIGINAL}) ?-{{2,}}[ \t\r]*$", re.MULTILINE | re.IGNORECASE),
     re.compile(
-        rf"^(?!>)[^\n]{{6,240}}(?:\n(?!>)[^\n]{{0,120}})?\b(?:{_WROTE})[^\n]{{0,100}}:[ \t]*\n+(?=[ \t]*>)",
+        rf"^(?!>)[^\n]{{6,240}}(?:\n(?!>)[^\n]{{0,120}})?\b(?:{_WROTE})[^\n]{{0,100}}:[ \t]*[\r\n]+(?=[ \t]*>)",
         re.MULTILINE,
     ),
     re.compile(
         rf"^(?:_{{10,}}\n)?[ \t]*\*?(?:{_FROM}) ?:\*? [^\n]+\n[ \t]*\*?(?:{_SENT}) ?:\*? [^\n]+$",
         re.MULTILINE,
     ),
-    re.compile(r"^>[^\n]*(?:\n(?:>[^\n]*|[ \t]*))*\Z", re.MULTILINE),
 )
 
 
@@ -140,4 +139,18 @@ def _wrap(text: str, start: int, end: int) -> str:
 def quote_in_text(text: str) -> int | None:
     """Where in plain text the quoted part begins, in characters; None where nothing is quoted."""
     starts = [found.start() for mark in _TEXT_MARKS if (found := mark.search(text))]
-    return min(starts) if starts else None
+    ending = _quoted_lines_at_the_end(text)
+    return min([*starts, ending] if ending is not None else starts, default=None)
+
+
+def _quoted_lines_at_the_end(text: str) -> int | None:
+    """Where nothing but lines with `>` and empty ones follows; read from the end, so that each line is read once."""
+    at, begins = len(text), None
+    for line in reversed(text.split("\n")):
+        at -= len(line)
+        if line.startswith(">"):
+            begins = at
+        elif line.strip():
+            break
+        at -= 1
+    return begins

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from shared.html import SHOWN, clean_html, html_to_text
@@ -86,9 +88,16 @@ TEXT_QUOTES = {
     "in German": ("Ja.\n\nAm Mo., 1. Jan. 2026 um 10:00 schrieb Bea:\n\n> alt", "Am Mo."),
     "Outlook's line": ("Yes\n\n-----Original Message-----\nFrom: B\nSent: Monday\n\nold", "-----Original"),
     "Outlook's head": ("Ja\n\nVon: B\nGesendet: Montag\nAn: A\n\nalt", "Von: B"),
+    "Outlook's line, line breaks of mail": ("Yes\r\n\r\n-----Original Message-----\r\nold", "-----Original"),
+    "a line before a quotation, line breaks of mail": (
+        "Yes.\r\n\r\nOn Mon, 1 Jan 2026, Bea wrote:\r\n\r\n> old\r\nmore",
+        "On Mon",
+    ),
     "quoted lines at the end": ("Yes\n> old\n> older\n", "> old"),
     "nothing": ("On Monday I wrote: this\nFrom: here to there\n", None),
     "answers between": ("> question\nanswer", None),
+    "nothing but quoted lines": ("> old\n\n> older", "> old"),
+    "line breaks of mail": ("Yes\r\n\r\n> old\r\n\r\n> older\r\n", "> old"),
 }
 
 
@@ -97,3 +106,19 @@ def test_the_quoted_part_of_a_text_is_found(text: str, begins: str | None) -> No
     """A mail of plain text tells where its quoted part begins, as the programs write it."""
     at = quote_in_text(text)
     assert (None if at is None else text[at : at + len(begins or "")]) == begins
+
+
+SLOW_TEXTS = {
+    "quoted lines before an answer": ">\n" * 200_000 + "x",
+    "empty lines between quoted ones": (">" + "\n" * 20) * 20_000 + "x",
+    "many lines before quotations": "> On Monday Bea wrote:\n" * 40_000 + "x",
+    "words like those before a quotation": "On Monday Bea wrote wrote wrote:\n" * 20_000,
+}
+
+
+@pytest.mark.parametrize("text", SLOW_TEXTS.values(), ids=SLOW_TEXTS)
+def test_no_text_holds_a_worker(text: str) -> None:
+    """The quoted part of a long text is looked for in time that grows with its length alone."""
+    before = time.process_time()
+    assert quote_in_text(text) is None
+    assert time.process_time() - before < 2
