@@ -4,7 +4,8 @@ Pages are asked for by time: from the newest `lastModifiedDateTime` seen, until 
 link proves nothing: a sorted list of 100 came with 19 items and no link (microsoft-graph-docs issue 2153). Nor is a
 link followed while times move on, since a mail that is touched meanwhile moves to the end, and a link that counts rows
 would then pass over another one. Only where all of a page are of the same second rows are counted, by the link or by
-`$skip`: hundreds of mails that were moved at once are of one second, and more than a page.
+`$skip`: hundreds of mails that were moved at once are of one second, and more than a page. A link gives as many rows as
+the page it came with was asked for, so none is followed while less is asked for.
 
 A page that is refused is asked for in halves, since a large page may be too much (504 for days, issues 5853 and 4988).
 If one row alone is refused, it is passed by: one corrupt item makes its page a 500 (issue 2913).
@@ -71,7 +72,7 @@ class Listing:
                 self._suspect += sum(row.last_modified_at == self.newest for row in page.outlines)
             return Ask(self.newest, top=self._top())
         behind = asked.skip + len(page.outlines)
-        if page.next_link is not None and page.next_link not in self._followed:
+        if page.next_link is not None and page.next_link not in self._followed and not self._suspect:
             self._followed.add(page.next_link)
             return Ask(asked.since, behind, self._top(), page.next_link)
         if not page.outlines:
