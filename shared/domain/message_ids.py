@@ -31,7 +31,10 @@ def message_ids(header: str | None) -> tuple[str, ...]:
     text = (header or "")[-MOST_CHARACTERS:].strip()
     found = [_inside(match) for match in _BRACKETED.findall(text)]
     if not any(found):
-        found = [word.strip("'.:") for word in _BETWEEN_WORDS.split(text) if "@" in word]
+        words = [word.strip("'.:") for word in _BETWEEN_WORDS.split(text)]
+        found = [
+            word for word in words if "@" in word[1:-1]
+        ]  # `"left"@right` falls apart: one side names no mail
     if not any(found) and not re.search(r"\s", text):
         found = [_word(text)]
     return tuple(f"<{each}>" for each in found if each)

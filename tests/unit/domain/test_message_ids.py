@@ -52,6 +52,9 @@ SPACE = st.sampled_from([" ", "\r\n\t", "\r\n ", "  "])
         ("<a>", ("<a>",)),
         ("a", ("<a>",)),
         ("no id at all", ()),
+        ('"a"@x', ("<a@x>",)),
+        ('"a" @x', ()),
+        ("only @x", ()),
     ],
 )
 def test_message_ids_of_a_header(header: str | None, found: tuple[str, ...]) -> None:
