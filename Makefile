@@ -49,7 +49,7 @@ test: setup browser ## Everything: fast, contract, sim, host, story, simulate, e
 	$(STEP) --report; exit $$code
 
 fast: setup ## Unit and function tests: no sockets, about a minute
-	@$(STEP) "Fast tests" scripts/pytest_folders.sh tests/unit tests/functions
+	@$(STEP) "Fast tests" env PYTEST_ARGS="-n auto --maxprocesses 4 $(PYTEST_ARGS)" scripts/pytest_folders.sh tests/unit tests/functions
 
 contract: setup ## The stores in memory and on Azurite, the Graph adapter on the simulator
 	@$(STEP) "Contract tests" scripts/pytest_folders.sh tests/contract
@@ -61,7 +61,7 @@ host: setup ## Tests of the development host and of the stand-ins for Azure
 	@$(STEP) "Development host tests" scripts/pytest_folders.sh tests/devhost tests/azuresim
 
 simulate: setup ## The story's core in one process under a virtual clock, once per knob; the corpus of mails
-	@$(STEP) "Simulation" scripts/pytest_folders.sh tests/simulation tests/corpus
+	@$(STEP) "Simulation" env PYTEST_ARGS="-n auto --maxprocesses 4 $(PYTEST_ARGS)" scripts/pytest_folders.sh tests/simulation tests/corpus
 
 e2e: setup browser ## The demo driven through a real browser
 	@$(STEP) "Browser tests" scripts/pytest_folders.sh tests/e2e
