@@ -21,7 +21,9 @@ from shared.domain.model import OutlinePage
 
 PAGE: Final = 50
 MOST_BARREN: Final = 20
-MOST_REFUSED_IN_A_ROW: Final = 3
+# After so many refused rows in a row it must be shown that this is no outage, and again after as many.
+REFUSED_IN_A_ROW: Final = 3
+MOST_REFUSED_IN_A_ROW: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,10 @@ class Listing:
         return max(1, self._suspect // 2) if self._suspect else PAGE
 
     def refused(self) -> bool:
-        """`ask` was refused: ask for less, or for what lies behind the one row. False: nothing passes, an outage."""
+        """`ask` was refused: ask for less, or for what lies behind the one row.
+
+        False: it may be an outage, where nothing passes; whoever knows that it is none goes on.
+        """
         asked = self.ask
         if asked is None:
             return False
@@ -95,4 +100,9 @@ class Listing:
             return True
         self._refused.append(asked)
         self.ask = Ask(asked.since, asked.skip + 1, top=1)
-        return len(self._refused) < MOST_REFUSED_IN_A_ROW
+        return len(self._refused) % REFUSED_IN_A_ROW != 0
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so many rows in a row were refused that it is not worth going on."""
+        return len(self._refused) >= MOST_REFUSED_IN_A_ROW

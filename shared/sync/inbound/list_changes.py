@@ -26,10 +26,11 @@ async def read_page(ctx: MailboxContext, listing: Listing, *, gives_way: bool) -
     Raises what the provider raises: a pause, a dead grant, and what smaller pages do not help against.
     """
     while listing.ask is not None:
+        asked = listing.ask
         try:
-            page = await ctx.services.mail.sweep(access_of(ctx), listing.ask)
+            page = await ctx.services.mail.sweep(access_of(ctx), asked)
         except REFUSED:
-            if not gives_way or not listing.refused():
+            if not gives_way or not (listing.refused() or await _has_id(ctx, listing, asked)):
                 raise
             continue
         listing.read(page)
@@ -65,6 +66,11 @@ async def _pass_by(ctx: MailboxContext, ask: Ask) -> None:
         MAINTENANCE, f"{ctx.ref.tenant_id}|{ctx.ref.mailbox_id}|{place}", PASSED_BY, ctx.now()
     )
     await ctx.services.dead_letters.add(digest("row", ctx.ref.tenant_id, ctx.ref.mailbox_id, place), letter)
+
+
+async def _has_id(ctx: MailboxContext, listing: Listing, ask: Ask) -> bool:
+    """Whether Graph lists the row's id alone: then it is the row that is refused, and no outage."""
+    return not listing.hopeless and await _read_id(ctx, ask) is not None
 
 
 async def _read_id(ctx: MailboxContext, ask: Ask) -> str | None:
