@@ -12,14 +12,12 @@ from urllib.parse import urlsplit
 import nh3
 
 from shared.domain.controls import without_controls
-from shared.html import quotes, tags
+from shared.html import effort, quotes, tags
 from shared.html.pictures import Pictures
 from shared.html.policy import SCHEMES, TAGS, TAGS_WITHOUT_WORDS, Policy
 from shared.html.styles import clean_colour, clean_style
 
-MAX_TAGS_TIMES_DEPTH: Final = 10**8
-MAX_LENGTH_TIMES_AMPERSANDS: Final = 10**11
-MOST_SHEET_CHARACTERS: Final = 200_000
+MOST_INLINED_CHARACTERS: Final = 5_000_000
 MOST_SIZE: Final = re.compile(r"\d{1,5}(\.\d{1,4})?(%|px|\*)?")
 SIZES: Final = frozenset(
     [
@@ -37,14 +35,6 @@ SIZES: Final = frozenset(
 )
 COLOURS: Final = frozenset(["bgcolor", "color"])
 
-# Void, or closed by whatever follows.
-LEFT_OPEN: Final = frozenset(
-    [
-        *["area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link", "meta"],
-        *["option", "p", "source", "td", "tfoot", "th", "tr", "wbr"],
-    ]
-)
-_TAG: Final = re.compile(r"<(/?)([a-z][a-z0-9]*)[^>]*>?", re.IGNORECASE)
 _SHEET: Final = re.compile(r"<style\b", re.IGNORECASE)
 # Only what stands around a mail's content: no loss that anybody would want to be told of.
 _AROUND: Final = frozenset(["html", "head", "body", "meta", "title", "style", "link"])
@@ -68,8 +58,8 @@ def clean_html(text: str, policy: Policy, pictures: Pictures | None = None) -> C
     `pictures` takes those that stand in the text as `data:` addresses; without it they are taken out.
     """
     text = without_controls(text)
-    if takes_long(text):
-        words = html.escape(html.unescape(_TAG.sub(" ", text)), quote=False)
+    if effort.takes_long(text):
+        words = html.escape(html.unescape(effort.TAG.sub(" ", text)), quote=False)
         return Cleaned(
             without_controls(words).replace("\u00a0", "&nbsp;"), ("formatting (too deep or too long)",)
         )
@@ -103,15 +93,16 @@ def _pass(text: str, policy: Policy, removed: _Removed) -> str:
 
 
 def _inline_sheets(text: str) -> str:
-    """The rules of `<style>` sheets as inline styles, where there are any and not too many."""
-    if not _SHEET.search(text) or len(text) > MOST_SHEET_CHARACTERS:
+    """The rules of `<style>` sheets as inline styles, where there are any and they do not grow too much by it."""
+    if not _SHEET.search(text) or effort.sheets_take_long(text):
         return text
     import css_inline
 
     try:
-        return css_inline.inline(text, load_remote_stylesheets=False, keep_style_tags=False)
+        inlined = css_inline.inline(text, load_remote_stylesheets=False, keep_style_tags=False)
     except css_inline.InlineError:
         return text
+    return inlined if len(inlined) <= MOST_INLINED_CHARACTERS else text
 
 
 def _keep(policy: Policy, removed: _Removed, tag: str, name: str, value: str) -> str | None:
@@ -194,17 +185,3 @@ class _Removed:
     def _leads_well(tag: str, name: str, address: str) -> bool:
         schemes = {*SCHEMES, "data"} if (tag, name) == ("img", "src") else SCHEMES
         return address.strip().lower().startswith(tuple(f"{scheme}:" for scheme in schemes))
-
-
-def takes_long(text: str) -> bool:
-    """The cleaner's time grows with tags times depth and with length times `&`: seconds at the bounds, then minutes.
-
-    The depth is at most what is counted: tags that people leave open are not.
-    """
-    count = deepest = level = 0
-    for found in _TAG.finditer(text):
-        count += 1
-        if found[2].lower() not in LEFT_OPEN:
-            level = max(0, level - 1) if found[1] else level + 1
-            deepest = max(deepest, level)
-    return count * deepest > MAX_TAGS_TIMES_DEPTH or len(text) * text.count("&") > MAX_LENGTH_TIMES_AMPERSANDS

@@ -12,6 +12,7 @@ from typing import Any, Final
 from shared.html.policy import COLOUR_FUNCTIONS, DISPLAYS, MAY_BE_NEGATIVE, PROPERTIES
 
 MOST_STYLE_CHARACTERS: Final = 4_000
+MOST_OF_A_NUMBER: Final = 1_000_000  # `1e999` is read as infinity
 _WORD: Final = re.compile(r"-?[A-Za-z][A-Za-z0-9-]{0,60}")
 _FAMILY: Final = re.compile(r"[\w .-]{1,80}")
 _HASH: Final = re.compile(r"[0-9A-Fa-f]{3,8}")
@@ -76,7 +77,7 @@ def _write(name: str, token: Any) -> str | None:
 
 
 def _write_number(name: str, token: Any) -> str | None:
-    if token.value < 0 and name not in MAY_BE_NEGATIVE:
+    if (token.value < 0 and name not in MAY_BE_NEGATIVE) or abs(token.value) > MOST_OF_A_NUMBER:
         return None
     unit = "%" if token.type == "percentage" else token.unit if token.type == "dimension" else ""
     if unit not in {"", "%"} and not _UNIT.fullmatch(unit):
@@ -100,7 +101,7 @@ def _colour_parts(arguments: Iterable[Any]) -> list[str] | None:
     for token in arguments:
         if token.type in {"whitespace", "comment"} or (token.type == "literal" and token.value in ",/"):
             continue
-        if token.type not in {"number", "percentage", "dimension"}:
+        if token.type not in {"number", "percentage", "dimension"} or abs(token.value) > MOST_OF_A_NUMBER:
             return None
         unit = "%" if token.type == "percentage" else getattr(token, "unit", "")
         if unit not in {"", "%", "deg"}:

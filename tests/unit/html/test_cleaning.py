@@ -161,6 +161,20 @@ SLOW = {
     "many references": "&lt;b&gt;" * 100_000,
     "many ends": "<" * 100_000,
     "open attributes": "<a b='" * 50_000,
+    "deep, with ends of what is not open": "<div></i>" * 40_000,
+    "deep, with entries in entries": "<li><dd>" * 40_000,
+    "deep, with ends in attributes": "<div a='></div>'>" * 40_000,
+    "deep, with ends in attributes behind a quote in the text": '="<div a="</div>">' * 40_000,
+    "deep, with ends in comments": "<div><!--</div>-->" * 40_000,
+    "deep, with ends in what browsers take for comments": "<div><!</div><?</div></ </div>" * 20_000,
+    "deep, with ends in sheets": "<div><style></div></style>" * 40_000,
+    "deep, with ends in a title and what looks like one": '<a b="<title>">'
+    + "<div><style></title></div></style>" * 30_000,
+    "marks of letters without end": "".join(f"<font size={size}></x>" for size in range(20_000))
+    + "<p>x" * 9_000,
+    "a sheet of many rules": f"<style>{'*{color:red}' * 8_000}</style>" + "<p>" * 20_000,
+    "a rule of many words for every element": f"<style>*{{font-family:{'a ' * 40_000}}}</style>"
+    + "<p>" * 20_000,
 }
 
 
@@ -172,6 +186,15 @@ def test_no_mail_holds_a_worker(raw: str) -> None:
     assert time.process_time() - before < 2
     Allowed().feed(found)
     assert clean_html(found, LEAVING).html == found
+
+
+def test_a_sheet_for_a_long_mail_is_inlined() -> None:
+    """A sheet as newsletters have it still becomes inline styles in a mail of three thousand elements."""
+    sheet = "".join(
+        f".c{number}{{color:red;font-family:Arial,Helvetica,sans-serif}}" for number in range(300)
+    )
+    letter = f"<style>{sheet}</style>" + '<p class="c7">a</p>' * 3_000
+    assert clean_html(letter, LEAVING).html.count("color: red") == 3_000
 
 
 def test_a_mail_of_an_ordinary_kind_keeps_its_tags() -> None:
