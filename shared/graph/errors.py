@@ -206,8 +206,13 @@ def meaning_of(status: int, codes: tuple[str, ...], headers: Mapping[str, str]) 
 
 
 def _meaning(operation: str, status: int, codes: tuple[str, ...], headers: Mapping[str, str]) -> Meaning:
-    """What an answer to this call says: of an item only to who reads it; elsewhere its status counts."""
+    """What an answer to this call says: of an item only to who reads it; elsewhere its status counts.
+
+    Only a 4xx of `send` is a plain no: a 503 may come of a gateway whose request went through, Retry-After or not.
+    """
     meaning = meaning_of(status, codes, headers)
+    if operation == "send" and meaning is Meaning.THROTTLED and status >= 500:  # noqa: PLR2004 - it may have left
+        return Meaning.BROKEN
     about_an_item = meaning is Meaning.UNREADABLE and operation not in READS
     return meaning_of(status, (), headers) if about_an_item else meaning
 

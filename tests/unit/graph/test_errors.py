@@ -195,10 +195,17 @@ def test_a_mailbox_without_rest_is_unusable(code: str, status: int) -> None:
     ],
 )
 def test_throttling(status: int, code: str, headers: dict[str, str], seconds: float | None) -> None:
-    """A 429, and a 503 with a time, ask for a pause on every operation."""
-    for operation in OPERATIONS:
+    """A 429, and a 503 with a time, ask for a pause on every operation, a 503 not of `send`."""
+    for operation in OPERATIONS if status < 500 else {*OPERATIONS} - {"send"}:
         found = graph_error(operation, status, (code,), "", headers)
         assert (found.retry_after_seconds if isinstance(found, errors.Throttled) else None) == seconds
+
+
+@pytest.mark.parametrize("code", ["ServiceUnavailable", "ApplicationThrottled", "TooManyRequests", ""])
+def test_a_5xx_of_a_send_leaves_it_open(code: str) -> None:
+    """A send that a 503 answered may have left, whatever time or code comes with it: the mailbox is asked later."""
+    for status in (500, 503, 509):
+        assert type(error("send", status, code, retry_after="1")) is errors.Ambiguous
 
 
 @pytest.mark.parametrize("code", ["InvalidAuthenticationToken", "ExtensionError", ""])
