@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
 from shared.domain.controls import on_one_line
 from shared.domain.errors import UpstreamSurprise
@@ -25,6 +26,8 @@ from shared.domain.model import (
 from shared.domain.own_addresses import bounded_aliases
 from shared.graph import wire
 
+YEARS: Final = range(1970, 9999)
+
 
 def graph_to_outline(message: wire.Message) -> Outline:
     """Ids and tags. In-Reply-To may name several; the first is the parent, if it is an id (RFC 5322, 3.6.4)."""
@@ -39,9 +42,14 @@ def graph_to_outline(message: wire.Message) -> Outline:
         other_parents=parents[1:],
         references=message_ids(tags.get(wire.REFERENCES.lower())),
         key=tags.get(wire.CRM_KEY.lower()) or None,
-        last_modified_at=message.last_modified_date_time,
-        received_at=message.received_date_time,
+        last_modified_at=_set(message.last_modified_date_time),
+        received_at=_set(message.received_date_time),
     )
+
+
+def _set(at: datetime | None) -> datetime | None:
+    """A time of a mail; None for one that was never set, which Exchange writes as the first or last of .NET's days."""
+    return at if at is not None and at.year in YEARS else None
 
 
 def _tags(message: wire.Message) -> dict[str, str]:
@@ -79,8 +87,8 @@ def graph_to_message(message: wire.Message) -> FetchedMessage:
         subject=message.subject or "",
         html=body.content if html else None,
         text=None if html else body.content,
-        sent_at=message.sent_date_time,
-        received_at=message.received_date_time,
+        sent_at=_set(message.sent_date_time),
+        received_at=_set(message.received_date_time),
         has_attachments=bool(message.has_attachments),
         headers=headers,
         odata_type=message.odata_type,

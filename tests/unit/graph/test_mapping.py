@@ -43,6 +43,14 @@ def test_an_outline_is_ids_and_tags() -> None:
     assert found.received_at == found.last_modified_at == datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "1601-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_time_that_was_never_set_is_none(at: str) -> None:
+    """The first and the last day of a calendar are no times of a mail, so nothing is reckoned from them."""
+    found = mapping.graph_to_message(message(sentDateTime=at, receivedDateTime=at, lastModifiedDateTime=at))
+    assert (found.sent_at, found.received_at) == (None, None)
+    assert (found.outline.received_at, found.outline.last_modified_at) == (None, None)
+
+
 @pytest.mark.parametrize("change", [str.upper, str.lower, str])
 def test_tags_are_known_in_any_case(change: type[str]) -> None:
     """An extended property is known by its id in any case."""
