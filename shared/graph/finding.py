@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.domain.errors import ItemGone
+from shared.domain.errors import ItemGone, UpstreamSurprise
 from shared.domain.model import Located, Whereabouts
 from shared.graph import mapping, wire
 from shared.graph.client import GraphClient, decoded
@@ -45,7 +45,12 @@ class Finding:
         )
 
     async def locate(self, access: Access, message: wire.Message) -> Located:
-        """Where a message stands: among drafts, deleted drafts, in the outbox, or sent."""
+        """Where a message stands: among drafts, deleted drafts, in the outbox, or sent.
+
+        Raises UpstreamSurprise where Graph does not say whether it is a draft: a send must not be told by a guess.
+        """
+        if message.is_draft is None:
+            raise UpstreamSurprise
         outline = mapping.graph_to_outline(message)
         other, whereabouts, otherwise = (
             ("deleteditems", Whereabouts.DELETED_DRAFT, Whereabouts.DRAFT)

@@ -302,6 +302,16 @@ async def test_whereabouts(
     assert (await mail.locate(ann, ID)).whereabouts is whereabouts
 
 
+@pytest.mark.parametrize("draft", [{}, {"isDraft": None}, {"isDraft": "no"}])
+async def test_what_may_be_a_draft_is_not_taken_for_sent(
+    wire: Wire, mail: GraphMail, ann: Tokens, draft: dict[str, object]
+) -> None:
+    """A message of which Graph does not say whether it is a draft proves neither that it was sent nor that not."""
+    wire.then(200, {"id": ID, **draft})
+    with pytest.raises(errors.UpstreamSurprise):
+        await mail.locate(ann, ID)
+
+
 async def test_folders_are_asked_for_once(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
     """A mailbox's folder id is asked for once and then remembered."""
     mailbox(wire, is_draft=True, folder="drafts-id")
