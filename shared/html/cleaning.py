@@ -35,6 +35,9 @@ SIZES: Final = frozenset(
 )
 COLOURS: Final = frozenset(["bgcolor", "color"])
 
+# A link in a link, a heading in a heading: a parser builds them from broken tables and never reads them as written.
+_NESTED: Final = re.compile(r"<a\b(?:(?!</a>).)*?<a\b|<h[1-6]\b(?:(?!</h[1-6]>).)*?<h[1-6]\b", re.DOTALL)
+_FIRST_LINE: Final = re.compile(r"(<pre(?: [^<>]*)?>)\n")
 _SHEET: Final = re.compile(r"<style\b", re.IGNORECASE)
 # Only what stands around a mail's content: no loss that anybody would want to be told of.
 _AROUND: Final = frozenset(["html", "head", "body", "meta", "title", "style", "link"])
@@ -68,8 +71,8 @@ def clean_html(text: str, policy: Policy, pictures: Pictures | None = None) -> C
     if policy.folds_quotes:
         marked = quotes.mark_quotes(marked)
     cleaned = _pass(marked, policy, removed)
-    # What stood in an element that is gone may nest otherwise now, as a browser reads it.
-    for _ in range(MOST_PASSES if removed.elements else 0):
+    # What stood in an element that is gone may nest otherwise now, as a browser reads it; so may links and headings.
+    for _ in range(MOST_PASSES if removed.elements or _NESTED.search(cleaned) else 0):
         again = _pass(cleaned, policy, removed)
         if again == cleaned:
             break
@@ -89,7 +92,8 @@ def _pass(text: str, policy: Policy, removed: _Removed) -> str:
         link_rel="noopener noreferrer",
     )
     # Again after entities were decoded: `&#1;` is a control by now.
-    return without_controls(cleaned)
+    # A line break right after <pre> is none (HTML, 13.2.6.4.7): one that was written second is the first now.
+    return _FIRST_LINE.sub(r"\1\n\n", without_controls(cleaned)).lstrip("\ufeff")
 
 
 def _inline_sheets(text: str) -> str:

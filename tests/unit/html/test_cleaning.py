@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.html import LEAVING, SHOWN, SHOWN_WITHOUT_REMOTE, clean_html, html_to_text
 from shared.html.policy import SCHEMES, TAGS
+from tests.hostile_html import hostile_html
 
 REL = ' rel="noopener noreferrer"'
 
@@ -56,6 +57,8 @@ CLEANED = {
         '<table bgcolor="#0a0"><tr><td bgcolor="url(x)">a',
         '<table bgcolor="#0a0"><tbody><tr><td>a</td></tr></tbody></table>',
     ),
+    "empty lines first": ("<pre>\n\n\na</pre>", "<pre>\n\n\na</pre>"),
+    "a link in a link": ("<a><table><a>b</a></table></a>", f"<a{REL}></a><a{REL}>b</a><table></table>"),
     "a sheet": ("<style>p{color:red}</style><p>a", '<p style="color: red">a</p>'),
     "a javascript link": ('<a href="javascript:f()">a</a>', f"<a{REL}>a</a>"),
     "a javascript link in disguise": ('<a href=" jAva\tscript&colon;f()">a</a>', f"<a{REL}>a</a>"),
@@ -137,6 +140,14 @@ def test_what_a_crm_shows_is_stable_and_takes_no_styles(raw: str) -> None:
         Allowed().feed(found.replace(' data-quoted="true"', ""))
         assert clean_html(found, policy).html == found
         assert not re.search(r'<\w+(?: [\w-]+="[^"]*")* (class|id|data-quoted-from)="', found)
+
+
+def test_hostile_html_is_stable() -> None:
+    """What hostile HTML becomes does not change under a second pass, with links in tables and lines of `<pre>`."""
+    for raw in hostile_html(400, seed=2):
+        for policy in (LEAVING, SHOWN_WITHOUT_REMOTE):
+            found = clean_html(raw, policy).html
+            assert clean_html(found, policy).html == found
 
 
 def test_nothing_that_runs_is_on_the_lists() -> None:
