@@ -13,6 +13,7 @@ import nh3
 
 from shared.domain.controls import without_controls
 from shared.html import effort, quotes, tags
+from shared.html.documents import keep_body_styles
 from shared.html.pictures import Pictures
 from shared.html.policy import SCHEMES, TAGS, TAGS_WITHOUT_WORDS, Policy
 from shared.html.styles import clean_colour, clean_style
@@ -67,7 +68,7 @@ def clean_html(text: str, policy: Policy, pictures: Pictures | None = None) -> C
             without_controls(words).replace("\u00a0", "&nbsp;"), ("formatting (too deep or too long)",)
         )
     removed = _Removed(text, pictures)
-    marked = _inline_sheets(text)
+    marked = keep_body_styles(_inline_sheets(text))
     if policy.folds_quotes:
         marked = quotes.mark_quotes(marked)
     cleaned = _pass(marked, policy, removed)

@@ -88,6 +88,7 @@ _BASE: Final[Mapping[str, frozenset[str]]] = {
     "col": frozenset(["span", "width"]),
     "colgroup": frozenset(["span", "width"]),
     "font": frozenset(["color", "face", "size"]),
+    "br": frozenset(["clear"]),
     "hr": frozenset(["color", "noshade", "size", "width"]),
     "ol": frozenset(["start", "type"]),
     "ul": frozenset(["type"]),
@@ -106,6 +107,7 @@ PROPERTIES: Final = frozenset(
         *["padding", "padding-top", "padding-right", "padding-bottom", "padding-left"],
         *["margin", "margin-top", "margin-right", "margin-bottom", "margin-left"],
         *["width", "height", "max-width", "max-height", "table-layout", "border-collapse", "border-spacing"],
+        *["min-width", "min-height", "box-sizing", "overflow", "opacity", "visibility"],
         *["border", "border-color", "border-style", "border-width", "border-radius"],
         *(f"border-{side}" for side in ("top", "right", "bottom", "left")),
         *(
@@ -118,7 +120,17 @@ PROPERTIES: Final = frozenset(
 )
 DISPLAYS: Final = frozenset(
     [
-        *["none", "block", "inline", "inline-block", "list-item", "table", "inline-table", "table-row"],
+        *[
+            "none",
+            "block",
+            "inline",
+            "inline-block",
+            "flow-root",
+            "list-item",
+            "table",
+            "inline-table",
+            "table-row",
+        ],
         *["table-cell", "table-caption", "table-column", "table-column-group", "table-row-group"],
         *["table-header-group", "table-footer-group"],
     ]

@@ -75,9 +75,14 @@ CLEANED = {
     "MathML": ('<math><mi xlink:href="javascript:f()">x</mi></math>a', "a"),
     "a comment": ("a<!-- b --><!--[if mso]>c<![endif]-->d", "ad"),
     "a document": (
-        '<html><head><title>t</title><meta http-equiv="refresh"><base href="//x"></head><body bgcolor="red">a</body>',
+        '<html><head><title>t</title><meta http-equiv="refresh"><base href="//x"></head><body onload="f()">a</body>',
         "a",
     ),
+    "the colours of a document": (
+        '<html dir="rtl"><body bgcolor="#111" text="white" style="padding:9px;position:fixed">a</body></html>',
+        '<div style="display: flow-root; background-color: #111; color: white; padding: 9px" dir="rtl">a</div>',
+    ),
+    "the margins of a document": ('<body style="margin:0;position:fixed" lang="de"><p>a</p></body>', "<p>a</p>"),
     "a template": ("<template><script>f()</script></template>a", "a"),
     "controls": ("a\x00b\x08c\x0bd\x1fe\tf\ng", "abcde\tf\ng"),
     "a tag cut by a control": ("<scr\x00ipt>f()</script>", ""),
