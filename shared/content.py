@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from shared.domain.controls import without_controls
-from shared.html import SHOWN, clean_html
+from shared.html import Policy, clean_html
 
 MAX_BODY_BYTES: Final = 1_048_576
 SNIPPET_CHARACTERS: Final = 255
@@ -74,10 +74,10 @@ def prepend_html(own: str, quoted: str) -> str:
     return f"{quoted[: body.end()]}{own}{quoted[body.end() :]}"
 
 
-def truncate_html(text: str, limit_bytes: int = MAX_BODY_BYTES) -> tuple[str, bool]:
+def truncate_html(text: str, policy: Policy, limit_bytes: int = MAX_BODY_BYTES) -> tuple[str, bool]:
     """Clean HTML cut to about so many bytes; whole again after the cut, so that what follows it stays outside."""
     cut, was_cut = truncate_text(text, limit_bytes)
-    return (clean_html(cut, SHOWN).html if was_cut else cut), was_cut
+    return (clean_html(cut, policy).html if was_cut else cut), was_cut
 
 
 def truncate_text(text: str, limit_bytes: int = MAX_BODY_BYTES) -> tuple[str, bool]:

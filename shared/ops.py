@@ -166,16 +166,22 @@ def _parser() -> argparse.ArgumentParser:
         "set-blocked-files", help="what becomes of a mail with a file that does not sync"
     )
     files.add_argument("choice", choices=["not-synced", "omit"], help="omit: it syncs without the file")
+    pictures = commands.add_parser(
+        "set-remote-pictures", help="whether events name pictures of a mail that lie on other servers"
+    )
+    pictures.add_argument(
+        "choice", choices=["keep", "drop"], help="drop: the CRM's readers call no other server"
+    )
     held = commands.add_parser("list-held", help="list mails that nobody could decide on, by their ids")
     held.add_argument("--look-now", action="store_true", help="have all of them looked at again at once")
-    for command in (*rotated, opened, files, held):
+    for command in (*rotated, opened, files, pictures, held):
         command.add_argument("tenant", help="its id: ten_…")
     for command in rotated:
         hours = f"how long the present command stays good; {OVERLAP_HOURS} without"
         command.add_argument(
             "--overlap-hours", type=_hours, default=timedelta(hours=OVERLAP_HOURS), help=hours
         )
-    for command in (tenant, *rotated, opened, files, held, rewrap):
+    for command in (tenant, *rotated, opened, files, pictures, held, rewrap):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -268,6 +274,9 @@ async def _change_tenant(s: Services, settings: Settings, asked: argparse.Namesp
             return {"webhook_secret": await rotate_webhook_secret(s, asked.tenant, asked.overlap_hours)}
         case "open-endpoint":
             return {"released": await open_endpoint(s, asked.tenant)}
+        case "set-remote-pictures":
+            await s.tenants.set_drops_remote_pictures(asked.tenant, drops=asked.choice == "drop")
+            return {"remote_pictures": asked.choice}
         case _:
             await s.tenants.set_omits_files(asked.tenant, omits=asked.choice == "omit")
             return {"blocked_files": asked.choice}

@@ -36,8 +36,8 @@ SIZES: Final = frozenset(
 )
 COLOURS: Final = frozenset(["bgcolor", "color"])
 
-# A link in a link, a heading in a heading: a parser builds them from broken tables and never reads them as written.
-_NESTED: Final = re.compile(r"<a\b(?:(?!</a>).)*?<a\b|<h[1-6]\b(?:(?!</h[1-6]>).)*?<h[1-6]\b", re.DOTALL)
+# Of broken tables a parser builds links in links or entries in entries, and never reads them as they are written then.
+_MAY_NEST: Final = re.compile(r"<table\b|<h[1-6]\b(?:(?!</h[1-6]>).)*?<h[1-6]\b", re.DOTALL)
 _FIRST_LINE: Final = re.compile(r"(<pre(?: [^<>]*)?>)\n")
 _SHEET: Final = re.compile(r"<style\b", re.IGNORECASE)
 # Only what stands around a mail's content: no loss that anybody would want to be told of.
@@ -72,8 +72,8 @@ def clean_html(text: str, policy: Policy, pictures: Pictures | None = None) -> C
     if policy.folds_quotes:
         marked = quotes.mark_quotes(marked)
     cleaned = _pass(marked, policy, removed)
-    # What stood in an element that is gone may nest otherwise now, as a browser reads it; so may links and headings.
-    for _ in range(MOST_PASSES if removed.elements or _NESTED.search(cleaned) else 0):
+    # What stood in an element that is gone may nest otherwise now, as a browser reads it; so may what stood in a table.
+    for _ in range(MOST_PASSES if removed.elements or _MAY_NEST.search(cleaned) else 0):
         again = _pass(cleaned, policy, removed)
         if again == cleaned:
             break

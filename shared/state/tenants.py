@@ -75,6 +75,10 @@ class Tenants:
         """Whether mail syncs without the files that do not (R10). Raises NotFound, RowChanged."""
         await self._change(tenant_id, lambda tenant: replace(tenant, omits_files=omits))
 
+    async def set_drops_remote_pictures(self, tenant_id: str, *, drops: bool) -> None:
+        """Whether pictures on other servers are left out of what the CRM shows (H-1). Raises NotFound, RowChanged."""
+        await self._change(tenant_id, lambda tenant: replace(tenant, drops_remote_pictures=drops))
+
     async def _change(self, tenant_id: str, change: Callable[[Tenant], Tenant]) -> bool:
         """Change a tenant's row; returns whether it changed. Raises NotFound, RowChanged."""
         for _ in range(MOST_TRIES):

@@ -118,3 +118,17 @@ async def test_a_received_text_tells_where_its_quotation_begins(begun: App) -> N
     body = (await begun.answered(text="Yes\n\n-----Original Message-----\nFrom: Ann\nold"))["body"]
     assert body["text"][body["quoted_from"] :].startswith("-----Original")
     assert (await begun.answered(text="Yes, in March"))["body"]["quoted_from"] is None
+
+
+@pytest.mark.parametrize("drops", [True, False])
+async def test_a_tenant_chooses_whether_remote_pictures_are_shown(ready: App, drops: bool) -> None:
+    """Where a tenant drops them, its events name no picture of another server; those of the mail stay, and sends do."""
+    await ready.services.tenants.set_drops_remote_pictures(ready.tenant.tenant_id, drops=drops)
+    html = '<p>a<img src="https://x.example/1.png"><img src="cid:logo@x"></p>'
+    await ready.sent(body={"html": html})
+    sent = ready.crm.last["body"]["html"]
+    received = (await ready.answered(html=html))["body"]["html"]
+    for shown in (sent, received):
+        assert ("x.example" in shown) is not drops
+        assert 'src="cid:logo@x"' in shown
+    assert "x.example" in list(ready.mail.sent.values())[-1].html

@@ -113,7 +113,7 @@ LONG = '<div><p>words</p><img src="https://x.example/?secret" alt="a"></div>'
 @pytest.mark.parametrize("limit", range(len(LONG) + 2))
 def test_html_is_whole_after_a_cut(limit: int) -> None:
     """HTML that is cut at any place stays well-formed, with no open tag or attribute."""
-    cut, was_cut = truncate_html(LONG, limit)
+    cut, was_cut = truncate_html(LONG, SHOWN, limit)
     assert was_cut == (limit < len(LONG))
     assert clean_html(cut, SHOWN).html == cut
     assert cut.count("<div>") == cut.count("</div>")

@@ -78,6 +78,18 @@ def test_blocked_files_are_chosen(
     assert command("set-blocked-files", "omit", "ten_nobody") == 1
 
 
+def test_remote_pictures_are_chosen(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str], tenant: dict[str, str], bench: Bench
+) -> None:
+    """set-remote-pictures sets and takes back that events name no picture of another server, and prints the choice."""
+    for choice in ("drop", "keep"):
+        assert command("set-remote-pictures", choice, tenant["tenant_id"]) == 0
+        assert capsys.readouterr().out == f"remote_pictures: {choice}\n"
+        stored = asyncio.run(bench.services.tenants.get(tenant["tenant_id"]))
+        assert stored.value.drops_remote_pictures is (choice == "drop")
+    assert command("set-remote-pictures", "drop", "ten_nobody") == 1
+
+
 @pytest.mark.parametrize("name", ["rotate-key", "rotate-webhook-secret", "open-endpoint"])
 def test_a_tenant_that_is_not_there(
     command: Callable[..., int],

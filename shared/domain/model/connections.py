@@ -13,7 +13,8 @@ class Tenant:
     """One CRM account: its name, its webhook endpoint and the origins that may frame our page.
 
     `endpoint_off_at`: since when the endpoint is not called, because it said 410 (C-8). `omits_files`: a mail syncs
-    without the file that would keep it from syncing (R10). `product_name`: the CRM's own name, as its users know it.
+    without the file that would keep it from syncing (R10). `drops_remote_pictures`: what the CRM shows names no picture
+    that lies on another server (H-1). `product_name`: the CRM's own name, as its users know it.
     `return_url`: where our pages lead people back to.
     """
 
@@ -25,6 +26,7 @@ class Tenant:
     disabled: bool = False
     endpoint_off_at: datetime | None = None
     omits_files: bool = False
+    drops_remote_pictures: bool = False
     product_name: str = ""
     return_url: str | None = None
 

@@ -128,7 +128,7 @@ async def render_sent(
         "reply_to": [],
         "sent_at": iso_time(outline.received_at or now),
         "received_at": iso_time(outline.received_at or now),
-        **sent_body(body),
+        **(await sent_body(ctx, body)),
         "attachments": files_data(ctx, item.message_id, item.files),
         "automatic": False,
         "kind": MessageKind.MAIL.value,
@@ -152,7 +152,7 @@ async def render_synced(
     """A mail of the thread was found in the mailbox; `bounced` is what a bounce says (see `bounced_data`)."""
     data = {
         **_found_data(ctx.ref, mailbox, thread, message, message_id, direction),
-        **received_body(message),
+        **(await received_body(ctx, message)),
         "attachments": files_data(ctx, message_id, files),
         "automatic": written_by_machine(kind, message.headers),
         "kind": kind.value,
