@@ -25,6 +25,7 @@ class FileInput(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     content_base64: str
     content_type: str = "application/octet-stream"
+    content_id: str | None = None
 
 
 class MessageInput(msgspec.Struct, forbid_unknown_fields=True):
@@ -191,7 +192,12 @@ def _order(crm: Crm, wanted: MessageInput) -> Order:
         thread_id=wanted.thread_id,
         crm_message_id=wanted.crm_message_id,
         files=tuple(
-            NewFile(file.name, file.content_type, base64.b64decode(file.content_base64, validate=True))
+            NewFile(
+                file.name,
+                file.content_type,
+                base64.b64decode(file.content_base64, validate=True),
+                file.content_id,
+            )
             for file in wanted.attachments
         ),
     )

@@ -44,11 +44,12 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file that a user attaches."""
+    """A file that a user attaches; with `content_id` a picture that the HTML shows by it (RFC 2392)."""
 
     name: str
     content_type: str
     content: bytes
+    content_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def _record_message(store: Store, user: User, order: Order, now: datetime) -> Me
         cc=list(order.cc),
         html=order.html,
         text=order.text or None,
-        attachments=[File(file.name, file.content_type, len(file.content)) for file in order.files],
+        attachments=[_as_shown(file) for file in order.files],
     )
     store.put("messages", message.id, message)
     failed = store.messages.get(order.again_of or "")
@@ -211,11 +212,26 @@ def _request(store: Store, message: Message, order: Order, file_ids: list[str]) 
         "bcc": [],
         "subject": message.subject,
         "body": {"html": order.html} | ({"text": order.text} if order.text else {}),
-        "attachments": [{"file_id": file_id} for file_id in file_ids],
+        "attachments": [
+            {"file_id": file_id}
+            | ({"inline": True, "content_id": file.content_id} if file.content_id else {})
+            for file_id, file in zip(file_ids, order.files, strict=True)
+        ],
         "crm_context": {"conversation": conversation.id},
         "contact_ids": [conversation.contact_id],
     }
     return request | ({"thread_id": thread_id} if thread_id else {})
+
+
+def _as_shown(file: NewFile) -> File:
+    """The file until the event tells more of it."""
+    return File(
+        file.name,
+        file.content_type,
+        len(file.content),
+        inline=file.content_id is not None,
+        content_id=file.content_id,
+    )
 
 
 def _people(people: list[Person]) -> list[dict[str, str]]:

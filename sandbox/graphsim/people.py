@@ -89,20 +89,41 @@ def reply_as_outsider(world: World, address: str, wanted: Json) -> str:
         original.subject if original.subject.lower().startswith("re:") else f"Re: {original.subject}"
     )
     index = original.thread_index if world.knobs.text("contact_thread_index") == "present" else None
+    answer = _answer_body(wanted, original)
     return write_as_outsider(
         world,
         address,
         {
             **wanted,
+            "attachments": [*wanted.get("attachments", ()), *_quoted_pictures(answer, original)],
             "to": [recipient.address for recipient in to],
             "cc": [recipient.address for recipient in cc] if wanted.get("reply_all", True) else [],
             "subject": subject,
-            **_answer_body(wanted, original),
+            **answer,
             "in_reply_to": original.internet_message_id,
             "references": [*original.references, original.internet_message_id],
         },
         conversations.child_index(world, index) if index else None,
     )
+
+
+def _quoted_pictures(answer: Json, original: Mail) -> list[Json]:
+    """The pictures that the quoted text shows: mail programs send them along, under the same Content-ID (?)."""
+    shown = [
+        file
+        for file in original.attachments
+        if file.content_id and f"cid:{file.content_id}" in answer.get("html", "")
+    ]
+    return [
+        {
+            "name": file.name,
+            "content_type": file.content_type,
+            "content_base64": base64.b64encode(file.content).decode(),
+            "inline": True,
+            "content_id": file.content_id,
+        }
+        for file in shown
+    ]
 
 
 def _answer_body(wanted: Json, original: Mail) -> Json:
@@ -279,6 +300,7 @@ def _shown_file(file: Attachment) -> Json:
         "content_type": file.content_type,
         "size_bytes": len(file.content),
         "inline": file.inline,
+        "content_id": file.content_id,
     }
 
 

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from sandbox.story import offer
 from sandbox.story.connecting import connect
 from sandbox.story.interruptions import repairing, stopping
 from sandbox.story.life import disconnecting, reconnecting, updating
@@ -61,15 +62,27 @@ async def sending(stage: Stage, told: Told) -> None:
         user_id=ANN,
         to=CARLA,
         subject="Offer for spring",
-        html="<p>Dear Carla, here is our offer.</p>",
-        attachments=[attached("offer.pdf", "application/pdf", PDF)],
+        html=offer.HTML,
+        text=offer.TEXT,
+        attachments=[
+            attached("offer.pdf", "application/pdf", PDF),
+            {
+                "name": "logo.png",
+                "content_type": "image/png",
+                "content_base64": offer.LOGO,
+                "content_id": offer.LOGO_ID,
+            },
+        ],
     )
     shown = await wait_until_sent(stage, sent["id"])
     told.conversation_id, told.thread_id = shown["conversation_id"], shown["thread_id"]
     told.first_message_id = shown["product_id"]
     got = await wait_until_reached(stage, 1)
     expect("Carla got the mail exactly once", len(got) == 1)
-    expect("the file came along", [file["name"] for file in got[0]["attachments"]] == ["offer.pdf"])
+    files = {file["name"]: file for file in got[0]["attachments"]}
+    expect("the file and the logo came along", set(files) == {"offer.pdf", "logo.png"})
+    expect("the text shows the logo", f"cid:{files['logo.png']['content_id']}" in got[0]["html"])
+    expect("the button is one", "background-color: #1f6b58" in got[0]["html"])
     told.newest_outside = got[0]
     copies = [mail for mail in await stage.mailbox() if mail["folder"] == "sentitems"]
     expect("one copy lies in Sent Items", len(copies) == 1)
@@ -93,7 +106,7 @@ async def contact_replies(stage: Stage, told: Told) -> None:
     found = await wait_until_in_crm(stage, told, "one question")
     expect("it is shown as received", (found["status"], found["direction"]) == ("received", "inbound"))
     links = {file["name"]: str(file["url"]) for file in found["attachments"]}
-    expect("both pictures are listed", len(links) == 2 and "plan.png" in links)
+    expect("the pictures are listed, also the quoted one", len(links) == 3 and "plan.png" in links)
     link = links["plan.png"]
     file = await stage.app.get("/api/" + link.split("/api/", 1)[1])
     expect("the picture can be fetched whole", file.content == PNG)

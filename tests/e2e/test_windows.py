@@ -159,6 +159,28 @@ async def test_a_thread_is_stopped_and_resumed_on_the_page(world: World, person:
     await expect(row).to_have_attribute("data-status", "syncing")
 
 
+async def test_the_offer_is_shown_as_it_was_written(world: World, person: BrowserContext) -> None:
+    """Carla's Outlook and the CRM show the offer with its logo, its button and its signature."""
+    page = await person.new_page()
+    places = {
+        f"{world.crm_url}/conversations": ("conversation", "[data-testid=message-body]"),
+        f"{world.sim_http_url}/outlook/outside/{CARLA}": ("message", "[data-testid=message-body]"),
+    }
+    for address, (row, frame) in places.items():
+        await page.goto(address)
+        await page.get_by_test_id(row).first.click()
+        if row == "message":
+            await page.get_by_test_id("message").filter(has_text="here is our offer").last.click()
+        mail = page.frame_locator(frame).first
+        await expect(mail.get_by_role("link", name="Accept the offer")).to_have_css(
+            "background-color", "rgb(31, 107, 88)"
+        )
+        await expect(mail.get_by_text("Northwind Traders")).to_be_visible()
+        logo = mail.get_by_role("img", name="Northwind")
+        await expect(logo).to_have_js_property("complete", value=True)
+        assert await logo.evaluate("picture => picture.naturalWidth") == 112
+
+
 async def test_no_page_of_the_world_breaks_a_rule(world: World, person: BrowserContext) -> None:
     """The demo CRM's pages, its settings with the frame, and the simulated Microsoft 365, with a mail open."""
     page = await person.new_page()

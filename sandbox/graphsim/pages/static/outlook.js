@@ -113,7 +113,7 @@ function read(message) {
   showFacts(message);
   if ($("body").dataset.shown !== message.id + message.html.length) {
     $("body").dataset.shown = message.id + message.html.length;
-    $("body").srcdoc = `${PLAIN}${message.html}`;
+    $("body").srcdoc = `${PLAIN}${withPictures(message)}`;
   }
   const draft = message.is_draft === true;
   for (const button of document.querySelectorAll("#actions [data-act]")) {
@@ -124,14 +124,25 @@ function read(message) {
   }
 }
 
+// Pictures that the text shows by Content-ID (RFC 2392) lie among the mail's files.
+function withPictures(message) {
+  return message.html.replace(/cid:([^"'\s>)]+)/gi, (written, name) => {
+    const number = message.attachments.findIndex((file) => file.content_id && [name, decodeURIComponent(name)].includes(file.content_id.replace(/^<|>$/g, "")));
+    return number < 0 ? written : fileAddress(message, number).replaceAll("&", "&amp;");
+  });
+}
+
+function fileAddress(message, number) {
+  return `/outlook/files/${kind}/${encodeURIComponent(address)}?${new URLSearchParams({ id: message.id, number })}`;
+}
+
 // Redrawn only when the files are others, so that the keyboard focus stays on a link.
 function showFiles(message) {
   const shown = JSON.stringify([message.id, message.attachments]);
   if ($("files").dataset.shown === shown) return;
   $("files").dataset.shown = shown;
   $("files").replaceChildren(...message.attachments.map((file, number) => {
-    const query = new URLSearchParams({ id: message.id, number });
-    const link = element("a", { textContent: file.name, href: `/outlook/files/${kind}/${encodeURIComponent(address)}?${query}`, download: file.name });
+    const link = element("a", { textContent: file.name, href: fileAddress(message, number), download: file.name });
     link.dataset.testid = "file";
     return element("li", {}, link, ` (${[file.content_type, `${Math.ceil(file.size_bytes / 1024)} kB`].filter(Boolean).join(", ")})`);
   }));
