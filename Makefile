@@ -13,9 +13,10 @@ PYTHON313 ?= $(shell for p in python3.13 $$(ls -d ~/.pyenv/versions/3.13*/bin/py
 NO_PYTHON313 = $(if $(PYTHON313),,left out without Python 3.13)
 CODE := $(wildcard functions shared sandbox infra/hooks function_app.py)
 STEP := scripts/step.sh
+STRANGERS := tests/unit/html tests/unit/file_contents tests/unit/security $(patsubst %,tests/unit/domain/test_%.py,addresses attachments controls file_names)
 present = $(if $(wildcard $(2)),$(1))
 
-.PHONY: help setup browser demo up story test fast contract sim host simulate e2e worker check lint format types imports locks meta infra snapshots fix lock clean venv313 package packaging
+.PHONY: help setup browser demo up story test fast contract sim host simulate e2e security worker check lint format types imports locks meta infra snapshots fix lock clean venv313 package packaging
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +66,9 @@ simulate: setup ## The story's core in one process under a virtual clock, once p
 
 e2e: setup browser ## The demo driven through a real browser
 	@$(STEP) "Browser tests" scripts/pytest_folders.sh tests/e2e
+
+security: setup ## What strangers write, tried far more often: HTML, files, names, links (minutes)
+	@$(STEP) "Security, deep" env HYPOTHESIS_PROFILE=deep $(PY) -m pytest -q $(PYTEST_ARGS) $(STRANGERS)
 
 worker: setup ## Index and call the app with Azure's own worker library (needs Python 3.13)
 	@$(if $(PYTHON313),$(MAKE) venv313 && $(STEP) "Worker library" env PY=.venv313/bin/python scripts/pytest_folders.sh tests/worker,echo "==> Worker library: left out, no Python 3.13 here")

@@ -26,7 +26,7 @@ def test_any_bytes_have_a_verdict(extension: str, content: bytes) -> None:
     judge_content(f"a.{extension}", content)
 
 
-@settings(max_examples=150)
+@settings(max_examples=max(150, settings().max_examples))
 @given(st.data())
 def test_a_damaged_file_has_a_verdict(data: st.DataObject) -> None:
     """A real file with bytes changed, cut or doubled makes the judge fail never."""

@@ -7,7 +7,7 @@ import time
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.html import LEAVING, SHOWN, SHOWN_WITHOUT_REMOTE, clean_html, html_to_text
@@ -149,7 +149,7 @@ def test_what_a_crm_shows_is_stable_and_takes_no_styles(raw: str) -> None:
 
 def test_hostile_html_is_stable() -> None:
     """What hostile HTML becomes does not change under a second pass, with links in tables and lines of `<pre>`."""
-    for raw in hostile_html(400, seed=2):
+    for raw in hostile_html(4 * settings().max_examples, seed=2):
         for policy in (LEAVING, SHOWN_WITHOUT_REMOTE):
             found = clean_html(raw, policy).html
             assert clean_html(found, policy).html == found
