@@ -57,6 +57,8 @@ PROPERTIES: dict[str, Callable[[Message], Value]] = {
 }
 _CASE_SENSITIVE = {"conversationid", "parentfolderid"}
 _TIMES = {name for name in PROPERTIES if name.endswith("datetime")}
+# A comparison is three. ASP.NET's OData refuses more than 100 nodes; what Graph takes is on no page (?).
+MOST_TOKENS = 300
 _BOOLEANS = {"isread", "isdraft", "hasattachments"}
 
 
@@ -73,7 +75,10 @@ def parse_filter(text: str, *, any_value: bool = False) -> Filter:
 
     With `any_value` a comparison of an extended property lets every value through (knob `property_filter`).
     """
-    parser = _Parser(_tokens(text), any_value)
+    tokens = _tokens(text)
+    if len(tokens) > MOST_TOKENS:
+        raise bad_query("The node count limit of '100' has been exceeded.")
+    parser = _Parser(tokens, any_value)
     matches = parser.parse_or()
     if parser.tokens:
         raise bad_query(f"Syntax error at '{parser.tokens[0][1]}' in '{text}'.")

@@ -42,6 +42,8 @@ async def test_select(lab: Lab, app: App) -> None:
         where(select="subject,colour"), where(select="attachments"), where(expand="sender"), where(top="0"),
         where(top="1001"), where(skip="-1"), where(orderby="colour"), where(filter="colour eq 'red'"),
         where(filter="isRead eq 'no'"), where(filter="isRead eq false and"), where(filter="receivedDateTime ge 'x'"),
+        where(filter="(" * 2_000 + "isRead eq true" + ")" * 2_000), where(filter="not " * 2_000 + "isRead eq true"),
+        where(filter=" or ".join(["isRead eq true"] * 2_000)),
         where(filter="subject like 'x'"), where(filter="(isRead eq true"), where(count="maybe"), "$levels=2",
         "colour=red", "$top=1&$top=2", "$select=", where(expand="attachments($levels=1)"),
         where(expand="attachments($select=contentBytes)"),
