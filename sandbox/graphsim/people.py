@@ -79,15 +79,15 @@ def reply_as_outsider(world: World, address: str, wanted: Json) -> str:
     if original is None:
         raise NotPossible("this person never saw that mail")
     own = original in person.written
+    is_marked = own or world.knobs.text("reply_prefix") != "external" or "[EXTERNAL]" in original.subject
+    marked = original.subject if is_marked else f"[EXTERNAL] {original.subject}"
     to = list(original.to) if own else list(original.reply_to or (original.sender,))
     cc = [
         other
         for other in (*original.to, *original.cc)
         if other.key not in {person.address.key, *(p.key for p in to)}
     ]
-    subject = wanted.get("subject") or (
-        original.subject if original.subject.lower().startswith("re:") else f"Re: {original.subject}"
-    )
+    subject = wanted.get("subject") or replies.with_prefix(replies.reply_prefix(world), marked)
     index = original.thread_index if world.knobs.text("contact_thread_index") == "present" else None
     answer = _answer_body(wanted, original)
     return write_as_outsider(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandbox.graphsim.world import World
 
 Action = Literal["reply", "reply_all", "forward"]
-_PREFIXES = {"reply": "RE:", "reply_all": "RE:", "forward": "FW:"}
+_REPLY_PREFIXES = {"aw": "AW:", "antw": "Antw:", "sv": "SV:", "external": "RE:", "re": "RE:"}
 
 
 def create(
@@ -32,7 +32,7 @@ def create(
             "Specify either a comment or the body of the message, not both.", "ErrorInvalidRequest"
         )
     draft = mail.new_draft(
-        world, mailbox, subject=_subject(original, action), parent_index=original.conversation_index
+        world, mailbox, subject=_subject(world, original, action), parent_index=original.conversation_index
     )
     _set_threading(world, draft, original)
     _set_recipients(mailbox, draft, original, action)
@@ -78,11 +78,18 @@ def _shown_pictures(world: World, mailbox: Mailbox, original: Message) -> list[A
     return copies
 
 
-def _subject(original: Message, action: Action) -> str:
-    prefix = _PREFIXES[action]
-    if original.subject.upper().startswith(prefix):
-        return original.subject
-    return f"{prefix} {original.subject}"
+def _subject(world: World, original: Message, action: Action) -> str:
+    return with_prefix("FW:" if action == "forward" else reply_prefix(world), original.subject)
+
+
+def reply_prefix(world: World) -> str:
+    """What a mail program puts before the subject of a reply (knob)."""
+    return _REPLY_PREFIXES[world.knobs.text("reply_prefix")]
+
+
+def with_prefix(prefix: str, subject: str) -> str:
+    """The subject behind that prefix, which is put there once; those of other languages stay behind it."""
+    return subject if subject.lower().startswith(prefix.lower()) else f"{prefix} {subject}"
 
 
 def _set_threading(world: World, draft: Message, original: Message) -> None:

@@ -85,7 +85,7 @@ async def test_a_person_outside_answers(lab: Lab, app: App) -> None:
     await lab.pass_time()
     (anns,) = [message for message in await lab.mailbox() if message["folder"] == "inbox"]
     assert anns["internet_message_id"] == sent["internet_message_id"]
-    assert (anns["subject"], anns["in_reply_to"]) == ("Re: Offer", seen["internet_message_id"])
+    assert (anns["subject"], anns["in_reply_to"]) == ("AW: Offer", seen["internet_message_id"])
     assert "Fine" in anns["html"]
     assert "<blockquote>" in anns["html"]
     assert [message["cc"] for message in await lab.mailbox(BEN)][-1] == [BEN]
@@ -120,7 +120,7 @@ async def test_the_user_works_in_outlook(lab: Lab, app: App) -> None:
         "POST", f"mailboxes/{ANN}/compose", {"to": [CAT], "html": "x", "draft_only": True}
     )
     await lab.pass_time()
-    assert [message["subject"] for message in await lab.outside()] == ["RE: Quote"]
+    assert [message["subject"] for message in await lab.outside()] == ["AW: Quote"]
     await lab.control("POST", f"mailboxes/{ANN}/messages/{kept['id']}/send", {})
     await lab.pass_time()
     assert len(await lab.outside()) == 2

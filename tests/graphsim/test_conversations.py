@@ -55,7 +55,7 @@ async def test_a_reply_from_elsewhere(lab: Lab, app: App, knob: str, same: bool)
         sent["internet_message_id"],
         [sent["internet_message_id"]],
     )
-    assert answer["subject"] == "Re: Offer"
+    assert answer["subject"] == "AW: Offer"
     assert (answer["conversation_id"] == sent["conversation_id"]) is same
 
 

@@ -104,7 +104,7 @@ async def test_what_a_report_may_lack(lab: Lab, app: App, knob: str, value: str)
 
 
 MEETINGS = {
-    "meeting_request": ("eventMessageRequest", "meetingRequest", "IPM.Schedule.Meeting.Request", "Re: Offer"),
+    "meeting_request": ("eventMessageRequest", "meetingRequest", "IPM.Schedule.Meeting.Request", "AW: Offer"),
     "meeting_cancellation": ("eventMessage", "meetingCancelled", "IPM.Schedule.Meeting.Canceled", "Canceled: Offer"),
     "meeting_response": ("eventMessageResponse", "meetingAccepted", "IPM.Schedule.Meeting.Resp.Pos", "Accepted: Offer"),
 }  # fmt: skip

@@ -18,7 +18,7 @@ async def test_a_reply(lab: Lab, app: App) -> None:
     mail = await lab.arrives(subject="Quote", cc=[DAN], html="<p>How much?</p>")
     reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
     assert (reply["subject"], reply["isDraft"], reply["conversationId"]) == (
-        "RE: Quote",
+        "AW: Quote",
         True,
         mail["conversation_id"],
     )
@@ -29,7 +29,7 @@ async def test_a_reply(lab: Lab, app: App) -> None:
     assert stored["in_reply_to"] == mail["internet_message_id"]
     assert stored["references"] == [mail["internet_message_id"]]
     again = await app.ok("POST", f"{at(reply['id'])}/createReply")
-    assert again["subject"] == "RE: Quote"
+    assert again["subject"] == "AW: Quote"
 
 
 async def test_references_grow(lab: Lab, app: App) -> None:
@@ -208,3 +208,29 @@ async def test_plain_text_is_answered_in_plain_text(lab: Lab) -> None:
     newest = next(message for message in await lab.mailbox() if message["html"].startswith("<pre>Yes."))
     assert "&gt; Really?" in newest["html"]
     assert answer["internet_message_id"] != sent["internet_message_id"]
+
+
+@pytest.mark.parametrize(
+    ("knob", "ours", "theirs"),
+    [
+        ("aw", "AW: Quote", "AW: Quote"),
+        ("antw", "Antw: Quote", "Antw: Quote"),
+        ("sv", "SV: Quote", "SV: Quote"),
+        ("external", "RE: Quote", "RE: [EXTERNAL] RE: Quote"),
+        ("re", "RE: Quote", "RE: Quote"),
+    ],
+)
+async def test_prefixes_of_replies(lab: Lab, app: App, knob: str, ours: str, theirs: str) -> None:
+    """A program puts its own prefix once before the subject; a contact's gateway may mark what comes from outside."""
+    await lab.knobs(reply_prefix=knob)
+    mail = await lab.arrives(subject="Quote")
+    reply = await app.ok("POST", f"{at(mail['id'])}/createReply")
+    assert reply["subject"] == ours
+    await app("POST", f"{at(reply['id'])}/send")
+    await lab.pass_time(5)
+    got = (await lab.outside())[-1]
+    body = {"internet_message_id": got["internet_message_id"], "text": "Yes"}
+    await lab.control("POST", f"outside/{CAT}/reply", body)
+    await lab.pass_time(5)
+    inbox = [each["subject"] for each in await lab.mailbox() if each["folder"] == "inbox"]
+    assert inbox[-1] == theirs

@@ -51,5 +51,13 @@ REPLIES: tuple[Knob, ...] = (
         REPLY,
         "What the body of a reply draft to a plain-text mail is.",
     ),
+    choice(
+        "reply_prefix",
+        "aw antw sv external re",
+        "(k)",
+        "field reports",
+        "What a reply puts before the subject: `AW:`, `Antw:`, `SV:`, `RE: [EXTERNAL]` in those of contacts, whose "
+        "gateways mark mail from outside, or `RE:`.",
+    ),
     choice("draft_sender", "null self", "(k)", "message resource type", "`from` and `sender` of a draft."),
 )

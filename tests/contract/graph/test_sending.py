@@ -71,7 +71,7 @@ async def test_a_reply_takes_three_calls(
     assert (got["to"], got["cc"]) == (["dan@contoso.example"], [])
     assert got["in_reply_to"] == original["internet_message_id"]
     assert original["internet_message_id"] in got["references"]
-    assert got["subject"].upper().startswith("RE:")
+    assert got["subject"].upper().startswith("AW:")
     assert "<p>Yes.</p>" in got["html"]
     assert got["html"].index("Hello") < got["html"].index("Yes.")
     assert len(await office.outside("cal@contoso.example")) == 1, "the original, and no answer"
