@@ -233,3 +233,20 @@ async def test_a_draft_that_is_gone_is_never_made_again(ready: App) -> None:
     ready.mail.drafts.clear()
     await ready.later(hours=2)
     assert ready.mail.calls.count("create_draft") == 1
+
+
+@pytest.mark.parametrize("without", ["find_by_key", "find_by_message_id"])
+async def test_a_search_that_a_corrupt_mail_always_fails(ready: App, without: str) -> None:
+    """A send whose search for its copy fails for ever is told as unconfirmed after an hour, and looked for no more.
+
+    So it is where one corrupt item makes each list that would show it a 500 (microsoft-graph-docs issue 2913).
+    """
+    message_id = await vanished(ready)
+    ready.mail.next[without] = [ProviderUnavailable() for _ in range(2_000)]
+    await ready.later(minutes=50)
+    assert await ready.standing(message_id) == ("sending", None)
+    await ready.later(minutes=45)
+    assert await ready.standing(message_id) == ("needs_attention", "outcome_unknown")
+    await days(ready, 9)
+    assert ready.crm.types()[1:] == ["message.unconfirmed"]
+    assert (await tasks(ready), ready.mail.calls.count("send")) == ([], 1)

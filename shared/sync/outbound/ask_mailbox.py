@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import assert_never
 
 from shared.domain import outbound
-from shared.domain.errors import ItemGone, MailboxClosed, ThreadStopped
+from shared.domain.errors import (
+    ItemGone,
+    MailboxClosed,
+    ProviderUnavailable,
+    ThreadStopped,
+    UpstreamSurprise,
+)
 from shared.domain.keyless import unknown_reason
 from shared.domain.message_ids import is_same_message_id
 from shared.domain.model import Located, Phase, Reason, Thread
@@ -52,17 +59,29 @@ async def ask_mailbox(work: Sending) -> bool:
 async def _find_elsewhere(work: Sending) -> tuple[Located, ...]:
     """Whatever carries our key; without any, what has the draft's Message-ID (E-12)."""
     mail, access, item = work.ctx.services.mail, work.access, work.item
-    if not item.without_key and (found := await mail.find_by_key(access, item.key)):
+    if not item.without_key and (found := await _if_listed(mail.find_by_key(access, item.key))):
         return found
     internet_message_id = item.draft_internet_message_id
     if internet_message_id is None:
         return ()
-    same = await mail.find_by_message_id(access, internet_message_id)
+    same = await _if_listed(mail.find_by_message_id(access, internet_message_id))
     return tuple(
         located
         for located in same
         if is_same_message_id(located.outline.internet_message_id, internet_message_id)
     )
+
+
+async def _if_listed(search: Awaitable[tuple[Located, ...]]) -> tuple[Located, ...]:
+    """What a search finds; nothing where it is refused, for the mailbox has just answered by id.
+
+    One corrupt item makes each list that would show it a 500, for ever (microsoft-graph-docs issue 2913), and a send
+    ends all the same. A search that failed by chance is repeated when the send is looked for again.
+    """
+    try:
+        return await search
+    except (ProviderUnavailable, UpstreamSurprise):
+        return ()
 
 
 async def stop_looking(work: Sending) -> None:
