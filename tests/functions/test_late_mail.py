@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import ProviderUnavailable, Throttled
+from shared.domain.errors import ItemUnreadable, ProviderUnavailable, RowChanged, Throttled
 from shared.domain.model import Address
 from shared.state import keys
+from shared.storage.testing import Call
+from shared.storage.testing.calls import no_hook
 from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App
 
 CONVERSATION = "conv-with-bea"
@@ -122,6 +124,33 @@ async def test_a_sweep_under_way_does_not_undo_the_look_back(begun: App) -> None
     await begun.tick()
     await begun.pump()
     assert told(begun) == ["message.received", "message.sent"]
+    await begun.later(minutes=16)
+    assert told(begun) == ALL_TOLD
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["readable", "held"])
+async def test_a_look_back_survives_a_lost_race(begun: App, *, fails: bool) -> None:
+    """A late mail whose transaction loses to another write is looked back for all the same, also where it is held."""
+    then = begun.clock.now() + timedelta(minutes=1)
+    begun.clock.forward(minutes=2)
+    await begun.arrives(own_answer(begun))
+    await begun.later(hours=2)
+    lost: list[Call] = []
+
+    async def lose(call: Call) -> None:
+        if (
+            call.operation == "transact"
+            and call.place[0] == keys.MAILBOX
+            and any("seen:" in row for row in call.place)
+        ):
+            begun.tables.before = no_hook
+            lost.append(call)
+            raise RowChanged
+
+    begun.tables.before = lose
+    begun.mail.next["fetch"] = [ItemUnreadable("ErrorItemCorrupt")] if fails else []
+    await begun.arrives(reply(begun, received_at=then))
+    assert lost
     await begun.later(minutes=16)
     assert told(begun) == ALL_TOLD
 

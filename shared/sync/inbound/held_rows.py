@@ -32,7 +32,7 @@ async def read_again(ctx: MailboxContext, outline: Outline, known: Known) -> Kno
     held = await ctx.find(Seen, held_as(known.held, outline))
     if held is not None and held.value.held is None:
         return None
-    return Known(await find_index(ctx, outline.internet_message_id), None, held)
+    return Known(await find_index(ctx, outline.internet_message_id), None, held, known.look_back)
 
 
 def held_as(held: Stored[Seen] | None, outline: Outline) -> str:

@@ -121,10 +121,10 @@ async def hold_mail(
     async for tx in change(ctx, mailbox.generation, as_read=True):
         fresh = known if tx.first else await read_again(ctx, outline, known)
         rows = await _plan_rows(ctx, tx.mailbox, outline, belongs, fresh, reason, again) if fresh else None
-        if rows is None:
+        if fresh is None or rows is None:
             tx.abandon()
         else:
-            note_look_back(tx, known.look_back, ctx.now())
+            note_look_back(tx, fresh.look_back, ctx.now())
             tx.add(*rows)
     return Hold(again.look_at)
 

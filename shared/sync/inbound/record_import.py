@@ -56,10 +56,10 @@ async def record_import(
     async for tx in change(ctx, generation, as_read=True):
         fresh = known if tx.first else await read_again(ctx, message.outline, known)
         rows = await _plan_rows(ctx, tx, message, judged, belongs, fresh, read) if fresh else None
-        if rows is None:
+        if fresh is None or rows is None:
             tx.abandon()
             continue
-        note_look_back(tx, known.look_back, ctx.now())
+        note_look_back(tx, fresh.look_back, ctx.now())
         tx.add(*rows)
 
 
