@@ -111,6 +111,8 @@ class Message(msgspec.Struct, kw_only=True):
     sequence: int | None = None
     reason: Reason | None = None
     waiting: Waiting | None = None
+    warnings: list[str] = []
+    """What Postbraid took out of the HTML of a send."""
     attachments: list[File] = []
     automatic: bool = False
     kind: str = "mail"

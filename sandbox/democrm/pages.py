@@ -17,6 +17,7 @@ from sandbox.democrm import views
 from sandbox.democrm.crm import Crm, crm_of
 from sandbox.democrm.events import note_thread_state
 from sandbox.democrm.guard import MAIL_POLICY
+from sandbox.democrm.held import find_next_looks
 from sandbox.democrm.model import Conversation, File, Message, Person, ThreadState, User
 from sandbox.democrm.product import Refused
 from sandbox.democrm.sending import NewFile, Order, Unusable, hand_over, recipients_of_reply, send
@@ -41,13 +42,14 @@ async def show_conversations(request: Request) -> Response:
 
 async def show_conversation(request: Request) -> Response:
     """The list of conversations beside one of them, with a form to reply."""
-    return _conversation_page(request, _conversation(request))
+    return await _conversation_page(request, _conversation(request))
 
 
-def _conversation_page(
+async def _conversation_page(
     request: Request, conversation: Conversation, problem: str | None = None, status: int = 200
 ) -> Response:
     crm, user = crm_of(request), _user(request)
+    messages = crm.store.messages_of(conversation.id)
     return _page(
         request,
         "conversation.html",
@@ -58,7 +60,8 @@ def _conversation_page(
         rows=views.conversation_rows(crm.store),
         conversation=conversation,
         contact=crm.store.contacts[conversation.contact_id],
-        messages=crm.store.messages_of(conversation.id),
+        messages=messages,
+        looks=await find_next_looks(crm.product, messages),
         reply_to=recipients_of_reply(crm.store, conversation),
     )
 
@@ -94,7 +97,7 @@ async def _change_sync(request: Request, *, stop: bool) -> Response:
     try:
         answer = await call(thread_id)
     except Refused as refused:
-        return _conversation_page(request, conversation, refused.detail, 409)
+        return await _conversation_page(request, conversation, refused.detail, 409)
     state = ThreadState(stop, crm.clock.now(), answer.get("stopped_by"))
     note_thread_state(crm.store, conversation, thread_id, state)
     return RedirectResponse(f"/conversations/{conversation.id}", 303)

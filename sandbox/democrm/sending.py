@@ -100,6 +100,7 @@ async def hand_over(store: Store, product: Product, message: Message) -> Refused
         _record_failure(store, message, refused)
         return refused
     message.product_id, message.thread_id = answer["id"], answer["thread_id"]
+    message.warnings = [str(warning) for warning in answer.get("warnings") or []]
     if message.status in {"sending", "waiting", "failed"}:  # else an event has already told the outcome
         _take_status(message, answer)
     conversation = store.conversations[message.conversation_id]

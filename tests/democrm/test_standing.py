@@ -135,3 +135,28 @@ def test_an_updated_connection_names_both_mailboxes(browser: Browser, postman: P
     postman.deliver("connection.updated", data)
     (shown,) = browser.get("/api/connections").json()["connections"]
     assert (shown["address"], shown["previous_address"]) == (new["address"], MAILBOX["address"])
+
+
+def test_what_was_taken_out_of_a_send_is_shown(browser: Browser, product: StandIn) -> None:
+    """What Postbraid took out of a send's HTML is kept with the message and shown beneath it."""
+    product.answers = {"warnings": ["styles that are not kept: 2"]}
+    message = send(browser).json()
+    assert message["warnings"] == ["styles that are not kept: 2"]
+    page = browser.get(f"/conversations/{message['conversation_id']}").text
+    assert "Left out of what was sent: styles that are not kept: 2" in page
+
+
+@pytest.mark.parametrize("answer", ["2031-05-06T10:03:00Z", None, "refused"])
+def test_when_a_held_message_is_looked_at_again(
+    browser: Browser, product: StandIn, postman: Postman, answer: str | None
+) -> None:
+    """A message that nobody can read yet says when it is looked at again, where Postbraid tells."""
+    reason = {"code": "message_unreadable", "detail": "", "files": []}
+    told = postman.deliver("message.not_synced", a_message(reason=reason))
+    assert told.is_success, told.text
+    product.messages["msg_1"] = {"next_look_at": answer}
+    if answer == "refused":
+        product.refuse_with = (503, {"title": "Not now"})
+    page = browser.get(f"/conversations/{conversation_of(browser)['id']}").text
+    assert ("Looked at again:" in page) is (answer == "2031-05-06T10:03:00Z")
+    assert ("10:03" in page) is (answer == "2031-05-06T10:03:00Z")
