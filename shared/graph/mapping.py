@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.domain.controls import on_one_line
 from shared.domain.errors import UpstreamSurprise
-from shared.domain.message_ids import message_ids
+from shared.domain.message_ids import message_ids, normal_message_id
 from shared.domain.model import (
     Address,
     Draft,
@@ -35,7 +35,7 @@ def graph_to_outline(message: wire.Message) -> Outline:
     parents = message_ids(tags.get(wire.IN_REPLY_TO.lower()))
     return Outline(
         graph_message_id=message.id,
-        internet_message_id=message.internet_message_id,
+        internet_message_id=_own_id(message.internet_message_id),
         conversation_id=message.conversation_id,
         is_draft=bool(message.is_draft),
         in_reply_to=parents[0] if parents else None,
@@ -50,6 +50,11 @@ def graph_to_outline(message: wire.Message) -> Outline:
 def _set(at: datetime | None) -> datetime | None:
     """A time of a mail; None for one that was never set, which Exchange writes as the first or last of .NET's days."""
     return at if at is not None and at.year in YEARS else None
+
+
+def _own_id(given: str | None) -> str | None:
+    """As it was stored; None where it names nothing, or all such mails would be one."""
+    return given if given and normal_message_id(given) != "<>" else None
 
 
 def _tags(message: wire.Message) -> dict[str, str]:

@@ -29,6 +29,12 @@ def person(address: str | None, name: str | None = None) -> dict[str, object]:
     return {"emailAddress": {"address": address, "name": name}}
 
 
+@pytest.mark.parametrize("named", ["<>", "", " ", "< >"])
+def test_a_message_id_of_nothing_is_none(named: str) -> None:
+    """A Message-ID that names nothing is none: else all mails that have it would be one."""
+    assert mapping.graph_to_outline(message(internetMessageId=named)).internet_message_id is None
+
+
 def test_an_outline_is_ids_and_tags() -> None:
     """An outline has the ids, tags and UTC times of a message."""
     found = mapping.graph_to_outline(
