@@ -187,8 +187,12 @@ def judge_inbound(
             stage.append(file)
         else:
             omitted.append((file, verdict))
-    if len(stage) > MAX_INBOUND_FILES:
-        blocking.append((stage[MAX_INBOUND_FILES], Reason.TOO_MANY_ATTACHMENTS))
+    sent = [file for file in stage if not is_shown(file, shown_ids)]
+    if len(sent) > MAX_INBOUND_FILES:
+        blocking.append((sent[MAX_INBOUND_FILES], Reason.TOO_MANY_ATTACHMENTS))
+    pictures = [file for file in stage if is_shown(file, shown_ids)][max(0, MAX_INBOUND_FILES - len(sent)) :]
+    omitted += [(file, Reason.TOO_MANY_ATTACHMENTS.value) for file in pictures]
+    stage = [file for file in stage if file not in pictures]
     return InboundFiles(tuple(stage), tuple(omitted), tuple(blocking), tuple(texts))
 
 

@@ -234,3 +234,23 @@ async def test_a_file_without_a_name(begun: App) -> None:
     assert (kind, told["reason"]["code"]) == ("message.not_synced", "attachment_content_mismatch")
     kind, told = await arrived(begun, listed("", PDF))
     assert (kind, told["reason"]["files"][0]["name"]) == ("message.not_synced", "attachment")
+
+
+@pytest.mark.parametrize(("sent", "reason"), [(0, None), (50, None), (51, "too_many_attachments")])
+async def test_pictures_that_the_text_shows_are_not_counted(
+    begun: App, sent: int, reason: str | None
+) -> None:
+    """Sixty signatures quoted in a long answer do not keep it out; those beyond fifty files are noted (R8)."""
+    pictures = [
+        listed(f"image{n:03}.png", PNG, inline=True, content_id=f"i{n}", content_type="image/png")
+        for n in range(60)
+    ]
+    html = "".join(f'<img src="cid:i{n}">' for n in range(60))
+    files = [listed(f"offer{n}.pdf", PDF) for n in range(sent)]
+    kind, told = await arrived(begun, *pictures, *files, html=html)
+    if reason is not None:
+        assert (kind, told["reason"]["code"]) == ("message.not_synced", reason)
+        return
+    left_out = [name for name, omitted in shown(told) if omitted == "too_many_attachments"]
+    assert (kind, len(left_out)) == ("message.received", 10 + sent)
+    assert all(name.endswith(".png") for name in left_out)
