@@ -88,7 +88,7 @@ def decide_by_conversation(
     """A known conversation counts only with a known participant other than the mailbox's own user.
 
     Exchange reports a mail's failure in its conversation, and no participant is on the report: there its class and
-    its sender, who is no person, stand for one.
+    its sender, who is no person or missing, stand for one.
 
     Two threads may share a conversation_id: one that takes a mail of that time wins over one that was stopped, then the
     one with the most known people, then the newer.
@@ -103,7 +103,8 @@ def decide_by_conversation(
         )
         for thread in candidates
     ]
-    reported = is_bounce_class(people.message_class) and is_mail_system(people.sender)
+    by_nobody = people.sender is None or is_mail_system(people.sender)
+    reported = is_bounce_class(people.message_class) and by_nobody
     best = max((entry for entry in ranked if entry[1] > 0 or reported), default=None)
     return Belongs(best[3], Evidence.CONVERSATION) if best else None
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from email.utils import getaddresses
 from typing import Final
 
 from shared.domain.addresses import comparable_address
-from shared.domain.model import Address, Author, MessageIndex
+from shared.domain.model import Address, Author, FetchedMessage, MessageIndex
 
 COPY_WITHIN: Final = timedelta(minutes=10)
 MOST_AUTHORS: Final = 20
 THE_USER: Final = ""
 NOBODY: Final = "?"
+ORIGINAL_AUTHOR_HEADERS: Final = frozenset({"x-original-from", "x-original-sender"})
 
 
 def author_of(sender: Address | None, *, by_user: bool) -> str:
@@ -24,6 +26,20 @@ def author_of(sender: Address | None, *, by_user: bool) -> str:
     if by_user:
         return THE_USER
     return comparable_address(sender.address) if sender is not None and sender.address else NOBODY
+
+
+def behind_a_list(message: FetchedMessage) -> tuple[Address, ...]:
+    """Whom a mailing list names as the author of a mail in whose From the list itself stands.
+
+    Lists do so for the sake of DMARC: Mailman moves the author to Reply-To (RFC 7960), Google Groups to
+    X-Original-From or X-Original-Sender. RFC 2919: a list's mail has a List-Id. Anybody may claim this, which makes
+    nothing but the claimant's own mail a copy.
+    """
+    headers = [(name.lower(), value) for name, value in message.headers]
+    if not any(name == "list-id" for name, _ in headers):
+        return ()
+    named = getaddresses([value for name, value in headers if name in ORIGINAL_AUTHOR_HEADERS])
+    return (*message.reply_to, *(Address(address, name) for name, address in named if address))
 
 
 def is_copy(
@@ -46,7 +62,8 @@ def with_further_mail(known: MessageIndex, fresh: MessageIndex) -> MessageIndex 
     a mail that could not be read when it was noted the author is learned later.
     """
     if known.message_id == fresh.message_id:
-        return replace(fresh, others=known.others) if known.author == NOBODY != fresh.author else None
+        learned = known.author == NOBODY != fresh.author or fresh.admits_alone > known.admits_alone
+        return replace(fresh, others=known.others) if learned else None
     if fresh.admits_alone and not known.admits_alone:
         return replace(fresh, others=_authors(known)[-MOST_AUTHORS:])
     if is_copy(known, fresh.author, fresh.at):

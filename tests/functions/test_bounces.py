@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -215,3 +216,55 @@ async def test_nobody_is_answered_and_nobody_joins(begun: App) -> None:
         before.participants,
     )
     assert after.sequence == before.sequence + 1
+
+
+FILES = {
+    "of an unlisted type": ("offer.docm", 10),
+    "too large": ("offer.pdf", 9_000_000),
+    "not what it says": ("offer.pdf", 10),
+}
+
+
+@pytest.mark.parametrize(("name", "size"), FILES.values(), ids=FILES)
+async def test_no_file_keeps_a_bounce_out(begun: App, name: str, size: int) -> None:
+    """What lies on a bounce nobody sent: the bounce is told at once, and the file is noted (R8)."""
+    number = arrived(begun, named(begun))
+    file = RemoteFile("x", name, "application/octet-stream", size, inline=False, kind="file")
+    begun.mail.files_of[number] = [(file, b"MZ")]
+    await begun.arrives(number)
+    assert begun.crm.types()[2:] == ["message.bounced"]
+    assert [each["omitted"] is not None for each in begun.crm.last["attachments"]] == [True]
+
+
+async def test_a_report_without_a_sender_is_one(begun: App) -> None:
+    """A report of Exchange's class whose sender Graph does not give is told by its conversation."""
+    number = arrived(begun, in_conversation(begun))
+    begun.mail.mails[number] = replace(begun.mail.mails[number], sender=None)
+    await begun.arrives(number)
+    assert begun.crm.types()[2:] == ["message.bounced"]
+
+
+async def in_a_shared_conversation(app: App) -> tuple[dict[str, Any], str]:
+    """Two threads share the conversation of the first one's mail; returns what was told of it, and a report of it."""
+    first, conversation = app.crm.last, app.mail.last_sent.conversation_id
+    await app.sent("m-2", crm_thread_id="c-8")
+    await app.answered(tags={"conversation_id": conversation})
+    text = EXCHANGE.replace("<ours@northwind.example>", str(first["internet_message_id"]))
+    return first, arrived(app, {"conversation_id": conversation}, text=text)
+
+
+async def test_a_bounce_is_told_in_the_thread_of_what_it_names(begun: App) -> None:
+    """Where two threads share a conversation, a report that only lies in it is of the mail that it names."""
+    first, number = await in_a_shared_conversation(begun)
+    await begun.arrives(number)
+    assert begun.crm.types()[-1] == "message.bounced"
+    assert begun.crm.last["thread_id"] == first["thread_id"]
+    assert begun.crm.last["bounced"]["message_id"] == first["id"]
+
+
+async def test_a_bounce_of_a_stopped_thread_is_told_in_no_other(begun: App) -> None:
+    """What comes back in a stopped thread is not told in one that shares its conversation (R12)."""
+    first, number = await in_a_shared_conversation(begun)
+    await begun.v1("POST", f"threads/{first['thread_id']}/stop")
+    await begun.arrives(number)
+    assert "message.bounced" not in begun.crm.types()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from shared.domain.errors import ItemUnreadable
-from shared.domain.model import Thread
-from tests.functions.app import BEA_ADDRESS, App
+from shared.domain.model import Address, MessageIndex, Thread
+from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App
 from tests.functions.fake_mail import SENT_ITEMS
 from tests.functions.test_bounces import arrived, named
 from tests.functions.test_making_subscriptions import mailbox
@@ -67,3 +70,66 @@ async def test_nobody_joins_by_a_mail_that_nobody_can_read(begun: App) -> None:
     del begun.mail.unreadable[number]
     await begun.later(hours=2)
     assert (begun.crm.types()[-1], begun.crm.last["direction"]) == ("message.sent", "outbound")
+
+
+CARL = "carl@fourth.example"
+
+
+@pytest.mark.parametrize("minutes", [25, 90], ids=["untold", "told"])
+async def test_who_answers_a_held_mail_of_the_users_is_in_the_thread(begun: App, minutes: int) -> None:
+    """Somebody else's answer to a mail that the user forwarded is told once the forwarded one is readable (R3)."""
+    number = answer(begun, ANN_ADDRESS, to=(Address(CARL),), folder_id=SENT_ITEMS)
+    await held(begun, number)
+    await begun.arrives(begun.mail.receive(CARL, in_reply_to=f"<{number}@fabrikam.example>"))
+    assert begun.crm.types()[2:] == []
+    await begun.later(minutes=minutes)
+    del begun.mail.unreadable[number]
+    await begun.later(hours=5)
+    assert begun.crm.types()[-2:] == ["message.sent", "message.received"]
+    assert begun.crm.last["from"]["address"] == CARL
+
+
+async def test_the_message_id_of_a_mail_that_nobody_can_read_proves_nothing(begun: App) -> None:
+    """A mail that names the user and cannot be read may be forged: answers to its Message-ID need a contact (R4)."""
+    private = "<private@northwind.example>"
+    await held(begun, answer(begun, ANN_ADDRESS, tags={"internet_message_id": private}))
+    await begun.later(minutes=50)
+    assert begun.crm.types()[2:] == ["message.not_synced"]
+    fetched = begun.mail.calls.count("fetch")
+    await begun.arrives(begun.mail.receive(CARL, in_reply_to=private))
+    assert begun.mail.calls.count("fetch") == fetched
+    index = await begun.services.ledger.find(mailbox(begun), MessageIndex, private)
+    assert index is not None
+    assert not index.value.admits_alone
+
+
+async def test_what_is_held_while_its_thread_stops_is_told_when_it_goes_on(begun: App) -> None:
+    """A mail from before the stop that could not be read is told after the thread was resumed (R12, R14)."""
+    thread_id = (await begun.answered())["thread_id"]
+    number = await held(begun, answer(begun))
+    begun.clock.forward(minutes=1)
+    await begun.v1("POST", f"threads/{thread_id}/stop")
+    between = await held(begun, answer(begun))
+    await begun.later(minutes=50)
+    assert "message.not_synced" not in begun.crm.types()
+    await begun.v1("POST", f"threads/{thread_id}/resume")
+    await begun.pump()
+    begun.mail.unreadable.clear()
+    begun.clock.forward(days=1)
+    await begun.later(minutes=2)
+    assert begun.crm.types()[3:] == ["thread.stopped", "thread.resumed", "message.received"]
+    told = begun.crm.last["internet_message_id"]
+    assert (told == f"<{number}@fabrikam.example>", between in told) == (True, False)
+
+
+async def test_a_held_mail_that_moved_is_known_among_others_of_its_id(begun: App) -> None:
+    """A private mail with the Message-ID of a held one that was moved is not taken for it (R4, R14)."""
+    same = {"internet_message_id": "<form@fabrikam.example>"}
+    begun.mail.receive("sven@stranger.example", tags=same)
+    number = await held(begun, answer(begun, tags=same))
+    mail = begun.mail.mails.pop(number)
+    moved = replace(mail, outline=replace(mail.outline, graph_message_id="moved"))
+    begun.mail.mails["moved"] = moved
+    begun.mail.unlisted.add("moved")
+    await begun.later(minutes=2)
+    assert begun.crm.types()[2:] == ["message.received"]

@@ -219,3 +219,31 @@ async def test_an_answer_to_the_users_own_mail_needs_nobody_else(begun: App) -> 
     await arrives(begun, CAL, {"in_reply_to": SHARED})
     assert messages(begun) == ["message.received", "message.sent", "message.received"]
     assert "people" not in begun.mail.calls
+
+
+LISTED = (*TRAVELLED, ("List-Id", "<dev.lists.example>"))
+AUTHORS: dict[str, dict[str, Any]] = {
+    "Reply-To": {"headers": LISTED, "reply_to": (Address(ANN_ADDRESS),)},
+    "X-Original-From": {"headers": (*LISTED, ("X-Original-From", f"Ann <{ANN_ADDRESS}>"))},
+}
+
+
+@pytest.mark.parametrize("changes", AUTHORS.values(), ids=AUTHORS)
+async def test_a_list_that_stands_in_from_brings_back_the_users_mail(
+    begun: App, changes: dict[str, Any]
+) -> None:
+    """The user's own mail is not shown again when a list brings it back with its own address in From."""
+    lists = Address("dev@lists.example")
+    await arrives(begun, ANN_ADDRESS, shared(begun), headers=(), to=(lists, Address(BEA_ADDRESS)))
+    begun.clock.forward(hours=2)
+    await arrives(begun, lists.address, shared(begun), **changes)
+    assert messages(begun) == ["message.sent"]
+
+
+async def test_a_list_that_stands_in_from_does_not_double_a_contacts_mail(begun: App) -> None:
+    """A contact's mail that a list brings besides is shown once; somebody else's with its Message-ID is another."""
+    await arrives(begun, BEA_ADDRESS, shared(begun))
+    of_bea = {"headers": LISTED, "reply_to": (Address(BEA_ADDRESS),)}
+    await arrives(begun, "dev@lists.example", shared(begun), **of_bea)
+    await arrives(begun, STRANGER, shared(begun), reply_to=(Address(BEA_ADDRESS),))
+    assert messages(begun) == 2 * ["message.received"]

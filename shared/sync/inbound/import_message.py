@@ -23,6 +23,7 @@ from shared.domain.model import (
     Seen,
     Task,
     TaskKind,
+    Thread,
 )
 from shared.domain.retries import Failed
 from shared.mailbox_context import MailboxContext
@@ -121,7 +122,11 @@ async def _find_moved(ctx: MailboxContext, found: Found) -> Found | None:
     ]
     if not outlines:
         return None
-    return replace(found, graph_message_id=outlines[0].graph_message_id, outline=outlines[0])
+    # Some programs use one Message-ID for many mails, private ones too; a move leaves the conversation as it was.
+    thread = await ctx.find(Thread, found.held.value.thread_id) if found.held is not None else None
+    known = thread.value.conversation_ids if thread is not None else ()
+    moved = min(outlines, key=lambda outline: outline.conversation_id not in known)
+    return replace(found, graph_message_id=moved.graph_message_id, outline=moved)
 
 
 async def _read_outline(ctx: MailboxContext, found: Found) -> Outline:
@@ -214,6 +219,24 @@ def _is_copy(ctx: MailboxContext, outline: Outline, known: Known, author: str) -
     return own is not None and copies.is_copy(own.value, author, outline.received_at, message_id)
 
 
+def _is_known(
+    ctx: MailboxContext,
+    mailbox: Mailbox,
+    message: FetchedMessage,
+    outline: Outline,
+    known: Known,
+    *,
+    by_user: bool,
+) -> bool:
+    """The same for a mail that was read, which may name an author beside the list that stands in From."""
+    others = (
+        copies.author_of(person, by_user=own_addresses.is_named(person.address, mailbox))
+        for person in copies.behind_a_list(message)
+    )
+    authors = (copies.author_of(message.sender, by_user=by_user), *others)
+    return any(_is_copy(ctx, outline, known, author) for author in authors)
+
+
 async def _bring_in(
     ctx: MailboxContext,
     mailbox: Mailbox,
@@ -233,19 +256,24 @@ async def _bring_in(
         key = await find_send_of_copy(ctx, belongs.thread_id, message)
         if key is not None:
             return await confirm_send(ctx, key, outline)
-    if _is_copy(ctx, outline, known, copies.author_of(message.sender, by_user=by_user)):
+    if _is_known(ctx, mailbox, message, outline, known, by_user=by_user):
         return inbound.Skip(Reason.COPY)
     if by_user and await is_returned_send(ctx, belongs.thread_id, message):
         return inbound.Skip(Reason.COPY)
     read = await read_bounce(ctx, message)
     if read is not None:
-        decision = await judge_bounce(ctx, belongs, message, read, looks if known.held is None else None)
-        if decision is not None:
-            return decision
+        looks_left = looks if known.held is None else None
+        told_in = await judge_bounce(ctx, mailbox, belongs, message, read, looks_left)
+        if not isinstance(told_in, admission.Belongs):
+            return told_in
+        belongs = told_in
     judged = await judge_files(ctx, message, final=looks_are_over(known.held))
     told_before = judged.holds_on and await was_told(ctx, known.held)
     if judged.may_change or told_before:
         return await hold_mail(ctx, mailbox, outline, belongs, known, Reason.ATTACHMENT_UNREADABLE)
+    if by_user and known.held is not None:
+        # Until now an answer to it counted only with a contact on it: what somebody else answered was foreign.
+        known = replace(known, look_back=await plan_look_back(ctx, outline, None, None))
     await record_import(ctx, mailbox.generation, message, judged, belongs, known, read)
     return inbound.Import(belongs.thread_id, belongs.evidence)
 

@@ -60,17 +60,20 @@ class Judged:
 async def judge_files(ctx: MailboxContext, message: FetchedMessage, *, final: bool) -> Judged:
     """What becomes of them. Costs a call for each file that is fetched.
 
-    An encrypted mail is told without its content, and its parts are noted. Unless this look is `final`, what Exchange
-    may still change is not judged: it is looked at again (R14).
+    What is on a bounce nobody sent, so it keeps no bounce out. An encrypted mail is told without its content, and its
+    parts are noted. Unless this look is `final`, what Exchange may still change is not judged: it is looked at again
+    (R14).
     """
     if kind_of(message) is MessageKind.PROTECTED:
         parts = tuple(_left_out(ctx, file, "protected", {}) for file in message.files)
         return Judged(parts, message=replace(message, html=None, text=""))
+    is_bounce = kind_of(message) is MessageKind.BOUNCE
+    final = final or is_bounce
     verdict = _judge(message)
     if verdict.texts:
         message, unread = await complete_text(ctx, message, verdict.texts)
         verdict = with_unread_texts(_judge(message), unread)
-    leaves_out = bool(verdict.blocking) and await _leaves_out(ctx)
+    leaves_out = bool(verdict.blocking) and (is_bounce or await _leaves_out(ctx))
     if not final and is_unsettled(verdict.blocking, leaves_out=leaves_out):
         return Judged(may_change=True)
     if leaves_out:
@@ -90,6 +93,7 @@ async def _stage_all(
 ) -> Judged:
     """Fetch and stage what nothing known so far keeps back; a file that does leaves nothing of the others."""
     staged: list[StagedFile] = []
+    is_bounce = kind_of(message) is MessageKind.BOUNCE
     shown_ids = by_content_id(find_cids(message.html or ""))
     try:
         for file in verdict.stage:
@@ -98,7 +102,7 @@ async def _stage_all(
             if changes and not final:
                 await _unstage(ctx, staged)
                 return Judged(may_change=True)
-            if isinstance(result, BlockingFile) and await _leaves_out(ctx):
+            if isinstance(result, BlockingFile) and (is_bounce or await _leaves_out(ctx)):
                 result = _left_out(ctx, file, result.reason.value, shown_ids)
             if isinstance(result, BlockingFile):
                 await _unstage(ctx, staged)

@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
-from shared.domain import inbound
+from shared.domain import admission, inbound
 from shared.domain.errors import RowChanged, RowMissing
-from shared.domain.held import looked, put_off
-from shared.domain.model import Held, MessageRecord, Reason, Seen, Task
+from shared.domain.held import DAILY, looked, put_off
+from shared.domain.model import Held, MessageRecord, Reason, Seen, Task, Thread
 from shared.domain.retries import Failed, PutOff, waits_for_somebody
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
@@ -31,12 +31,23 @@ async def look_again(ctx: MailboxContext, stored: Stored[Seen]) -> None:
             await _save(
                 ctx, stored.changed(replace(seen, held=replace(held, look_at=until, missing=missing)))
             )
+        case inbound.Skip(Reason.THREAD_TAKES_NO_MAIL) if await _is_stopped_for_now(ctx, seen):
+            later = put_off(held, ctx.now() + DAILY)
+            await _save(ctx, stored.changed(replace(seen, held=later)))
         case inbound.Skip(reason):
             await _end(ctx, stored, reason)
         case inbound.Import() | inbound.Hold():
             pass
         case _:
             assert_never(decision)
+
+
+async def _is_stopped_for_now(ctx: MailboxContext, seen: Seen) -> bool:
+    """Whether its thread may go on (R12): what came before the stop syncs then."""
+    thread, mailbox = await ctx.find(Thread, seen.thread_id), ctx.mailbox
+    if thread is None or mailbox is None or thread.value.stopped_at is None:
+        return False
+    return admission.is_of_connection(thread.value, mailbox)
 
 
 async def reschedule_look(ctx: MailboxContext, task: Task, failed: Failed) -> None:

@@ -15,6 +15,7 @@ from shared.domain.model import (
     Bounce,
     Evidence,
     FetchedMessage,
+    Mailbox,
     MessageIndex,
     MessageKind,
     MessageRecord,
@@ -113,25 +114,53 @@ async def _find_original(
     return None
 
 
+async def _find_thread_of_original(
+    ctx: MailboxContext,
+    mailbox: Mailbox,
+    belongs: admission.Belongs,
+    message: FetchedMessage,
+    read: ReadBounce,
+) -> admission.Belongs | None:
+    """Threads may share the conversation that led here: of these it is the one whose mail the bounce names.
+
+    None where that one takes no mail.
+    """
+    if belongs.evidence is not Evidence.CONVERSATION:
+        return belongs
+    for internet_message_id in read.report.original_ids:
+        index = await ctx.find(MessageIndex, internet_message_id)
+        thread = await ctx.find(Thread, index.value.thread_id) if index is not None else None
+        if thread is None or message.outline.conversation_id not in thread.value.conversation_ids:
+            continue
+        takes = admission.thread_takes(thread.value, mailbox, message.outline.received_at)
+        return admission.Belongs(thread.value.thread_id, belongs.evidence) if takes else None
+    return belongs
+
+
 async def judge_bounce(
     ctx: MailboxContext,
+    mailbox: Mailbox,
     belongs: admission.Belongs,
     message: FetchedMessage,
     read: ReadBounce,
     looks: int | None,
-) -> inbound.Wait | inbound.Skip | None:
-    """Whether a bounce is looked at again, or is foreign; None: it is told.
+) -> admission.Belongs | inbound.Wait | inbound.Skip:
+    """The thread in which a bounce is told; or it is looked at again, or is foreign.
 
     A fast one is here before the sent copy whose Message-ID it names; with `looks` None it waits no more. And the
     conversation that alone led here may hold a private mail too: what names only people who are not of the thread, and
     no message of it, is about such a one.
     """
+    of_original = await _find_thread_of_original(ctx, mailbox, belongs, message, read)
+    if of_original is None:
+        return inbound.Skip(Reason.THREAD_TAKES_NO_MAIL)
+    belongs = of_original
     stored = await ctx.find(Thread, belongs.thread_id)
     if stored is None:
-        return None
+        return belongs
     bounced = await find_bounced(ctx, stored.value, message, read)
     if bounced.original is not None:
-        return None
+        return belongs
     if read.report.original_ids and looks is not None:
         since = await find_oldest_unseen_copy(ctx)
         decision = inbound.decide_unknown(message.outline, looks, ctx.now(), since)
@@ -141,4 +170,4 @@ async def judge_bounce(
     named = {comparable_address(bounce.recipient) for bounce in bounced.bounces if bounce.recipient}
     if belongs.evidence is Evidence.CONVERSATION and named and not named & people:
         return inbound.Skip(Reason.FOREIGN)
-    return None
+    return belongs

@@ -88,7 +88,7 @@ async def _plan_rows(
         await find_bounced(ctx, stored.value, message, read) if kind is MessageKind.BOUNCE and read else None
     )
     direction = own_addresses.direction_of(message, mailbox, contacts)
-    index = _index_row(message, stored.value, message_id, direction, now)
+    index = _index_row(message, stored.value, message_id, direction, judged, now)
     if known.own and copies.is_copy(known.own.value, index.author, outline.received_at, message_id):
         return None
     tx.mailbox = own_addresses.with_learned_from(renewals.with_activity(mailbox, now), message, contacts)
@@ -157,11 +157,17 @@ def _status(reason: Reason | None, direction: Direction) -> MessageStatus:
 
 
 def _index_row(
-    message: FetchedMessage, thread: Thread, message_id: str, direction: Direction, now: datetime
+    message: FetchedMessage,
+    thread: Thread,
+    message_id: str,
+    direction: Direction,
+    judged: Judged,
+    now: datetime,
 ) -> MessageIndex:
     """What its Message-ID leads to. Only of what was written here it is certain that its author chose it.
 
-    A From line is forged easily: what names the user and came from outside may be somebody else's.
+    A From line is forged easily: what names the user and came from outside may be somebody else's, and of what nobody
+    can read nobody knows where it came from.
     """
     by_user = direction is Direction.OUTBOUND
     return MessageIndex(
@@ -170,7 +176,7 @@ def _index_row(
         message_id,
         message.outline.received_at or message.received_at or now,
         copies.author_of(message.sender, by_user=by_user),
-        admits_alone=by_user and not own_addresses.has_travelled(message),
+        admits_alone=by_user and not judged.unreadable and not own_addresses.has_travelled(message),
     )
 
 

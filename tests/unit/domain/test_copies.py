@@ -108,3 +108,12 @@ def test_a_row_stays_small_and_is_never_made_weaker(known: MessageIndex, more: l
         assert len(grown.others) <= MOST_AUTHORS
         assert is_copy(grown, fresh.author, fresh.at)
         known = grown
+
+
+def test_a_row_learns_that_it_admits_alone() -> None:
+    """Of a mail that could not be read it is known later that it was written here; never the other way round."""
+    unread = index(author=THE_USER, admits_alone=False, message_id="msg_1")
+    grown = with_further_mail(unread, index(author=THE_USER, message_id="msg_1"))
+    assert grown is not None
+    assert grown.admits_alone
+    assert with_further_mail(grown, unread) is None
