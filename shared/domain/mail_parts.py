@@ -3,7 +3,8 @@
 Reports: RFC 3464, RFC 3462 (a returned message is `message/rfc822`, which Exchange shows as an attached item), RFC
 8098, RFC 5965. Meetings: RFC 6047. Signatures: RFC 8551, RFC 3156, and the names that Thunderbird gives. Exchange: a
 clear-signed mail shows one `smime.p7m` of type `multipart/signed` (microsoft-graph-docs#4585); text behind a file
-becomes `ATT00001.htm` or `.txt`; `winmail.dat` is a mail's Outlook form (MS-OXTNEF).
+becomes `ATT00001.htm` or `.txt`, and Outlook forwards a part without a name as `Untitled attachment 00001`, with an
+ending; `winmail.dat` is a mail's Outlook form (MS-OXTNEF).
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ NEVER_COUNT_NAMES: Final = re.compile(
     r"smime\.p7s|signature\.asc|openpgp_.*\.asc|openpgp_signature|winmail\.dat|.*\.ics", re.IGNORECASE
 )
 # What Exchange names the parts of a report that have no name.
-REPORT_NAMES: Final = re.compile(r"att\d{5}(\..*)?|.*\.(eml|msg)", re.IGNORECASE)
-TEXT_NAMES: Final = re.compile(r"att\d{5}\.(htm|html|txt)", re.IGNORECASE)
+REPORT_NAMES: Final = re.compile(r"(att|untitled attachment )\d{5}(\..*)?|.*\.(eml|msg)", re.IGNORECASE)
+TEXT_NAMES: Final = re.compile(r"(att|untitled attachment )\d{5}\.(htm|html|txt)", re.IGNORECASE)
 TEXT_TYPES: Final = frozenset({"text/html", "text/plain"})
 MAX_TEXT_PART_BYTES: Final = 1_048_576
 # One behind each file that may pass: a phone sends many photos with a line between them.

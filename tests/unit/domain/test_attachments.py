@@ -214,6 +214,7 @@ TEXTS = {
     "HTML by its name": remote("att00012.HTML"),
     "words": remote("ATT00002.txt", declared="text/plain; charset=utf-8"),
     "without a name": remote("", declared="text/html"),
+    "forwarded by Outlook": remote("Untitled attachment 00012.htm", declared="text/html"),
     "marked inline": remote("ATT00001.htm", declared="text/html", inline=True),
 }
 
@@ -229,6 +230,7 @@ REPORTED = {
     "the returned mail": remote("Your offer", kind="item"),
     "the returned mail as a file": remote("offer.eml", declared="message/rfc822"),
     "a part without a name of its own": remote("ATT00002"),
+    "such a part that Outlook forwards": remote("Untitled attachment 00019.dat"),
 }
 
 
