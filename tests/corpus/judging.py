@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -18,7 +19,7 @@ def differences(pair: Pair, played: Played) -> list[str]:
     wrong: list[str] = []
     for number, (wanted, event) in enumerate(zip(expected, played.events, strict=True)):
         wrong += [f"event {number} ({found[number]}): {what}" for what in _of_event(wanted, event, played)]
-    return [*wrong, *_asked(pair, played), *_of_original(pair, played)]
+    return [*wrong, *_nul(played), *_asked(pair, played), *_of_original(pair, played)]
 
 
 def _summary(event: dict[str, Any]) -> str:
@@ -33,6 +34,11 @@ def _asked(pair: Pair, played: Played) -> list[str]:
         for name, allowed in pair.expected.get("foreign", {}).items()
         if (more := played.asked[name] - set(allowed))
     ]
+
+
+def _nul(played: Played) -> list[str]:
+    """No database takes it, whatever the mail holds."""
+    return [f"NUL in {_summary(event)}" for event in played.events if "\\u0000" in json.dumps(event)]
 
 
 def _of_original(pair: Pair, played: Played) -> list[str]:
