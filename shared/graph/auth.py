@@ -28,6 +28,9 @@ SCOPES: Final = ("User.Read", "Mail.Read", "Mail.ReadWrite", "Mail.Send")
 CONSENT_SCOPES: Final = ("openid", "profile", "offline_access", *SCOPES)
 SKEW: Final = timedelta(minutes=5)
 
+LONGEST_TOKEN_SECONDS: Final = 7 * 86_400
+# What it raises for a bad setting, and for an answer whose members are not what it takes them for.
+MSAL_FAILS: Final = (ValueError, LookupError, RuntimeError, TypeError, AttributeError, ArithmeticError)
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 Assertion = Callable[[], Awaitable[str]]
@@ -188,7 +191,12 @@ class EntraSignIn:
             await self._credential()
 
     def _until(self, result: Mapping[str, Any]) -> datetime:
-        return self._clock.now() + timedelta(seconds=float(result.get("expires_in", 0)))
+        """One of no sensible length is used once: a token that continuous evaluation watches lasts 28 hours."""
+        try:
+            seconds = float(result.get("expires_in") or 0)
+        except (TypeError, ValueError):
+            seconds = 0
+        return self._clock.now() + timedelta(seconds=seconds if 0 <= seconds <= LONGEST_TOKEN_SECONDS else 0)
 
     async def _run_with_app(self, use: Callable[[Any], Any], cache: Any) -> Any:
         """Run MSAL in a thread with a limit on its time.
@@ -204,7 +212,7 @@ class EntraSignIn:
             )
         except TimeoutError as err:
             raise ProviderUnavailable from err
-        except (ValueError, KeyError, RuntimeError) as err:
+        except MSAL_FAILS as err:
             raise UpstreamSurprise from err
 
     def _use(

@@ -465,6 +465,22 @@ async def test_a_refusal_is_not_remembered(sign_in: EntraSignIn, entra: Entra) -
     assert (await sign_in.refresh(cache)).access_token == "access-1"
 
 
+@pytest.mark.parametrize("odd", ["x", 5, [], {}, 1e30, True, ""], ids=repr)
+@pytest.mark.parametrize(
+    "member", ["expires_in", "id_token", "client_info", "scope", "refresh_token", "error_codes"]
+)
+async def test_an_odd_answer_is_no_fall(sign_in: EntraSignIn, entra: Entra, member: str, odd: object) -> None:
+    """Whatever stands in a member of Entra's answer, a refresh ends with a token or an error of ours."""
+    cache = await kept_cache(sign_in, entra)
+    for answer in ({**entra._tokens(), member: odd}, {"error": "invalid_grant", member: odd}):
+        entra.raw = httpx.Response(200 if "access_token" in answer else 400, json=answer)
+        try:
+            refreshed = await sign_in.refresh(cache)
+        except errors.PostbraidError:
+            continue
+        assert NOW <= refreshed.expires_at <= NOW + timedelta(hours=1)
+
+
 @pytest.mark.parametrize("cache", ["", "{}", "not json", "[]", '{"Account": {}}'])
 async def test_a_cache_without_a_refresh_token_is_dead(sign_in: EntraSignIn, cache: str) -> None:
     """A token cache without a refresh token is a dead consent."""
