@@ -36,7 +36,7 @@ LOOSE = r"typing_extensions\.pyc?|_cffi_backend\.cpython-313-x86_64-linux-gnu\.s
 ALLOWED = re.compile(
     rf"{re.escape(SITE)}("
     rf"({'|'.join(DEPENDENCIES)})/([\w.]+/)*(\w+\.pyc?|[\w.-]+\.(cpython-313-x86_64-linux-gnu|abi3)\.so)|{LOOSE}"
-    r"|certifi/cacert\.pem"
+    r"|certifi/cacert\.pem|olefile/LICENSE\.txt"
     r"|[\w.-]+\.dist-info/(METADATA|entry_points\.txt|sboms/[\w.-]+\.json"
     r"|(licenses/)?(vendor/llhttp/)?(LICENSE|NOTICE|AUTHORS)[\w.-]*))"
 )
