@@ -21,7 +21,7 @@ _CHARSET: Final = re.compile(
     rb"""|shift_jis|iso-2022-jp|euc-(?:jp|kr))\b""",
     re.IGNORECASE,
 )
-_BODY_OPEN: Final = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_BODY_OPEN: Final = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)  # to the next tag: no text is read twice
 
 
 def text_to_html(text: str) -> str:

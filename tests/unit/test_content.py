@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -87,6 +88,13 @@ def test_pictures_that_the_html_shows(raw: str, cids: set[str]) -> None:
 def test_a_reply_stands_before_what_it_quotes(quoted: str, whole: str) -> None:
     """A reply's text is put at the beginning of the quoted document's body."""
     assert prepend_html("<p>new</p>", quoted) == whole
+
+
+def test_no_quoted_document_holds_a_worker() -> None:
+    """The place for a reply's text is looked for in time that grows with the document's length alone."""
+    quoted, before = "<body " * 100_000, time.process_time()
+    assert prepend_html("x", quoted) == f"x{quoted}"
+    assert time.process_time() - before < 2
 
 
 def test_one_mebibyte_passes_uncut() -> None:
