@@ -9,13 +9,21 @@ from typing import Final
 
 from shared.domain.attachments import FileProblem, canonical_type, clean_name, judge_outbound
 from shared.domain.errors import AttachmentRefused, FieldError, InvalidRequest
-from shared.domain.model import GivenFile, StagedFile
+from shared.domain.model import GivenFile, Reason, StagedFile
 from shared.file_contents import judge_content
 from shared.services import Services
 from shared.state.codec import Stored
 from shared.state.sessions import Upload
 from shared.sync.staging import stage, unstage
 
+_SENTENCES: Final = {
+    Reason.ATTACHMENT_TOO_LARGE: "A file is larger than 3 MB.",
+    Reason.ATTACHMENT_TYPE: "A file is of a type that does not sync.",
+    Reason.ATTACHMENT_MISMATCH: "A file's content is not of the kind that its name says.",
+    Reason.ATTACHMENT_EMPTY: "A file is empty.",
+    Reason.TOO_MANY_ATTACHMENTS: "There are more than 20 files, pictures in the text counted.",
+    Reason.ATTACHMENTS_TOO_LARGE_TOGETHER: "The files are over 25 MB together.",
+}
 UPLOAD_FOR: Final = timedelta(hours=24)
 
 
@@ -100,4 +108,4 @@ def _refusal(problems: Sequence[FileProblem]) -> AttachmentRefused:
         )
         for problem in problems
     )
-    return AttachmentRefused("A file is too large or of a type that does not sync; nothing was sent.", said)
+    return AttachmentRefused(f"{_SENTENCES[problems[0].reason]} Nothing was taken.", said)
