@@ -30,7 +30,8 @@ ANSWER_HEADERS: Final = frozenset({"in-reply-to", "references"})
 
 # Exchange's own sender of reports; the number is the same everywhere.
 EXCHANGE_SENDER: Final = "microsoftexchange329e71ec88ae4615bbc36ab6ce41109e"
-MAIL_SYSTEMS: Final = frozenset({"postmaster", "mailer-daemon", EXCHANGE_SENDER})
+DAEMON: Final = "mailer-daemon"
+MAIL_SYSTEMS: Final = frozenset({"postmaster", DAEMON, EXCHANGE_SENDER})
 
 # PidTagMessageClass (MS-OXOMSG, MS-OXOCAL): the beginning of the class, in lower case.
 CLASSES: Final = (
@@ -90,11 +91,16 @@ def is_mail_system(sender: Address | None) -> bool:
     return sender is not None and sender.address.partition("@")[0].strip().lower() in MAIL_SYSTEMS
 
 
+def _is_daemon(sender: Address | None) -> bool:
+    """Whether nobody could be behind that address; a postmaster may be a person."""
+    return sender is not None and sender.address.partition("@")[0].strip().lower() == DAEMON
+
+
 def is_automatic(headers: Headers) -> bool:
     """RFC 3834, 5: Auto-Submitted other than `no` marks automatic mail; the older marks of the field count too."""
     for name, value in headers:
         folded, content = name.lower(), value.strip().lower()
-        if folded == "auto-submitted" and _word(content) != "no":
+        if folded == "auto-submitted" and _word(content) not in {"", "no"}:
             return True
         if folded in ("x-auto-response-suppress", "x-autoreply", "list-id", "list-unsubscribe"):
             return True
@@ -128,7 +134,8 @@ def _by_headers(headers: Headers, sender: Address | None, *, answers: bool) -> M
     """
     values = {name.lower(): value.strip().lower() for name, value in headers}
     content_type = values.get("content-type", "")
-    system = is_mail_system(sender) and values.get("return-path") in ("", "<>")
+    path = values.get("return-path", "<>" if _is_daemon(sender) else None)
+    system = is_mail_system(sender) and path in ("", "<>")
     if {"x-failed-recipients", "x-ms-exchange-message-is-ndr"} & values.keys() or system:
         return MessageKind.BOUNCE
     if content_type.startswith("multipart/report"):
@@ -142,7 +149,7 @@ def _by_headers(headers: Headers, sender: Address | None, *, answers: bool) -> M
 
 def _answers_by_itself(values: dict[str, str], *, answers: bool) -> bool:
     """RFC 3834, 5: `auto-replied` is an answer; other marks, and an empty return path, are of one if it answers."""
-    submitted = _word(values.get("auto-submitted", "no"))
+    submitted = _word(values.get("auto-submitted", "")) or "no"
     if submitted == "auto-replied" or values.get("precedence") == "auto_reply" or "x-autoreply" in values:
         return True
     if "list-id" in values or "list-unsubscribe" in values or values.get("precedence") in BULK:

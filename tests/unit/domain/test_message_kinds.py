@@ -17,6 +17,7 @@ CASES = [
     ((("AUTO-SUBMITTED", "Auto-Replied; owner-email=a@b"),), True),
     ((("Auto-Submitted", "no"),), False),
     ((("Auto-Submitted", " No "),), False),
+    ((("Auto-Submitted", ""),), False),
     ((("Auto-Submitted", "no; because=a person wrote it"),), False),
     ((("X-Auto-Response-Suppress", "All"),), True),
     ((("X-Autoreply", "yes"),), True),
@@ -75,6 +76,8 @@ BY_CLASS = {
     "IPM.Note.Rules.ReplyTemplate.Microsoft": K.AUTOMATIC_REPLY,
 }
 BY_HEADERS: dict[str, tuple[dict[str, str], str, MessageKind]] = {
+    "a daemon's mail of which no path is known": ({}, DAEMON, K.BOUNCE),
+    "a mark without a value": ({"Auto-Submitted": ""}, PERSON, K.MAIL),
     "nothing": ({}, PERSON, K.MAIL),
     "a delivery report": ({"Content-Type": REPORT + "delivery-status"}, PERSON, K.BOUNCE),
     "a quoted one": ({"content-type": 'Multipart/Report; Report-Type="Delivery-Status"'}, PERSON, K.BOUNCE),
