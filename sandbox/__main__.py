@@ -19,6 +19,8 @@ from sandbox.story.stage import Lie
 from sandbox.world import World, WorldOptions
 
 DATA_DIR = ROOT / ".sandbox" / "world"
+# A person who tries it sees whole emoji; the story is played with halves too.
+DEMO_KNOBS = ("half_surrogates=whole",)
 
 
 def main() -> int:
@@ -78,7 +80,9 @@ async def _up(seed: int, local_origins: tuple[str, ...], *, play: bool) -> int:
     """Run the demo; return 0 after Ctrl-C, 1 when a process died."""
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
-    options = WorldOptions(preferred_ports=True, data_dir=DATA_DIR, seed=seed, local_origins=local_origins)
+    options = WorldOptions(
+        preferred_ports=True, data_dir=DATA_DIR, seed=seed, local_origins=local_origins, knobs=DEMO_KNOBS
+    )
     async with World.start(options) as world:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, interrupted.set)

@@ -23,7 +23,11 @@ from sandbox.story.telling import (
 )
 
 PDF = b"%PDF-1.7\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
-PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + b"\0" * 64
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAABgAAAAYCAIAAABvFaqvAAAALklEQVR42mN4/eEXGpLL24eGiFHDMGoQHQ0iTxummlGD6GnQaMoezWujBtHF"
+    "IACGa6MdXW5AWAAAAABJRU5ErkJggg=="
+)
+"""A picture of 24 by 24 pixels."""
 THREE_MB = 3_145_728
 DAY = 86_400.0
 

@@ -28,6 +28,8 @@ class WorldOptions:
     """Do not delete a temporary folder at the end."""
     seed: int = 1
     """The seed of the simulator's random choices."""
+    knobs: tuple[str, ...] = ()
+    """Knobs of the simulator that are turned, each as name=value."""
     sabotage: str | None = None
     """A fault to build into the product (see `sandbox.sabotage`)."""
     local_origins: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ def simulator(place: Place, options: WorldOptions, addresses: Addresses) -> list
         *("--tls-dir", str(place.tls), "--clock-file", str(place.clock_file)),
         *("--public-http-url", addresses.authorize, "--public-https-url", addresses.graph),
         *("--entra-url", addresses.entra, "--uploads-url", addresses.uploads),
+        *(part for knob in options.knobs for part in ("--knob", knob)),
         *_secured(place, addresses),
     ]
 
