@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import cache
 from typing import Final
 
 MAX_TAGS_TIMES_DEPTH: Final = 10**8
@@ -30,15 +31,20 @@ _RAW: Final = [
     *["svg", "math", "template", "select"],
 ]
 _SHEET: Final = re.compile(r"<style\b[^<]*+(?:<(?!/style)[^<]*+)*+", re.IGNORECASE)
+
+
 # No end tag in here surely closes anything: values of attributes, comments of all kinds, and elements whose content is
 # no HTML or HTML of its own. Each is looked for by itself, so that none hides where another begins.
-_NO_ENDS: Final = [
-    re.compile(r'(?==\s*+("[^"]*+))'),
-    re.compile(r"(?==\s*+('[^']*+))"),
-    re.compile(r"(<!--[^-]*+(?:-(?!->)[^-]*+)*+)"),
-    re.compile(r"(<(?:[!?]|/[^a-zA-Z>])[^>]*+)"),
-    *(re.compile(rf"(<{name}\b[^<]*+(?:<(?!/{name})[^<]*+)*+)", re.IGNORECASE) for name in _RAW),
-]
+@cache
+def _no_ends() -> tuple[re.Pattern[str], ...]:
+    """Compiled at the first mail: a start of the app that reads none does not pay for it."""
+    return (
+        re.compile(r'(?==\s*+("[^"]*+))'),
+        re.compile(r"(?==\s*+('[^']*+))"),
+        re.compile(r"(<!--[^-]*+(?:-(?!->)[^-]*+)*+)"),
+        re.compile(r"(<(?:[!?]|/[^a-zA-Z>])[^>]*+)"),
+        *(re.compile(rf"(<{name}\b[^<]*+(?:<(?!/{name})[^<]*+)*+)", re.IGNORECASE) for name in _RAW),
+    )
 
 
 def takes_long(text: str) -> bool:
@@ -49,7 +55,7 @@ def takes_long(text: str) -> bool:
 
 def _count_tags(text: str) -> tuple[int, int]:
     """(tags, depth): the depth is at most that. An end tag counts only where it surely ends something open."""
-    no_ends = sorted(found.span(1) for pattern in _NO_ENDS for found in pattern.finditer(text))
+    no_ends = sorted(found.span(1) for pattern in _no_ends() for found in pattern.finditer(text))
     opened: Counter[str] = Counter()
     count = deepest = level = at = hidden_until = 0
     kind = ""
