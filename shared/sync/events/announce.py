@@ -39,7 +39,6 @@ from shared.domain.reasons import reason_text
 from shared.domain.waiting import Waiting, send_by
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
-from shared.sync.events.bodies import received_body, sent_body
 from shared.sync.events.rendering import iso_time, small_event, stage_event
 from shared.sync.staging import Body
 
@@ -113,6 +112,8 @@ async def render_sent(
     body: Body,
 ) -> Event:
     """A CRM send was seen in Sent Items."""
+    from shared.sync.events.bodies import sent_body  # HTML is not needed to start
+
     now = ctx.now()
     data = {
         **_common(ctx.ref, mailbox, thread, item.message_id, Direction.OUTBOUND, Origin.CRM),
@@ -150,6 +151,8 @@ async def render_synced(
     bounced: dict[str, Any] | None = None,
 ) -> Event:
     """A mail of the thread was found in the mailbox; `bounced` is what a bounce says (see `bounced_data`)."""
+    from shared.sync.events.bodies import received_body  # HTML is not needed to start
+
     data = {
         **_found_data(ctx.ref, mailbox, thread, message, message_id, direction),
         **(await received_body(ctx, message)),
