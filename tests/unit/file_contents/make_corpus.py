@@ -1,7 +1,7 @@
-"""Makes `corpus/` with the programs that people use; needs ffmpeg, 7z, zip, and the packages named below.
+"""Makes `corpus/` with the programs that people use.
 
-    python -m venv /tmp/tools && /tmp/tools/bin/pip install python-docx msoffcrypto-tool Pillow reportlab openpyxl
-    /tmp/tools/bin/python tests/unit/file_contents/make_corpus.py
+It needs ffmpeg, 7z, zip, and an environment with python-docx, msoffcrypto-tool, Pillow, reportlab and openpyxl, which
+are not dependencies of this repository: `python tests/unit/file_contents/make_corpus.py`.
 
 Each file stands in `corpus/manifest.json` with the tool and command that made it, and with the verdict that F-2 asks
 for: `"passes"`, or the phrase that says what it is. Edit the table here, never the manifest.
