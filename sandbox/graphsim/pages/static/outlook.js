@@ -142,7 +142,8 @@ function showFiles(message) {
   if ($("files").dataset.shown === shown) return;
   $("files").dataset.shown = shown;
   $("files").replaceChildren(...message.attachments.map((file, number) => {
-    const link = element("a", { textContent: file.name, href: fileAddress(message, number), download: file.name });
+    const name = file.name || "attachment"; // Exchange gives some files no name
+    const link = element("a", { textContent: name, href: fileAddress(message, number), download: name });
     link.dataset.testid = "file";
     return element("li", {}, link, ` (${[file.content_type, `${Math.ceil(file.size_bytes / 1024)} kB`].filter(Boolean).join(", ")})`);
   }));
