@@ -168,7 +168,7 @@ class Explorer(Remembered):
         mail, minutes = self.dice.choice(got), self.dice.choice((2, 30, 200, None))
         word, thread = self.word("Answer"), self.thread_of[own_word(mail)]
         self._remember(word, thread, self.thread_mails if minutes is not None else self.unreadable_mails)
-        plan = {
+        plan: dict[str, Any] = {
             "part": self.dice.choice(("body", "body", "item")),
             "status": self.dice.choice((400, 500)),
             "code": self.dice.choice(("ErrorContentConversionFailed", "ErrorItemCorrupt")),
@@ -176,6 +176,8 @@ class Explorer(Remembered):
         if minutes is not None:
             plan["minutes"] = minutes
             self.unreadable_for_a_while.append(word)
+        elif plan["part"] == "item" and not self.lists_lead():
+            self.without_evidence.append(word)
         self.tale[-1] += f" {word} {plan}"
         await self._outside_reply(mail, word, [], unreadable=plan)
 

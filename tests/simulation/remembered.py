@@ -37,6 +37,9 @@ class Remembered:
     stops: list[tuple[str, datetime, datetime]] = field(default_factory=list)  # thread, from, until
     kept_out: list[str] = field(default_factory=list)  # a stop of their thread may have kept them out
     unreadable_mails: list[str] = field(default_factory=list)  # Graph never gives them
+    without_evidence: list[str] = field(
+        default_factory=list
+    )  # of those, whose thread nothing readable may tell
     unreadable_for_a_while: list[str] = field(default_factory=list)  # may be told so before they are shown
     untold_refusals: int = 0  # so many may have been kept from being told by a stop
     refused_sends: list[str] = field(default_factory=list)  # into a stopped thread
@@ -118,10 +121,23 @@ class Remembered:
         came_in_between = await self._received_in_between()
         return found + [f"{word} came in between and is shown" for word in came_in_between if seen[word]]
 
+    def lists_lead(self) -> bool:
+        """Whether a list tells the thread of a mail that cannot be read by its id: it shows each, and its tags lead."""
+        of_lists = self.knobs.get("list_500") == "never"
+        tagged = (
+            self.knobs.get("received_reply_tags") != "none"
+            and self.knobs.get("relay_message_id") != "rewritten"
+        )
+        return of_lists and tagged
+
     def _about_unreadable_mail(self, told: int) -> list[str]:
         """What Graph never gives is told once, unless its thread was stopped meanwhile."""
         stopped = {*self.stopped, *(thread for thread, _, _ in self.stops)}
-        certain = [word for word in self.unreadable_mails if self.thread_of[word] not in stopped]
+        certain = [
+            word
+            for word in self.unreadable_mails
+            if self.thread_of[word] not in stopped and word not in self.without_evidence
+        ]
         most = len(self.unreadable_mails) + len(self.unreadable_for_a_while)
         if not len(certain) <= told <= most:
             return [f"{told} unreadable mails were told, not {len(certain)} to {most}"]

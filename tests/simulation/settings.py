@@ -38,12 +38,13 @@ BESIDE: Final[dict[tuple[str, Value], tuple[dict[str, Value], ...]]] = {
     ("named_property_quota", "spent"): ({"sent_message_id": "kept"}, {"sent_copy_id": "kept"}, {}),
     # A file that fits no request cannot leave then; test_knobs.py sends one that does.
     ("upload_host", "failing"): ({"upload_session_minimum_bytes": 0},),
-    ("relay_message_id", "rewritten"): ({"contact_thread_index": "present"},),
+    # A gateway's mark in the subject begins another conversation, whatever the Thread-Index says.
+    ("relay_message_id", "rewritten"): ({"contact_thread_index": "present", "reply_prefix": "re"},),
     ("attachment_scan_minutes", 1): ({"attachment_scan": "placeholder"},),
     ("attachment_scan_minutes", 10): ({"attachment_scan": "stub"},),
     ("received_reply_tags", "none"): (
-        {"contact_thread_index": "present"},
-        {"external_reply_conversation": "matched"},
+        {"contact_thread_index": "present", "reply_prefix": "re"},
+        {"external_reply_conversation": "matched", "reply_prefix": "re"},
     ),
     ("bounce_conversation", "new"): ({"bounce_in_reply_to": "present"},),
     ("bounce_writer", "remote"): ({"bounce_in_reply_to": "present"},),
