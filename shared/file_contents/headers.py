@@ -21,6 +21,8 @@ GIF_SCREEN_BYTES: Final = 13
 BMP_HEADER_BYTES: Final = 26
 PDF_WITHIN: Final = 1_024
 
+JPEG: Final = b"\xff\xd8\xff"
+PNG: Final = b"\x89PNG\r\n\x1a\n"
 OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ZIP_FILE: Final = b"PK\x03\x04"
 ZIP_EMPTY: Final = b"PK\x05\x06"
@@ -87,6 +89,11 @@ def is_transport_stream(content: bytes) -> bool:
     )
 
 
+def is_mpeg(content: bytes) -> bool:
+    """MPEG as a program stream, a bare video sequence or a transport stream."""
+    return content.startswith(MPEG) or is_transport_stream(content)
+
+
 def is_pdf(content: bytes) -> bool:
     """`%PDF-` within the first 1,024 bytes, unless the beginning is a whole header of something else."""
     at = content.find(b"%PDF-", 0, PDF_WITHIN + len(b"%PDF-"))
@@ -136,7 +143,8 @@ def _riff(form: bytes) -> Callable[[bytes], bool]:
     return lambda content: content.startswith(b"RIFF") and content[8:12] == form
 
 
-def _starts(*prefixes: bytes) -> Callable[[bytes], bool]:
+def starts(*prefixes: bytes) -> Callable[[bytes], bool]:
+    """Whether bytes begin with one of these."""
     return lambda content: content.startswith(prefixes)
 
 
@@ -152,41 +160,41 @@ _BZIP2: Final = tuple(
 
 # The first that holds names the file. What is no complete header here proves nothing about a text.
 HEADERS: Final[tuple[tuple[str, Callable[[bytes], bool]], ...]] = (
-    ("a JPEG picture", _starts(b"\xff\xd8\xff")),
-    ("a PNG picture", _starts(b"\x89PNG\r\n\x1a\n")),
+    ("a JPEG picture", starts(JPEG)),
+    ("a PNG picture", starts(PNG)),
     ("a GIF picture", _is_gif),
     ("a WebP picture", _riff(b"WEBP")),
-    ("a TIFF picture", _starts(b"II*\x00", b"MM\x00*")),
+    ("a TIFF picture", starts(b"II*\x00", b"MM\x00*")),
     ("a BMP picture", _is_bmp),
-    ("an icon", _starts(b"\x00\x00\x01\x00", b"\x00\x00\x02\x00")),
-    ("a Photoshop file", _starts(b"8BPS\x00\x01")),
+    ("an icon", starts(b"\x00\x00\x01\x00", b"\x00\x00\x02\x00")),
+    ("a Photoshop file", starts(b"8BPS\x00\x01")),
     ("a HEIC picture", _has_brand(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")),
     ("an AVIF picture", _has_brand(b"avif", b"avis")),
     ("an MP4 video", is_mp4),
     ("a QuickTime video", _has_brand(b"qt  ")),
     ("a file like MP4, of none of the kinds of MP4 that sync", lambda content: bool(brands_of(content))),
-    ("an MPEG video", lambda content: content.startswith(MPEG) or is_transport_stream(content)),
-    ("a Matroska or WebM video", _starts(b"\x1a\x45\xdf\xa3")),
+    ("an MPEG video", is_mpeg),
+    ("a Matroska or WebM video", starts(b"\x1a\x45\xdf\xa3")),
     ("an AVI video", _riff(b"AVI ")),
     ("a WAV sound", _riff(b"WAVE")),
     (
         "an MP3 sound",
         lambda content: content.startswith(b"ID3") and content[3:4] in {b"\x02", b"\x03", b"\x04"},
     ),
-    ("an Ogg file", _starts(b"OggS\x00")),
-    ("a FLAC sound", _starts(b"fLaC\x00")),
-    ("a Windows Media file", _starts(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11")),
-    ("a PDF", _starts(b"%PDF-")),
-    ("a ZIP archive", _starts(ZIP_FILE, ZIP_EMPTY, ZIP_SPANNED)),
-    ("a RAR archive", _starts(*RAR)),
-    ("a 7z archive", _starts(b"7z\xbc\xaf\x27\x1c")),
-    ("a gzip archive", _starts(b"\x1f\x8b\x08")),
-    ("a bzip2 archive", _starts(*_BZIP2)),
-    ("an xz archive", _starts(b"\xfd7zXZ\x00")),
-    ("a zstd archive", _starts(b"\x28\xb5\x2f\xfd")),
+    ("an Ogg file", starts(b"OggS\x00")),
+    ("a FLAC sound", starts(b"fLaC\x00")),
+    ("a Windows Media file", starts(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11")),
+    ("a PDF", starts(b"%PDF-")),
+    ("a ZIP archive", starts(ZIP_FILE, ZIP_EMPTY, ZIP_SPANNED)),
+    ("a RAR archive", starts(*RAR)),
+    ("a 7z archive", starts(b"7z\xbc\xaf\x27\x1c")),
+    ("a gzip archive", starts(b"\x1f\x8b\x08")),
+    ("a bzip2 archive", starts(*_BZIP2)),
+    ("an xz archive", starts(b"\xfd7zXZ\x00")),
+    ("a zstd archive", starts(b"\x28\xb5\x2f\xfd")),
     ("a tar archive", lambda content: content[257:263] in {b"ustar\x00", b"ustar "}),
-    ("a cabinet archive", _starts(b"MSCF\x00\x00\x00\x00")),
-    ("an old Office file", _starts(OLE)),
+    ("a cabinet archive", starts(b"MSCF\x00\x00\x00\x00")),
+    ("an old Office file", starts(OLE)),
     ("a Windows program", _is_pe),
     (
         "a Linux program",
@@ -194,18 +202,18 @@ HEADERS: Final[tuple[tuple[str, Callable[[bytes], bool]], ...]] = (
     ),
     (
         "a macOS program",
-        _starts(b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"),
+        starts(b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"),
     ),
-    ("a Java class", _starts(b"\xca\xfe\xba\xbe")),
-    ("an Android program", _starts(b"dex\n035\x00", b"dex\n037\x00", b"dex\n038\x00", b"dex\n039\x00")),
-    ("a WebAssembly program", _starts(b"\x00asm")),
-    ("a Windows shortcut", _starts(b"L\x00\x00\x00\x01\x14\x02\x00")),
-    ("a compiled help file", _starts(b"ITSF\x03\x00")),
-    ("a database file", _starts(b"SQLite format 3\x00", b"\x00\x01\x00\x00Standard ")),
-    ("an Outlook data file", _starts(b"!BDN")),
-    ("a winmail.dat file", _starts(b"\x78\x9f\x3e\x22")),
-    ("a Flash film", _starts(b"FWS\x09\x00", b"CWS\x06", b"CWS\x07", b"CWS\x08", b"CWS\x09", b"CWS\x0a")),
-    ("a font", _starts(b"OTTO\x00", b"wOFF\x00", b"wOF2\x00", b"\x00\x01\x00\x00\x00")),
+    ("a Java class", starts(b"\xca\xfe\xba\xbe")),
+    ("an Android program", starts(b"dex\n035\x00", b"dex\n037\x00", b"dex\n038\x00", b"dex\n039\x00")),
+    ("a WebAssembly program", starts(b"\x00asm")),
+    ("a Windows shortcut", starts(b"L\x00\x00\x00\x01\x14\x02\x00")),
+    ("a compiled help file", starts(b"ITSF\x03\x00")),
+    ("a database file", starts(b"SQLite format 3\x00", b"\x00\x01\x00\x00Standard ")),
+    ("an Outlook data file", starts(b"!BDN")),
+    ("a winmail.dat file", starts(b"\x78\x9f\x3e\x22")),
+    ("a Flash film", starts(b"FWS\x09\x00", b"CWS\x06", b"CWS\x07", b"CWS\x08", b"CWS\x09", b"CWS\x0a")),
+    ("a font", starts(b"OTTO\x00", b"wOFF\x00", b"wOF2\x00", b"\x00\x01\x00\x00\x00")),
 )
 
 

@@ -10,15 +10,17 @@ from shared.domain.attachments import MAX_FILE_BYTES, TYPES, extension_of
 from shared.domain.model import Reason
 from shared.file_contents.containers import is_doc, is_docx, name_of_ole, name_of_zip
 from shared.file_contents.headers import (
-    MPEG,
+    JPEG,
     OLE,
+    PNG,
     RAR,
     ZIP_FILE,
     is_mp4,
+    is_mpeg,
     is_pdf,
-    is_transport_stream,
     is_zip,
     name_of_header,
+    starts,
 )
 from shared.file_contents.texts import is_text
 
@@ -40,18 +42,14 @@ class ContentFault:
         return self.found is not None and self.found.endswith(" picture")
 
 
-def _starts(*prefixes: bytes) -> Callable[[bytes], bool]:
-    return lambda content: content.startswith(prefixes)
-
-
 CONTENTS: Final[dict[str, Callable[[bytes], bool]]] = {
-    "jpg": _starts(b"\xff\xd8\xff"),
-    "jpeg": _starts(b"\xff\xd8\xff"),
-    "png": _starts(b"\x89PNG\r\n\x1a\n"),
+    "jpg": starts(JPEG),
+    "jpeg": starts(JPEG),
+    "png": starts(PNG),
     "mp4": is_mp4,
-    "mpeg": lambda content: content.startswith(MPEG) or is_transport_stream(content),
+    "mpeg": is_mpeg,
     "zip": is_zip,
-    "rar": _starts(*RAR),
+    "rar": starts(*RAR),
     "pdf": is_pdf,
     "doc": is_doc,
     "docx": is_docx,
