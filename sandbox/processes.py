@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TAIL_LINES = 25
 LOOK_EVERY_SECONDS = 0.05
 GRACE_SECONDS = 6.0
+CHOSEN_PORTS = range(20_000, 32_000)
+_given_ports: set[int] = set()
 
 
 class ProcessDied(RuntimeError):
@@ -110,10 +113,19 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports that no program listens on now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(sock.getsockname()[1]) for sock in sockets]
+    """Ports that no program listens on now; this process never gets one twice.
+
+    They lie below the range from which systems give ports to connections (32768 and above), so that none is taken
+    between this call and its use.
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(CHOSEN_PORTS, len(CHOSEN_PORTS)):
+        if len(found) == count:
+            return found
+        if port not in _given_ports and is_free(port):
+            _given_ports.add(port)
+            found.append(port)
+    raise RuntimeError(f"fewer than {count} of the ports {CHOSEN_PORTS} are free")
 
 
 def is_free(port: int) -> bool:

@@ -18,7 +18,7 @@ import pytest
 
 from sandbox.azurite import Azurite
 from sandbox.clock import OffsetClock
-from sandbox.processes import ROOT
+from sandbox.processes import ROOT, free_ports
 
 pytestmark = pytest.mark.processes
 PATIENCE_SECONDS = 40.0  # a busy machine starts three processes slowly
@@ -226,3 +226,10 @@ def test_an_app_that_cannot_be_indexed(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert "Could not find top level function app instances" in done.stderr
+
+
+def test_no_port_is_given_twice() -> None:
+    """Ports chosen one after another differ, and no connection of this machine gets them as its own."""
+    given = [port for _ in range(20) for port in free_ports(5)]
+    assert len(set(given)) == 100
+    assert max(given) < 32_768

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import stat
 import subprocess
@@ -14,15 +13,10 @@ import httpx
 import pytest
 
 from sandbox.certificates import make_certificates
+from sandbox.processes import free_ports
 from tests.graphsim.conftest import CLIENT, REDIRECT, SECRET
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def test_certificates(tmp_path: Path) -> None:
@@ -40,7 +34,7 @@ def test_certificates(tmp_path: Path) -> None:
 @pytest.mark.processes
 def test_it_serves_on_both_ports(tmp_path: Path) -> None:
     """The program serves one world in plain http and TLS, and ends at a signal."""
-    plain, secure = free_port(), free_port()
+    plain, secure = free_ports(2)
     command = [
         sys.executable,
         "-m",
