@@ -62,7 +62,7 @@ host: setup ## Tests of the development host and of the stand-ins for Azure
 	@$(STEP) "Development host tests" scripts/pytest_folders.sh tests/devhost tests/azuresim
 
 simulate: setup ## The story's core in one process under a virtual clock, once per knob; the corpus of mails
-	@$(STEP) "Simulation" env PYTEST_ARGS="-n auto --maxprocesses 4 $(PYTEST_ARGS)" scripts/pytest_folders.sh tests/simulation tests/corpus
+	@$(STEP) "Simulation" env PYTEST_ARGS="-n auto --maxprocesses 4 $(PYTEST_ARGS)" scripts/pytest_folders.sh tests/concurrency tests/simulation tests/corpus
 
 e2e: setup browser ## The demo driven through a real browser
 	@$(STEP) "Browser tests" scripts/pytest_folders.sh tests/e2e
