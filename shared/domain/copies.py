@@ -6,13 +6,15 @@ time. A mailing list may bring the user's own mail back hours later, so for that
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import getaddresses
 from typing import Final
 
+from shared.domain import own_addresses
 from shared.domain.addresses import comparable_address
-from shared.domain.model import Address, Author, FetchedMessage, MessageIndex
+from shared.domain.model import Address, Author, FetchedMessage, Mailbox, MessageIndex
 
 COPY_WITHIN: Final = timedelta(minutes=10)
 MOST_AUTHORS: Final = 20
@@ -42,17 +44,32 @@ def behind_a_list(message: FetchedMessage) -> tuple[Address, ...]:
     return (*message.reply_to, *(Address(address, name) for name, address in named if address))
 
 
-def is_copy(
-    index: MessageIndex | None, author: str, at: datetime | None, message_id: str | None = None
-) -> bool:
-    """Whether a mail with that Message-ID, by that author and of that time is one that is known.
+def authors_of(message: FetchedMessage, mailbox: Mailbox, *, by_user: bool) -> tuple[str, ...]:
+    """By whom a mail that was read may be: its sender, and whom a list names beside itself."""
+    others = (
+        author_of(person, by_user=own_addresses.is_named(person.address, mailbox))
+        for person in behind_a_list(message)
+    )
+    return (author_of(message.sender, by_user=by_user), *others)
 
-    `message_id`: its own, if it has one already; a mail that was held is no copy of itself.
+
+def find_same(
+    index: MessageIndex | None, authors: Iterable[str], at: datetime | None, message_id: str
+) -> tuple[str, ...]:
+    """Our ids of the other messages that a mail with that Message-ID, by one of these and of that time, is a copy of.
+
+    `message_id`: its own; a mail that was held is no copy of itself. "" stands for a message that an earlier version
+    noted without its id.
     """
     if index is None:
-        return False
-    known = index.others if index.message_id == message_id else _authors(index)
-    return any(_are_same(each, author, at) for each in known)
+        return ()
+    others = [known for known in _authors(index) if known.message_id != message_id]
+    by = set(authors)
+    return tuple(
+        dict.fromkeys(
+            known.message_id for known in others if any(_are_same(known, author, at) for author in by)
+        )
+    )
 
 
 def with_further_mail(known: MessageIndex, fresh: MessageIndex) -> MessageIndex | None:
@@ -65,14 +82,19 @@ def with_further_mail(known: MessageIndex, fresh: MessageIndex) -> MessageIndex 
         learned = known.author == NOBODY != fresh.author or fresh.admits_alone > known.admits_alone
         return replace(fresh, others=known.others) if learned else None
     if fresh.admits_alone and not known.admits_alone:
-        return replace(fresh, others=_authors(known)[-MOST_AUTHORS:])
-    if is_copy(known, fresh.author, fresh.at):
-        return None
-    return replace(known, others=(*known.others, Author(fresh.author, fresh.at))[-MOST_AUTHORS:])
+        others = (noted for noted in _authors(known) if noted.message_id != fresh.message_id)
+        return replace(fresh, others=tuple(others)[-MOST_AUTHORS:])
+    mine = Author(fresh.author, fresh.at, fresh.message_id)
+    noted = next((other for other in known.others if other.message_id == fresh.message_id), None)
+    if noted is not None:
+        learned = noted.author == NOBODY != fresh.author
+        others = (mine if other is noted else other for other in known.others)
+        return replace(known, others=tuple(others)) if learned else None
+    return replace(known, others=(*known.others, mine)[-MOST_AUTHORS:])
 
 
 def _authors(index: MessageIndex) -> tuple[Author, ...]:
-    return (Author(index.author, index.at), *index.others)
+    return (Author(index.author, index.at, index.message_id), *index.others)
 
 
 def _are_same(known: Author, author: str, at: datetime | None) -> bool:

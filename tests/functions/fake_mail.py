@@ -127,6 +127,16 @@ class FakeMail(Failing):
         """The outline of the newest sent draft."""
         return self.sent_outline(list(self.sent)[-1])
 
+    def move(self, graph_message_id: str) -> str:
+        """A desktop client moves it, which changes even an immutable id; returns the new one."""
+        mail, moved = self.mails.pop(graph_message_id), f"{graph_message_id}-moved"
+        outline = replace(mail.outline, graph_message_id=moved, last_modified_at=self.now())
+        self.mails[moved] = replace(mail, outline=outline)
+        self.files_of[moved] = self.files_of.pop(graph_message_id)
+        if graph_message_id in self.unreadable:
+            self.unreadable[moved] = self.unreadable.pop(graph_message_id)
+        return moved
+
     def looks(self) -> list[str]:
         """The calls that look into a mail, in order."""
         return [call for call in self.calls if call in LOOKS]

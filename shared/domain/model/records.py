@@ -67,10 +67,14 @@ class ThreadMessage:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who wrote a mail, and when; the mailbox's user has no name here (see `shared.domain.copies`)."""
+    """Who wrote a mail, and when; the mailbox's user has no name here (see `shared.domain.copies`).
+
+    `message_id`: our id of that message; "" in rows of earlier versions.
+    """
 
     author: str
     at: datetime
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,21 +18,25 @@ from shared.sync.mailbox.thread_rows import find_index
 class Known:
     """What was read of a mail when it was traced: whose its Message-ID was, its thread, its seen row if it is held.
 
-    `look_back`: where mails may lie that answer it and came before it was known.
+    `look_back`: where mails may lie that answer it and came before it was known. `copies`: ids of the messages that it
+    was found to be a copy of.
     """
 
     own: Stored[MessageIndex] | None
     thread: Stored[Thread] | None
     held: Stored[Seen] | None = None
     look_back: LookBack = NOTHING_MISSED
+    copies: tuple[str, ...] = ()
 
 
 async def read_again(ctx: MailboxContext, outline: Outline, known: Known) -> Known | None:
     """What is known, read anew; None where somebody else has decided on the mail meanwhile."""
     held = await ctx.find(Seen, held_as(known.held, outline))
-    if held is not None and held.value.held is None:
+    same = known.held is not None and held is not None and held.etag == known.held.etag
+    if held is not None and held.value.held is None and not same:
         return None
-    return Known(await find_index(ctx, outline.internet_message_id), None, held, known.look_back)
+    own = await find_index(ctx, outline.internet_message_id)
+    return replace(known, own=own, thread=None, held=held)
 
 
 def held_as(held: Stored[Seen] | None, outline: Outline) -> str:
@@ -69,9 +73,13 @@ async def plan_seen_rows(
     if seen.reason is not None and holds_on(seen.reason):
         row = replace(row, held=next_held(ctx, mailbox, outline, held))
     rows: list[Change] = [held.changed(row) if held is not None else new(row)]
-    moved = name != outline.graph_message_id
-    if moved and await ctx.find(Seen, outline.graph_message_id) is None:
+    if name == outline.graph_message_id:
+        return rows
+    other = await ctx.find(Seen, outline.graph_message_id)
+    if other is None:
         rows.append(new(seen))
+    elif other.value.held is not None:
+        rows.append(other.changed(seen))
     return rows
 
 

@@ -6,6 +6,7 @@ message does not sync; from then on it is looked at ever more rarely, as long as
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -41,6 +42,7 @@ from shared.sync.inbound.held_rows import (
     was_told,
 )
 from shared.sync.inbound.judge_files import Judged
+from shared.sync.inbound.known_copies import find_copies
 from shared.sync.inbound.look_back import note_look_back
 from shared.sync.inbound.record_import import record_import
 from shared.sync.mailbox.access import access_of
@@ -62,7 +64,7 @@ async def hold_unreadable(
 ) -> Hold | Skip:
     """What nobody can read is held; once the quick looks are over the CRM is told, for this look or an earlier one.
 
-    But not of one of which a copy was readable, and came in.
+    But not of one of which a copy came in, nor twice of copies that nobody can read: either may become readable.
     """
     reason, held = Reason.MESSAGE_UNREADABLE, known.held.value.held if known.held is not None else None
     if held is None or not looks_are_over(known.held) or await was_told(ctx, known.held):
@@ -75,22 +77,20 @@ async def hold_unreadable(
         ctx, lambda: ctx.services.mail.people(access_of(ctx), outline.graph_message_id)
     )
     message = _all_that_is_known(outline, None if isinstance(people, Failed) else people)
-    if _is_copy(ctx, mailbox, message, known):
-        return Skip(Reason.COPY)
-    await record_import(ctx, mailbox.generation, message, Judged(unreadable=True), belongs, known)
-    return Hold(next_held(ctx, mailbox, outline, known.held).look_at)
-
-
-def _is_copy(ctx: MailboxContext, mailbox: Mailbox, message: FetchedMessage, known: Known) -> bool:
-    """Whether another copy was told meanwhile; nobody can say before who wrote this one."""
     contacts = known.thread.value.participants if known.thread else ()
     by_user = own_addresses.is_by_user(message, mailbox, contacts)
-    author, message_id = (
-        copies.author_of(message.sender, by_user=by_user),
-        message_id_of(ctx, message.outline, known.held),
-    )
-    own = known.own.value if known.own is not None else None
-    return copies.is_copy(own, author, message.received_at, message_id)
+    authors = copies.authors_of(message, mailbox, by_user=by_user)
+    found = await find_copies(ctx, outline, known, authors)
+    if found.settled:
+        return Skip(Reason.COPY)
+    if found.unread is not None:
+        return await hold_mail(ctx, mailbox, outline, belongs, known, reason)
+    known = replace(known, copies=found.same)
+    if not await record_import(
+        ctx, mailbox.generation, message, Judged(unreadable=True), belongs, known, authors=authors
+    ):
+        return await hold_mail(ctx, mailbox, outline, belongs, known, reason)
+    return Hold(next_held(ctx, mailbox, outline, known.held).look_at)
 
 
 async def _count_failing_beside(ctx: MailboxContext, known: Known) -> int:

@@ -30,9 +30,10 @@ from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import new
 from shared.sync.inbound.find_evidence import Traced, find_evidence
-from shared.sync.inbound.held_rows import Known, looks_are_over, message_id_of, was_told
+from shared.sync.inbound.held_rows import Known, looks_are_over, message_id_of, read_again, was_told
 from shared.sync.inbound.hold_mail import hold_mail, hold_unreadable
 from shared.sync.inbound.judge_files import judge_files
+from shared.sync.inbound.known_copies import Copies, find_copies
 from shared.sync.inbound.look_back import plan_look_back
 from shared.sync.inbound.read_bounce import judge_bounce, read_bounce
 from shared.sync.inbound.record_import import record_import
@@ -180,7 +181,8 @@ async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, found:
     if traced.sender is not None:
         by_user = own_addresses.is_named(traced.sender.address, mailbox)
         author = copies.author_of(traced.sender, by_user=by_user)
-        if _is_copy(ctx, outline, Known(own, traced.thread, found.held), author):
+        copied = await find_copies(ctx, outline, Known(own, traced.thread, found.held), [author])
+        if copied.settled:
             return inbound.Skip(Reason.COPY)
     return await _admit(ctx, mailbox, outline, traced, own, found)
 
@@ -198,7 +200,14 @@ async def _admit(
     known = Known(own, traced.thread, found.held, look_back)
 
     async def bring_in() -> Decision:
-        return await _bring_in(ctx, mailbox, outline, traced.belongs, known, found.looks)
+        judged, done = known, None
+        while done is None:
+            done = await _bring_in(ctx, mailbox, outline, traced.belongs, judged, found.looks)
+            again = await read_again(ctx, outline, judged) if done is None else judged
+            if again is None:
+                return inbound.Skip(Reason.ALREADY_SEEN)
+            judged = again
+        return done
 
     done = await attempt_one_mail(ctx, bring_in)
     if not isinstance(done, Failed):
@@ -208,33 +217,7 @@ async def _admit(
     key = await find_unfinished_send(ctx, outline.graph_message_id, outline.internet_message_id)
     if key is not None:
         return await confirm_send(ctx, key, outline)
-    if _is_copy(ctx, outline, known, copies.NOBODY):
-        return inbound.Skip(Reason.COPY)
     return await hold_unreadable(ctx, mailbox, outline, traced.belongs, known, done)
-
-
-def _is_copy(ctx: MailboxContext, outline: Outline, known: Known, author: str) -> bool:
-    """Whether a mail by this author is known already, under another id of the mailbox."""
-    message_id, own = message_id_of(ctx, outline, known.held), known.own
-    return own is not None and copies.is_copy(own.value, author, outline.received_at, message_id)
-
-
-def _is_known(
-    ctx: MailboxContext,
-    mailbox: Mailbox,
-    message: FetchedMessage,
-    outline: Outline,
-    known: Known,
-    *,
-    by_user: bool,
-) -> bool:
-    """The same for a mail that was read, which may name an author beside the list that stands in From."""
-    others = (
-        copies.author_of(person, by_user=own_addresses.is_named(person.address, mailbox))
-        for person in copies.behind_a_list(message)
-    )
-    authors = (copies.author_of(message.sender, by_user=by_user), *others)
-    return any(_is_copy(ctx, outline, known, author) for author in authors)
 
 
 async def _bring_in(
@@ -244,8 +227,11 @@ async def _bring_in(
     belongs: admission.Belongs,
     known: Known,
     looks: int,
-) -> Decision:
-    """The mail whole, its files, one transaction; the user's own may still turn out to be a send of ours."""
+) -> Decision | None:
+    """The mail whole, its files, one transaction; the user's own may still turn out to be a send of ours.
+
+    None: a copy of it has become known meanwhile.
+    """
     message = await _fetch(ctx, outline)
     if own_addresses.is_place_needed(message, mailbox):
         in_sent_items = await ctx.services.mail.is_in_sent_items(access_of(ctx), message)
@@ -256,7 +242,9 @@ async def _bring_in(
         key = await find_send_of_copy(ctx, belongs.thread_id, message)
         if key is not None:
             return await confirm_send(ctx, key, outline)
-    if _is_known(ctx, mailbox, message, outline, known, by_user=by_user):
+    authors = copies.authors_of(message, mailbox, by_user=by_user)
+    copied = await find_copies(ctx, outline, known, authors)
+    if copied.settled:
         return inbound.Skip(Reason.COPY)
     if by_user and await is_returned_send(ctx, belongs.thread_id, message):
         return inbound.Skip(Reason.COPY)
@@ -268,14 +256,25 @@ async def _bring_in(
             return told_in
         belongs = told_in
     judged = await judge_files(ctx, message, final=looks_are_over(known.held))
-    told_before = judged.holds_on and await was_told(ctx, known.held)
+    told_before = judged.holds_on and (copied.unread is not None or await was_told(ctx, known.held))
     if judged.may_change or told_before:
         return await hold_mail(ctx, mailbox, outline, belongs, known, Reason.ATTACHMENT_UNREADABLE)
     if by_user and known.held is not None:
         # Until now an answer to it counted only with a contact on it: what somebody else answered was foreign.
         known = replace(known, look_back=await plan_look_back(ctx, outline, None, None))
-    await record_import(ctx, mailbox.generation, message, judged, belongs, known, read)
-    return inbound.Import(belongs.thread_id, belongs.evidence)
+    known = await _in_place_of(ctx, outline, known, copied)
+    recorded = await record_import(
+        ctx, mailbox.generation, message, judged, belongs, known, read, authors=authors
+    )
+    return inbound.Import(belongs.thread_id, belongs.evidence) if recorded else None
+
+
+async def _in_place_of(ctx: MailboxContext, outline: Outline, known: Known, copied: Copies) -> Known:
+    """A mail that can be read is told as the message of a copy that could not; not where it was told itself."""
+    same = (*copied.same, message_id_of(ctx, outline, known.held))
+    if copied.unread is None or await was_told(ctx, known.held):
+        return replace(known, copies=same)
+    return replace(known, held=copied.unread, copies=same)
 
 
 async def _fetch(ctx: MailboxContext, outline: Outline) -> FetchedMessage:

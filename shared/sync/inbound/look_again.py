@@ -66,16 +66,16 @@ def _after_failure(held: Held, failed: Failed) -> Held:
 
 
 async def _end(ctx: MailboxContext, stored: Stored[Seen], reason: Reason) -> None:
-    """It is looked at no more. Of one that nobody was told of nothing is kept: seen it was not."""
+    """It is looked at no more. Of one that nobody was told of nothing is kept: seen it was not.
+
+    Of one that was told the record goes on to name the row, for a copy of it that comes later and can be read.
+    """
     seen = stored.value
     record = await ctx.find(MessageRecord, seen.message_id) if seen.message_id else None
     if record is None and reason not in {Reason.COPY, Reason.ECHO}:
         await _save(ctx, Erase(seen, stored.etag))
         return
-    ended: list[Change] = [stored.changed(replace(seen, held=None))]
-    if record is not None:
-        ended.append(record.changed(replace(record.value, held_as=None)))
-    await _save(ctx, *ended)
+    await _save(ctx, stored.changed(replace(seen, held=None)))
 
 
 async def _save(ctx: MailboxContext, *changes: Change) -> None:

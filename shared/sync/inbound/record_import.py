@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from shared.domain.model import (
     MessageRecord,
     MessageStatus,
     Origin,
+    Outline,
     Reason,
     Seen,
     Thread,
@@ -45,22 +47,41 @@ async def record_import(
     belongs: admission.Belongs,
     known: Known,
     read: ReadBounce | None = None,
-) -> None:
-    """One transaction, then the CRM. Nothing where somebody else brought it in.
+    *,
+    authors: Sequence[str],
+) -> bool:
+    """One transaction, then the CRM. Nothing where somebody else brought it in, or the thread was stopped.
 
-    `read` is what a bounce says. What was read on the way is good for the first try; after that all is read anew.
+    `read` is what a bounce says, `authors` by whom the mail may be. What was read on the way is good for the first try;
+    after that all is read anew. False, and nothing is written: a copy of it has become known meanwhile.
     Raises MailboxClosed, RaceLost.
     """
-    message = judged.message or message
-    # Loses to other writes of the fence, of the thread, and to another import of this mail.
+    message, judged_again = judged.message or message, False
+    # Loses to other writes of the fence, of the thread, of its Message-ID, and to another import of this mail.
     async for tx in change(ctx, generation, as_read=True):
         fresh = known if tx.first else await read_again(ctx, message.outline, known)
-        rows = await _plan_rows(ctx, tx, message, judged, belongs, fresh, read) if fresh else None
+        judged_again = fresh is not None and _has_new_copies(ctx, message.outline, fresh, authors)
+        rows = (
+            await _plan_rows(ctx, tx, message, judged, belongs, fresh, read)
+            if fresh and not judged_again
+            else None
+        )
         if fresh is None or rows is None:
             tx.abandon()
             continue
         note_look_back(tx, fresh.look_back, ctx.now())
         tx.add(*rows)
+    return not judged_again
+
+
+def _has_new_copies(ctx: MailboxContext, outline: Outline, known: Known, authors: Sequence[str]) -> bool:
+    """Whether copies are known of which nobody knew when the mail was judged."""
+    index, message_id = (
+        known.own.value if known.own is not None else None,
+        message_id_of(ctx, outline, known.held),
+    )
+    same = copies.find_same(index, authors, outline.received_at, message_id)
+    return not set(same) <= set(known.copies)
 
 
 async def _plan_rows(
@@ -72,7 +93,7 @@ async def _plan_rows(
     known: Known,
     read: ReadBounce | None,
 ) -> list[Change] | None:
-    """The rows to write; None when the thread was stopped meanwhile, or another worker has brought in a copy.
+    """The rows to write; None when the thread was stopped meanwhile.
 
     The mailbox of the transaction is noted as active, and an address by which the mail names its user as one of its
     own. What is known is not read anew: the transaction finds out if it has changed.
@@ -89,8 +110,6 @@ async def _plan_rows(
     )
     direction = own_addresses.direction_of(message, mailbox, contacts)
     index = _index_row(message, stored.value, message_id, direction, judged, now)
-    if known.own and copies.is_copy(known.own.value, index.author, outline.received_at, message_id):
-        return None
     tx.mailbox = own_addresses.with_learned_from(renewals.with_activity(mailbox, now), message, contacts)
     thread = _with_message(stored.value, message, direction, kind, judged, now)
     event = await _render_event(
