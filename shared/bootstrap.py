@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from shared.domain.errors import Misconfigured
 from shared.services import Addresses, Services
 from shared.settings import LOCAL, Settings, SettingsError
+from shared.state.chores import Chores
 from shared.state.claims import Claims
 from shared.state.connections import Connections
 from shared.state.dead_letters import DeadLetters
@@ -130,6 +131,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
         sessions=Sessions(stores.tables, parts.clock),
         tenants=tenants,
         due=due,
+        chores=Chores(stores.tables, parts.clock),
         dead_letters=DeadLetters(stores.tables),
         subscription_trail=SubscriptionTrail(stores.tables),
         sealer=sealer,

@@ -17,6 +17,7 @@ from shared.ports import (
     Sealer,
     SignIn,
 )
+from shared.state.chores import Chores
 from shared.state.claims import Claims
 from shared.state.connections import Connections
 from shared.state.dead_letters import DeadLetters
@@ -68,6 +69,7 @@ class Services:
     sessions: Sessions
     tenants: Tenants
     due: DueIndex
+    chores: Chores
     dead_letters: DeadLetters
     subscription_trail: SubscriptionTrail
     sealer: Sealer

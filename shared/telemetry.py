@@ -15,7 +15,8 @@ ALLOWED: Final = frozenset({
     "event", "level", "timestamp", "function", "status", "problem", "hints", "dropped", "enqueued", "poison",
     "past_due",
     "error", "where", "stack", "tenant", "mailbox", "connection", "thread", "decision", "reason", "operation", "port",
-    "request_id", "code", "work", "instance", "decided", "erased", "faults", "graph_message_id",
+    "request_id", "code", "work", "instance", "decided", "erased", "failed", "faults",
+    "skipped", "graph_message_id",
 })  # fmt: skip
 QUIET: Final = ("azure", "httpx", "httpcore", "msal", "urllib3", "asyncio")
 

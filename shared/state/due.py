@@ -15,7 +15,7 @@ from shared.domain.errors import RowChanged, RowExists, RowMissing
 from shared.domain.model import MailboxRef, Task, TaskKind
 from shared.ports import Clock
 from shared.state import keys
-from shared.storage.api import TableStore
+from shared.storage.api import Row, TableStore
 
 WORK_TIMER: Final = "work"
 RENEWAL_TIMER: Final = "renewals"
@@ -45,6 +45,7 @@ class DueIndex:
         self._tables = tables
         self._clock = clock
         self._added: dict[tuple[str, str], None] = {}
+        self._skipped: set[MailboxRef] = set()
 
     async def add(self, mailbox: MailboxRef, task: Task) -> None:
         """Note the mailbox in the bucket of the task, or in the present one when that is later."""
@@ -62,7 +63,10 @@ class DueIndex:
         self._added[place] = None
 
     async def due_buckets(self, timer: str, shard: int) -> list[DueBucket]:
-        """Every bucket from the watermark to now, oldest first; empty ones between are left out."""
+        """Every bucket from the watermark to now, oldest first; empty ones between are left out.
+
+        A row that is no note of ours is passed over, and left where it is.
+        """
         now = keys.bucket_of(self._clock.now())
         first = min(await self._watermark(timer, shard), _over_until(self._clock.now()))
         rows = self._tables.query_partitions(
@@ -70,10 +74,24 @@ class DueIndex:
         )
         found: dict[int, list[MailboxRef]] = {}
         async for row in rows:
-            _, bucket, row_shard = row.partition.split("|")
-            if int(row_shard) == shard:
-                found.setdefault(int(bucket), []).append(keys.mailbox_from_partition(row.row))
+            place, mailbox = keys.due_place_in(row.partition), keys.mailbox_in(row.row)
+            if place is not None and place[1] == shard and mailbox is not None:
+                found.setdefault(place[0], []).append(mailbox)
         return [DueBucket(timer, shard, bucket, tuple(who)) for bucket, who in sorted(found.items())]
+
+    def ordered(self, buckets: list[DueBucket]) -> list[MailboxRef]:
+        """The mailboxes of these buckets, each once; those that this process had to skip come last: they may hang."""
+        refs = dict.fromkeys(ref for bucket in buckets for ref in bucket.mailboxes)
+        return sorted(refs, key=lambda ref: ref in self._skipped)
+
+    async def skip(self, mailbox: MailboxRef, timer: str) -> None:
+        """Its work could not be read: it stays listed."""
+        self._skipped.add(mailbox)
+        await self.add_at(mailbox, timer, self._clock.now() + keys.BUCKET)
+
+    def read(self, mailbox: MailboxRef) -> None:
+        """Its work could be read."""
+        self._skipped.discard(mailbox)
 
     async def finish(self, buckets: list[DueBucket], timer: str, shard: int, read_at: datetime) -> None:
         """Take away the buckets that were surely over when they were read, then move the watermark past them."""
@@ -90,7 +108,7 @@ class DueIndex:
 
     async def _watermark(self, timer: str, shard: int) -> int:
         row = await self._tables.get(keys.DUE, "watermark", f"{timer}|{shard:02d}")
-        return int(str(row.values["bucket"])) if row else 0
+        return _bucket_in(row) if row else 0
 
     async def _move_watermark(self, timer: str, shard: int, bucket: int) -> None:
         """Only forward; two ticks at once are harmless, the later value wins."""
@@ -99,10 +117,16 @@ class DueIndex:
         try:
             if row is None:
                 await self._tables.insert(keys.DUE, "watermark", name, {"bucket": bucket})
-            elif int(str(row.values["bucket"])) < bucket:
+            elif _bucket_in(row) < bucket:
                 await self._tables.replace(keys.DUE, "watermark", name, {"bucket": bucket}, row.etag)
         except (RowExists, RowChanged, RowMissing):
             return
+
+
+def _bucket_in(watermark: Row) -> int:
+    """The bucket that a watermark stands at; one that cannot be read stands at the beginning, and is moved on."""
+    text = str(watermark.values.get("bucket", ""))
+    return int(text) if text.isdecimal() else 0
 
 
 def _over_until(now: datetime) -> int:

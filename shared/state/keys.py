@@ -81,6 +81,13 @@ def mailbox_from_partition(partition: str) -> MailboxRef:
     return MailboxRef(tenant_id, mailbox_id)
 
 
+def mailbox_in(partition: str) -> MailboxRef | None:
+    """The same for text that may be anything: None where it names no mailbox."""
+    tenant_id, found, mailbox_id = partition.partition("|")
+    is_one = found and tenant_id and mailbox_id and "|" not in mailbox_id
+    return MailboxRef(tenant_id, mailbox_id) if is_one else None
+
+
 def mailbox_key(mailbox: MailboxRef) -> str:
     """The name of a mailbox inside a clientState: opaque to Graph."""
     return f"{mailbox.tenant_id.removeprefix('ten_')}-{mailbox.mailbox_id.removeprefix('mbx_')}"
@@ -185,6 +192,13 @@ def bucket_of(at: datetime) -> int:
 def due_partition(timer: str, bucket: int, shard: int) -> str:
     """Where the mailboxes with work due in a bucket are noted."""
     return f"{timer}|{bucket:012d}|{shard:02d}"
+
+
+def due_place_in(partition: str) -> tuple[int, int] | None:
+    """Bucket and shard of a partition that due_partition made; None for anything else."""
+    _, _, rest = partition.partition("|")
+    bucket, _, shard = rest.partition("|")
+    return (int(bucket), int(shard)) if bucket.isdecimal() and shard.isdecimal() else None
 
 
 def shard_of(mailbox: MailboxRef) -> int:

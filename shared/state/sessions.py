@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
-from shared.domain.errors import LinkUnusable, RowChanged, RowMissing
+import msgspec
+
+from shared.domain.errors import LinkUnusable, OutcomeUnknown, RowChanged, RowMissing, StoreUnavailable
 from shared.domain.model import CrmUser, SignInOutcome, StagedFile
 from shared.hashing import digest
 from shared.ports import Clock
@@ -36,6 +38,8 @@ class Expiring(Protocol):
 
 
 E = TypeVar("E", bound=Expiring)
+V = TypeVar("V")
+MOST_PASSED_OVER: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +247,9 @@ class Sessions:
     async def erase_ended(self, limit: int) -> tuple[int, list[str]]:
         """Erase up to `limit` rows whose time is over, sealed tokens of unconfirmed sign-ins among them.
 
-        Returns how many, and the blobs of uploads that no send has used: nothing leads to them any more.
+        Returns how many, and the blobs of uploads that no send has used: nothing leads to them any more. A row that
+        the store does not give now is passed over, and looked at by the next run; raises StoreUnavailable when
+        there are many.
         """
         over = f"{ENDS}{keys.bucket_of(self._clock.now()):012d}"
         notes: list[Row] = []
@@ -253,14 +259,26 @@ class Sessions:
                 notes.append(note)
                 if len(notes) >= limit:
                     break
-        erased = [row for note in notes if (row := await self._erase_if_ended(note)) is not None]
+        erased, failed = list[Row](), 0
+        for note in notes:
+            try:
+                row = await self._erase_if_ended(note)
+            except (StoreUnavailable, OutcomeUnknown):
+                failed += 1
+                if failed > MOST_PASSED_OVER:
+                    raise
+                continue
+            erased += [row] if row is not None else []
         return len(erased), [blob for row in erased for blob in _unused_blobs(row)]
 
     async def _erase_if_ended(self, note: Row) -> Row | None:
-        """The row that was erased. A session lives longer by being used: then its note moves on with its end."""
+        """The row that was erased. A session lives longer by being used: then its note moves on with its end.
+
+        A row whose own end cannot be read ends with its note.
+        """
         partition, _, row = note.row.rpartition("|")
-        found = await self._tables.get(keys.SESSIONS, partition, row)
-        end = _end_of(found) if found is not None else None
+        found = await self._tables.get(keys.SESSIONS, partition, row) if partition and row else None
+        end = _end_of(found, self._clock.now()) if found is not None else None
         ended = end is not None and end <= self._clock.now()
         if end is not None and not ended:
             await self._note_end(partition, row, end)
@@ -304,12 +322,21 @@ def _end_place(tenant_id: str, user_id: str) -> tuple[str, str]:
     return f"{tenant_id}|end", digest("user", user_id)
 
 
-def _end_of(row: Row) -> datetime:
-    return decode(_Ending, row.values, row.etag).value.expires_at
+def _end_of(row: Row, otherwise: datetime) -> datetime:
+    ending = _read(_Ending, row)
+    return ending.expires_at if ending is not None else otherwise
+
+
+def _read(kind: type[V], row: Row) -> V | None:
+    """The record in a row; None where the row is not of that kind."""
+    try:
+        return decode(kind, row.values, row.etag).value
+    except msgspec.MsgspecError:
+        return None
 
 
 def _unused_blobs(row: Row) -> list[str]:
-    if not row.partition.endswith("|upload"):
+    upload = _read(Upload, row) if row.partition.endswith("|upload") else None
+    if upload is None:
         return []
-    upload = decode(Upload, row.values, row.etag).value
     return [upload.file.blob] if upload.file.blob and not upload.used else []

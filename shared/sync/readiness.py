@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Final
 
 from shared.domain.errors import PostbraidError
 from shared.services import Services
 from shared.state import keys
+from shared.state.chores import FailingChore
+
+FAILING_FOR: Final = timedelta(minutes=10)
 
 
 async def find_faults(s: Services) -> tuple[str, ...]:
-    """What does not work now, each with the setting it hangs on: at first often a role that has not spread yet."""
+    """What does not work now, each with the setting it hangs on: at first often a role that has not spread yet.
+
+    The call of the tables asks for the timers' chores that fail: one that has for a while is a fault as well.
+    """
+    lasting: list[FailingChore] = []
+
+    async def read_chores() -> None:
+        now = s.clock.now()
+        lasting.extend(chore for chore in await s.chores.failing() if now - chore.since >= FAILING_FOR)
+
     checks: dict[str, Awaitable[object]] = {
-        "DataStorage, tables": s.tables.get(keys.TENANTS, "health", "ping"),
+        "DataStorage, tables": read_chores(),
         "DataStorage, blobs": s.blobs.get(keys.STAGING, "health/ping"),
         "DataStorage, queues": s.queues.count(keys.CHANGES),
         "KEY_ENCRYPTION_KEY": s.sealer.check(),
         "ENTRA_CLIENT_ID": s.sign_in.check(),
     }
     found = await asyncio.gather(*(_fault(name, check) for name, check in checks.items()))
-    return tuple(fault for fault in found if fault is not None)
+    return (*(fault for fault in found if fault is not None), *map(_describe, lasting))
+
+
+def _describe(chore: FailingChore) -> str:
+    return f"{chore.name}: fails since {chore.since:%Y-%m-%dT%H:%M:%SZ}, {chore.error}"
 
 
 async def _fault(name: str, check: Awaitable[object]) -> str | None:

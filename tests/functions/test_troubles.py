@@ -115,8 +115,7 @@ async def test_mail_that_came_while_the_storage_was_down(begun: App) -> None:
     number = reply(begun)
     begun.store_down(StoreUnavailable())
     assert (await begun.notify(number)).status == 500
-    with pytest.raises(StoreUnavailable):
-        await begun.tick()
+    await begun.tick()
     begun.store_up()
     await begun.later(minutes=20)
     assert begun.crm.types().count("message.received") == 1

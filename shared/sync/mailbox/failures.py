@@ -52,6 +52,19 @@ async def attempt(ctx: MailboxContext, work: Callable[[], Awaitable[R]]) -> R | 
         return Failed(error, ctx.now(), ctx.services.random.jitter())
 
 
+async def attempt_apart(work: Callable[[], Awaitable[R]]) -> R | Exception:
+    """Do work beside which other work waits: whatever goes wrong comes back as a value, and keeps nothing else from it.
+
+    Only for work that is tried again by itself; an error that nobody foresaw is logged.
+    """
+    try:
+        return await work()
+    except Exception as err:  # noqa: BLE001 - see above: one of the places that may
+        if not isinstance(err, PostbraidError):
+            log_unexpected(err)
+        return err
+
+
 async def attempt_one_mail(ctx: MailboxContext, work: Callable[[], Awaitable[R]]) -> R | Failed:
     """Read and record one mail of a thread. What may be its own trouble comes back as a value; all else is raised."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from shared.domain.model import MailboxRef
@@ -9,33 +10,47 @@ from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state import keys
 from shared.state.due import RENEWAL_TIMER, WORK_TIMER, timer_of
+from shared.sync.mailbox.failures import attempt_apart
 from shared.sync.queueing.jobs import enqueue_all
+from shared.telemetry import log
 
 MOST_A_MAILBOX: Final = 20
 MOST_READ: Final = 500
 
 
-async def enqueue_due_work(s: Services) -> int:
-    """Enqueue everything that is due but renewals. Returns how many tasks were enqueued."""
+async def enqueue_due_work(s: Services) -> dict[str, int]:
+    """Enqueue everything that is due but renewals.
+
+    Returns how many tasks were `enqueued`, and how many mailboxes `skipped` because their work could not be read.
+    """
     return await _enqueue(s, WORK_TIMER)
 
 
-async def enqueue_due_renewals(s: Services) -> int:
-    """Enqueue the renewals that are due. Returns how many tasks were enqueued."""
+async def enqueue_due_renewals(s: Services) -> dict[str, int]:
+    """Enqueue the renewals that are due; returns the same."""
     return await _enqueue(s, RENEWAL_TIMER)
 
 
-async def _enqueue(s: Services, timer: str) -> int:
-    """A bucket is taken off the list only after every mailbox in it was read and, if still due, listed anew."""
-    enqueued = 0
+async def _enqueue(s: Services, timer: str) -> dict[str, int]:
+    """A bucket is taken off the list only after every mailbox in it was read and, if still due, listed anew.
+
+    A mailbox whose work cannot be read is listed anew as well, and holds up nobody.
+    """
+    tasks = skipped = 0
     for shard in range(keys.DUE_SHARDS):
         read_at = s.clock.now()
         buckets = await s.due.due_buckets(timer, shard)
-        refs = dict.fromkeys(ref for bucket in buckets for ref in bucket.mailboxes)
-        for ref in refs:
-            enqueued += await _enqueue_mailbox(s, ref, timer)
+        for ref in s.due.ordered(buckets):
+            done = await attempt_apart(partial(_enqueue_mailbox, s, ref, timer))
+            if isinstance(done, Exception):
+                log.error("mailbox.skipped", error=type(done).__name__, mailbox=ref.mailbox_id)
+                await s.due.skip(ref, timer)
+                skipped += 1
+            else:
+                s.due.read(ref)
+                tasks += done
         await s.due.finish(buckets, timer, shard, read_at)
-    return enqueued
+    return {"enqueued": tasks, "skipped": skipped}
 
 
 async def _enqueue_mailbox(s: Services, ref: MailboxRef, timer: str) -> int:

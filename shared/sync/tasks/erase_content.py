@@ -105,12 +105,12 @@ def _of_files(files: tuple[StagedFile, ...]) -> list[str | None]:
     return [file.blob for file in files]
 
 
-async def erase_ended(s: Services) -> int:
-    """One slice of the short-lived rows whose time is over; returns how many were erased.
+async def erase_ended(s: Services) -> dict[str, int]:
+    """One slice of the short-lived rows whose time is over; returns how many were `erased`.
 
     What nobody came for: unconfirmed sign-ins with their tokens, uploads with their bytes, all that ended.
     """
     erased, blobs = await s.sessions.erase_ended(MOST_A_RUN)
     for blob in blobs:
         await s.blobs.delete(keys.STAGING, blob)
-    return erased
+    return {"erased": erased}

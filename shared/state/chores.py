@@ -1,0 +1,68 @@
+"""The chores of the timers that fail: since when, so that health shows it; a chore that works has no row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared.domain.errors import RowChanged, RowExists, RowMissing
+from shared.ports import Clock
+from shared.state import keys
+from shared.storage.api import Row, TableStore, Value
+
+PARTITION: Final = "chores"
+
+
+@dataclass(frozen=True, slots=True)
+class FailingChore:
+    """A chore that has failed at every tick since a time; `error` is the class of its first error."""
+
+    name: str
+    since: datetime
+    error: str
+    etag: str
+
+
+class Chores:
+    """Rows in the table `Due`, beside the watermarks; written only when a chore begins or ceases to fail."""
+
+    def __init__(self, tables: TableStore, clock: Clock) -> None:
+        self._tables = tables
+        self._clock = clock
+
+    async def failing(self) -> list[FailingChore]:
+        """The chores that fail. Raises StoreUnavailable."""
+        return [self._chore_in(row) for row in await self._tables.query(keys.DUE, PARTITION)]
+
+    async def note(self, done: Collection[str], errors: Mapping[str, str]) -> list[FailingChore]:
+        """After a tick of the chores `done`, of which `errors` names those that failed; returns which failed before it.
+
+        Raises StoreUnavailable, OutcomeUnknown.
+        """
+        before = [chore for chore in await self.failing() if chore.name in done]
+        for name in errors.keys() - {chore.name for chore in before}:
+            await self._insert(name, errors[name])
+        for chore in before:
+            if chore.name not in errors:
+                await self._remove(chore)
+        return before
+
+    async def _insert(self, name: str, error: str) -> None:
+        values: dict[str, Value] = {"schema": 1, "since": self._clock.now(), "error": error}
+        try:
+            await self._tables.insert(keys.DUE, PARTITION, name, values)
+        except RowExists:
+            return  # another tick at the same time has noted it
+
+    async def _remove(self, chore: FailingChore) -> None:
+        try:
+            await self._tables.delete(keys.DUE, PARTITION, chore.name, chore.etag)
+        except (RowChanged, RowMissing):
+            return  # another tick has removed it
+
+    def _chore_in(self, row: Row) -> FailingChore:
+        since = row.values.get("since")
+        known = since if isinstance(since, datetime) else self._clock.now()
+        return FailingChore(row.row, known, str(row.values.get("error", "")), row.etag)
