@@ -19,13 +19,15 @@ R = TypeVar("R")
 class MailboxContext:
     """One mailbox for the length of one job: where its rows lie, the rows as last read, the access that was opened.
 
-    `stored` is None before the first read and where the mailbox was never connected.
+    `stored` is None before the first read and where the mailbox was never connected. `claimed_build`: the number of the
+    build of a send that this job has claimed.
     """
 
     services: Services
     ref: MailboxRef
     stored: StoredMailbox | None = None
     access: Access | None = field(default=None, repr=False)
+    claimed_build: int | None = None
 
     @property
     def mailbox(self) -> Mailbox | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import random
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from starlette.routing import Route
 from sandbox.graphsim import admin_consent, control, login
 from sandbox.graphsim.config import SimulatorConfig
 from sandbox.graphsim.entra import Entra
-from sandbox.graphsim.faults import Faults
+from sandbox.graphsim.faults import Faults, Sleep
 from sandbox.graphsim.graph import serve_graph
 from sandbox.graphsim.ids import IdMaker
 from sandbox.graphsim.knobs import Knobs
@@ -64,9 +65,12 @@ class Simulator:
 
 
 def build_simulator(
-    config: SimulatorConfig, clock: Clock, http: httpx.AsyncClient | None = None
+    config: SimulatorConfig,
+    clock: Clock,
+    http: httpx.AsyncClient | None = None,
+    sleep: Sleep = asyncio.sleep,
 ) -> Simulator:
-    """Build a simulator; `http` is the client that posts its notifications."""
+    """Build a simulator; `http` posts its notifications, `sleep` lets the time of a delayed request pass."""
     knobs = Knobs()
     for name, value in config.knobs.items():
         knobs.set(name, value)
@@ -76,6 +80,7 @@ def build_simulator(
     world = World(
         config=config, clock=clock, http=http, random=chances, knobs=knobs, ids=ids, store=store, schedule=Schedule(),
         log=RequestLog(), faults=Faults(chances), throttle=Throttle(knobs), uploads=Uploads(),
+        sleep=sleep,
     )  # fmt: skip
     world.entra = Entra(world)
     world.subscriptions = Subscriptions(world)

@@ -26,8 +26,9 @@ class Fault:
     """`operation` may hold `*`. `count` limits how often it happens, `probability` makes it random per request.
 
     status: answered with `status` and `code`, and the operation is not executed. drop_before / drop_after: the
-    connection is cut before / after the operation. delay: `seconds` of real time pass first. commit_late: answered
-    with `status` (default 504) at once; the operation is executed `seconds` of simulated time later.
+    connection is cut before / after the operation. delay: `seconds` pass first, of real time or of a virtual clock's
+    where everything runs in one process. commit_late: answered with `status` (default 504) at once; the operation is
+    executed `seconds` of simulated time later.
     """
 
     fault_id: int

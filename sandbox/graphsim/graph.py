@@ -159,7 +159,7 @@ async def _apply_fault(world: World, fault: Fault, call: Call, operation: Operat
     if fault.kind == "drop_before":
         raise ConnectionCut
     if fault.kind == "delay":
-        await asyncio.sleep(fault.seconds)
+        await world.sleep(fault.seconds)
     if fault.kind == "commit_late":
         _commit_later(world, fault, call, operation)
     if fault.kind in {"status", "commit_late"}:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sandbox.graphsim.config import Clock, SimulatorConfig
     from sandbox.graphsim.entra import Entra
-    from sandbox.graphsim.faults import Faults
+    from sandbox.graphsim.faults import Faults, Sleep
     from sandbox.graphsim.ids import IdMaker
     from sandbox.graphsim.knobs import Knobs
     from sandbox.graphsim.notifications import Notifier
@@ -55,6 +55,7 @@ class World:
     faults: Faults
     throttle: Throttle
     uploads: Uploads
+    sleep: Sleep
     entra: Entra = field(init=False)
     subscriptions: Subscriptions = field(init=False)
     notifier: Notifier = field(init=False)

@@ -41,6 +41,7 @@ PostbraidError
 ├── MessageRefused              a send that will never succeed; `reason` says why
 ├── MailboxClosed               the fence: mailbox closed, or another generation or connection
 ├── RowExists, RowChanged, RowMissing, BlobExists, TooLarge     what a store says of a write
+├── WorkersDied                 a piece of work on which one worker after the other died
 ├── SealBroken                  a ciphertext that does not open where it stands
 └── UpstreamSurprise            the other side broke its contract
 """
@@ -296,6 +297,10 @@ class BlobExists(PostbraidError):
 
 class TooLarge(PostbraidError):
     """The value is larger than the store takes."""
+
+
+class WorkersDied(PostbraidError):
+    """Each worker that was at it died, or did not come to an end."""
 
 
 class SealBroken(PostbraidError):

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.connection import may_be_asked, probe_at
+from shared.domain.leases import MOST_DEATHS, deaths_until_now, held_until
 from shared.domain.message_ids import is_same_message_id
 from shared.domain.model import (
     FenceState,
@@ -28,14 +29,12 @@ from shared.domain.model import (
 from shared.domain.renewals import SWEEP_OVERLAP
 from shared.domain.waiting import is_plainly_refused, send_by
 
-LEASE: Final = timedelta(seconds=120)
 ASK_AGAIN_AFTER: Final = timedelta(seconds=300)
 UNKNOWN_AFTER: Final = timedelta(hours=1)
 CONFIRM_AFTER: Final = timedelta(seconds=60)
 LOOK_UP_EVERY: Final = timedelta(minutes=15)
 GIVE_UP_LOOKING_AFTER: Final = timedelta(days=7)
 TIDY_AFTER: Final = timedelta(minutes=10)  # longer than a worker that lost its lease can still be at it
-MAX_BUILDS: Final = 1_000
 STATUS_OF_PHASE: Final = {
     Phase.NEW: MessageStatus.ACCEPTED,
     Phase.BUILDING: MessageStatus.SENDING,
@@ -49,7 +48,14 @@ STATUS_OF_PHASE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """The send is done, or somebody else is at it."""
+    """The send is done, or it never was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Another worker is at it until then, unless it renews its lease or dies."""
+
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +67,25 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """Make a fresh draft and send it; `build` numbers this try and fences older workers."""
+    """Make a fresh draft and send it; `build` numbers this try and fences older workers.
+
+    `deaths`: so many workers in a row were lost over it.
+    """
 
     build: int
+    deaths: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Workers die over it: nobody takes it up for a while, so that what dies beside it by chance is parted from it."""
+
+    deaths: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """So many workers died over it that no other is to: it ends, and operators see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +131,14 @@ class TellUnknown:
     """An hour has passed, or nobody may ask: the CRM is told that nobody knows, and the looking goes on if it can."""
 
 
-Step = Nothing | Later | Build | Ask | Fail | Tidy | TellUnknown | StopLooking
+Step = Nothing | Held | Later | Build | Rest | Ask | Fail | GiveUp | Tidy | TellUnknown | StopLooking
 
 
 def decide_next_step(item: OutboxItem, mailbox: Mailbox | None, now: datetime) -> Step:
     """What a worker does first that takes this send up."""
-    if item.lease_until is not None and item.lease_until > now:
-        return Nothing()
+    held_by_another = held_until(item, now)
+    if held_by_another is not None:
+        return Held(held_by_another)
     if item.phase.final:
         return Tidy() if item.due_at is not None else Nothing()
     if item.phase in (Phase.NEW, Phase.BUILDING):
@@ -141,14 +164,19 @@ def _after_sending(
     return _unless_kept(mailbox, now) or Ask()
 
 
-def _before_sending(item: OutboxItem, mailbox: Mailbox | None, now: datetime) -> Later | Build | Fail:
+def _before_sending(
+    item: OutboxItem, mailbox: Mailbox | None, now: datetime
+) -> Later | Build | Rest | Fail | GiveUp:
     if mailbox is None or mailbox.state is FenceState.CLOSED or mailbox.generation != item.generation:
         return Fail(_closed_because(mailbox))
     if now >= send_by(item):
         return Fail(Reason.WAITED_TOO_LONG)
-    if item.build >= MAX_BUILDS:
-        return Fail(Reason.GAVE_UP)
-    return _unless_kept(mailbox, now) or Build(item.build + 1)
+    deaths = deaths_until_now(item)
+    if deaths >= MOST_DEATHS:
+        return GiveUp()
+    if deaths > item.deaths > 0:
+        return Rest(deaths)
+    return _unless_kept(mailbox, now) or Build(item.build + 1, deaths)
 
 
 def _closed_because(mailbox: Mailbox | None) -> Reason:

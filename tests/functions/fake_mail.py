@@ -74,6 +74,12 @@ class FakeMail(Failing):
     aliases: tuple[str, ...] = ()
     drafts_are_from: Address | None = None
     unlisted: set[str] = field(default_factory=set)
+    during: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)  # of a step of a send
+
+    async def happens(self, step: str) -> None:
+        """What happens while this step of a send is under way."""
+        if step in self.during:
+            await self.during[step]()
 
     def now(self) -> datetime:
         assert self.clock is not None
@@ -226,6 +232,7 @@ class FakeMail(Failing):
     async def create_draft(self, access: Access, content: DraftContent) -> Draft:
         await access.token()
         self.called("create_draft")
+        await self.happens("create_draft")
         self._judge_key(content)
         return replace(self._draft(content), lacks_files=self.attaches_apart and bool(content.files))
 
@@ -243,12 +250,14 @@ class FakeMail(Failing):
         self, access: Access, graph_message_id: str, content: DraftContent, html: str
     ) -> None:
         self.called("fill_reply")
+        await self.happens("fill_reply")
         self.filled[graph_message_id] = html
 
     async def attach(
         self, access: Access, graph_message_id: str, file: OutgoingFile, *, directly: bool = False
     ) -> None:
         self.called("attach")
+        await self.happens("attach")
         if self.uploads_fail and not directly:
             raise UploadFailed
         if directly and len(file.content) > self.posts_at_most_bytes:
@@ -264,6 +273,7 @@ class FakeMail(Failing):
     async def send(self, access: Access, graph_message_id: str) -> None:
         await access.token()
         self.called("send")
+        await self.happens("send")
         if graph_message_id not in self.drafts:
             raise ItemGone
         self.sent[graph_message_id] = self.drafts.pop(graph_message_id)
@@ -272,6 +282,7 @@ class FakeMail(Failing):
     async def locate(self, access: Access, graph_message_id: str) -> Located:
         await access.token()
         self.called("locate")
+        await self.happens("locate")
         for place, whereabouts in self._places():
             if graph_message_id in place:
                 return self._located(graph_message_id, whereabouts)

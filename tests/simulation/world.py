@@ -23,6 +23,7 @@ from sandbox.devhost.inprocess import Host, build_host
 from sandbox.devhost.product_queues import ProductQueues
 from sandbox.graphsim.app import Simulator, SimulatorConfig, build_simulator
 from sandbox.graphsim.config import Application
+from sandbox.graphsim.faults import Sleep
 from sandbox.graphsim.knobs import Value
 from sandbox.story.stage import Check, Stage
 from shared import bootstrap
@@ -129,8 +130,15 @@ async def one_process(
     settings = Settings.load(environment(folder))
     stores = Stores(MemoryTables(), MemoryBlobs(clock=clock), MemoryQueues(clock=clock))
     services = _services(settings, stores, clock, router, SeededRandom(seed), wrap)
+
+    async def pass_time(seconds: float) -> None:
+        """A delayed request takes its time, in which other workers take up sends that are due."""
+        clock.advance(seconds)
+        await host.run_timer("enqueue_due_work")
+        await host.pump_queues("work_outbox")
+
     async with httpx.AsyncClient(transport=router) as wire:
-        simulator = _simulator(settings, seed, knobs or {}, clock, wire)
+        simulator = _simulator(settings, seed, knobs or {}, clock, wire, pass_time)
         await create_storage(services)
         keyring, hook = ApiKeyring(settings.api_key_pepper.reveal()), f"{CRM}/webhooks/postbraid"
         tenant = await create_tenant(services, keyring, "Northwind", hook, [CRM])
@@ -172,7 +180,12 @@ def _services(
 
 
 def _simulator(
-    settings: Settings, seed: int, knobs: Mapping[str, Value], clock: VirtualClock, wire: httpx.AsyncClient
+    settings: Settings,
+    seed: int,
+    knobs: Mapping[str, Value],
+    clock: VirtualClock,
+    wire: httpx.AsyncClient,
+    sleep: Sleep,
 ) -> Simulator:
     secret = settings.entra_client_secret
     application = Application(
@@ -181,7 +194,8 @@ def _simulator(
         (f"{APP}/api/oauth/callback", f"{APP}/api/oauth/admin-consent"),
         "Postbraid",
     )
-    return build_simulator(SimulatorConfig(seed=seed, applications=(application,), knobs=knobs), clock, wire)
+    config = SimulatorConfig(seed=seed, applications=(application,), knobs=knobs)
+    return build_simulator(config, clock, wire, sleep)
 
 
 def _app() -> Any:

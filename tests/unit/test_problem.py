@@ -24,6 +24,7 @@ NEVER_ANSWERED = {
     errors.MessageRefused,
     errors.BlobExists,
     errors.SealBroken,
+    errors.WorkersDied,
     errors.UpstreamSurprise,
 }
 

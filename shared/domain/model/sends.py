@@ -75,7 +75,7 @@ class OutboxItem:
     grant is dead, for then it does not run. `taken_at`: when Graph said 202. `waiting_told`: the CRM was told.
     `plainly_refused`: Graph said no to the last try, so nothing can have left. `without_key`: the mailbox did not take
     the key, so neither draft nor sent copy carries it. `incomplete_drafts`: so many lacked files that were put on them.
-    `warnings`: what was taken out of the HTML, for people.
+    `warnings`: what was taken out of the HTML, for people. `deaths`: so many workers in a row left it without a word.
     """
 
     key: str
@@ -120,3 +120,4 @@ class OutboxItem:
     without_key: bool = False
     incomplete_drafts: int = 0
     warnings: tuple[str, ...] = ()
+    deaths: int = 0

@@ -26,19 +26,18 @@ from shared.domain.errors import (
 from shared.domain.model import Draft, DraftContent, OutgoingFile, Reason, StagedFile, Thread
 from shared.domain.reply_targets import original_after_move
 from shared.file_contents import judge_content
-from shared.sync.outbound.send_row import Sending, save
+from shared.sync.outbound.send_row import Sending, keep_lease, save
 from shared.sync.staging import stage, unstage, unstage_body
 
 
 async def _read_files(work: Sending) -> list[OutgoingFile]:
     """Every file's bytes; linked ones are fetched, judged and kept now. Raises MessageRefused, RaceLost."""
-    item = work.item
-    if any(file.blob is None for file in item.files):
-        fetched = tuple([await _fetch(work, file) for file in item.files])
+    if any(file.blob is None for file in work.item.files):
+        fetched = tuple([await _fetch(work, file) for file in work.item.files])
         problems = judge_outbound([(file.name, file.size_bytes) for file in fetched])
         if problems:
             raise MessageRefused(problems[0].reason.value, problems[0].name)
-        if not await save(work, replace(item, files=fetched)):
+        if not await save(work, replace(work.item, files=fetched)):
             raise RaceLost
     return [
         OutgoingFile(
@@ -57,6 +56,7 @@ async def _fetch(work: Sending, file: StagedFile) -> StagedFile:
     s = work.ctx.services
     if file.blob is not None or file.url is None:
         return file
+    await keep_lease(work)
     try:
         content = await s.fetcher.fetch(file.url, MAX_FILE_BYTES)
     except TooLarge as err:
@@ -113,6 +113,7 @@ async def _make(
     Nobody knows its id but this worker, who has not tried the step to `sending` with it.
     """
     mail, access = work.ctx.services.mail, work.access
+    await keep_lease(work)
     reply = await _create_empty_reply(work, thread, content) if thread else None
     draft = reply or await mail.create_draft(access, content)
     try:
@@ -122,7 +123,9 @@ async def _make(
             await mail.fill_reply(access, reply.graph_message_id, content, html)
         if draft.lacks_files:
             for file in content.files:
+                await keep_lease(work)
                 await mail.attach(access, draft.graph_message_id, file, directly=directly)
+            await keep_lease(work)
             if not holds_all(await mail.files(access, draft.graph_message_id), content.files):
                 raise DraftIncomplete
     except (Ambiguous, Unavailable, UpstreamSurprise, MessageRefused):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from shared.domain import outbound
-from shared.domain.errors import MessageRefused, RowChanged
+from shared.domain.errors import MessageRefused, RaceLost, RowChanged
+from shared.domain.leases import LEASE, is_renewal_due, is_same_hold
 from shared.domain.model import OutboxItem, Phase, Reason
 from shared.domain.waiting import Waiting, wake_at
 from shared.mailbox_context import MailboxContext
@@ -18,6 +20,8 @@ from shared.sync.events.announce import failed_event
 from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.grant import note_nothing_waits
 from shared.sync.mailbox.unit_of_work import write
+
+MOST_MOVES: Final = 3
 
 
 @dataclass(slots=True)
@@ -39,13 +43,20 @@ class Sending:
 
 
 async def save(work: Sending, item: OutboxItem, *changes: Change) -> bool:
-    """Write the row under its ETag and hold the new one; False when another worker was faster."""
-    try:
-        # Loses to whoever has taken the send over, or seen its copy.
-        written = await write(work.ctx, work.stored.changed(item), *changes)
-    except RowChanged:
-        return False
-    return await hold(work, item, written)
+    """Write the row under its ETag and hold the new one; False when another worker was faster.
+
+    Who met this worker's lease has only moved the time; that is written over.
+    """
+    for _ in range(MOST_MOVES):
+        try:
+            # Loses to whoever has taken the send over, or seen its copy.
+            written = await write(work.ctx, work.stored.changed(item), *changes)
+        except RowChanged:
+            if not await is_still_held(work):
+                return False
+            continue
+        return await hold(work, item, written)
+    return False
 
 
 async def hold(work: Sending, item: OutboxItem, written: Written) -> bool:
@@ -54,16 +65,29 @@ async def hold(work: Sending, item: OutboxItem, written: Written) -> bool:
         work.stored = work.stored.changed(item).written(written.etags[0])
         return True
     fresh = await work.ctx.find(OutboxItem, item.key)
-    if fresh is None or fresh.value != item:
+    if fresh is None or not is_same_hold(item, fresh.value):
         return False
     work.stored = fresh
     return True
 
 
 async def is_still_held(work: Sending) -> bool:
-    """Whether the row is as this worker last wrote it."""
+    """Whether the row is as this worker last wrote it; the time that another may have moved is taken over."""
     fresh = await work.ctx.find(OutboxItem, work.item.key)
-    return fresh is not None and fresh.etag == work.stored.etag
+    if fresh is None or work.stored.read is None or not is_same_hold(work.stored.read, fresh.value):
+        return False
+    work.stored = fresh.changed(replace(work.item, due_at=fresh.value.due_at))
+    return True
+
+
+async def keep_lease(work: Sending) -> None:
+    """Renew the lease where a good part of it is used up. Raises RaceLost where another worker has taken the send."""
+    now = work.ctx.now()
+    if not is_renewal_due(work.item, now):
+        return
+    lease_until = now + LEASE
+    if not await save(work, replace(work.item, lease_until=lease_until, updated_at=now)):
+        raise RaceLost
 
 
 async def postpone(work: Sending, until: datetime, waits: Waiting | None = None) -> None:

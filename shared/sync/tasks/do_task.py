@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import assert_never
 
 from shared.domain import inbound
-from shared.domain.errors import MailboxClosed
+from shared.domain.errors import MailboxClosed, OutcomeUnknown, StoreUnavailable
 from shared.domain.held import SOON, first_held, pause_after
 from shared.domain.model import Event, MailboxRef, OutboxItem, Reason, Seen, Task, TaskKind
 from shared.domain.retries import Failed, PutOff
@@ -27,7 +27,9 @@ from shared.sync.mailbox.failures import attempt
 from shared.sync.mailbox.grant import enqueue_waiting
 from shared.sync.mailbox.subscriptions import GIVEN_UP_EVERY, renew_if_due, reschedule_maintenance
 from shared.sync.mailbox.task_rows import end_task, move_task
-from shared.sync.outbound.send_message import reschedule_send, send_message
+from shared.sync.outbound.lost_sends import give_back
+from shared.sync.outbound.reschedule_send import reschedule_send
+from shared.sync.outbound.send_message import send_message
 from shared.sync.queueing.given_up import add_dead_letter, decide_verdict
 from shared.sync.tasks.erase_content import erase_content, reschedule_erasing
 from shared.sync.tasks.finish_closing import finish_closing
@@ -49,7 +51,7 @@ async def _do(ctx: MailboxContext, task: Task) -> None:
         case TaskKind.SEND:
             item = await ctx.find(OutboxItem, task.ref)
             if await _forget_unless_due(ctx, task, item) and item is not None:
-                await send_message(ctx, item)
+                await _send(ctx, item)
         case TaskKind.DELIVER:
             event = await ctx.find(Event, task.ref)
             if await _forget_unless_due(ctx, task, event) and event is not None:
@@ -68,6 +70,15 @@ async def _do(ctx: MailboxContext, task: Task) -> None:
             await renew_if_due(ctx)
         case _:
             await _do_by_row(ctx, task)
+
+
+async def _send(ctx: MailboxContext, item: Stored[OutboxItem]) -> None:
+    """A send; where the store fails, the worker lives all the same, and says so if it can."""
+    try:
+        await send_message(ctx, item)
+    except (StoreUnavailable, OutcomeUnknown):
+        await give_back(ctx, item.value.key)
+        raise
 
 
 async def _forget_unless_due(

@@ -16,14 +16,16 @@ from shared.domain.outbound import (
     ASK_AGAIN_AFTER,
     GIVE_UP_LOOKING_AFTER,
     LOOK_UP_EVERY,
-    MAX_BUILDS,
     UNKNOWN_AFTER,
     Ask,
     Build,
     Confirm,
     Fail,
+    GiveUp,
+    Held,
     Later,
     Nothing,
+    Rest,
     SendAgain,
     StopLooking,
     TellUnknown,
@@ -64,14 +66,16 @@ def test_a_finished_send_is_left_alone(phase: Phase, own: Mailbox | None) -> Non
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("own", [*SHUT.values(), a_mailbox(), a_mailbox(generation=2)])
 def test_a_send_that_another_worker_holds_is_left_alone(phase: Phase, own: Mailbox | None) -> None:
-    """A send under another worker's lease needs no step."""
-    assert decide_next_step(outbox_item(phase=phase, lease_until=later(seconds=1)), own, NOW) == Nothing()
+    """A send under another worker's lease is left to it until the lease ends."""
+    item = outbox_item(phase=phase, lease_until=later(seconds=1))
+    assert decide_next_step(item, own, NOW) == Held(later(seconds=1))
 
 
 @pytest.mark.parametrize("phase", BEFORE)
 def test_a_lease_that_ended_is_taken_over(phase: Phase) -> None:
     """When a lease has ended the send is built afresh under the next number, which fences the slow worker."""
-    assert decide_next_step(outbox_item(phase=phase, lease_until=NOW, build=2), a_mailbox(), NOW) == Build(3)
+    step = decide_next_step(outbox_item(phase=phase, lease_until=NOW, build=2), a_mailbox(), NOW)
+    assert step == Build(3, deaths=int(phase is Phase.BUILDING))
 
 
 @pytest.mark.parametrize("phase", BEFORE)
@@ -133,20 +137,24 @@ def test_a_paused_mailbox_is_waited_for(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", BEFORE)
 @pytest.mark.parametrize(
-    ("changes", "ends"),
-    [
-        ({}, False),
-        ({"build": 50, "attempts": 50}, False),
-        ({"failing_since": later(hours=-24)}, False),
-        ({"build": MAX_BUILDS}, True),
-    ],
+    "changes", [{}, {"build": 5_000, "attempts": 50}, {"failing_since": later(hours=-24)}], ids=str
 )
-def test_building_ends_after_the_last_possible_build(
-    phase: Phase, changes: dict[str, Any], *, ends: bool
-) -> None:
-    """Building a send ends after the last possible build, not after many attempts or a day of failures."""
+def test_no_number_of_builds_ends_a_send(phase: Phase, changes: dict[str, Any]) -> None:
+    """Builds that ended with a noted failure never end a send: an outage may last as long as the send may wait."""
     step = decide_next_step(outbox_item(phase=phase, **changes), a_mailbox(), NOW)
-    assert (step == Fail(Reason.GAVE_UP)) is ends
+    assert step == Build(changes.get("build", 0) + 1)
+
+
+@pytest.mark.parametrize(
+    ("deaths", "step"),
+    [(0, Build(3, 1)), (1, Rest(2)), (2, Rest(3)), (3, Rest(4)), (4, GiveUp())],
+)
+def test_a_lease_that_ended_without_a_word_is_a_death(deaths: int, step: object) -> None:
+    """The first is built again at once, the next ones rest, the fifth ends the send (E-28)."""
+    lost = outbox_item(phase=Phase.BUILDING, build=2, lease_until=NOW, deaths=deaths)
+    assert decide_next_step(lost, a_mailbox(), NOW) == step
+    rested = replace(lost, lease_until=None)
+    assert decide_next_step(rested, a_mailbox(), NOW) == Build(3, deaths)
 
 
 @pytest.mark.parametrize("phase", BEFORE)
