@@ -19,6 +19,7 @@ OUR_FOLDERS = {"functions": {".py"}, "functions/pages": {".html", ".css", ".js",
 OURS_LEFT_OUT = {
     "shared/storage/testing": "in-memory stores, for tests",
     "shared/ops.py": "commands that operators run on their own machine",
+    "shared/ops_work.py": "part of them",
 }
 
 LEFT_OUT = {

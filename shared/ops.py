@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from shared import bootstrap
+from shared import bootstrap, ops_work
 from shared.azd import find_deployment, read_settings
 from shared.domain.controls import has_controls
 from shared.domain.errors import InvalidRequest, NotFound
@@ -33,7 +33,6 @@ from shared.settings import Settings, SettingsError
 from shared.state import keys
 from shared.state.tenants import webhook_secret_place
 from shared.sync.events.endpoint import open_endpoint
-from shared.sync.inbound.list_held import describe_held, find_held, look_now
 
 OVERLAP_HOURS: Final = 24
 WHERE_EVENTS_GO: Final = (
@@ -112,24 +111,6 @@ async def rotate_webhook_secret(s: Services, tenant_id: str, overlap: timedelta)
     return written_secret(secret)
 
 
-async def list_held(
-    s: Services, tenant_id: str, *, now: bool, as_json: bool = False
-) -> str | Mapping[str, object]:
-    """The held mails of a tenant, one a line, or as JSON; with `now` each is looked at again at once.
-
-    Raises NotFound.
-    """
-    await s.tenants.get(tenant_id)
-    found = await find_held(s, tenant_id)
-    if now:
-        await look_now(s, found)
-    shown = [describe_held(mail) for mail in found]
-    if as_json:
-        return {"held": shown}
-    lines = [" ".join(f"{name}={value}" for name, value in mail.items()) for mail in shown]
-    return "\n".join([*lines, f"{len(shown)} held" + (", looked at again now" if now else "")])
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run, print; 0, 1 for a tenant that is not there, 2 with every wrong setting named."""
     asked = _parser().parse_args(arguments)
@@ -172,17 +153,16 @@ def _parser() -> argparse.ArgumentParser:
     pictures.add_argument(
         "choice", choices=["keep", "drop"], help="drop: the CRM's readers call no other server"
     )
-    held = commands.add_parser("list-held", help="list mails that nobody could decide on, by their ids")
-    held.add_argument("--look-now", action="store_true", help="have all of them looked at again at once")
-    for command in (*rotated, opened, files, pictures, held):
+    for command in (*rotated, opened, files, pictures):
         command.add_argument("tenant", help="its id: ten_…")
     for command in rotated:
         hours = f"how long the present command stays good; {OVERLAP_HOURS} without"
         command.add_argument(
             "--overlap-hours", type=_hours, default=timedelta(hours=OVERLAP_HOURS), help=hours
         )
-    for command in (tenant, *rotated, opened, files, pictures, held, rewrap):
+    for command in (tenant, *rotated, opened, files, pictures, rewrap):
         command.add_argument("--json", action="store_true", help="print JSON")
+    ops_work.add_commands(commands)
     return parser
 
 
@@ -231,9 +211,13 @@ async def _carry_out_and_print(settings: Settings, parts: bootstrap.Parts, asked
     except InvalidRequest:
         print(f"--webhook-url: {WHERE_EVENTS_GO}", file=sys.stderr)
         return 2
-    except NotFound:
-        print(f"there is no tenant {asked.tenant}", file=sys.stderr)
+    except NotFound as err:
+        unknown = err.detail == NotFound.__doc__
+        print(f"there is no tenant {asked.tenant}" if unknown else err.detail, file=sys.stderr)
         return 1
+    except ops_work.NothingMeant as err:
+        print(err, file=sys.stderr)
+        return 2
     finally:
         await s.tables.close()
         await s.blobs.close()
@@ -259,8 +243,8 @@ async def _carry_out(
             return asdict(await s.sealer.rewrap())
         case "create-tenant":
             return await _create_tenant(s, settings, asked)
-        case "list-held":
-            return await list_held(s, asked.tenant, now=asked.look_now, as_json=asked.json)
+        case command if command in ops_work.COMMANDS:
+            return await ops_work.carry_out(s, asked)
         case _:
             return await _change_tenant(s, settings, asked)
 

@@ -101,8 +101,16 @@ def first_held(now: datetime, generation: int, internet_message_id: str | None =
     return Held(now + pause_after(1), now, generation, internet_message_id=internet_message_id)
 
 
+def asked_for(held: Held, now: datetime) -> Held:
+    """A look now, because somebody asked for it: in vain it changes nothing of the looks that come by themselves."""
+    return replace(held, look_at=now, planned_at=held.planned_at or held.look_at)
+
+
 def looked(held: Held, now: datetime) -> Held:
-    """After one more look in vain."""
+    """After one more look in vain; one that was asked for is not counted."""
+    if held.planned_at is not None:
+        again = held.planned_at if held.planned_at > now else now + SOON[0]
+        return replace(held, missing=0, look_at=again, planned_at=None)
     looks = held.looks + 1
     return replace(held, looks=looks, missing=0, look_at=now + pause_after(looks))
 

@@ -12,7 +12,13 @@ from typing import Final
 
 from shared.hashing import digest
 
+_TENANT: Final = re.compile(r"ten_[a-z0-9]{1,60}")
 _LOCATED: Final = re.compile(r"(?P<kind>msg|thr|fil|evt)_(?P<mailbox>[a-z2-7]{26})_(?P<rest>[a-z2-7]{26})")
+
+
+def is_tenant_id(text: str) -> bool:
+    """Whether this may be the id of a tenant: it then may stand in a key as it is."""
+    return _TENANT.fullmatch(text) is not None
 
 
 def mailbox_id(tenant_id: str, tid: str, oid: str) -> str:

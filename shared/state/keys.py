@@ -49,6 +49,8 @@ MAILBOX_ROW: Final = "mailbox"
 FENCE_PREFIX: Final = "fence:"
 BUCKET: Final = timedelta(minutes=5)
 DUE_SHARDS: Final = 1
+STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
+_ENDS: Final = "ends|"
 
 Record = (
     Thread
@@ -111,7 +113,12 @@ def user_partition(tenant_id: str, user_id: str) -> str:
 
 def stamp(at: datetime) -> str:
     """Time as text that sorts as time does, to the microsecond."""
-    return at.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    return at.astimezone(UTC).strftime(STAMP)
+
+
+def time_of_stamp(text: str) -> datetime:
+    """The inverse of `stamp`. Raises ValueError."""
+    return datetime.strptime(text, STAMP).replace(tzinfo=UTC)
 
 
 def conversation_prefix(conversation_id: str) -> str:
@@ -199,6 +206,21 @@ def due_place_in(partition: str) -> tuple[int, int] | None:
     _, _, rest = partition.partition("|")
     bucket, _, shard = rest.partition("|")
     return (int(bucket), int(shard)) if bucket.isdecimal() and shard.isdecimal() else None
+
+
+def ends_partition(end: datetime) -> str:
+    """Where it is noted which dead letters end on that day."""
+    return f"{_ENDS}{end.astimezone(UTC):%Y%m%d}"
+
+
+def is_ends_partition(partition: str) -> bool:
+    """Whether a partition holds such notes."""
+    return partition.startswith(_ENDS)
+
+
+def ends_before(now: datetime) -> tuple[str, str]:
+    """The range of those partitions whose day is over."""
+    return _ENDS, ends_partition(now)
 
 
 def shard_of(mailbox: MailboxRef) -> int:

@@ -17,6 +17,7 @@ from shared.state.remembered import Remembered
 from shared.storage.api import TableStore
 
 KEYS_PARTITION = "key"
+TENANT_IDS: Final = "ten_"
 MOST_TRIES: Final = 5
 
 
@@ -57,6 +58,12 @@ class Tenants:
         stored = decode(Tenant, row.values, row.etag)
         self._known.put(tenant_id, stored.value)
         return stored
+
+    async def all(self) -> AsyncIterator[Tenant]:
+        """Every tenant, by id; for an operator's command."""
+        span = (TENANT_IDS, keys.after_prefix(TENANT_IDS))
+        async for row in self._tables.query_partitions(keys.TENANTS, *span, "tenant", "tenant~"):
+            yield decode(Tenant, row.values, row.etag).value
 
     async def remembered(self, tenant_id: str) -> Tenant:
         """A tenant as it was within the last minute. Raises NotFound."""

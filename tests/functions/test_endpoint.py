@@ -19,9 +19,12 @@ from tests.functions.world import PEPPER
 
 
 async def dead_letters(app: App) -> list[str]:
-    """The tenant's dead letters of deliveries, as stored."""
-    rows = await app.tables.query(keys.DEAD_LETTERS, keys.DELIVERIES, "", "~")
-    return [str(row.values["data"]) for row in rows]
+    """The tenant's dead letters of deliveries: cause, owner and payload."""
+    return [
+        f"{kept.letter.cause} {kept.letter.tenant_id} {await app.services.dead_letters.payload_of(kept)}"
+        for kept in await app.services.dead_letters.of_tenant(app.tenant.tenant_id, "", 100)
+        if kept.letter.queue == keys.DELIVERIES
+    ]
 
 
 async def feed(app: App) -> list[dict[str, Any]]:

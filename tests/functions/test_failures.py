@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -24,8 +24,7 @@ BEA = "bea@fabrikam.example"
 
 async def dead_letters(app: App) -> list[dict[str, Any]]:
     """Every dead letter."""
-    rows = app.tables.query_partitions(keys.DEAD_LETTERS, "", "~")
-    return [json.loads(str(row.values["data"])) async for row in rows]
+    return [asdict(kept.letter) async for kept in app.services.dead_letters.all()]
 
 
 async def accepted(app: App) -> str:

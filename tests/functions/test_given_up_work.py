@@ -18,7 +18,7 @@ from tests.functions.test_making_subscriptions import mailbox
 
 
 async def dead_letters(app: App) -> int:
-    return len([row async for row in app.tables.query_partitions(keys.DEAD_LETTERS)])
+    return len([kept async for kept in app.services.dead_letters.all()])
 
 
 async def pump(app: App) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared import ops
+from shared import ops_work
 from shared.domain.errors import (
     AccessRefused,
     ItemGone,
@@ -17,7 +17,7 @@ from shared.domain.errors import (
     UpstreamSurprise,
 )
 from shared.domain.model import MessageIndex, Seen
-from shared.state import keys
+from shared.services import Services
 from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App
 from tests.functions.test_making_subscriptions import mailbox
 
@@ -363,8 +363,17 @@ async def test_a_held_mail_has_one_dead_letter(begun: App) -> None:
     """A mail that is told as unreadable is one dead letter, however often it is looked at (E-29)."""
     await told_unreadable(begun)
     await begun.later(hours=30)
-    letters = [row async for row in begun.tables.query_partitions(keys.DEAD_LETTERS)]
+    letters = [kept async for kept in begun.services.dead_letters.all()]
     assert len(letters) == 1
+
+
+def working(app: App) -> Services:
+    """The services of a command during which the app's workers run."""
+
+    async def work(_: float) -> None:
+        await app.pump()
+
+    return replace(app.services, sleep=work)
 
 
 async def test_operators_see_what_is_held(begun: App) -> None:
@@ -376,20 +385,44 @@ async def test_operators_see_what_is_held(begun: App) -> None:
     await begun.arrives(nobodys)
     await begun.later(minutes=50)
     tenant = begun.tenant.tenant_id
-    listed: Any = await ops.list_held(begun.services, tenant, now=False, as_json=True)
+    listed: Any = await ops_work.list_held(begun.services, tenant, now=False, as_json=True)
     assert [(mail["graph_message_id"], mail["message_id"]) for mail in listed["held"]] == [
         (number, begun.crm.last["id"]),
         (nobodys, None),
     ]
     assert begun.crm.last["from"]["address"] not in str(listed)
     del begun.mail.unreadable[number]
-    said = await ops.list_held(begun.services, tenant, now=True)
-    assert str(said).endswith("2 held, looked at again now")
-    await begun.pump()
+    begun.clock.forward(seconds=1)
+    said = str(await ops_work.list_held(working(begun), tenant, now=True))
+    assert "outcome=received" in said
+    assert "outcome=forgotten" in said
     assert begun.crm.types()[-1] == "message.received"
-    assert str(await ops.list_held(begun.services, tenant, now=False)).endswith("0 held")
+    assert str(await ops_work.list_held(begun.services, tenant, now=False)).endswith("0 held")
     with pytest.raises(NotFound):
-        await ops.list_held(begun.services, "ten_of_nobody", now=False)
+        await ops_work.list_held(begun.services, "ten_of_nobody", now=False)
+
+
+async def test_a_look_that_was_asked_for_is_not_counted(begun: App) -> None:
+    """A look in vain that an operator asked for leaves count and time of the next look as they were, and shows them."""
+    number = await told_unreadable(begun)
+    tenant = begun.tenant.tenant_id
+    before: Any = await ops_work.list_held(begun.services, tenant, now=False, as_json=True)
+    fetched = begun.mail.calls.count("fetch")
+    for _ in range(3):
+        begun.clock.forward(seconds=1)
+        after: Any = await ops_work.list_held(working(begun), tenant, now=True, as_json=True)
+        assert after["held"] == [{**before["held"][0], "outcome": "still held"}]
+    assert begun.mail.calls.count("fetch") == fetched + 3
+    del begun.mail.unreadable[number]
+    await begun.later(minutes=61)
+    assert begun.crm.types()[-1] == "message.received"
+
+
+async def test_a_look_that_no_worker_takes_is_said(begun: App) -> None:
+    """Where no worker looks within half a minute, the command says so instead of showing the state of before."""
+    await told_unreadable(begun)
+    said = await ops_work.list_held(begun.services, begun.tenant.tenant_id, now=True)
+    assert "outcome=not looked at yet: do the workers run?" in str(said)
 
 
 async def test_an_item_that_only_a_list_shows_is_told(begun: App) -> None:

@@ -237,10 +237,8 @@ async def test_a_walk_that_fails_is_done_later(begun: App) -> None:
     begun.clock.forward(days=8)
     begun.services.ledger.events = fail  # type: ignore[method-assign,assignment]  # a fault of ours
     await begun.later(hours=2)
-    dead_letters = await begun.tables.query(keys.DEAD_LETTERS, keys.MAINTENANCE, "", "~")
-    assert ["given_up:RuntimeError" in str(dead_letter.values["data"]) for dead_letter in dead_letters] == [
-        True
-    ]
+    dead_letters = [kept.letter async for kept in begun.services.dead_letters.all()]
+    assert [(letter.cause, letter.work) for letter in dead_letters] == [("given_up:RuntimeError", "erase")]
     begun.services.ledger.events = broken  # type: ignore[method-assign]  # mended
     await days_go_by(begun, 2)
     assert await whole(begun) == [False]

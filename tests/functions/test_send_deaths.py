@@ -38,8 +38,8 @@ async def minutes(app: App, number: int) -> int:
 
 async def letters(app: App) -> list[str]:
     """Causes of the dead letters of sends."""
-    rows = await app.tables.query(keys.DEAD_LETTERS, keys.OUTBOX)
-    return [str(row.values["data"]) for row in rows]
+    found = [kept.letter async for kept in app.services.dead_letters.all()]
+    return [letter.cause for letter in found if letter.queue == keys.OUTBOX]
 
 
 def told_of(app: App, message_id: str) -> list[Any]:

@@ -44,6 +44,7 @@ JUNK = (
 JUNK_BESIDE_THE_PACKAGE = (
     *(each for each in JUNK if not each.startswith(("functions/", "shared/"))),
     "shared/ops.py",
+    "shared/ops_work.py",
     "shared/storage/testing/blobs.py",
 )
 """What .funcignore must keep out where it lies in the package's own folder."""

@@ -50,7 +50,7 @@ def ours() -> set[str]:
         code = each.startswith(("functions/", "shared/")) and path.suffix == ".py"
         if code or each.startswith("functions/pages/"):
             found.add(each)
-    operators = {"shared/ops.py"}
+    operators = {"shared/ops.py", "shared/ops_work.py"}
     return {each for each in found - operators if not each.startswith("shared/storage/testing/")}
 
 

@@ -99,7 +99,8 @@ class Held:
     """When a mail that could not be decided on is looked at again (R14): until then neither hints nor sweeps look.
 
     `looks` are those that ended without a decision, `missing` those running that did not find it. `generation` is that
-    of the mailbox it was met in. Without a Message-ID it is never looked for under another id.
+    of the mailbox it was met in. Without a Message-ID it is never looked for under another id. `planned_at`: when the
+    next look is due by itself, where somebody asked for one before; a look that was asked for is not counted.
     """
 
     look_at: datetime
@@ -108,6 +109,7 @@ class Held:
     looks: int = 1
     missing: int = 0
     internet_message_id: str | None = None
+    planned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

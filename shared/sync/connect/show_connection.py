@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from shared.domain.connection_status import current_status
 from shared.domain.errors import NotFound
+from shared.domain.ids import is_tenant_id
 from shared.domain.model import Connection, ConnectionStatus, Mailbox
 from shared.domain.sign_ins import present_outcome
 from shared.services import Services
 from shared.state.connections import mailbox_ref
 from shared.sync.events.announce_standing import TROUBLED, trouble_data
-
-TENANT_ID: Final = re.compile(r"ten_[a-z0-9]{1,60}")
 
 
 async def show_connection(s: Services, tenant_id: str, user_id: str) -> dict[str, Any]:
@@ -62,7 +60,7 @@ async def show_sign_in(s: Services, tenant_id: str, user_id: str) -> dict[str, A
 
 async def find_frame_origins(s: Services, tenant_id: str | None) -> tuple[str, ...]:
     """The origins that may frame the settings page for this tenant (W-4); none without a tenant."""
-    if tenant_id is None or TENANT_ID.fullmatch(tenant_id) is None:
+    if tenant_id is None or not is_tenant_id(tenant_id):
         return ()
     try:
         return (await s.tenants.get(tenant_id)).value.frame_origins

@@ -109,8 +109,10 @@ async def _keep_refused(ctx: MailboxContext, event: Event, status: int | None) -
     """An event that the CRM keeps refusing is a fault of one side or the other; the same event is one dead letter."""
     tenant_id, mailbox_id = ctx.ref.tenant_id, ctx.ref.mailbox_id
     job = TaskMessage(tenant_id, mailbox_id, Task(ctx.now(), TaskKind.DELIVER, event.ref))
-    letter = DeadLetter(keys.DELIVERIES, encode_job(job), f"refused:{status}", ctx.now())
-    await ctx.services.dead_letters.add(digest("event", tenant_id, mailbox_id, event.ref), letter)
+    work = TaskKind.DELIVER.value
+    letter = DeadLetter(keys.DELIVERIES, f"refused:{status}", ctx.now(), tenant_id, mailbox_id, work)
+    letter_id = digest("event", tenant_id, mailbox_id, event.ref)
+    await ctx.services.dead_letters.add(letter_id, letter, encode_job(job))
     log.error("event.refused", status=status, tenant=tenant_id, mailbox=mailbox_id)
 
 

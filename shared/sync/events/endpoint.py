@@ -22,14 +22,15 @@ from shared.telemetry import log
 
 LOOK_BACK: Final = timedelta(days=35)  # older events have no content any more
 PAGE: Final = 100
+ENDPOINT: Final = "endpoint"
 
 
 async def turn_off(s: Services, tenant_id: str) -> None:
     """No more calls to this endpoint; its owner finds a dead letter, and the log a line, once."""
     if not await s.tenants.set_endpoint_off(tenant_id, s.clock.now()):
         return
-    letter = DeadLetter(keys.DELIVERIES, f'{{"tenant_id":"{tenant_id}"}}', "endpoint_gone", s.clock.now())
-    await s.dead_letters.add(digest("endpoint", tenant_id), letter)
+    letter = DeadLetter(keys.DELIVERIES, "endpoint_gone", s.clock.now(), tenant_id, work=ENDPOINT)
+    await s.dead_letters.add(digest("endpoint", tenant_id), letter, tenant_id)
     log.error("endpoint.off", tenant=tenant_id)
 
 

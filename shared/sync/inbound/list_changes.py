@@ -17,6 +17,7 @@ from shared.sync.mailbox.access import access_of
 from shared.telemetry import log
 
 PASSED_BY: Final = "passed_by_a_sweep"
+LISTED_ROW: Final = "listed_row"
 REFUSED: Final = (ProviderUnavailable, UpstreamSurprise)
 
 
@@ -62,10 +63,9 @@ async def _pass_by(ctx: MailboxContext, ask: Ask) -> None:
         await import_later(ctx, Found(graph_message_id), ctx.now())
         return
     place = f"{stamp(ask.since)}|{ask.skip}"
-    letter = DeadLetter(
-        MAINTENANCE, f"{ctx.ref.tenant_id}|{ctx.ref.mailbox_id}|{place}", PASSED_BY, ctx.now()
-    )
-    await ctx.services.dead_letters.add(digest("row", ctx.ref.tenant_id, ctx.ref.mailbox_id, place), letter)
+    tenant_id, mailbox_id = ctx.ref.tenant_id, ctx.ref.mailbox_id
+    letter = DeadLetter(MAINTENANCE, PASSED_BY, ctx.now(), tenant_id, mailbox_id, LISTED_ROW)
+    await ctx.services.dead_letters.add(digest("row", tenant_id, mailbox_id, place), letter, place)
 
 
 async def _has_id(ctx: MailboxContext, listing: Listing, ask: Ask) -> bool:

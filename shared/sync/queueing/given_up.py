@@ -6,7 +6,7 @@ from shared.domain.model import Task
 from shared.domain.retries import Failed, GiveUp, PutOff
 from shared.hashing import digest
 from shared.mailbox_context import MailboxContext
-from shared.state.dead_letters import DeadLetter
+from shared.state.dead_letters import DeadLetter, stack_of
 from shared.sync.queueing.jobs import QUEUE_OF, TaskMessage, encode_job
 from shared.telemetry import log
 
@@ -27,6 +27,8 @@ async def add_dead_letter(ctx: MailboxContext, task: Task, error: Exception) -> 
     tenant_id, mailbox_id, kind = ctx.ref.tenant_id, ctx.ref.mailbox_id, task.kind
     cause = f"given_up:{type(error).__name__}"
     payload = encode_job(TaskMessage(tenant_id, mailbox_id, task))
-    letter = DeadLetter(QUEUE_OF[kind], payload, cause, ctx.now())
-    await ctx.services.dead_letters.add(digest("work", tenant_id, mailbox_id, kind.value, task.ref), letter)
+    letter_id = digest("work", tenant_id, mailbox_id, kind.value, task.ref)
+    stack = stack_of(error)
+    letter = DeadLetter(QUEUE_OF[kind], cause, ctx.now(), tenant_id, mailbox_id, kind.value, stack)
+    await ctx.services.dead_letters.add(letter_id, letter, payload)
     log.error("work.given_up", error=type(error).__name__, work=kind.value, mailbox=mailbox_id)

@@ -10,7 +10,7 @@ from typing import Final
 from shared.services import Services
 from shared.sync.mailbox.failures import attempt_apart
 from shared.sync.tasks.enqueue_due_work import enqueue_due_renewals, enqueue_due_work
-from shared.sync.tasks.erase_content import erase_ended
+from shared.sync.tasks.erase_content import erase_ended, erase_ended_letters
 from shared.sync.tasks.store_poison_messages import store_poison_messages
 from shared.telemetry import log
 
@@ -21,6 +21,7 @@ EACH_MINUTE: Final[Mapping[str, Chore]] = {
     "enqueue_due_work": enqueue_due_work,
     "store_poison_messages": store_poison_messages,
     "erase_ended": erase_ended,
+    "erase_ended_letters": erase_ended_letters,
 }
 OF_RENEWALS: Final[Mapping[str, Chore]] = {"enqueue_due_renewals": enqueue_due_renewals}
 
@@ -43,6 +44,6 @@ async def do_chores(s: Services, chores: Mapping[str, Chore]) -> Done:
             errors[name] = type(done).__name__
             log.error("chore.failed", work=name, error=errors[name])
         else:
-            counts |= done
+            counts |= {field: counts.get(field, 0) + number for field, number in done.items()}
     await attempt_apart(partial(s.chores.note, chores, errors))  # where the store fails, the log says so
     return Done(counts, errors)

@@ -114,3 +114,8 @@ async def erase_ended(s: Services) -> dict[str, int]:
     for blob in blobs:
         await s.blobs.delete(keys.STAGING, blob)
     return {"erased": erased}
+
+
+async def erase_ended_letters(s: Services) -> dict[str, int]:
+    """One slice of the dead letters whose 30 days are over; returns how many notes of ends were read, as `erased`."""
+    return {"erased": await s.dead_letters.erase_ended(s.clock.now(), MOST_A_RUN)}

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from shared.domain.errors import MalformedBody
+from shared.domain.ids import is_tenant_id
 from shared.hashing import digest
 from shared.services import Services
 from shared.state import keys
 from shared.state.dead_letters import DeadLetter
+from shared.state.keys import mailbox_of_key
 from shared.sync.mailbox.failures import attempt_apart
+from shared.sync.queueing.jobs import Changes, TaskMessage, decode_job
 
 VISIBILITY_SECONDS: Final = 60
 MOST_A_QUEUE: Final = 32
+CRASHED: Final = "crashed_workers"
+HINTS: Final = "hints"
 
 
 async def store_poison_messages(s: Services) -> dict[str, int]:
@@ -35,7 +43,26 @@ async def store_poison_messages(s: Services) -> dict[str, int]:
 async def _drain(s: Services, queue: str) -> int:
     messages = await s.queues.receive(f"{queue}-poison", MOST_A_QUEUE, VISIBILITY_SECONDS)
     for message in messages:
-        letter = DeadLetter(queue, message.text, "crashed_workers", s.clock.now())
-        await s.dead_letters.add(digest("poison", queue, message.id), letter)
+        letter = _describe(DeadLetter(queue, CRASHED, s.clock.now()), message.text)
+        await s.dead_letters.add(digest("poison", queue, message.id), letter, message.text)
         await s.queues.delete(f"{queue}-poison", message)
     return len(messages)
+
+
+def _describe(letter: DeadLetter, text: str) -> DeadLetter:
+    """Whose work it was, where the message can be read and all of it is of one mailbox."""
+    with suppress(MalformedBody):
+        job = decode_job(TaskMessage, text)
+        return _owned(letter, job.tenant_id, job.mailbox_id, job.task.kind.value)
+    with suppress(MalformedBody):
+        owners = {mailbox_of_key(hint.mailbox_key) for hint in decode_job(Changes, text).hints}
+        owner = owners.pop() if len(owners) == 1 else None
+        ids = (owner.tenant_id, owner.mailbox_id) if owner is not None else ("", "")
+        return _owned(letter, *ids, HINTS)
+    return letter
+
+
+def _owned(letter: DeadLetter, tenant_id: str, mailbox_id: str, work: str) -> DeadLetter:
+    if not is_tenant_id(tenant_id):
+        return replace(letter, work=work)
+    return replace(letter, tenant_id=tenant_id, mailbox_id=mailbox_id, work=work)

@@ -128,3 +128,13 @@ def test_one_final_file_settles_a_mail_unless_files_are_left_out() -> None:
     assert held.is_unsettled([item, program], leaves_out=True)
     assert not held.is_unsettled([program], leaves_out=True)
     assert not held.is_unsettled([], leaves_out=False)
+
+
+def test_a_look_that_was_asked_for_is_not_counted() -> None:
+    """After a look in vain that somebody asked for the next one comes when it would have come anyway."""
+    first = held.first_held(NOW, 1)
+    asked = held.asked_for(held.asked_for(first, NOW), NOW + timedelta(seconds=5))
+    assert held.looked(asked, NOW + timedelta(seconds=9)) == first
+    late = held.looked(asked, first.look_at + timedelta(seconds=1))
+    assert (late.looks, late.planned_at) == (first.looks, None)
+    assert late.look_at > first.look_at

@@ -1,0 +1,179 @@
+"""Dead letters, listed and shown: to operators whole, to the CRM those of its tenant that hold nothing foreign (E-30).
+
+What a notification or a list pointed at may be foreign mail. The CRM sees work on a mail only where evidence had led it
+to a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from shared.domain.errors import KeyUnavailable, MalformedBody, NotFound, SealBroken
+from shared.domain.model import Event, MailboxRef, OutboxItem, Seen, TaskKind
+from shared.mailbox_context import MailboxContext
+from shared.services import Services
+from shared.state.dead_letters import NOBODY, DeadLetter, KeptLetter
+from shared.sync.events.endpoint import ENDPOINT
+from shared.sync.events.rendering import iso_time
+from shared.sync.queueing.jobs import TaskMessage, decode_job
+
+ABOUT_MAIL: Final = (TaskKind.RETRY_IMPORT.value, TaskKind.LOOK_AGAIN.value)
+OF_THE_MAILBOX: Final = (
+    TaskKind.SEND.value,
+    TaskKind.DELIVER.value,
+    TaskKind.SWEEP.value,
+    TaskKind.RENEW.value,
+    TaskKind.ENQUEUE_WAITING.value,
+    TaskKind.ERASE.value,
+    TaskKind.CLOSE.value,
+    ENDPOINT,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which dead letters are meant: all of these that are given must agree.
+
+    `cause`: its beginning. `since`: it last happened then or later. `again`: those that were replayed already, too.
+    """
+
+    tenant_id: str | None = None
+    mailbox_id: str | None = None
+    work: str | None = None
+    cause: str | None = None
+    since: datetime | None = None
+    again: bool = True
+
+    def holds(self, letter: DeadLetter) -> bool:
+        """Whether this dead letter is meant."""
+        given = (
+            (self.tenant_id, letter.tenant_id),
+            (self.mailbox_id, letter.mailbox_id),
+            (self.work, letter.work),
+        )
+        return (
+            all(wanted in {None, found} for wanted, found in given)
+            and letter.cause.startswith(self.cause or "")
+            and (self.since is None or letter.at >= self.since)
+            and (self.again or not letter.is_replayed)
+        )
+
+
+async def find_letters(s: Services, wanted: Wanted) -> list[KeptLetter]:
+    """Those dead letters, the oldest first; for commands, since all are read."""
+    found = [kept async for kept in s.dead_letters.all() if wanted.holds(kept.letter)]
+    return sorted(found, key=lambda kept: (kept.letter.at, kept.letter_id))
+
+
+async def find_letter(s: Services, letter_id: str) -> KeptLetter:
+    """The dead letter with this id, whoever owns it; for commands. Raises NotFound."""
+    async for kept in s.dead_letters.all(letter_id):
+        return kept
+    raise NotFound
+
+
+def describe_letter(kept: KeptLetter) -> dict[str, Any]:
+    """What an operator sees in the list: whose, what, why, when; no word and no id of a mail."""
+    letter = kept.letter
+    return {
+        "id": kept.letter_id,
+        "tenant_id": letter.tenant_id if letter.tenant_id != NOBODY else None,
+        "mailbox_id": letter.mailbox_id or None,
+        "work": letter.work or None,
+        "queue": letter.queue,
+        "cause": letter.cause,
+        "first_at": iso_time(letter.first_at or letter.at),
+        "last_at": iso_time(letter.at),
+        "times": letter.times,
+        "replayed_at": iso_time(letter.replayed_at) if letter.replayed_at else None,
+    }
+
+
+async def show_letter(s: Services, kept: KeptLetter) -> dict[str, Any]:
+    """The same with the payload unsealed, which holds ids alone, and where the error came up."""
+    try:
+        payload = await s.dead_letters.payload_of(kept)
+    except (SealBroken, KeyUnavailable) as err:
+        payload = f"cannot be unsealed: {type(err).__name__}"
+    return {**describe_letter(kept), "stack": kept.letter.stack or None, "payload": payload}
+
+
+async def told_letters(s: Services, tenant_id: str, after: str = "") -> AsyncIterator[dict[str, Any]]:
+    """The tenant's dead letters behind that id, by id, as the API shows them; foreign ones are passed over."""
+    while page := await s.dead_letters.of_tenant(tenant_id, after, PAGE):
+        for kept in page:
+            told = await tell_letter(s, kept)
+            if told is not None:
+                yield told
+        after = page[-1].letter_id
+
+
+PAGE: Final = 100
+
+
+async def list_told_letters(s: Services, tenant_id: str, after: str, limit: int) -> dict[str, Any]:
+    """A page of them."""
+    page: list[dict[str, Any]] = []
+    async for told in told_letters(s, tenant_id, after):
+        page.append(told)
+        if len(page) > limit:
+            break
+    return {"dead_letters": page[:limit], "next": page[limit - 1]["id"] if len(page) > limit else None}
+
+
+async def find_told_letter(s: Services, tenant_id: str, letter_id: str) -> tuple[KeptLetter, dict[str, Any]]:
+    """A dead letter that the CRM may see, and what it sees. Raises NotFound, the same for foreign ones (X-5)."""
+    kept = await s.dead_letters.find(tenant_id, letter_id)
+    told = await tell_letter(s, kept) if kept is not None else None
+    if kept is None or told is None:
+        raise NotFound
+    return kept, told
+
+
+async def tell_letter(s: Services, kept: KeptLetter) -> dict[str, Any] | None:
+    """What the CRM sees of a dead letter; None where it may be about foreign mail, or nobody can tell."""
+    letter = kept.letter
+    if letter.work not in (*OF_THE_MAILBOX, *ABOUT_MAIL):
+        return None
+    concerns = {"message_id": None, "thread_id": None, "event_id": None}
+    if letter.work != ENDPOINT:
+        found = await _concerns(s, kept)
+        if found is None:
+            return None
+        concerns |= found
+    return {
+        "id": kept.letter_id,
+        "mailbox_id": letter.mailbox_id or None,
+        "work": letter.work,
+        "cause": letter.cause,
+        **concerns,
+        "first_at": letter.first_at or letter.at,
+        "last_at": letter.at,
+        "times": letter.times,
+        "replayed_at": letter.replayed_at,
+    }
+
+
+async def _concerns(s: Services, kept: KeptLetter) -> dict[str, Any] | None:
+    """Which message, thread or event it is about; None where it may be foreign mail."""
+    letter = kept.letter
+    try:
+        job = decode_job(TaskMessage, await s.dead_letters.payload_of(kept))
+    except (MalformedBody, SealBroken, KeyUnavailable):
+        return None
+    ctx, ref = MailboxContext(s, MailboxRef(job.tenant_id, job.mailbox_id)), job.task.ref
+    if letter.work in ABOUT_MAIL:
+        seen = await ctx.find(Seen, ref)
+        if seen is None or not seen.value.thread_id:
+            return None
+        return {"message_id": seen.value.message_id, "thread_id": seen.value.thread_id}
+    if letter.work == TaskKind.SEND:
+        item = await ctx.find(OutboxItem, ref)
+        return {"message_id": item.value.message_id, "thread_id": item.value.thread_id} if item else {}
+    if letter.work == TaskKind.DELIVER:
+        event = await ctx.find(Event, ref)
+        return {"event_id": event.value.event_id, "message_id": event.value.message_id} if event else {}
+    return {}

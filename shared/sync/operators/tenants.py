@@ -1,0 +1,29 @@
+"""The CRM accounts of an installation, as operators see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.domain.model import Tenant
+from shared.services import Services
+from shared.sync.events.rendering import iso_time
+
+
+async def describe_tenants(s: Services) -> list[dict[str, Any]]:
+    """All tenants by id, with how many mailboxes each has had and how its endpoint stands; for commands."""
+    return [
+        {
+            "tenant_id": tenant.tenant_id,
+            "mailboxes": len(await s.tenants.mailboxes(tenant.tenant_id)),
+            "endpoint": _endpoint(tenant),
+            "webhook_url": tenant.webhook_url,
+            "name": tenant.name,
+        }
+        async for tenant in s.tenants.all()
+    ]
+
+
+def _endpoint(tenant: Tenant) -> str:
+    if tenant.endpoint_off_at is not None:
+        return f"off since {iso_time(tenant.endpoint_off_at)}"
+    return "open"
