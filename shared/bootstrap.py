@@ -32,6 +32,7 @@ from shared.state.subscription_trail import SubscriptionTrail
 from shared.state.tenants import Tenants
 from shared.storage.stores import Stores, open_stores
 from shared.telemetry import Counters, log, set_up_logging
+from shared.turns import Turns
 
 if TYPE_CHECKING:
     import httpx
@@ -81,6 +82,7 @@ class Parts:
     random: Random = field(default_factory=SystemRandom)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     stores: Stores | None = None
+    turns: Turns = field(default_factory=Turns)
     http: httpx.AsyncBaseTransport | None = None
     ca_file: str | None = None
     dial: Dial | None = None
@@ -142,6 +144,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
         client_states=ClientStateSigner([key.reveal() for key in settings.client_state_keys]),
         file_links=LinkSigner([key.reveal() for key in settings.link_signing_keys]),
         api_keys=ApiKeyring(settings.api_key_pepper.reveal()),
+        turns=parts.turns,
     )
     return parts.wrap(built) if parts.wrap else built
 

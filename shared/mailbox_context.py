@@ -11,6 +11,7 @@ from shared.ports import Access
 from shared.services import Services
 from shared.state.codec import Stored
 from shared.state.mailbox_rows import StoredMailbox
+from shared.turns import Turn
 
 R = TypeVar("R")
 
@@ -20,7 +21,8 @@ class MailboxContext:
     """One mailbox for the length of one job: where its rows lie, the rows as last read, the access that was opened.
 
     `stored` is None before the first read and where the mailbox was never connected. `claimed_build`: the number of the
-    build of a send that this job has claimed.
+    build of a send that this job has claimed. `turn`: this process's writers take turns at the mailbox; `read_after`
+    counts those that had written the fence by the time of the read.
     """
 
     services: Services
@@ -28,6 +30,11 @@ class MailboxContext:
     stored: StoredMailbox | None = None
     access: Access | None = field(default=None, repr=False)
     claimed_build: int | None = None
+    turn: Turn = field(init=False, repr=False)
+    read_after: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.turn = self.services.turns.of(self.ref)
 
     @property
     def mailbox(self) -> Mailbox | None:
@@ -36,6 +43,7 @@ class MailboxContext:
 
     async def read(self) -> Mailbox | None:
         """Read the mailbox's rows anew. Raises StoreUnavailable."""
+        self.read_after = self.turn.commits
         self.stored = await self.services.ledger.mailbox(self.ref)
         return self.mailbox
 

@@ -27,6 +27,7 @@ from shared.state.sessions import Sessions
 from shared.state.subscription_trail import SubscriptionTrail
 from shared.state.tenants import Tenants
 from shared.storage.api import BlobStore, QueueStore, TableStore
+from shared.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +81,4 @@ class Services:
     client_states: ClientStates
     file_links: FileLinks
     api_keys: ApiKeys
+    turns: Turns

@@ -32,6 +32,7 @@ from shared.domain.model import (
 )
 from shared.state import keys
 from shared.storage.testing import MemoryTables
+from shared.turns import Turn, Turns
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 TENANT = "ten_northwind"
@@ -184,3 +185,11 @@ def connection(**changes: Any) -> Connection:
 
 def _addresses(texts: tuple[str, ...]) -> tuple[Address, ...]:
     return tuple(Address(text) for text in texts)
+
+
+class TurnsApart(Turns):
+    """Every job is a process of its own: none waits for another, so that their races are met."""
+
+    def of(self, mailbox: MailboxRef) -> Turn:
+        """A turn that nobody else has."""
+        return Turn()

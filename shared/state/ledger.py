@@ -171,6 +171,7 @@ class Ledger:
             value,
             {**(before.etags if before else {}), **dict(zip(rows, etags, strict=False))},
             unknown=before.unknown if before else {},
+            left=before.left - set(rows) if before else frozenset(),
         )
         return Committed(stored, Written(tuple(etags[len(rows) : len(rows) + len(changes)]), plan.added))
 

@@ -3,7 +3,8 @@
 The rows `fence:NN` hold connection, generation and whether the mailbox is open; all of them say the same. Whoever
 lets something in or out writes one of them under its ETag; whoever opens or closes the mailbox writes them all. So a
 closed mailbox stops even a worker that read it open, while those who only note a pause or a sweep, in the row
-`mailbox`, stand in nobody's way. How many fence rows there are is known in this file alone.
+`mailbox`, stand in nobody's way. How many fence rows there are is known in this file alone. This version makes one, and
+works with the more of them that another version may have made: that version may let something pass by any.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.domain.model import Mailbox
+from shared.domain.model import FenceState, Mailbox
 from shared.state import keys
 from shared.state.codec import columns_of, members_in, members_of, unknown_members
 from shared.storage.api import Insert, Op, Replace, Row
 
-FENCES: Final = 1  # more of them would let more writers pass at once
+FENCES: Final = 1  # see ADR 18 for what has to come before more of them
 FENCE_MEMBERS: Final = ("connection_id", "generation", "state")
 IN_BOTH: Final = "generation"  # tells rows that were read while another connection was being written
 COMMIT_COLUMN: Final = "commit"
@@ -28,46 +29,63 @@ FROM, TO = keys.FENCE_PREFIX, f"{keys.MAILBOX_ROW}~"
 
 @dataclass(frozen=True, slots=True)
 class StoredMailbox:
-    """A mailbox as its rows say; by row: ETag, mark of the last commit, and the members that this version knows not."""
+    """A mailbox as its rows say; by row: ETag, mark of the last commit, and the members that this version knows not.
+
+    `left`: fence rows that whoever wrote the mailbox last did not know of; they let nothing pass.
+    """
 
     value: Mailbox
     etags: Mapping[str, str]
     marks: Mapping[str, str] = field(default_factory=dict)
     unknown: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    left: frozenset[str] = frozenset()
+
+    @property
+    def fences(self) -> list[str]:
+        """The fence rows that there are, of whatever version."""
+        return sorted(row for row in self.etags if row.startswith(keys.FENCE_PREFIX))
 
 
 def are_torn(rows: Sequence[Row]) -> bool:
     """Whether these rows are of two generations: read while another connection was being written.
 
-    It is not known that a query of one partition sees a transaction whole, so this does not rest on it.
+    It is not known that a query of one partition sees a transaction whole, so this does not rest on it. A fence row of
+    an older generation beside the newest is one that was left.
     """
-    return len({members_in(row.values)[IN_BOTH] for row in rows}) > 1
+    generations = {row.row: members_in(row.values)[IN_BOTH] for row in rows}
+    own = generations.pop(keys.MAILBOX_ROW, None)
+    return own is not None and own != max(generations.values(), default=own)
 
 
 def from_rows(rows: Sequence[Row]) -> StoredMailbox | None:
     """The mailbox in the rows between FROM and TO; None where it was never connected.
 
-    Raises msgspec.ValidationError where the rows are not those of a mailbox.
+    Where fence rows differ, whoever wrote the mailbox last did not know of all of them: the newest generation counts,
+    and in it a row that is closed. Raises msgspec.ValidationError where the rows are not those of a mailbox.
     """
     if not rows:
         return None
-    members: dict[str, Any] = {}
-    for row in rows:
-        members |= members_in(row.values)
+    by_row = {row.row: members_in(row.values) for row in rows}
+    fences = {name: fence for name, fence in by_row.items() if name != keys.MAILBOX_ROW}
+    first = max(fences, key=lambda name: (fences[name][IN_BOTH], _is_closed(fences[name])), default=None)
+    said = fences[first] if first is not None else {}
+    left = (name for name, fence in fences.items() if _said(fence) != _said(said))
     return StoredMailbox(
-        msgspec.convert(members, Mailbox),
+        msgspec.convert({**said, **by_row.get(keys.MAILBOX_ROW, {})}, Mailbox),
         {row.row: row.etag for row in rows},
         {row.row: str(row.values.get(COMMIT_COLUMN, "")) for row in rows},
-        {row.row: unknown_members(Mailbox, members_in(row.values)) for row in rows},
+        {name: unknown_members(Mailbox, members) for name, members in by_row.items()},
+        frozenset(left),
     )
 
 
 def rows_to_write(before: StoredMailbox | None, value: Mailbox, *, passes: bool, jitter: float) -> list[str]:
     """Which rows a change of the mailbox writes: a fence row where something passes, and its own row if it changed."""
-    fences = [keys.fence_row(number) for number in range(FENCES)]
+    made = [keys.fence_row(number) for number in range(FENCES)]
     if before is None or _fence_members(before.value) != _fence_members(value):
-        return [*fences, keys.MAILBOX_ROW]
-    chosen = [fences[int(jitter * FENCES)]] if passes else []
+        return [*sorted({*made, *(before.fences if before is not None else ())}), keys.MAILBOX_ROW]
+    open_to = [row for row in before.fences if row not in before.left] or made
+    chosen = [open_to[int(jitter * len(open_to))]] if passes else []
     return [*chosen, *([keys.MAILBOX_ROW] if before.value != value else [])]
 
 
@@ -85,3 +103,11 @@ def written(before: StoredMailbox | None, value: Mailbox, row: str, mark: str) -
 
 def _fence_members(mailbox: Mailbox) -> tuple[Any, ...]:
     return tuple(getattr(mailbox, name) for name in FENCE_MEMBERS)
+
+
+def _said(fence: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(fence.get(name) for name in FENCE_MEMBERS)
+
+
+def _is_closed(fence: Mapping[str, Any]) -> bool:
+    return fence.get("state") == FenceState.CLOSED.value

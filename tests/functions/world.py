@@ -19,7 +19,7 @@ from shared.state.codec import Stored, encode
 from shared.state.tenants import KEYS_PARTITION
 from shared.storage.stores import Stores
 from shared.storage.testing import MemoryBlobs, MemoryQueues, MemoryTables
-from tests.builders import SeededRandom, StillClock
+from tests.builders import SeededRandom, StillClock, TurnsApart
 from tests.functions.app import WEBHOOK_SECRET, App
 from tests.functions.fake_mail import FakeMail
 from tests.functions.fakes import FakeCrm, FakeFetcher, FakeSignIn
@@ -28,7 +28,8 @@ OLD_CLIENT_STATE_KEY = "client-state-key-of-before-the-rotation"
 PEPPER = "pepper-of-more-than-enough-characters"
 
 
-def _settings(folder: Path) -> Settings:
+def settings(folder: Path) -> Settings:
+    """Settings that the product can be built with; the key for sealing lies in that folder."""
     key = folder / "sealing.key"
     key.write_bytes(bytes(range(32)))
     key.chmod(0o600)
@@ -66,8 +67,10 @@ async def open_app(folder: Path) -> AsyncIterator[App]:
         return replace(built, mail=mail, sign_in=sign_in, crm=crm, fetcher=fetcher)
 
     stores = Stores(tables, blobs, queues)
-    parts = bootstrap.Parts(clock=clock, random=random, sleep=_no_sleep, stores=stores, wrap=wrap)
-    services = bootstrap.build(_settings(folder), parts)
+    parts = bootstrap.Parts(
+        clock=clock, random=random, sleep=_no_sleep, stores=stores, wrap=wrap, turns=TurnsApart()
+    )
+    services = bootstrap.build(settings(folder), parts)
     await create_storage(services)
     keyring = ApiKeyring(PEPPER)
 

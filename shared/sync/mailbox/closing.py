@@ -49,9 +49,9 @@ async def close_mailbox(ctx: MailboxContext, connection: Connection, reason: Rea
     """Close the fence for this connection; False where it is closed, or another connection's, already.
 
     In the same transaction: what the CRM is told of a disconnect, and the task of what follows. It loses to every
-    other write of the mailbox, and is then repeated.
+    other write of the mailbox, and is repeated at once: those who lose to it wait longer each time.
     """
-    changing = switch(ctx)
+    changing = switch(ctx, urgent=True)
     async for tx in changing:
         if tx.before is None or not is_open_for(tx.before, connection):
             tx.abandon()

@@ -9,11 +9,14 @@
 The body runs once for each try. It commits when the loop asks for the next turn, so it may hold neither `return` nor
 `break`: `tx.abandon()` says that nothing is to be written. A try that loses a race is repeated on rows read anew;
 being fenced out (MailboxClosed) is final. Afterwards new tasks are enqueued, and new events are delivered once.
+
+All that pass write one fence row. So the writers of a process take turns (`shared.turns`), and those of several
+processes, of which one wins each race, wait the longer the more often they have lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Self
@@ -38,7 +41,12 @@ from shared.sync.events.deliver_event import deliver, deliver_event
 from shared.sync.queueing.jobs import enqueue
 from shared.telemetry import log_unexpected
 
-MAX_TRIES: Final = 8
+MAX_TRIES: Final = (
+    48  # all of them take less than half a minute: a request waits as long, a finished draft as well
+)
+URGENT_TRIES: Final = 100
+SHORTEST_PAUSE_SECONDS: Final = 0.02
+LONGEST_PAUSE_SECONDS: Final = 1.0
 DELIVERED_AT_ONCE: Final = 1
 LOST: Final = (RowChanged, RowExists, RowMissing)
 
@@ -95,14 +103,29 @@ class Transaction:
 class Changing:
     """The tries of one change. `committed`, `written` and `mailbox` say what came of it."""
 
-    def __init__(self, ctx: MailboxContext, guard: Guard, *, as_read: bool) -> None:
+    def __init__(
+        self,
+        ctx: MailboxContext,
+        guard: Guard,
+        *,
+        as_read: bool = False,
+        urgent: bool = False,
+        most_tries: int = MAX_TRIES,
+    ) -> None:
         self.committed = False
         self.written: Written | None = None
         self._ctx = ctx
         self._guard = guard
         self._as_read = as_read
+        self._urgent = urgent
+        self._most_tries = most_tries
         self._tries = 0
+        self._turn = 0
         self._tx: Transaction | None = None
+
+    def __del__(self) -> None:
+        """A body that raised has left the loop, which is not told of it: the turn goes with it."""
+        self._give_back()
 
     @property
     def mailbox(self) -> Mailbox:
@@ -114,39 +137,62 @@ class Changing:
         return self
 
     async def __anext__(self) -> Transaction:
-        if self._tx is not None and await self._commit(self._tx):
-            raise StopAsyncIteration
-        self._tries += 1
-        self._tx = await self._begin()
-        return self._tx
+        try:
+            follows = await self._commit(self._tx) if self._tx is not None else None
+            if follows is None:
+                self._tries += 1
+                self._tx = await self._begin()
+                return self._tx
+        except BaseException:
+            self._give_back()
+            raise
+        self._give_back()
+        await follows()
+        raise StopAsyncIteration
 
     async def _begin(self) -> Transaction:
-        ctx, as_read = self._ctx, self._as_read and self._tries == 1
-        if not as_read or ctx.stored is None:
+        """What was read before somebody of this process wrote the fence has lost already, and is read anew."""
+        ctx, is_first = self._ctx, self._tries == 1
+        if is_first:
+            self._turn = await ctx.turn.take(urgent=self._urgent)
+        as_read = self._as_read and is_first and ctx.stored is not None
+        is_overtaken = as_read and ctx.read_after != ctx.turn.commits
+        if not as_read or is_overtaken:
             await ctx.read()
         self._guard(ctx.stored)
-        return Transaction(ctx.stored, self._tries == 1, _mailbox=ctx.mailbox)
+        return Transaction(ctx.stored, is_first and not is_overtaken, _mailbox=ctx.mailbox)
 
-    async def _commit(self, tx: Transaction) -> bool:
-        """Commit what the body left. False: a race was lost, and there are tries left. Raises RaceLost."""
+    def _give_back(self) -> None:
+        self._ctx.turn.give_back(self._turn)
+
+    async def _commit(self, tx: Transaction) -> Callable[[], Awaitable[None]] | None:
+        """Commit what the body left; what follows is returned. None: a race was lost, and there are tries left.
+
+        Raises RaceLost.
+        """
         ctx = self._ctx
         if tx.abandoned:
-            return True
+            return _nothing_follows
         if not tx.changes and tx.before == tx.mailbox:
             self.committed = True
-            return True
+            return _nothing_follows
         try:
             done = await ctx.services.ledger.commit(
                 ctx.ref, tx.stored, tx.mailbox, *tx.changes, marked=tx.rests_on_mailbox
             )
         except LOST as err:
-            if self._tries == MAX_TRIES:
+            if self._tries >= self._most_tries:
                 raise RaceLost from err
-            await _wait_a_moment(ctx.services)
-            return False
+            await _wait_a_moment(ctx.services, self._tries, urgent=self._urgent)
+            return None
         ctx.stored, self.committed, self.written = done.mailbox, True, done.written
-        await _announce(ctx, tx.changes, done.written, enqueues=tx.enqueues)
-        return True
+        ctx.turn.commits += bool(tx.changes)
+        ctx.read_after = ctx.turn.commits
+
+        async def announce() -> None:
+            await _announce(ctx, tx.changes, done.written, enqueues=tx.enqueues)
+
+        return announce
 
 
 def change(
@@ -159,7 +205,7 @@ def change(
     """Change an open mailbox, under the expected generation and connection where they are given.
 
     `as_read`: the first try takes the rows as the job has read them; for changes that the fence alone decides on.
-    The loop raises MailboxClosed where the mailbox is closed or another connection's, RaceLost when eight tries lost.
+    The loop raises MailboxClosed where the mailbox is closed or another connection's, RaceLost when all tries lost.
     """
 
     def guard(stored: StoredMailbox | None) -> None:
@@ -173,13 +219,16 @@ def change(
     return Changing(ctx, guard, as_read=as_read)
 
 
-def switch(ctx: MailboxContext) -> Changing:
-    """Open, close or take over a mailbox, whatever its fence says; `tx.before` is None where it was never connected."""
+def switch(ctx: MailboxContext, *, urgent: bool = False) -> Changing:
+    """Open, close or take over a mailbox, whatever its fence says; `tx.before` is None where it was never connected.
+
+    `urgent`: before every other writer, as a person's wish that nothing more pass is.
+    """
 
     def guard(_: StoredMailbox | None) -> None:
         """Everything may be switched."""
 
-    return Changing(ctx, guard, as_read=False)
+    return Changing(ctx, guard, urgent=urgent, most_tries=URGENT_TRIES if urgent else MAX_TRIES)
 
 
 async def write(ctx: MailboxContext, *changes: Change, enqueues: bool = True) -> Written:
@@ -229,7 +278,7 @@ def _new_events(changes: Sequence[Change], written: Written) -> Iterator[Stored[
 class Races:
     """For rows of other tables: `async for race in races(s): with race: ...` repeats what lost a race.
 
-    Raises RaceLost when eight tries lost.
+    Raises RaceLost when all tries lost.
     """
 
     def __init__(self, services: Services) -> None:
@@ -246,7 +295,7 @@ class Races:
         if self._tries == MAX_TRIES:
             raise RaceLost from self._lost
         if self._tries > 0:
-            await _wait_a_moment(self._services)
+            await _wait_a_moment(self._services, self._tries)
         self._tries, self._lost = self._tries + 1, None
         return self._try()
 
@@ -263,6 +312,13 @@ def races(services: Services) -> Races:
     return Races(services)
 
 
-async def _wait_a_moment(services: Services) -> None:
-    """Between 20 and 200 ms, so that those who lost together do not meet again."""
-    await services.sleep(0.02 + 0.18 * services.random.jitter())
+async def _wait_a_moment(services: Services, lost: int, *, urgent: bool = False) -> None:
+    """So that those who lost together do not meet again; the longer the more races were lost, up to a second."""
+    longest = (
+        SHORTEST_PAUSE_SECONDS if urgent else min(SHORTEST_PAUSE_SECONDS * 2**lost, LONGEST_PAUSE_SECONDS)
+    )
+    await services.sleep(longest * (0.1 + 0.9 * services.random.jitter()))
+
+
+async def _nothing_follows() -> None:
+    """Nothing was written."""

@@ -12,6 +12,7 @@ from shared.domain.model import (
     ConversationLink,
     Event,
     FenceState,
+    Mailbox,
     MessageIndex,
     OutboxItem,
     Task,
@@ -207,6 +208,73 @@ async def test_no_work_is_written_without_its_due_row(ledger: Ledger, tables: Me
         with pytest.raises(StoreUnavailable):
             await write
     assert await ledger.tasks(MAILBOX, later(days=1)) == []
+
+
+async def _with_further_fences(ledger: Ledger, tables: MemoryTables, count: int = 3) -> StoredMailbox:
+    """The open mailbox as a version leaves it that makes more fence rows."""
+    await _opened(ledger)
+    partition = keys.mailbox_partition(MAILBOX)
+    first = await tables.get(keys.MAILBOX, partition, keys.fence_row(0))
+    assert first is not None
+    for number in range(1, count):
+        await tables.insert(keys.MAILBOX, partition, keys.fence_row(number), first.values)
+    read = await ledger.mailbox(MAILBOX)
+    assert read is not None
+    return read
+
+
+async def test_what_passes_goes_by_any_fence_row_that_another_version_made(
+    ledger: Ledger, tables: MemoryTables
+) -> None:
+    """The next version may make more fence rows: this one passes by each of them, so that their writers do not meet."""
+    read = await _with_further_fences(ledger, tables)
+    for number in range(30):
+        read = await _passed(ledger, read, new(index(internet_message_id=f"<{number}@x.example>")))
+    now = await ledger.mailbox(MAILBOX)
+    assert now is not None
+    assert all(now.marks[keys.fence_row(number)] for number in range(3))
+    assert len({now.marks[keys.fence_row(number)] for number in range(3)}) == 3
+
+
+async def test_who_closes_a_mailbox_closes_every_fence_row_that_there_is(
+    ledger: Ledger, tables: MemoryTables
+) -> None:
+    """A writer of the version that made them passes by none of them afterwards; who opens it opens them all."""
+    read = await _with_further_fences(ledger, tables)
+    closed = await ledger.commit(MAILBOX, read, a_mailbox(state=FenceState.CLOSED))
+    assert all(closed.mailbox.etags[row] != read.etags[row] for row in read.fences)
+    assert len(read.fences) == 3
+    opened = a_mailbox(generation=2, connection_id="con_2")
+    await ledger.commit(MAILBOX, closed.mailbox, opened)
+    now = await ledger.mailbox(MAILBOX)
+    assert now is not None
+    assert (now.value, now.left) == (opened, frozenset())
+
+
+@pytest.mark.parametrize(
+    "written", [a_mailbox(state=FenceState.CLOSED), a_mailbox(generation=2, connection_id="con_2")]
+)
+async def test_a_fence_row_that_the_last_writer_did_not_know_of_lets_nothing_pass(
+    ledger: Ledger, tables: MemoryTables, written: Mailbox
+) -> None:
+    """A version with one fence row closed the mailbox, or connected another: what the other rows say is over."""
+    partition = keys.mailbox_partition(MAILBOX)
+    read = await _with_further_fences(ledger, tables)
+    kept = [await tables.get(keys.MAILBOX, partition, keys.fence_row(number)) for number in (1, 2)]
+    await ledger.commit(MAILBOX, read, written)
+    for row in kept:
+        assert row is not None
+        await tables.upsert(keys.MAILBOX, partition, row.row, row.values)
+    now = await ledger.mailbox(MAILBOX)
+    assert now is not None
+    assert now.value == written
+    assert now.left == {keys.fence_row(1), keys.fence_row(2)}
+    for number in range(10):
+        now = await _passed(ledger, now, new(index(internet_message_id=f"<{number}@x.example>")))
+    after = await ledger.mailbox(MAILBOX)
+    assert after is not None
+    assert [after.etags[row] == now.etags[row] for row in now.fences] == [True] * 3
+    assert len(now.left) == 2
 
 
 async def test_rows_of_two_generations_are_read_again(ledger: Ledger, tables: MemoryTables) -> None:
