@@ -11,12 +11,13 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,13))' 2>/dev/null && echo $$p && break; done)
 PYTHON313 ?= $(shell for p in python3.13 $$(ls -d ~/.pyenv/versions/3.13*/bin/python3.13 2>/dev/null); do $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3,13))' 2>/dev/null && echo $$p && break; done)
 NO_PYTHON313 = $(if $(PYTHON313),,left out without Python 3.13)
+export CASE
 CODE := $(wildcard functions shared sandbox infra/hooks function_app.py)
 STEP := scripts/step.sh
 STRANGERS := tests/unit/html tests/unit/file_contents tests/unit/security $(patsubst %,tests/unit/domain/test_%.py,addresses attachments controls file_names)
 present = $(if $(wildcard $(2)),$(1))
 
-.PHONY: help setup browser demo up story test fast contract sim host simulate e2e security worker check lint format types imports locks meta infra snapshots fix lock clean venv313 package packaging
+.PHONY: help setup browser demo up story test fast contract sim host simulate explore explored e2e security worker check lint format types imports locks meta infra snapshots fix lock clean venv313 package packaging
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,9 +45,9 @@ up: demo ## The same as demo
 story: setup $(if $(PACKAGE),package $(if $(PYTHON313),venv313)) ## Play the whole story on processes; PROFILE=azure: on stand-ins for Azure; PACKAGE=1: on the package; SABOTAGE=lose|double|peek must fail
 	@$(if $(and $(PACKAGE),$(NO_PYTHON313)),echo "==> Story on the package: $(NO_PYTHON313)",$(STEP) "Story on $(if $(PACKAGE),the package,processes)" $(PY) -m sandbox story --profile "$(or $(PROFILE),local)" --sabotage "$(SABOTAGE)" $(if $(PACKAGE),--package dist/package))
 
-test: setup browser ## Everything: fast, contract, sim, host, story, simulate, e2e, worker, packaging
+test: setup browser ## Everything: fast, contract, sim, host, story, simulate, explored, e2e, worker, packaging
 	@$(STEP) --begin
-	@code=0; $(MAKE) -k fast contract sim host $(call present,story,sandbox/__main__.py) simulate e2e worker packaging || code=$$?; \
+	@code=0; $(MAKE) -k fast contract sim host $(call present,story,sandbox/__main__.py) simulate explored e2e worker packaging || code=$$?; \
 	$(STEP) --report; exit $$code
 
 fast: setup ## Unit and function tests: no sockets, about a minute
@@ -61,8 +62,14 @@ sim: setup ## Tests of the Microsoft 365 simulator and of the demo CRM
 host: setup ## Tests of the development host and of the stand-ins for Azure
 	@$(STEP) "Development host tests" scripts/pytest_folders.sh tests/devhost tests/azuresim
 
-simulate: setup ## The story's core in one process under a virtual clock, once per knob; the corpus of mails
-	@$(STEP) "Simulation" env PYTEST_ARGS="-n auto --maxprocesses 4 $(PYTEST_ARGS)" scripts/pytest_folders.sh tests/concurrency tests/simulation tests/corpus
+simulate: setup ## The story's core in one process under a virtual clock, once per knob; the corpus of mails; the explorer
+	@$(STEP) "Simulation" env PYTEST_ARGS="-n auto --maxprocesses 4 $(PYTEST_ARGS)" scripts/pytest_folders.sh tests/concurrency tests/simulation tests/corpus tests/explore
+
+explore: setup ## Every call of every flow fails once, workers run at the same time (PAIRS=n, FLOWS=, SEED=, CASE=: tests/explore)
+	@$(STEP) "Exploration" $(PY) -m tests.explore --seed "$(or $(SEED),1)" --pairs "$(or $(PAIRS),0)" --flows "$(FLOWS)" --case "$$CASE" --occurrences "$(or $(OCCURRENCES),1)"
+
+explored: setup ## The share of `make explore` that belongs to this source
+	@$(STEP) "Exploration, a share" $(PY) -m tests.explore --share 55
 
 e2e: setup browser ## The demo driven through a real browser
 	@$(STEP) "Browser tests" scripts/pytest_folders.sh tests/e2e

@@ -1,0 +1,269 @@
+"""The flows whose every call is crossed: the prepared world that each begins in, and what people and programs do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sandbox.story import acts
+from sandbox.story.acts import PDF, attached
+from sandbox.story.life import SECOND_ADDRESS
+from sandbox.story.stage import ANN_ADDRESS
+from tests.explore.platform import DAY, HOUR, MINUTE
+from tests.explore.truth import Truth, at_once
+
+Play = Callable[[Truth], Awaitable[None]]
+
+
+# ---- prepared worlds
+
+
+async def fresh(truth: Truth) -> None:
+    """People and mailboxes; nobody has connected."""
+    await acts.seed(truth.stage)
+    await truth.stage.control("POST", "users", address=SECOND_ADDRESS, display_name="Ann Archer")
+
+
+async def connected(truth: Truth) -> None:
+    """Ann has connected and nothing was sent."""
+    await fresh(truth)
+    await truth.user_connects()
+    await asyncio.sleep(MINUTE)
+
+
+async def begun(truth: Truth) -> None:
+    """The CRM has written, the contact has answered."""
+    await connected(truth)
+    await truth.crm_sends("Send0x")
+    await truth.contact_answers("Answer0x", "Send0x")
+    await asyncio.sleep(20 * MINUTE)
+
+
+async def stale(truth: Truth) -> None:
+    """The access token is about to end, or has."""
+    await begun(truth)
+    await asyncio.sleep(26 * HOUR)
+
+
+async def old(truth: Truth) -> None:
+    """The subscription is to be renewed within minutes."""
+    await begun(truth)
+    await _until_task(truth, "renew")
+
+
+async def aged(truth: Truth) -> None:
+    """The words of the first mails are to be erased within minutes."""
+    await begun(truth)
+    await _until_task(truth, "erase", longer_than=20 * DAY)
+
+
+async def _until_task(truth: Truth, kind: str, longer_than: float = 0.0) -> None:
+    begun_at = truth.world.clock.now()
+    while True:
+        rows = truth.world.stores.tables.query_partitions("Mailbox")
+        tasks = [row.row async for row in rows if row.row.startswith("task:") and f"|{kind}|" in row.row]
+        due_at = datetime.strptime(tasks[0].split("|")[0], "task:%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+        wait = (due_at - truth.world.clock.now()).total_seconds() - 2 * MINUTE
+        await asyncio.sleep(max(wait, MINUTE))
+        if (truth.world.clock.now() - begun_at).total_seconds() >= longer_than:
+            return
+
+
+# ---- flows
+
+
+async def connect(truth: Truth) -> None:
+    """A user connects a mailbox."""
+    await truth.user_connects()
+
+
+async def first_send(truth: Truth) -> None:
+    """The first send subscribes before it sends."""
+    await truth.crm_sends("SendAx", file=True)
+
+
+async def send(truth: Truth) -> None:
+    """The CRM begins a thread and answers in another, at the same time."""
+    await at_once(
+        truth.world,
+        truth.crm_sends("SendAx", file=True),
+        truth.crm_sends("SendBx", within="Send0x"),
+    )
+
+
+async def sends(truth: Truth) -> None:
+    """Five sends to one mailbox at once, and an answer."""
+    await at_once(
+        truth.world,
+        *(truth.crm_sends(f"Send{letter}x") for letter in "ABCDE"),
+        truth.contact_answers("AnswerAx", "Send0x"),
+    )
+
+
+async def inbound(truth: Truth) -> None:
+    """The contact answers with a file, a stranger writes, the user answers in Outlook."""
+    await at_once(
+        truth.world,
+        truth.contact_answers("AnswerAx", "Send0x", attachments=[attached("a.pdf", "application/pdf", PDF)]),
+        truth.stranger_writes("PrivateAx"),
+        truth.user_answers("OutlookAx", "Answer0x"),
+    )
+
+
+async def own_copy(truth: Truth) -> None:
+    """The user answers with a copy to the own mailbox: it lies in Sent Items and in the inbox."""
+    await truth.user_answers("OutlookAx", "Answer0x", cc=[ANN_ADDRESS])
+
+
+async def held(truth: Truth) -> None:
+    """Graph does not give an answer's body for half an hour."""
+    plan = {"part": "body", "status": 500, "code": "ErrorContentConversionFailed", "minutes": 30}
+    await truth.contact_answers("AnswerAx", "Send0x", unreadable=plan)
+    await asyncio.sleep(40 * MINUTE)
+
+
+async def disconnect(truth: Truth) -> None:
+    """The user disconnects while the CRM sends and the contact answers."""
+    await at_once(
+        truth.world,
+        truth.crm_sends("SendAx", ends=("sent", "failed", "refused")),
+        truth.contact_answers("AnswerAx", "Send0x", where="either"),
+        truth.user_disconnects(),
+    )
+    await asyncio.sleep(MINUTE)
+    await truth.contact_answers("AnswerBx", "Send0x", where="kept_out")
+
+
+async def update(truth: Truth) -> None:
+    """A second mailbox replaces the first while the CRM sends."""
+    truth.begun = False
+    await at_once(
+        truth.world,
+        truth.crm_sends("SendAx", ends=("sent", "failed")),
+        truth.user_connects(SECOND_ADDRESS),
+    )
+    await truth.crm_sends("SendBx", within="Send0x")
+
+
+async def repair(truth: Truth) -> None:
+    """The consent dies, a send and an answer come, the user signs in again."""
+    await truth.consent_dies()
+    await at_once(
+        truth.world,
+        truth.crm_sends("SendAx"),
+        truth.contact_answers("AnswerAx", "Send0x"),
+    )
+    await asyncio.sleep(5 * MINUTE)
+    await at_once(truth.world, truth.user_connects(), truth.crm_sends("SendBx"))
+
+
+async def refresh(truth: Truth) -> None:
+    """The access token has ended; a send and an answer need one at the same time."""
+    await at_once(
+        truth.world,
+        truth.crm_sends("SendAx", within="Send0x"),
+        truth.contact_answers("AnswerAx", "Send0x"),
+    )
+
+
+async def renew(truth: Truth) -> None:
+    """The subscription is renewed, and the contact answers meanwhile."""
+    await asyncio.sleep(16 * MINUTE)
+    await truth.contact_answers("AnswerAx", "Send0x")
+
+
+async def recreate(truth: Truth) -> None:
+    """Graph removes the subscription, and the contact answers meanwhile."""
+    await at_once(
+        truth.world,
+        _lifecycle(truth, "subscriptionRemoved"),
+        truth.contact_answers("AnswerAx", "Send0x"),
+    )
+
+
+async def missed(truth: Truth) -> None:
+    """Notifications are lost, and Graph says so."""
+    await truth.stage.control("POST", "notifications", action="drop", count=2)
+    await truth.contact_answers("AnswerAx", "Send0x")
+    await asyncio.sleep(5.0)
+    await _lifecycle(truth, "missed")
+
+
+async def sweep(truth: Truth) -> None:
+    """Notifications are lost, and nobody says so."""
+    await truth.stage.control("POST", "notifications", action="drop", count=6)
+    await at_once(
+        truth.world,
+        truth.contact_answers("AnswerAx", "Send0x"),
+        truth.stranger_writes("PrivateAx"),
+        truth.user_answers("OutlookAx", "Answer0x"),
+    )
+    await asyncio.sleep(20 * MINUTE)
+
+
+async def deliver(truth: Truth) -> None:
+    """The CRM's endpoint is down for some deliveries."""
+    await truth.stage.of_crm("POST", "/__control/outage", count=3)
+    await truth.contact_answers("AnswerAx", "Send0x")
+    await asyncio.sleep(45 * MINUTE)
+
+
+async def stop(truth: Truth) -> None:
+    """The CRM stops a thread and resumes it, while the contact answers."""
+    thread = truth.sends["Send0x"].thread_id
+    await at_once(
+        truth.world,
+        truth.insists("POST", f"/v1/threads/{thread}/stop", lambda answer: answer.status_code == 200),
+        truth.contact_answers("AnswerAx", "Send0x", where="either"),
+    )
+    await asyncio.sleep(3 * MINUTE)
+    await truth.contact_answers("AnswerBx", "Send0x", where="kept_out")
+    await asyncio.sleep(3 * MINUTE)
+    await truth.insists("POST", f"/v1/threads/{thread}/resume", lambda answer: answer.status_code == 200)
+    await asyncio.sleep(10.0)
+    await truth.contact_answers("AnswerCx", "Send0x")
+
+
+async def erase(truth: Truth) -> None:
+    """What has lain long enough is erased."""
+    await asyncio.sleep(10 * MINUTE)
+
+
+async def _lifecycle(truth: Truth, event: str) -> None:
+    found: list[dict[str, Any]] = (await truth.stage.control("GET", "subscriptions"))["subscriptions"]
+    for subscription in found:
+        await truth.stage.control("POST", f"subscriptions/{subscription['id']}/lifecycle", event=event)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One flow by its name. `minutes`: how long its calls are still crossed after its last act."""
+
+    prepare: Play
+    play: Play
+    minutes: float = 30.0
+    seeds: int = 1
+
+
+FLOWS: Final[dict[str, Flow]] = {
+    "connect": Flow(fresh, connect, 3),
+    "first_send": Flow(connected, first_send, 10),
+    "send": Flow(begun, send, 10),
+    "sends": Flow(begun, sends, 10),
+    "inbound": Flow(begun, inbound, 10),
+    "own_copy": Flow(begun, own_copy, 10),
+    "held": Flow(begun, held, 1),
+    "disconnect": Flow(begun, disconnect, 20),
+    "update": Flow(begun, update, 20),
+    "repair": Flow(begun, repair, 20),
+    "refresh": Flow(stale, refresh, 10),
+    "renew": Flow(old, renew, 3),
+    "recreate": Flow(begun, recreate, 20),
+    "missed": Flow(begun, missed, 20),
+    "sweep": Flow(begun, sweep, 3),
+    "deliver": Flow(begun, deliver, 3),
+    "stop": Flow(begun, stop, 10),
+}

@@ -1,0 +1,75 @@
+"""What is printed: progress, what was found and how to replay it, what was skipped, the sum."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from tests.explore.case import Case, Outcome
+from tests.explore.sites import uncrossed
+
+EVERY_SECONDS = 20.0
+KINDS = ("lost", "doubled", "unexpected", "stuck", "foreign", "lies", "litter", "crash")
+TOLERATED = {"litter"}  # counted and shown; what may stay behind for a while is another rule's matter
+
+
+@dataclass(slots=True)
+class Report:
+    """Counts of all cases so far. `failed`: what was found, once by its text, with the first case that shows it."""
+
+    begun: float = field(default_factory=time.monotonic)
+    cases: int = 0
+    attempted: int = 0
+    acknowledged: int = 0
+    deaths: int = 0
+    met: int = 0
+    skipped: int = 0
+    found: Counter[str] = field(default_factory=Counter)
+    failed: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    crossed: set[str] = field(default_factory=set)
+    sites: set[str] = field(default_factory=set)
+    _told: float = 0.0
+
+    def add(self, case: Case, outcome: Outcome) -> None:
+        """Count one case."""
+        self.cases += 1
+        self.attempted += outcome.attempted
+        self.acknowledged += outcome.acknowledged
+        self.deaths += outcome.deaths
+        self.met += outcome.hit
+        self.sites |= {crossing.site for crossing in outcome.made}
+        self.crossed |= {fault.site for fault in case.plan[: outcome.hit] if fault.site}
+        for kind, texts in outcome.found.items():
+            self.found[kind] += 1
+            for text in texts:
+                known = self.failed[f"{case.flow}: {kind}: {text}"]
+                known.append(str(case))
+                if len(known) == 1:
+                    print(f"  FOUND {kind}: {text}\n        make explore CASE='{case}'", flush=True)
+        if time.monotonic() - self._told > EVERY_SECONDS:
+            self._told = time.monotonic()
+            print(self.line(), flush=True)
+
+    def line(self) -> str:
+        """One line of counts."""
+        found = " ".join(f"{kind} {self.found[kind]}" for kind in KINDS)
+        return (
+            f"  {time.monotonic() - self.begun:5.0f} s  {self.cases} cases, {self.met} faults met, "
+            f"{self.deaths} deaths; attempted {self.attempted}, acknowledged {self.acknowledged}; {found}"
+        )
+
+    def close(self, *, whole: bool) -> int:
+        """Print the sum; 1 when anything was found, or in a whole run a call site was never crossed."""
+        print(self.line())
+        for text, cases in sorted(self.failed.items()):
+            print(f"  {len(cases):4} x {text}\n         make explore CASE='{cases[0]}'")
+        never = uncrossed(self.crossed)
+        for site, place in sorted(never.items()) if whole else ():
+            print(f"  never crossed: {site} ({place})")
+        print(
+            f"  {len(self.sites)} call sites by use case were made, {len(self.crossed & self.sites)} of them failed "
+            f"in some case; {len(never)} of the source were never crossed; {self.skipped} cases were skipped"
+        )
+        wrong = any(self.found[kind] for kind in KINDS if kind not in TOLERATED)
+        return int(wrong or (whole and bool(never)))

@@ -1,0 +1,141 @@
+"""Which cases are played: every single fault, pairs by a seed, a share that fits into seconds."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TypeVar
+
+from tests.explore.case import Case, Outcome
+from tests.explore.faults import Crossing, Fault, Kind
+from tests.explore.flows import FLOWS
+from tests.explore.forking import play_all, prepared
+from tests.explore.report import Report
+from tests.explore.sites import ROOT
+from tests.explore.truth import Truth
+
+T = TypeVar("T")
+FARTHEST = 40  # calls between the first fault of a pair and the second
+
+
+@dataclass(slots=True)
+class Run:
+    """`occurrences`: how many calls of a site are crossed, from its first on."""
+
+    folder: Path
+    report: Report
+    flows: list[str]
+    seed: int
+    jobs: int
+    occurrences: int = 1
+    until: float | None = None
+    _flow_until: float | None = None
+
+    def singles(self) -> None:
+        """Every site of every flow, every kind; then the sites that only a fault led to."""
+        for number, (flow, truth) in enumerate(self._prepared()):
+            self._share_time(len(self.flows) - number)
+            calm = self._calm(truth, flow)
+            first = self._shuffled(singles_of(calm, self.occurrences))
+            led_to = self._play(truth, [Case(flow, self.seed, (fault,)) for fault in first], calm)
+            self._play(truth, [Case(flow, self.seed, plan) for plan in self._shuffled(led_to)], calm)
+
+    def pairs(self, count: int) -> None:
+        """So many draws of two faults, the second some calls after the first; the interleaving is drawn too."""
+        dice = random.Random(f"pairs {self.seed}")
+        share = -(-count // len(self.flows))
+        for flow, truth in self._prepared():
+            number = min(share, count)
+            count -= number
+            calm = self._calm(truth, flow)
+            self._play(truth, [_pair(flow, calm, dice) for _ in range(number)], calm)
+
+    def _prepared(self) -> Iterator[tuple[str, Truth]]:
+        """Flows that begin in the same world share it."""
+        ordered = sorted(self.flows, key=lambda name: FLOWS[name].prepare.__name__)
+        for _, names in groupby(ordered, key=lambda name: FLOWS[name].prepare):
+            group = list(names)
+            if self.until is not None and time.monotonic() > self.until:
+                print(f"  skipped: {', '.join(group)}")
+                continue
+            truth = prepared(group[0], self.folder)
+            for flow in group:
+                yield flow, truth
+
+    def _calm(self, truth: Truth, flow: str) -> Outcome:
+        """The flow without a fault: which calls it makes."""
+        [(case, outcome)] = play_all(truth, [Case(flow, self.seed)], 1)
+        self.report.add(case, outcome)
+        return outcome
+
+    def _play(self, truth: Truth, cases: list[Case], calm: Outcome) -> list[tuple[Fault, ...]]:
+        """Play them; the plans by which a fault reaches the sites that only these cases led to."""
+        known = {crossing.site for crossing in calm.made}
+        led_to: list[tuple[Fault, ...]] = []
+        played = 0
+        for case, outcome in play_all(truth, self._while_there_is_time(cases), self.jobs):
+            played += 1
+            self.report.add(case, outcome)
+            for crossing in outcome.made:
+                if crossing.site not in known and outcome.hit == len(case.plan):
+                    known.add(crossing.site)
+                    led_to += [
+                        (*case.plan, Fault(crossing.site, crossing.number, kind)) for kind in crossing.kinds
+                    ]
+        self.report.skipped += len(cases) - played
+        return led_to
+
+    def _while_there_is_time(self, cases: list[Case]) -> Iterator[Case]:
+        for case in cases:
+            if self._is_over():
+                return
+            yield case
+
+    def _share_time(self, left: int) -> None:
+        """Each of the flows that are left gets as much of the time."""
+        if self.until is not None:
+            self._flow_until = time.monotonic() + (self.until - time.monotonic()) / left
+
+    def _is_over(self) -> bool:
+        return self._flow_until is not None and time.monotonic() > self._flow_until
+
+    def _shuffled(self, items: list[T]) -> list[T]:
+        return (
+            random.Random(f"order {self.seed}").sample(items, len(items)) if self.until is not None else items
+        )
+
+
+def singles_of(calm: Outcome, occurrences: int) -> list[Fault]:
+    """Every kind at every call that a calm run made, a site at most so often."""
+    return [
+        Fault(crossing.site, crossing.number, kind)
+        for crossing in calm.made
+        if crossing.number <= occurrences
+        for kind in crossing.kinds
+    ]
+
+
+def _pair(flow: str, calm: Outcome, dice: random.Random) -> Case:
+    first: Crossing = dice.choice(calm.made)
+    writing = [crossing for crossing in calm.made if crossing.writes]
+    if dice.random() < 0.6 and writing:
+        first = dice.choice(writing)
+    after = 1 + min(int(dice.expovariate(1 / 10)), FARTHEST)
+    second = Fault("", after, dice.choice(tuple(Kind)))
+    return Case(
+        flow, dice.randrange(1_000_000), (Fault(first.site, first.number, dice.choice(first.kinds)), second)
+    )
+
+
+def number_of_source() -> int:
+    """A number that changes with the product's source: the same code always plays the same share."""
+    digest = hashlib.sha256()
+    for folder in ("shared", "functions"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return int.from_bytes(digest.digest()[:4], "big")
