@@ -28,6 +28,7 @@ PostbraidError
 │   │   ├── HandshakeFailed     Graph did not reach our address in time; no subscription was made
 │   │   └── UploadFailed        the host that takes large files did not take one; Graph itself may well
 │   ├── DraftIncomplete         the mailbox answered, and the draft lacks what was put on it
+│   ├── UnknownForm             a row, message or sealed value that only a newer version reads
 │   └── CrmUnavailable
 ├── Ambiguous                   a write may have happened: never repeat it blindly
 │   └── OutcomeUnknown          the store's form of it: read a row to conclude (E-6)
@@ -202,6 +203,10 @@ class UploadFailed(ProviderUnavailable):
 
 class DraftIncomplete(Unavailable):
     """The draft lacks files that were put on it."""
+
+
+class UnknownForm(Unavailable):
+    """What is stored here has a form that this version does not read; a newer one may."""
 
 
 class KeyUnavailable(Unavailable):

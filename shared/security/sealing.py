@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -21,10 +22,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from shared.domain.errors import RowChanged, RowExists, RowMissing, SealBroken
+from shared.domain.errors import RowChanged, RowExists, RowMissing, SealBroken, UnknownForm
 from shared.ports import Clock, Random, Rewrapped
 
 VERSION: Final = "v1"
+LATER_VERSION: Final = re.compile(r"v[1-9]\d{0,3}")
 NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
 CACHED_FOR: Final = timedelta(minutes=10)
@@ -130,8 +132,10 @@ class EnvelopeSealer:
         return ".".join((VERSION, self._wrapper.kek_id, key_id, text_of(nonce + sealed)))
 
     async def unseal(self, tenant_id: str, place: Sequence[str], sealed: str) -> bytes:
-        """Open what was sealed for exactly this place. Raises SealBroken, also for an unknown version or key."""
+        """Open what was sealed for exactly this place. Raises SealBroken, also for an unknown key; UnknownForm."""
         parts = sealed.split(".")
+        if parts[0] != VERSION and LATER_VERSION.fullmatch(parts[0]):
+            raise UnknownForm
         if len(parts) != 4 or parts[0] != VERSION or parts[1] != self._wrapper.kek_id:  # noqa: PLR2004 - the format's parts
             raise SealBroken
         _, key = await self._key(tenant_id, parts[2])

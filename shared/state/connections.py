@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from shared.domain.errors import RowChanged, RowExists, RowMissing
 from shared.domain.model import Connection, MailboxRef
@@ -11,7 +12,7 @@ from shared.ports import Clock, Sealer
 from shared.state import keys
 from shared.state.codec import Stored, decode, encode
 from shared.state.remembered import Remembered
-from shared.storage.api import Delete, Insert, Op, Replace, TableStore
+from shared.storage.api import Delete, Insert, Op, Replace, Row, TableStore
 
 CURRENT_ROW = "current"
 
@@ -33,13 +34,18 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class OpenedTokens:
-    """A connection's tokens in clear, with the ETags they must be saved under (K-7)."""
+    """A connection's tokens in clear, with the rows they must be saved over (K-7)."""
 
     cache: str = field(repr=False)
-    cache_etag: str
+    cache_row: Stored[Sealed] = field(repr=False)
     access_token: str | None = field(repr=False, default=None)
     expires_at: datetime | None = None
-    access_etag: str | None = None
+    access_row: Stored[Sealed] | None = field(repr=False, default=None)
+
+    @property
+    def cache_etag(self) -> str:
+        """What tells whether the cache is still the one that was read."""
+        return self.cache_row.etag or ""
 
 
 class Connections:
@@ -87,9 +93,8 @@ class Connections:
         partition = keys.user_partition(tenant_id, connection.user.user_id)
         sealed = await self._seal(tenant_id, partition, "tokens", connection.connection_id, cache)
         present = await self._tables.get(keys.CONNECTIONS, partition, CURRENT_ROW)
-        now_current = encode(Stored(Current(connection.connection_id)))
         ops: list[Op] = [
-            Replace(CURRENT_ROW, now_current, present.etag) if present else Insert(CURRENT_ROW, now_current),
+            _write(CURRENT_ROW, Current(connection.connection_id), present),
             Insert(_row("conn", connection.connection_id), encode(Stored(connection))),
             Insert(_row("tokens", connection.connection_id), encode(Stored(Sealed(sealed)))),
         ]
@@ -112,9 +117,8 @@ class Connections:
         present = await self._tables.get(keys.CONNECTIONS, partition, CURRENT_ROW)
         is_current = present and decode(Current, present.values, present.etag).value == Current(connection_id)
         if former is not None and present is not None and is_current:
-            now_current = encode(Stored(Current(former.value.connection_id)))
             ops += [
-                Replace(CURRENT_ROW, now_current, present.etag),
+                _write(CURRENT_ROW, Current(former.value.connection_id), present),
                 Replace(_row("conn", former.value.connection_id), encode(former), former.etag or ""),
             ]
         await self._tables.transact(keys.CONNECTIONS, partition, ops)
@@ -124,13 +128,12 @@ class Connections:
         """Put a fresh token cache under an existing connection (O-11); the cached access token goes."""
         partition = keys.user_partition(tenant_id, connection.value.user.user_id)
         connection_id = connection.value.connection_id
-        sealed = Stored(Sealed(await self._seal(tenant_id, partition, "tokens", connection_id, cache)))
+        sealed = Sealed(await self._seal(tenant_id, partition, "tokens", connection_id, cache))
         tokens = await self._tables.get(keys.CONNECTIONS, partition, _row("tokens", connection_id))
         access = await self._tables.get(keys.CONNECTIONS, partition, _row("access", connection_id))
-        row = _row("tokens", connection_id)
         ops: list[Op] = [
             Replace(_row("conn", connection_id), encode(connection), connection.etag or ""),
-            Replace(row, encode(sealed), tokens.etag) if tokens else Insert(row, encode(sealed)),
+            _write(_row("tokens", connection_id), sealed, tokens),
         ]
         if access is not None:
             ops.append(Delete(access.row))
@@ -151,15 +154,14 @@ class Connections:
         kept = await self._tables.get(keys.CONNECTIONS, partition, _row("tokens", connection_id))
         if kept is None:
             return None
-        cache = await self._open(
-            tenant_id, partition, "tokens", connection_id, decode(Sealed, kept.values, kept.etag).value
-        )
+        cache_row = decode(Sealed, kept.values, kept.etag)
+        cache = await self._open(tenant_id, partition, "tokens", connection_id, cache_row.value)
         row = await self._tables.get(keys.CONNECTIONS, partition, _row("access", connection_id))
         if row is None:
-            return OpenedTokens(cache, kept.etag)
-        access = decode(Sealed, row.values, row.etag).value
-        token = await self._open(tenant_id, partition, "access", connection_id, access)
-        return OpenedTokens(cache, kept.etag, token, access.expires_at, row.etag)
+            return OpenedTokens(cache, cache_row)
+        access = decode(Sealed, row.values, row.etag)
+        token = await self._open(tenant_id, partition, "access", connection_id, access.value)
+        return OpenedTokens(cache, cache_row, token, access.value.expires_at, access)
 
     async def tokens_etag(self, tenant_id: str, user_id: str, connection_id: str) -> str | None:
         """What tells whether the connection's tokens are still those that were read; None after Disconnect."""
@@ -204,11 +206,9 @@ class Connections:
         partition = keys.user_partition(tenant_id, user_id)
         sealed_cache = await self._seal(tenant_id, partition, "tokens", connection_id, cache)
         sealed_access = await self._seal(tenant_id, partition, "access", connection_id, access_token)
-        access_row = _row("access", connection_id)
-        access = encode(Stored(Sealed(sealed_access, expires_at)))
-        ops: list[Op] = [
-            Replace(_row("tokens", connection_id), encode(Stored(Sealed(sealed_cache))), read.cache_etag),
-            Replace(access_row, access, read.access_etag) if read.access_etag else Insert(access_row, access),
+        ops = [
+            _write_over(_row("tokens", connection_id), Sealed(sealed_cache), read.cache_row),
+            _write_over(_row("access", connection_id), Sealed(sealed_access, expires_at), read.access_row),
         ]
         try:
             await self._tables.transact(keys.CONNECTIONS, partition, ops)
@@ -236,6 +236,18 @@ class Connections:
 def mailbox_ref(tenant_id: str, connection: Connection) -> MailboxRef:
     """Where the state of a connection's mailbox lives."""
     return MailboxRef(tenant_id, connection.mailbox_id)
+
+
+def _write(row: str, value: Current | Sealed, present: Row | None) -> Op:
+    """The write of a row that may be there already, as it was just read."""
+    before = decode(type(value), present.values, present.etag) if present is not None else None
+    return _write_over(row, value, before)
+
+
+def _write_over(row: str, value: Current | Sealed, before: Stored[Any] | None) -> Op:
+    if before is None:
+        return Insert(row, encode(Stored(value)))
+    return Replace(row, encode(before.changed(value)), before.etag or "")
 
 
 def _row(name: str, connection_id: str) -> str:

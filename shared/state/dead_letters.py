@@ -13,9 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import msgspec
-
-from shared.domain.errors import KeyUnavailable, RowChanged, RowExists, RowMissing, StoreUnavailable
+from shared.domain.errors import (
+    KeyUnavailable,
+    RowChanged,
+    RowExists,
+    RowMissing,
+    StoreUnavailable,
+    UnknownForm,
+)
 from shared.hashing import digest
 from shared.ports import Sealer
 from shared.state import keys
@@ -188,7 +193,7 @@ def _kept(row: Row) -> KeptLetter:
     """One that cannot be read, of a newer version perhaps, is shown as such, and ends at the time that was noted."""
     try:
         stored = decode(DeadLetter, row.values, row.etag)
-    except msgspec.MsgspecError:
+    except UnknownForm:
         stored = Stored(DeadLetter("", UNREADABLE, _LONG_AGO, row.partition), row.etag)
     return KeptLetter(row.partition, row.row, stored)
 

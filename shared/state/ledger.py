@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from shared.domain.errors import OutcomeUnknown, RowChanged, RowExists, RowMissing, StoreUnavailable
+from shared.domain.errors import (
+    OutcomeUnknown,
+    RowChanged,
+    RowExists,
+    RowMissing,
+    StoreUnavailable,
+    UnknownForm,
+)
 from shared.domain.model import ConversationLink, Event, Mailbox, MailboxRef, Task, Thread, ThreadMessage
 from shared.domain.tasks import tasks
 from shared.ports import Random
@@ -15,7 +22,7 @@ from shared.state import keys, mailbox_rows
 from shared.state.codec import Stored, decode, encode
 from shared.state.due import DueIndex
 from shared.state.mailbox_rows import StoredMailbox
-from shared.storage.api import Delete, Insert, Op, Replace, TableStore
+from shared.storage.api import Delete, Insert, Op, Replace, Row, TableStore
 
 R = TypeVar("R")
 MOST_LOOKS: Final = 5
@@ -52,6 +59,14 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class DueTasks:
+    """Tasks that are due; `more`: there are others, behind them or of kinds that only a newer version knows."""
+
+    tasks: list[Stored[Task]]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Plan:
     """The tasks that come into being with a transaction, and the task rows to write for them and to remove."""
 
@@ -71,7 +86,7 @@ class Ledger:
     async def mailbox(self, ref: MailboxRef) -> StoredMailbox | None:
         """The mailbox as its rows say, or None when it was never connected.
 
-        Raises StoreUnavailable, also where the rows are of two generations at every look.
+        Raises StoreUnavailable, also where the rows are of two generations at every look; UnknownForm.
         """
         partition = keys.mailbox_partition(ref)
         for _ in range(MOST_LOOKS):
@@ -81,7 +96,10 @@ class Ledger:
         raise StoreUnavailable
 
     async def find(self, ref: MailboxRef, kind: type[R], identity: str) -> Stored[R] | None:
-        """One record by its natural id: thread_id, Message-ID, graph_message_id, key, event ref or message_id."""
+        """One record by its natural id: thread_id, Message-ID, graph_message_id, key, event ref or message_id.
+
+        Raises UnknownForm where it can only be read by a newer version: so do all that read records, except of tasks.
+        """
         row = await self._tables.get(
             keys.MAILBOX, keys.mailbox_partition(ref), keys.row_by_identity(kind, identity)
         )
@@ -113,20 +131,37 @@ class Ledger:
         found = await self._range(ref, ThreadMessage, start, keys.after_prefix(prefix), limit)
         return [message.value for message in found]
 
-    async def tasks(
-        self, ref: MailboxRef, until: datetime, limit: int | None = 100, after: Task | None = None
-    ) -> list[Stored[Task]]:
-        """Work due at or before `until` (and listed behind `after`), oldest first; without a limit all of it."""
-        start = f"{keys.row_of(after)}~" if after is not None else "task:"
-        return await self._range(ref, Task, start, f"task:{keys.stamp(until)}~", limit)
+    async def tasks(self, ref: MailboxRef, until: datetime, limit: int | None = 100) -> list[Stored[Task]]:
+        """Work due at or before `until`, oldest first, as far as its kind is known; without a limit all of it."""
+        return (await self.due_tasks(ref, until, limit)).tasks
+
+    async def due_tasks(self, ref: MailboxRef, until: datetime, limit: int | None) -> DueTasks:
+        """The same, and whether there is more: behind these, or of a kind that only a newer version knows."""
+        partition, end = keys.mailbox_partition(ref), f"task:{keys.stamp(until)}~"
+        start, known, unknown = "task:", list[Stored[Task]](), 0
+        while True:
+            most = None if limit is None else limit - len(known)
+            rows = await self._tables.query(keys.MAILBOX, partition, start, end, most)
+            found = [task for row in rows if (task := _known_task(row)) is not None]
+            known, unknown = known + found, unknown + len(rows) - len(found)
+            is_all = most is None or len(rows) < most
+            if is_all or len(known) == limit:
+                return DueTasks(known, unknown > 0 or not is_all)
+            start = f"{rows[-1].row}~"
+
+    async def task(self, ref: MailboxRef, task: Task) -> Stored[Task] | None:
+        """A task's row, where it is still there."""
+        row = await self._tables.get(keys.MAILBOX, keys.mailbox_partition(ref), keys.row_of(task))
+        return decode(Task, row.values, row.etag) if row else None
 
     async def tasks_of_tenant(self, tenant_id: str) -> AsyncIterator[tuple[MailboxRef, Task]]:
-        """Every task of every mailbox of a tenant, by mailbox and time (for commands; never a hot path)."""
+        """Every task of every mailbox of a tenant whose kind is known, by mailbox and time (for commands)."""
         rows = self._tables.query_partitions(
             keys.MAILBOX, *keys.partitions_of_tenant(tenant_id), row_from="task:", row_to="task;"
         )
         async for row in rows:
-            yield keys.mailbox_from_partition(row.partition), decode(Task, row.values, row.etag).value
+            if (task := _known_task(row)) is not None:
+                yield keys.mailbox_from_partition(row.partition), task.value
 
     async def events(self, ref: MailboxRef, after_ref: str, limit: int) -> list[Stored[Event]]:
         """Recorded events behind `after_ref` ("" for all), oldest first."""
@@ -209,6 +244,13 @@ class Ledger:
     ) -> list[Stored[R]]:
         rows = await self._tables.query(keys.MAILBOX, keys.mailbox_partition(ref), start, end, limit)
         return [decode(kind, row.values, row.etag) for row in rows]
+
+
+def _known_task(row: Row) -> Stored[Task] | None:
+    try:
+        return decode(Task, row.values, row.etag)
+    except UnknownForm:
+        return None
 
 
 def new(record: R) -> Stored[R]:

@@ -10,14 +10,13 @@ works with the more of them that another version may have made: that version may
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-import msgspec
-
+from shared.domain.errors import UnknownForm
 from shared.domain.model import FenceState, Mailbox
 from shared.state import keys
-from shared.state.codec import columns_of, members_in, members_of, unknown_members
+from shared.state.codec import SCHEMA, Form, Stored, columns_of, form_in, members_of, read_as, unknown_members
 from shared.storage.api import Insert, Op, Replace, Row
 
 FENCES: Final = 1  # see ADR 18 for what has to come before more of them
@@ -29,7 +28,7 @@ FROM, TO = keys.FENCE_PREFIX, f"{keys.MAILBOX_ROW}~"
 
 @dataclass(frozen=True, slots=True)
 class StoredMailbox:
-    """A mailbox as its rows say; by row: ETag, mark of the last commit, and the members that this version knows not.
+    """A mailbox as its rows say; by row: ETag, mark of the last commit, and what this version does not know in it.
 
     `left`: fence rows that whoever wrote the mailbox last did not know of; they let nothing pass.
     """
@@ -37,7 +36,7 @@ class StoredMailbox:
     value: Mailbox
     etags: Mapping[str, str]
     marks: Mapping[str, str] = field(default_factory=dict)
-    unknown: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unknown: Mapping[str, Form] = field(default_factory=dict)
     left: frozenset[str] = frozenset()
 
     @property
@@ -45,14 +44,19 @@ class StoredMailbox:
         """The fence rows that there are, of whatever version."""
         return sorted(row for row in self.etags if row.startswith(keys.FENCE_PREFIX))
 
+    @property
+    def newer(self) -> bool:
+        """Whether a newer version wrote some of it, and said that it means more than this version knows."""
+        return any(form.schema > SCHEMA for form in self.unknown.values())
+
 
 def are_torn(rows: Sequence[Row]) -> bool:
     """Whether these rows are of two generations: read while another connection was being written.
 
     It is not known that a query of one partition sees a transaction whole, so this does not rest on it. A fence row of
-    an older generation beside the newest is one that was left.
+    an older generation beside the newest is one that was left. Raises UnknownForm.
     """
-    generations = {row.row: members_in(row.values)[IN_BOTH] for row in rows}
+    generations = {row.row: _generation(form_in(row.values)) for row in _own(rows)}
     own = generations.pop(keys.MAILBOX_ROW, None)
     return own is not None and own != max(generations.values(), default=own)
 
@@ -61,22 +65,35 @@ def from_rows(rows: Sequence[Row]) -> StoredMailbox | None:
     """The mailbox in the rows between FROM and TO; None where it was never connected.
 
     Where fence rows differ, whoever wrote the mailbox last did not know of all of them: the newest generation counts,
-    and in it a row that is closed. Raises msgspec.ValidationError where the rows are not those of a mailbox.
+    and in it a row that is closed. Raises UnknownForm.
     """
-    if not rows:
+    forms = {row.row: form_in(row.values) for row in _own(rows)}
+    if not forms:
         return None
-    by_row = {row.row: members_in(row.values) for row in rows}
-    fences = {name: fence for name, fence in by_row.items() if name != keys.MAILBOX_ROW}
-    first = max(fences, key=lambda name: (fences[name][IN_BOTH], _is_closed(fences[name])), default=None)
+    fences = {name: form.members for name, form in forms.items() if name != keys.MAILBOX_ROW}
+    first = max(fences, key=lambda name: (_generation(forms[name]), _is_closed(fences[name])), default=None)
     said = fences[first] if first is not None else {}
     left = (name for name, fence in fences.items() if _said(fence) != _said(said))
+    beside = forms[keys.MAILBOX_ROW].members if keys.MAILBOX_ROW in forms else {}
     return StoredMailbox(
-        msgspec.convert({**said, **by_row.get(keys.MAILBOX_ROW, {})}, Mailbox),
-        {row.row: row.etag for row in rows},
-        {row.row: str(row.values.get(COMMIT_COLUMN, "")) for row in rows},
-        {name: unknown_members(Mailbox, members) for name, members in by_row.items()},
+        read_as(Mailbox, {**said, **beside}),
+        {row.row: row.etag for row in _own(rows)},
+        {name: str(form.columns.get(COMMIT_COLUMN, "")) for name, form in forms.items()},
+        {name: replace(form, members=unknown_members(Mailbox, form.members)) for name, form in forms.items()},
         frozenset(left),
     )
+
+
+def _generation(form: Form) -> int:
+    generation = form.members.get(IN_BOTH)
+    if not isinstance(generation, int):
+        raise UnknownForm
+    return generation
+
+
+def _own(rows: Sequence[Row]) -> list[Row]:
+    """The mailbox's rows among these: rows of a newer version, of whatever name, may lie between them."""
+    return [row for row in rows if row.row == keys.MAILBOX_ROW or row.row.startswith(keys.FENCE_PREFIX)]
 
 
 def rows_to_write(before: StoredMailbox | None, value: Mailbox, *, passes: bool, jitter: float) -> list[str]:
@@ -91,13 +108,13 @@ def rows_to_write(before: StoredMailbox | None, value: Mailbox, *, passes: bool,
 
 def written(before: StoredMailbox | None, value: Mailbox, row: str, mark: str) -> Op:
     """The write of one of these rows, under the ETag it was read with."""
-    members = members_of(value, {})
+    members = members_of(Stored(value))
     fence = {name: members[name] for name in FENCE_MEMBERS}
     beside = {name: value for name, value in members.items() if name == IN_BOTH or name not in fence}
     kind, known = ("Mailbox", beside) if row == keys.MAILBOX_ROW else ("Fence", fence)
-    unknown = before.unknown.get(row, {}) if before is not None else {}
+    unknown = (before.unknown.get(row) if before is not None else None) or Form()
     etag = before.etags.get(row) if before is not None else None
-    marked = {**columns_of(kind, {**unknown, **known}), COMMIT_COLUMN: mark}
+    marked = {**columns_of(kind, {**unknown.members, **known}, unknown), COMMIT_COLUMN: mark}
     return Replace(row, marked, etag) if etag else Insert(row, marked)
 
 

@@ -11,11 +11,16 @@ import hashlib
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-import msgspec
-
-from shared.domain.errors import LinkUnusable, OutcomeUnknown, RowChanged, RowMissing, StoreUnavailable
+from shared.domain.errors import (
+    LinkUnusable,
+    OutcomeUnknown,
+    RowChanged,
+    RowMissing,
+    StoreUnavailable,
+    UnknownForm,
+)
 from shared.domain.model import CrmUser, SignInOutcome, StagedFile
 from shared.hashing import digest
 from shared.ports import Clock
@@ -156,7 +161,7 @@ class Sessions:
 
     async def put(self, secret: str, record: Expiring) -> None:
         """Keep a row under the hash of a secret, in place of the one that may be there."""
-        await self._upsert(PARTITIONS[type(record)], secret_hash(secret), record)
+        await self._upsert(PARTITIONS[type(record)], secret_hash(secret), Stored(record))
 
     async def look(self, kind: type[E], secret: str) -> Stored[E]:
         """A row that may be used several times. Raises LinkUnusable."""
@@ -172,7 +177,7 @@ class Sessions:
         """Note how far the user's newest sign-in has come; the last writer wins."""
         now = self._clock.now()
         attempt = SignInAttempt(outcome, now, now + ATTEMPT_KEPT_FOR)
-        await self._upsert(*_attempt_place(tenant_id, user_id), attempt)
+        await self._upsert(*_attempt_place(tenant_id, user_id), Stored(attempt))
 
     async def attempt(self, tenant_id: str, user_id: str) -> SignInAttempt | None:
         """The user's newest sign-in of the last hours."""
@@ -195,9 +200,10 @@ class Sessions:
         now = self._clock.now()
         place = _end_place(tenant_id, user_id)
         row = await self._tables.get(keys.SESSIONS, *place)
-        before = decode(UserEnd, row.values, row.etag).value.sessions_at if row is not None else None
+        stored = decode(UserEnd, row.values, row.etag) if row is not None else None
+        before = stored.value.sessions_at if stored is not None else None
         end = UserEnd(now, now + LONGEST_LIFE, before if keeps_sessions else now)
-        await self._upsert(*place, end)
+        await self._upsert(*place, stored.changed(end) if stored is not None else Stored(end))
 
     async def take(self, kind: type[E], secret: str) -> E:
         """A row that is used once: gone before it is used. Raises LinkUnusable."""
@@ -298,9 +304,9 @@ class Sessions:
         await self._note_end(partition, row, record.expires_at)
         await self._tables.insert(keys.SESSIONS, partition, row, encode(Stored(record)))
 
-    async def _upsert(self, partition: str, row: str, record: Expiring) -> None:
-        await self._note_end(partition, row, record.expires_at)
-        await self._tables.upsert(keys.SESSIONS, partition, row, encode(Stored(record)))
+    async def _upsert(self, partition: str, row: str, stored: Stored[Any]) -> None:
+        await self._note_end(partition, row, stored.value.expires_at)
+        await self._tables.upsert(keys.SESSIONS, partition, row, encode(stored))
 
     async def _note_end(self, partition: str, row: str, end: datetime) -> None:
         place = (f"{ENDS}{keys.bucket_of(end):012d}", f"{partition}|{row}")
@@ -331,7 +337,7 @@ def _read(kind: type[V], row: Row) -> V | None:
     """The record in a row; None where the row is not of that kind."""
     try:
         return decode(kind, row.values, row.etag).value
-    except msgspec.MsgspecError:
+    except UnknownForm:
         return None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from shared.domain.errors import NotFound, RowChanged, RowExists
+from shared.domain.errors import NotFound, RowChanged, RowExists, RowMissing
 from shared.domain.model import ApiKey, Tenant, WebhookSecret
 from shared.ports import Clock, Sealer
 from shared.state import keys
@@ -185,8 +185,11 @@ class Tenants:
 
     async def replace_data_key(self, tenant_id: str, key_id: str, wrapped: str, etag: str) -> None:
         """Keep a data key wrapped anew. Raises RowChanged, RowMissing."""
-        row = encode(Stored(DataKey(key_id, wrapped)))
-        await self._tables.replace(keys.TENANTS, tenant_id, f"dek:{key_id}", row, etag)
+        row = await self._tables.get(keys.TENANTS, tenant_id, f"dek:{key_id}")
+        if row is None:
+            raise RowMissing(f"dek:{key_id}")
+        fresh = encode(decode(DataKey, row.values, row.etag).changed(DataKey(key_id, wrapped)))
+        await self._tables.replace(keys.TENANTS, tenant_id, f"dek:{key_id}", fresh, etag)
 
     async def create_data_key(self, tenant_id: str, key_id: str, wrapped: str) -> None:
         """Keep a new data key. Raises RowExists."""

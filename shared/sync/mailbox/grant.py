@@ -35,7 +35,6 @@ WAITING: Final = (
     TaskKind.RETRY_IMPORT,
     TaskKind.LOOK_AGAIN,
 )
-PAGE: Final = 100
 EVER: Final = timedelta(days=400)
 
 
@@ -228,9 +227,5 @@ async def enqueue_waiting(ctx: MailboxContext, task: Task) -> None:
 
 async def _read_waiting(ctx: MailboxContext) -> list[Task]:
     """Read whole before the first is enqueued: work that fails anew moves back in the list, and would be met again."""
-    found: list[Task] = []
-    after: Task | None = None
-    while page := await ctx.services.ledger.tasks(ctx.ref, ctx.now() + EVER, PAGE, after):
-        found += [stored.value for stored in page if stored.value.kind in WAITING]
-        after = page[-1].value
-    return found
+    listed = await ctx.services.ledger.tasks(ctx.ref, ctx.now() + EVER, limit=None)
+    return [stored.value for stored in listed if stored.value.kind in WAITING]

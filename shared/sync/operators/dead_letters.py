@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from shared.domain.errors import KeyUnavailable, MalformedBody, NotFound, SealBroken
+from shared.domain.errors import KeyUnavailable, MalformedBody, NotFound, SealBroken, UnknownForm
 from shared.domain.model import Event, MailboxRef, OutboxItem, Seen, TaskKind
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
@@ -162,7 +162,7 @@ async def _concerns(s: Services, kept: KeptLetter) -> dict[str, Any] | None:
     letter = kept.letter
     try:
         job = decode_job(TaskMessage, await s.dead_letters.payload_of(kept))
-    except (MalformedBody, SealBroken, KeyUnavailable):
+    except (MalformedBody, UnknownForm, SealBroken, KeyUnavailable):
         return None
     ctx, ref = MailboxContext(s, MailboxRef(job.tenant_id, job.mailbox_id)), job.task.ref
     if letter.work in ABOUT_MAIL:

@@ -12,7 +12,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from shared.domain.errors import MailboxClosed, MalformedBody, RowChanged, RowExists, RowMissing, SealBroken
+from shared.domain.errors import (
+    MailboxClosed,
+    MalformedBody,
+    RowChanged,
+    RowExists,
+    RowMissing,
+    SealBroken,
+    UnknownForm,
+)
 from shared.domain.model import ChangeHint, Event, MailboxRef, OutboxItem, Phase, Seen, Task, TaskKind
 from shared.domain.renewals import with_sweep_again_from
 from shared.mailbox_context import MailboxContext
@@ -53,7 +61,7 @@ async def replay_letter(s: Services, kept: KeptLetter) -> Replayed:
     try:
         payload = await s.dead_letters.payload_of(kept)
         replayed = await _replay(s, kept, payload)
-    except (MalformedBody, SealBroken, ValueError):
+    except (MalformedBody, UnknownForm, SealBroken, ValueError):
         return Replayed.UNREADABLE
     except MailboxClosed:
         replayed = Replayed.ENDED
@@ -69,7 +77,7 @@ async def _replay(s: Services, kept: KeptLetter, payload: str) -> Replayed:
     if letter.work == LISTED_ROW:
         ctx = MailboxContext(s, MailboxRef(letter.tenant_id, letter.mailbox_id))
         return await _sweep_from(ctx, time_of_stamp(payload.partition("|")[0]))
-    with suppress(MalformedBody):
+    with suppress(MalformedBody, UnknownForm):
         job = decode_job(TaskMessage, payload)
         return await _replay_task(MailboxContext(s, MailboxRef(job.tenant_id, job.mailbox_id)), job.task)
     for hint in decode_job(Changes, payload).hints:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from shared.domain.errors import MalformedBody
+from shared.domain.errors import MalformedBody, UnknownForm
 from shared.domain.model import ChangeHint, Task, TaskKind
 from shared.mailbox_context import MailboxContext
 from shared.state import keys
@@ -54,12 +54,35 @@ def encode_job(job: object) -> str:
 
 
 def decode_job(kind: type[J], text: bytes | str) -> J:
-    """The job in a queue text. Raises MalformedBody."""
+    """The job in a queue text; members that this version does not know are passed over.
+
+    Raises MalformedBody for what no version wrote, UnknownForm for what only a newer version reads.
+    """
+    envelope = read_envelope(text)
     try:
-        envelope = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        return msgspec.json.decode(envelope["job"], type=kind)
-    except (msgspec.DecodeError, KeyError) as err:
+        if envelope["v"] <= VERSION:
+            return msgspec.convert(envelope["job"], kind)
+    except msgspec.ValidationError as err:
+        if not _has_unknown_kind(envelope["job"]):
+            raise MalformedBody from err
+    raise UnknownForm
+
+
+def read_envelope(text: bytes | str) -> dict[str, Any]:
+    """What every version writes: a number `v` and an object `job`, perhaps with more beside. Raises MalformedBody."""
+    try:
+        envelope = msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as err:
         raise MalformedBody from err
+    if type(envelope.get("v")) is not int or not isinstance(envelope.get("job"), dict):
+        raise MalformedBody
+    return envelope
+
+
+def _has_unknown_kind(job: Mapping[str, Any]) -> bool:
+    task = job.get("task")
+    kind = task.get("kind") if isinstance(task, dict) else None
+    return isinstance(kind, str) and kind not in {known.value for known in TaskKind}
 
 
 def split_changes(hints: tuple[ChangeHint, ...], limit_characters: int = 45_000) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import assert_never
 
 from shared.domain import inbound
-from shared.domain.errors import MailboxClosed, OutcomeUnknown, StoreUnavailable
+from shared.domain.errors import MailboxClosed, OutcomeUnknown, StoreUnavailable, UnknownForm
 from shared.domain.held import SOON, first_held, pause_after
 from shared.domain.model import Event, MailboxRef, OutboxItem, Reason, Seen, Task, TaskKind
 from shared.domain.retries import Failed, PutOff
@@ -33,10 +33,15 @@ from shared.sync.outbound.send_message import send_message
 from shared.sync.queueing.given_up import add_dead_letter, decide_verdict
 from shared.sync.tasks.erase_content import erase_content, reschedule_erasing
 from shared.sync.tasks.finish_closing import finish_closing
+from shared.telemetry import log
 
 
 async def do_task(s: Services, ref: MailboxRef, task: Task) -> None:
-    """Carry out one task. Raises only StoreUnavailable and OutcomeUnknown, after which the queue repeats it."""
+    """Carry out one task. Raises only StoreUnavailable and OutcomeUnknown, after which the queue repeats it.
+
+    Where its own row can only be read by a newer version, that is left as it is: its task row brings it again in five
+    minutes.
+    """
     ctx = MailboxContext(s, ref)
     try:
         done = await attempt(ctx, lambda: _do(ctx, task))
@@ -44,6 +49,8 @@ async def do_task(s: Services, ref: MailboxRef, task: Task) -> None:
             await _reschedule(ctx, task, done)
     except MailboxClosed:
         return
+    except UnknownForm:
+        log.error("work.left_to_newer", work=task.kind.value, mailbox=ref.mailbox_id)
 
 
 async def _do(ctx: MailboxContext, task: Task) -> None:
@@ -88,11 +95,12 @@ async def _forget_unless_due(
 ) -> bool:
     """Whether the row still stands for this task; else the task's own row goes, or it would be enqueued for ever.
 
-    The row has another time where somebody was faster; it is not there where somebody wrote a task row by hand.
+    The row has another time where somebody was faster; it is not there where somebody wrote a task row by hand. Of a
+    row that a newer version wrote, tasks may follow that this version does not know.
     """
     standing = [] if stored is None else [keys.row_of(following) for following in tasks(stored.value)]
     is_due = keys.row_of(task) in standing
-    if not is_due:
+    if not is_due and not (stored is not None and stored.newer):
         await ctx.services.ledger.forget(ctx.ref, task)
     return is_due
 

@@ -54,11 +54,14 @@ async def _enqueue(s: Services, timer: str) -> dict[str, int]:
 
 
 async def _enqueue_mailbox(s: Services, ref: MailboxRef, timer: str) -> int:
-    """One mailbox's backlog is worked in slices (E-24); whatever is due stays listed until it is done."""
+    """One mailbox's backlog is worked in slices (E-24); whatever is due stays listed until it is done.
+
+    So does what only a newer version knows: its own timer may run at another time, or in another deployment.
+    """
     now = s.clock.now()
-    read = await s.ledger.tasks(ref, now, MOST_READ)
-    due = [task.value for task in read if timer_of(task.value.kind) == timer]
-    if due or len(read) == MOST_READ:
+    read = await s.ledger.due_tasks(ref, now, MOST_READ)
+    due = [task.value for task in read.tasks if timer_of(task.value.kind) == timer]
+    if due or read.more:
         await s.due.add_at(ref, timer, now + keys.BUCKET)
     await enqueue_all(MailboxContext(s, ref), due[:MOST_A_MAILBOX])
     return len(due[:MOST_A_MAILBOX])

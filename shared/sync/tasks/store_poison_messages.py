@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from shared.domain.errors import MalformedBody
+from shared.domain.errors import MalformedBody, UnknownForm
 from shared.domain.ids import is_tenant_id
 from shared.hashing import digest
 from shared.services import Services
@@ -51,10 +51,10 @@ async def _drain(s: Services, queue: str) -> int:
 
 def _describe(letter: DeadLetter, text: str) -> DeadLetter:
     """Whose work it was, where the message can be read and all of it is of one mailbox."""
-    with suppress(MalformedBody):
+    with suppress(MalformedBody, UnknownForm):
         job = decode_job(TaskMessage, text)
         return _owned(letter, job.tenant_id, job.mailbox_id, job.task.kind.value)
-    with suppress(MalformedBody):
+    with suppress(MalformedBody, UnknownForm):
         owners = {mailbox_of_key(hint.mailbox_key) for hint in decode_job(Changes, text).hints}
         owner = owners.pop() if len(owners) == 1 else None
         ids = (owner.tenant_id, owner.mailbox_id) if owner is not None else ("", "")

@@ -8,7 +8,7 @@ from shared.domain.errors import RowChanged, RowExists
 from shared.domain.model import Connection, ConnectionStatus
 from shared.state import keys
 from shared.state.codec import Stored
-from shared.state.connections import Connections, OpenedTokens, mailbox_ref
+from shared.state.connections import Connections, OpenedTokens, Sealed, mailbox_ref
 from shared.storage.testing import MemoryTables
 from tests.builders import MAILBOX, NOW, TENANT, connection, later
 
@@ -166,7 +166,7 @@ async def test_tokens_never_lie_in_clear(connections: Connections, tables: Memor
 
 def test_tokens_do_not_show_in_a_representation() -> None:
     """The repr of opened tokens shows none of them."""
-    assert "secret" not in repr(OpenedTokens("secret-cache", "e1", "secret-access"))
+    assert "secret" not in repr(OpenedTokens("secret-cache", Stored(Sealed("sealed")), "secret-access"))
 
 
 def test_a_connection_leads_to_its_mailbox() -> None:
