@@ -7,6 +7,7 @@ clientState of each item protect them (`graph_webhooks.py`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +16,14 @@ import azure.functions as func
 import msgspec
 
 from shared.bootstrap import services
-from shared.domain.errors import BodyTooLarge, NotAllowed, NotAuthenticated, PostbraidError
+from shared.domain.errors import (
+    BodyTooLarge,
+    FieldError,
+    InvalidRequest,
+    NotAllowed,
+    NotAuthenticated,
+    PostbraidError,
+)
 from shared.domain.model import Tenant
 from shared.problem import UNEXPECTED, problem_for
 from shared.services import Services
@@ -25,6 +33,8 @@ from shared.telemetry import canonical_line, log_unexpected, new_instance
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+# A number of thousands of digits is not even parsed.
+PAGE_LIMIT: Final = re.compile(r"[1-9][0-9]?|[1-4][0-9]{2}|500")
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -121,6 +131,14 @@ def check_length(req: func.HttpRequest, limit_bytes: int) -> None:
     """The length is judged before anything is parsed (X-2)."""
     if len(req.get_body()) > limit_bytes:
         raise BodyTooLarge(f"The body may have at most {limit_bytes} bytes.")
+
+
+def page_limit(req: func.HttpRequest) -> int:
+    """How many of a list the caller wants on a page: 100 without a word. Raises InvalidRequest."""
+    limit = req.params.get("limit", "100")
+    if PAGE_LIMIT.fullmatch(limit) is None:
+        raise InvalidRequest("limit is a number from 1 to 500.", (FieldError("/limit", "1 to 500"),))
+    return int(limit)
 
 
 async def _find_caller(s: Services, header: str | None, scope: str) -> Caller:

@@ -10,12 +10,12 @@ import binascii
 import hashlib
 import re
 from email.message import Message
-from typing import Any, Final
+from typing import Any
 
 import azure.functions as func
 import msgspec
 
-from functions.boundary import MIB, SECURITY_HEADERS, Caller, json_answer, public, tenant_key
+from functions.boundary import MIB, SECURITY_HEADERS, Caller, json_answer, page_limit, public, tenant_key
 from functions.wire import AddressIn, AttachmentIn, SendIn
 from shared.bootstrap import services
 from shared.domain.controls import NO_CONTROLS, has_controls
@@ -25,10 +25,6 @@ from shared.domain.reasons import reason_data
 from shared.json_reader import read_json
 
 bp = func.Blueprint()
-
-PAGE: Final = re.compile(
-    r"[1-9][0-9]?|[1-4][0-9]{2}|500"
-)  # a number of thousands of digits is not even parsed
 
 
 @bp.route(route="v1/messages", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -91,14 +87,8 @@ async def list_events(req: func.HttpRequest, caller: Caller) -> func.HttpRespons
     """Every recorded event behind a cursor, for a CRM that was down."""
     from shared.sync.events.list_events import list_events as list_recorded_events
 
-    limit = req.params.get("limit", "100")
-    if PAGE.fullmatch(limit) is None:
-        raise InvalidRequest("limit is a number from 1 to 500.", (FieldError("/limit", "1 to 500"),))
-    return json_answer(
-        await list_recorded_events(
-            services(), caller.tenant.tenant_id, req.params.get("after", ""), int(limit)
-        )
-    )
+    after, limit = req.params.get("after", ""), page_limit(req)
+    return json_answer(await list_recorded_events(services(), caller.tenant.tenant_id, after, limit))
 
 
 @bp.route(route="files/{token}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -82,3 +83,13 @@ class SessionIn(_In):
 
     token: Annotated[str, msgspec.Meta(min_length=20, max_length=100, pattern=r"^[A-Za-z0-9_\-]+(?![\s\S])")]
     tenant: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+
+
+class ReplayIn(_In):
+    """POST /v1/replays: all that are given must agree; `cause` is its beginning, `since` when it last happened."""
+
+    of: Literal["dead_letters", "held_messages"]
+    mailbox_id: Id | None = None
+    work: Annotated[str, msgspec.Meta(min_length=1, max_length=40)] | None = None
+    cause: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None

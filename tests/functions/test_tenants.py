@@ -46,7 +46,7 @@ async def two(app: App) -> Two:
 
 
 def test_the_walk_below_meets_every_route_that_takes_an_id() -> None:
-    """Every tenant-key route with an id in its path has a case in this file."""
+    """Every tenant-key route with an id in its path has a case in this file, or in test_replays.py."""
     takes_ids = {
         route.name
         for route in routes()
@@ -54,8 +54,11 @@ def test_the_walk_below_meets_every_route_that_takes_an_id() -> None:
     }
     assert takes_ids == {
         "disconnect_user",
+        "replay_dead_letter",
+        "replay_held_message",
         "resume_thread",
         "show_connection",
+        "show_dead_letter",
         "show_message",
         "show_thread",
         "stop_thread",

@@ -97,6 +97,7 @@ REQUESTS = {
     "SessionLinkRequest": wire.SessionLinkIn,
     "SessionRequest": wire.SessionIn,
     "AddressIn": wire.AddressIn,
+    "ReplayRequest": wire.ReplayIn,
 }
 
 

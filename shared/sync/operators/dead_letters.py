@@ -21,6 +21,7 @@ from shared.sync.events.rendering import iso_time
 from shared.sync.queueing.jobs import TaskMessage, decode_job
 
 ABOUT_MAIL: Final = (TaskKind.RETRY_IMPORT.value, TaskKind.LOOK_AGAIN.value)
+PAGE: Final = 100
 OF_THE_MAILBOX: Final = (
     TaskKind.SEND.value,
     TaskKind.DELIVER.value,
@@ -101,23 +102,22 @@ async def show_letter(s: Services, kept: KeptLetter) -> dict[str, Any]:
     return {**describe_letter(kept), "stack": kept.letter.stack or None, "payload": payload}
 
 
-async def told_letters(s: Services, tenant_id: str, after: str = "") -> AsyncIterator[dict[str, Any]]:
-    """The tenant's dead letters behind that id, by id, as the API shows them; foreign ones are passed over."""
+async def told_letters(
+    s: Services, tenant_id: str, after: str = ""
+) -> AsyncIterator[tuple[KeptLetter, dict[str, Any]]]:
+    """The tenant's dead letters behind that id, by id, with what the API shows; foreign ones are passed over."""
     while page := await s.dead_letters.of_tenant(tenant_id, after, PAGE):
         for kept in page:
             told = await tell_letter(s, kept)
             if told is not None:
-                yield told
+                yield kept, told
         after = page[-1].letter_id
-
-
-PAGE: Final = 100
 
 
 async def list_told_letters(s: Services, tenant_id: str, after: str, limit: int) -> dict[str, Any]:
     """A page of them."""
     page: list[dict[str, Any]] = []
-    async for told in told_letters(s, tenant_id, after):
+    async for _, told in told_letters(s, tenant_id, after):
         page.append(told)
         if len(page) > limit:
             break

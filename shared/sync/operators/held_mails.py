@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from shared.domain import ids
 from shared.domain.errors import NotFound, RowChanged, RowMissing
 from shared.domain.held import asked_for
 from shared.domain.model import MailboxRef, MessageRecord, Reason, Seen, TaskKind
@@ -67,9 +68,17 @@ async def list_told_held(s: Services, tenant_id: str, after: str, limit: int) ->
     }
 
 
-async def find_told_held(s: Services, ref: MailboxRef, message_id: str) -> HeldMail:
-    """The held mail of this message of a thread. Raises NotFound, also for a message that is not held."""
-    for mail in await _held_of(s, ref):
+async def find_all_told_held(s: Services, tenant_id: str) -> list[HeldMail]:
+    """All of a tenant that are of a thread; those of nobody are passed over."""
+    refs = [MailboxRef(tenant_id, mailbox_id) for mailbox_id in await s.tenants.mailboxes(tenant_id)]
+    return [mail for ref in refs for mail in await _held_of(s, ref) if mail.is_of_a_thread]
+
+
+async def find_told_held(s: Services, tenant_id: str, message_id: str) -> HeldMail:
+    """The held mail that is this message of a thread. Raises NotFound, also for a message that is not held (X-5)."""
+    mailbox_id = ids.mailbox_of(message_id, "msg")
+    found = await _held_of(s, MailboxRef(tenant_id, mailbox_id)) if mailbox_id is not None else []
+    for mail in found:
         if mail.is_of_a_thread and mail.seen.value.message_id == message_id:
             return mail
     raise NotFound

@@ -1,0 +1,223 @@
+"""What a CRM's server sees of held messages and dead letters, and replays: nothing foreign, nothing twice (E-30)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import ItemUnreadable, UpstreamSurprise
+from shared.domain.model import ChangeHint, Task, TaskKind
+from shared.state import keys
+from shared.sync.queueing.jobs import Changes, TaskMessage, encode_job
+from tests.functions.answers import problem
+from tests.functions.app import BEA_ADDRESS, App
+from tests.functions.fakes import FakeAnswer
+from tests.functions.test_making_subscriptions import mailbox
+
+
+async def letters(app: App, **params: str) -> dict[str, Any]:
+    return dict((await app.v1("GET", "dead-letters", params=params)).json())
+
+
+async def held(app: App, **params: str) -> dict[str, Any]:
+    return dict((await app.v1("GET", "held-messages", params=params)).json())
+
+
+async def unreadable(app: App) -> str:
+    """An answer arrives that nobody can read; returns Graph's id."""
+    number = app.mail.receive(BEA_ADDRESS, in_reply_to=app.mail.last_sent.internet_message_id)
+    app.mail.unreadable[number] = ItemUnreadable()
+    await app.arrives(number)
+    return number
+
+
+async def nobodys(app: App) -> str:
+    """A mail of which not even the outline can be read, held: it may be foreign. It has a dead letter as well."""
+    number = app.mail.receive("sven@stranger.example")
+    app.mail.unlisted.add(number)
+    app.mail.next["outline"] = [ItemUnreadable() for _ in range(50)]
+    await app.arrives(number)
+    await app.later(minutes=50)
+    return number
+
+
+async def refused(app: App) -> None:
+    """An event that the CRM has refused three times."""
+    app.crm.answers.extend(3 * [FakeAnswer(422)])
+    await app.answered()
+    await app.later(minutes=50)
+
+
+async def test_a_held_message_is_listed_and_looked_at(begun: App) -> None:
+    """A held message of a thread is listed from its first look on, and received at once when it is replayed."""
+    number = await unreadable(begun)
+    (listed,) = (await held(begun))["held_messages"]
+    assert (listed["reason"]["code"], listed["looks"]) == ("message_unreadable", 1)
+    begun.clock.forward(seconds=1)
+    del begun.mail.unreadable[number]
+    answer = await begun.v1("POST", f"held-messages/{listed['message_id']}/replay")
+    assert (answer.status, answer.json()["outcome"]) == (202, "due")
+    await begun.pump()
+    assert begun.crm.types()[-1] == "message.received"
+    assert begun.crm.last["id"] == listed["message_id"]
+    assert (await held(begun))["held_messages"] == []
+    problem(await begun.v1("POST", f"held-messages/{listed['message_id']}/replay"), 404, "not-found")
+
+
+async def test_the_crm_sees_nothing_of_what_may_be_foreign(begun: App) -> None:
+    """A held mail of nobody, and hints on which workers died, are neither listed nor replayed for the CRM."""
+    number = await nobodys(begun)
+    hints = (ChangeHint(keys.mailbox_key(mailbox(begun)), 1, "sub-1", number, "created"),)
+    await begun.queues.put("changes-poison", encode_job(Changes(hints)))
+    await begun.tick()
+    kept = [each async for each in begun.services.dead_letters.all()]
+    assert len(kept) == 2
+    assert (await held(begun), await letters(begun)) == (
+        {"held_messages": [], "next": None},
+        {"dead_letters": [], "next": None},
+    )
+    for each in kept:
+        problem(await begun.v1("GET", f"dead-letters/{each.letter_id}"), 404, "not-found")
+        problem(await begun.v1("POST", f"dead-letters/{each.letter_id}/replay"), 404, "not-found")
+    for of in ("dead_letters", "held_messages"):
+        answer = await begun.v1("POST", "replays", json={"of": of})
+        assert answer.json() == {"replayed": [], "more": False}
+    assert not set(begun.mail.calls) & {"fetch", "people"}
+
+
+async def test_a_refused_event_is_listed_and_delivered_again(begun: App) -> None:
+    """A dead letter names event and message; its replay delivers the event once, under the id that it had."""
+    await refused(begun)
+    event_id = begun.crm.tried[-1]
+    (listed,) = (await letters(begun))["dead_letters"]
+    assert (listed["cause"], listed["event_id"]) == ("refused:422", event_id)
+    assert listed["message_id"].startswith("msg_")
+    assert (await begun.v1("GET", f"dead-letters/{listed['id']}")).json() == listed
+    for expected in ("due", "nothing_left_to_do"):
+        answer = await begun.v1("POST", f"dead-letters/{listed['id']}/replay")
+        assert (answer.status, answer.json()["outcome"]) == (202, expected)
+        await begun.pump()
+    assert begun.crm.ids.count(event_id) == 1
+    assert (await begun.v1("GET", f"dead-letters/{listed['id']}")).json()["replayed_at"] is not None
+
+
+async def test_a_failed_send_is_a_conflict(ready: App) -> None:
+    """The replay of a send that has failed is a 409, and nothing leaves."""
+    ready.mail.next["create_draft"] = [UpstreamSurprise() for _ in range(9)]
+    await ready.accepted()
+    await ready.later(minutes=50)
+    (listed,) = (await letters(ready))["dead_letters"]
+    problem(await ready.v1("POST", f"dead-letters/{listed['id']}/replay"), 409, "conflict")
+    await ready.later(hours=1)
+    assert len(ready.mail.sent) == 0
+
+
+async def test_a_crm_opens_its_own_endpoint_again(begun: App) -> None:
+    """After a 410 the CRM's server finds the dead letter of its endpoint, and its replay lets everything go out."""
+    begun.crm.answers.append(FakeAnswer(410))
+    await begun.answered()
+    (listed,) = (await letters(begun))["dead_letters"]
+    assert (listed["work"], listed["mailbox_id"]) == ("endpoint", None)
+    assert (await begun.v1("POST", f"dead-letters/{listed['id']}/replay")).status == 202
+    await begun.pump()
+    assert begun.crm.types()[-1] == "message.received"
+
+
+async def test_a_replay_by_filter_comes_to_an_end(begun: App) -> None:
+    """A replay by filter takes what is meant, once: repeated, there is nothing left of it."""
+    await refused(begun)
+    for body in (
+        {"cause": "given_up"},
+        {"mailbox_id": "mbx_x"},
+        {"since": "2099-01-01T00:00:00Z"},
+        {"work": "send"},
+    ):
+        answer = await begun.v1("POST", "replays", json={"of": "dead_letters", **body})
+        assert (answer.status, answer.json()["replayed"]) == (202, [])
+    meant = {"of": "dead_letters", "cause": "refused", "work": "deliver", "since": "2020-01-01T00:00:00Z"}
+    done = [(await begun.v1("POST", "replays", json=meant)).json()["replayed"] for _ in range(2)]
+    assert [len(replayed) for replayed in done] == [1, 0]
+    await begun.pump()
+    assert begun.crm.types()[-1] == "message.received"
+    number = await unreadable(begun)
+    begun.clock.forward(seconds=1)
+    del begun.mail.unreadable[number]
+    answer = await begun.v1("POST", "replays", json={"of": "held_messages"})
+    assert [each["outcome"] for each in answer.json()["replayed"]] == ["due"]
+    await begun.pump()
+    assert begun.crm.types().count("message.received") == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "slug"),
+    [
+        ({"of": "everything"}, "invalid-request"),
+        ({}, "invalid-request"),
+        ({"of": "dead_letters", "since": "yesterday"}, "invalid-request"),
+        ({"of": "dead_letters", "all": True}, "invalid-request"),
+        ({"of": "held_messages", "cause": "refused"}, "invalid-request"),
+    ],
+)
+async def test_a_replay_of_what_nobody_can_tell_is_refused(
+    begun: App, body: dict[str, Any], slug: str
+) -> None:
+    """A filter that is none is refused with a problem, and nothing is replayed."""
+    problem(await begun.v1("POST", "replays", json=body), 422, slug)
+
+
+async def test_lists_come_in_pages(begun: App) -> None:
+    """Pages of one bring everything once, and end; a foreign cursor or limit is refused."""
+    for number in range(3):
+        job = TaskMessage(
+            mailbox(begun).tenant_id,
+            mailbox(begun).mailbox_id,
+            Task(begun.clock.now(), TaskKind.SWEEP, str(number)),
+        )
+        await begun.queues.put("maintenance-poison", encode_job(job))
+        await unreadable(begun)
+    await begun.tick()
+    for name, list_them, member in (("id", letters, "dead_letters"), ("message_id", held, "held_messages")):
+        seen, after = [], ""
+        for _ in range(3):
+            page = await list_them(begun, limit="1", after=after)
+            seen += [row[name] for row in page[member]]
+            after = page["next"]
+        assert (len(set(seen)), after) == (3, None)
+        whole = [row[name] for row in (await list_them(begun))[member]]
+        assert seen == whole
+    for path in ("dead-letters", "held-messages"):
+        for params in ({"limit": "0"}, {"after": "../x"}, {"limit": "501"}):
+            problem(await begun.v1("GET", path, params=params), 422, "invalid-request")
+
+
+async def test_another_tenant_finds_nothing(begun: App) -> None:
+    """Another tenant sees neither held messages nor dead letters, and their ids are answered as nobody's (X-5)."""
+    await refused(begun)
+    await unreadable(begun)
+    (letter,) = (await letters(begun))["dead_letters"]
+    (message,) = (await held(begun))["held_messages"]
+    key = begun.other.api_key
+    for path, member in (("dead-letters", "dead_letters"), ("held-messages", "held_messages")):
+        assert (await begun.call("GET", f"/v1/{path}", key=key)).json()[member] == []
+    for method, path in (
+        ("GET", f"dead-letters/{letter['id']}"),
+        ("POST", f"dead-letters/{letter['id']}/replay"),
+        ("POST", f"held-messages/{message['message_id']}/replay"),
+    ):
+        problem(await begun.call(method, f"/v1/{path}", key=key), 404, "not-found")
+
+
+async def test_a_key_that_may_only_read_replays_nothing(begun: App) -> None:
+    """Lists need the scope `read`, replays the scope `send`."""
+    await refused(begun)
+    reading = await begun.make_key(begun.tenant.tenant_id, ("read",))
+    sending = await begun.make_key(begun.tenant.tenant_id, ("send",))
+    (letter,) = (await begun.call("GET", "/v1/dead-letters", key=reading)).json()["dead_letters"]
+    problem(
+        await begun.call("POST", f"/v1/dead-letters/{letter['id']}/replay", key=reading), 403, "not-allowed"
+    )
+    problem(
+        await begun.call("POST", "/v1/replays", key=reading, json={"of": "dead_letters"}), 403, "not-allowed"
+    )
+    problem(await begun.call("GET", "/v1/held-messages", key=sending), 403, "not-allowed")
