@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shared.domain.errors import Misconfigured
+from shared.endpoint_watch import EndpointWatch
 from shared.services import Addresses, Services
 from shared.settings import LOCAL, Settings, SettingsError
 from shared.state.chores import Chores
@@ -145,6 +146,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
         file_links=LinkSigner([key.reveal() for key in settings.link_signing_keys]),
         api_keys=ApiKeyring(settings.api_key_pepper.reveal()),
         turns=parts.turns,
+        endpoints=EndpointWatch(),
     )
     return parts.wrap(built) if parts.wrap else built
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from shared.endpoint_watch import EndpointWatch
 from shared.ports import (
     ApiKeys,
     ClientStates,
@@ -82,3 +83,4 @@ class Services:
     file_links: FileLinks
     api_keys: ApiKeys
     turns: Turns
+    endpoints: EndpointWatch

@@ -10,6 +10,8 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from shared.invocation import invocation
+
 # Never in a log: tokens, codes, keys, cookies, signatures, subjects, bodies, names of files, addresses, whole URLs.
 ALLOWED: Final = frozenset({
     "event", "level", "timestamp", "function", "status", "problem", "hints", "dropped", "enqueued", "poison",
@@ -87,7 +89,8 @@ def canonical_line(function: str) -> Iterator[dict[str, object]]:
     """One line per invocation, whatever happens in it; the caller fills fields in."""
     fields: dict[str, object] = {}
     try:
-        yield fields
+        with invocation():
+            yield fields
     except Exception as err:
         fields["error"] = type(err).__name__
         raise

@@ -24,15 +24,15 @@ class GuardedFetcher:
 
     async def fetch(self, url: str, limit_bytes: int) -> bytes:
         """The bytes. Raises TooLarge, InvalidRequest (address refused), CrmUnavailable."""
-        target = await self._guard.judge(url)
-        request = httpx.Request(
-            "GET",
-            target.url,
-            headers={"Host": target.host_header, "Accept-Encoding": "identity"},
-            extensions={"sni_hostname": target.host},
-        )
         try:
             async with asyncio.timeout(self._timeout_seconds):
+                target = await self._guard.judge(url)
+                request = httpx.Request(
+                    "GET",
+                    target.url,
+                    headers={"Host": target.host_header, "Accept-Encoding": "identity"},
+                    extensions={"sni_hostname": target.host},
+                )
                 return await self._read(request, limit_bytes)
         except (NeverSent, NoAnswer, TimeoutError) as err:
             raise CrmUnavailable from err

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -14,6 +16,7 @@ from shared.domain.errors import CrmUnavailable, InvalidRequest
 
 MAX_URL_CHARACTERS: Final = 2048
 HTTPS_PORT: Final = 443
+LOOK_UPS_AT_ONCE: Final = 16
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -57,9 +60,16 @@ class Target:
         return self.host if usual else f"{self.host}:{self.port}"
 
 
+@cache
+def _resolvers() -> ThreadPoolExecutor:
+    """Threads of their own: a name whose servers hang takes none from those who sign in or refresh tokens."""
+    return ThreadPoolExecutor(LOOK_UPS_AT_ONCE, "resolve")
+
+
 async def system_resolve(host: str, port: int) -> Sequence[str]:
-    """Every address of a name."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """Every address of a name. The system's own patience is long: the caller bounds it."""
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_resolvers(), ask)
     return [str(entry[4][0]) for entry in found]
 
 

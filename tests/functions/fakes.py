@@ -6,7 +6,7 @@ They remember what they were asked and answer plainly.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -89,6 +89,7 @@ class FakeCrm:
     tried: list[str] = field(default_factory=list)
     signed_with: list[tuple[bytes, ...]] = field(default_factory=list)
     answers: deque[FakeAnswer | Exception] = field(default_factory=deque)
+    takes_its_time: Callable[[str], Awaitable[None]] | None = None  # before it answers, given the address
 
     async def deliver(
         self, url: str, event_id: str, body: bytes, secrets: Sequence[bytes], at: datetime
@@ -97,6 +98,8 @@ class FakeCrm:
         contract.check_event(event)
         self.tried.append(event_id)
         self.signed_with.append(tuple(secrets))
+        if self.takes_its_time is not None:
+            await self.takes_its_time(url)
         answer = self.answers.popleft() if self.answers else FakeAnswer(204)
         if isinstance(answer, Exception):
             raise answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 import msgspec
 
@@ -21,6 +21,7 @@ from shared.domain.retries import (
     decide_after_answer,
 )
 from shared.hashing import digest
+from shared.invocation import this_invocation
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state import keys
@@ -30,6 +31,19 @@ from shared.sync.events.endpoint import release_event, turn_off
 from shared.sync.queueing.given_up import decide_verdict
 from shared.sync.queueing.jobs import TaskMessage, encode_job, enqueue_all
 from shared.telemetry import log
+
+TOGETHER_SECONDS: Final = 20.0
+ONE_TRY_SECONDS: Final = 15.0  # what the adapter gives one try (`shared.crm.generic`)
+SLOW_PAUSE: Final = timedelta(minutes=2)
+
+
+def may_tell_at_once(ctx: MailboxContext) -> bool:
+    """Whether this invocation may still wait for the CRM: for so long that all its tries stay within 20 s together.
+
+    Not at all for an endpoint that is slow: who waits for the change would wait for nothing.
+    """
+    left = TOGETHER_SECONDS - this_invocation().telling_seconds
+    return left >= ONE_TRY_SECONDS and not ctx.services.endpoints.is_slow(ctx.ref.tenant_id, ctx.now())
 
 
 async def deliver_event(ctx: MailboxContext, ref: str) -> None:
@@ -42,7 +56,8 @@ async def deliver_event(ctx: MailboxContext, ref: str) -> None:
 async def deliver(ctx: MailboxContext, stored: Stored[Event]) -> None:
     """One attempt for an event as it was read or has just been written; what comes of it is written on its row.
 
-    Also after Disconnect: recorded events are still delivered (R5), so there is no fence here.
+    Also after Disconnect: recorded events are still delivered (R5), so there is no fence here. An endpoint that is slow
+    gets one call at a time from each process; what else is due for it waits two to four minutes, and no attempt counts.
     """
     event = stored.value
     if event.delivered_at is not None or event.undelivered:
@@ -54,6 +69,10 @@ async def deliver(ctx: MailboxContext, stored: Stored[Event]) -> None:
         return
     if tenant.endpoint_off_at is not None:
         await _hold(ctx, stored, event)
+        return
+    if not ctx.services.endpoints.may_call(ctx.ref.tenant_id, ctx.now()):
+        pause = SLOW_PAUSE * (1 + ctx.services.random.jitter())
+        await _save(ctx, stored, replace(event, due_at=ctx.now() + pause))
         return
     status, retry_after = await _call_endpoint(ctx, tenant, event, body)
     refusals = event.equal_refusals + 1 if status == event.last_status else 1
@@ -122,10 +141,15 @@ async def _call_endpoint(
     """HTTP status and Retry-After; no status where no answer came."""
     s = ctx.services
     secrets = await s.tenants.signing_secrets(tenant.tenant_id, s.sealer)
-    try:
-        answer = await s.crm.deliver(tenant.webhook_url, event.event_id, body, secrets, ctx.now())
-    except (CrmUnavailable, InvalidRequest):
-        return None, None
+    began, spent = ctx.now(), this_invocation()
+    with s.endpoints.calling(tenant.tenant_id, began) as ended:
+        try:
+            answer = await s.crm.deliver(tenant.webhook_url, event.event_id, body, secrets, began)
+        except (CrmUnavailable, InvalidRequest):
+            return None, None
+        finally:
+            ended.append(ctx.now())
+            spent.telling_seconds += (ended[-1] - began).total_seconds()
     return answer.status, answer.retry_after_seconds
 
 

@@ -37,7 +37,7 @@ from shared.services import Services
 from shared.state.codec import Stored
 from shared.state.ledger import Change, Written
 from shared.state.mailbox_rows import StoredMailbox
-from shared.sync.events.deliver_event import deliver, deliver_event
+from shared.sync.events.deliver_event import deliver, deliver_event, may_tell_at_once
 from shared.sync.queueing.jobs import enqueue
 from shared.telemetry import log_unexpected
 
@@ -248,14 +248,16 @@ async def _announce(
     """What follows a transaction: its tasks are enqueued, its new events delivered, the only place that does so.
 
     The rows are written. So a failed delivery is no failure of the change: the event's own task repeats it. Of several
-    events the first is delivered here, so that who waits for the change waits for one call; the others are enqueued.
+    events the first is delivered here, so that who waits for the change waits for one call; the others are enqueued. So
+    are all once this invocation has waited for the CRM long enough.
     """
     recorded = list(_new_events(changes, written))
-    events, others = recorded[:DELIVERED_AT_ONCE], {event.value.ref for event in recorded[DELIVERED_AT_ONCE:]}
+    most = DELIVERED_AT_ONCE if recorded and may_tell_at_once(ctx) else 0
+    events, others = recorded[:most], {event.value.ref for event in recorded[most:]}
     delivered = {event.value.ref for event in events}
     for task in written.tasks:
         if task.kind is TaskKind.DELIVER and task.ref in others:
-            await enqueue(ctx, task, at_once=True)
+            await enqueue(ctx, task, at_once=not ctx.services.endpoints.is_slow(ctx.ref.tenant_id, ctx.now()))
         elif enqueues and (task.kind is not TaskKind.DELIVER or task.ref not in delivered):
             await enqueue(ctx, task)
     for event in events:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import httpx
@@ -10,7 +11,9 @@ from standardwebhooks import Webhook
 
 from shared.crm.generic import GenericCrm
 from shared.domain.errors import CrmUnavailable, InvalidRequest
+from shared.security.guard import Guard
 from shared.security.webhooks import written_secret
+from shared.transport import Transport
 from tests.unit.security.outside import PUBLIC, Outside, Pieces
 
 URL = "https://crm.example/hooks/outlook?tenant=7"
@@ -105,6 +108,43 @@ async def test_no_answer_is_a_crm_that_is_away(error: Exception) -> None:
     """A delivery without an answer fails as CrmUnavailable, whether or not the event arrived."""
     with pytest.raises(CrmUnavailable):
         await deliver(Outside(error))
+
+
+class Hanging(httpx.AsyncBaseTransport):
+    """A connection on which the answer's head comes a byte a second, or a name that no server says anything of."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("what", ["head", "name"])
+async def test_an_attempt_has_an_end_whatever_hangs(what: str) -> None:
+    """The name's addresses and the head of the answer have one time together; then nobody was reached."""
+    outside = Outside(httpx.Response(200))
+
+    async def never(host: str, port: int) -> list[str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    guard = Guard(resolve=never) if what == "name" else outside.guard()
+    endpoint = GenericCrm(Transport(inner=Hanging()), guard, timeout_seconds=0.02)
+    with pytest.raises(CrmUnavailable):
+        await endpoint.deliver(URL, "evt_1", BODY, (NEW,), datetime.now(UTC))
+
+
+async def test_a_body_that_comes_a_byte_a_second_is_not_waited_for() -> None:
+    """The head says it all; the connection is let go of while the body still comes."""
+    slow = Pieces(b"x", 1, hangs=True)
+    assert await asyncio.wait_for(deliver(Outside(httpx.Response(204, stream=slow))), 1) == (204, None)
+    assert slow.closed
+
+
+async def test_a_redirect_loop_is_one_request() -> None:
+    """An endpoint that redirects to itself is called once."""
+    outside = Outside(httpx.Response(308, headers={"location": URL}))
+    assert await deliver(outside) == (308, None)
+    assert len(outside.requests) == 1
 
 
 @pytest.mark.parametrize(
