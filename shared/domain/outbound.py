@@ -34,7 +34,7 @@ UNKNOWN_AFTER: Final = timedelta(hours=1)
 CONFIRM_AFTER: Final = timedelta(seconds=60)
 LOOK_UP_EVERY: Final = timedelta(minutes=15)
 GIVE_UP_LOOKING_AFTER: Final = timedelta(days=7)
-TIDY_AFTER: Final = timedelta(minutes=10)  # longer than a worker that lost its lease can still be at it
+MAY_HAVE_LEFT: Final = frozenset({Phase.SENDING, Phase.SUBMITTED, Phase.NEEDS_ATTENTION})
 STATUS_OF_PHASE: Final = {
     Phase.NEW: MessageStatus.ACCEPTED,
     Phase.BUILDING: MessageStatus.SENDING,
@@ -161,7 +161,10 @@ def _after_sending(
         and now < item.send_tried_at + ASK_AGAIN_AFTER
     ):
         return Later(item.send_tried_at + ASK_AGAIN_AFTER)
-    return _unless_kept(mailbox, now) or Ask()
+    kept = _unless_kept(mailbox, now)
+    if kept is not None and is_to_be_told_unknown(item, now):
+        return TellUnknown()  # nobody can be asked, and the CRM is to know that nobody knows
+    return kept or Ask()
 
 
 def _before_sending(
@@ -216,13 +219,17 @@ def _by_id(
         return Fail(Reason.CANCELLED_IN_MAILBOX)
     if whereabouts is not Whereabouts.DRAFT or item.phase is Phase.SUBMITTED or item.taken_at is not None:
         return _keep_asking(item, now)
-    since = _awaited_since(item, now)
-    if item.phase is Phase.SENDING and now < since + UNKNOWN_AFTER and now < send_by(item):
+    since = unknown_since(item) or now
+    hour_is_over = now >= max(since, item.send_tried_at or since) + UNKNOWN_AFTER
+    if item.refusal is not None:
+        return Fail(item.refusal, item.detail or "") if hour_is_over else _keep_asking(item, now)
+    within_the_hour = item.phase is Phase.SENDING and now < since + UNKNOWN_AFTER
+    if now < send_by(item) and (within_the_hour or not item.tried):
         return SendAgain()
+    if not item.tried:
+        return Fail(Reason.WAITED_TOO_LONG)
     # Later people do not expect it any more. It was read just now: nothing came of the last try either.
-    if now >= max(since, item.send_tried_at or since) + UNKNOWN_AFTER:
-        return Fail(Reason.LEFT_IN_DRAFTS)
-    return _keep_asking(item, now)
+    return Fail(Reason.LEFT_IN_DRAFTS) if hour_is_over else _keep_asking(item, now)
 
 
 def _is_the_recorded_draft(item: OutboxItem, located: Located) -> bool:
@@ -233,7 +240,7 @@ def _is_the_recorded_draft(item: OutboxItem, located: Located) -> bool:
 
 def is_its_copy(item: OutboxItem, graph_message_id: str, internet_message_id: str | None) -> bool:
     """Whether a mail is what became of the draft of a send that has left, whatever else sending changed of it."""
-    if item.phase not in (Phase.SENDING, Phase.SUBMITTED, Phase.NEEDS_ATTENTION):
+    if item.phase not in MAY_HAVE_LEFT:
         return False
     return is_its_draft(item, graph_message_id, internet_message_id)
 
@@ -258,7 +265,7 @@ def answers_unknown_since(item: OutboxItem, copy: Outline, now: datetime) -> dat
 
 
 def _keep_asking(item: OutboxItem, now: datetime) -> Later | TellUnknown | StopLooking:
-    since = _awaited_since(item, now)
+    since = unknown_since(item) or now
     if now < since + UNKNOWN_AFTER:
         return Later(now + ASK_AGAIN_AFTER)
     if not item.unconfirmed_told:
@@ -266,50 +273,39 @@ def _keep_asking(item: OutboxItem, now: datetime) -> Later | TellUnknown | StopL
     return Later(now + LOOK_UP_EVERY) if now < since + GIVE_UP_LOOKING_AFTER else StopLooking()
 
 
-def _awaited_since(item: OutboxItem, now: datetime) -> datetime:
-    return item.awaited_since or now
+def unknown_since(item: OutboxItem) -> datetime | None:
+    """Since when the send may have left without anybody knowing; None where no try can have let it leave."""
+    if item.plainly_refused or item.phase not in MAY_HAVE_LEFT:
+        return item.awaited_since
+    return item.awaited_since or item.send_started_at
 
 
-# ---- what is left when a send is over
+def has_earlier_try(item: OutboxItem) -> bool:
+    """Whether a try before the last one may have let the send leave, whatever is answered to the last one."""
+    since, tried_at = item.awaited_since, item.send_tried_at
+    return since is not None and tried_at is not None and since < tried_at
 
 
-KEEPS_ITS_DRAFT: Final = frozenset(
-    {Reason.LEFT_IN_DRAFTS, Reason.CANCELLED_IN_MAILBOX, Reason.WAITED_TOO_LONG}
-)  # the last where it had one that was to be sent
-MAY_LEAVE_YET: Final = frozenset({Reason.LEFT_IN_DRAFTS, Reason.WAITED_TOO_LONG})
-NOBODY_MAY_LOOK: Final = frozenset({Reason.DISCONNECTED, Reason.MAILBOX_CHANGED})
-
-
-def tidy_at(item: OutboxItem, now: datetime) -> datetime | None:
-    """When to look for drafts that a send which is over left behind; None where there can be none, and for most."""
-    if item.phase is Phase.FAILED and item.reason in NOBODY_MAY_LOOK:
+def tell_unknown_at(item: OutboxItem) -> datetime | None:
+    """When the CRM is to hear that nobody knows, whether the mailbox can be asked then or not; None where it is not."""
+    since = unknown_since(item)
+    if since is None or item.unconfirmed_told or item.phase not in MAY_HAVE_LEFT:
         return None
-    unsent = item.reason is Reason.WAITED_TOO_LONG and item.draft_graph_message_id is None
-    keeps = item.reason in KEEPS_ITS_DRAFT and not unsent
-    own = item.phase is Phase.FAILED and item.build > 0 and not keeps
-    return now + TIDY_AFTER if item.build > 1 or own else None
+    return since + UNKNOWN_AFTER
 
 
-def is_left_over(item: OutboxItem, located: Located) -> bool:
-    """Whether this is a draft of ours that nobody needs: never one without K, never the one that was to be sent.
-
-    The recorded draft of a send that Microsoft refused is left over too: the CRM was told that it failed.
-    """
-    if (
-        located.whereabouts is not Whereabouts.DRAFT
-        or not located.outline.is_draft
-        or located.outline.key != item.key
-    ):
-        return False
-    refused = item.phase is Phase.FAILED and item.reason not in KEEPS_ITS_DRAFT
-    return refused or not is_its_draft(
-        item, located.outline.graph_message_id, located.outline.internet_message_id
-    )
+def is_to_be_told_unknown(item: OutboxItem, now: datetime) -> bool:
+    """Whether an hour has passed since a try that may have let the send leave, and the CRM was not told yet."""
+    at = tell_unknown_at(item)
+    return at is not None and now >= at
 
 
 def may_turn_out_sent(item: OutboxItem) -> bool:
-    """Whether a sent copy that is seen now changes anything: also when the user sent the draft that had been left."""
-    return not item.phase.final or (item.phase is Phase.FAILED and item.reason in MAY_LEAVE_YET)
+    """Whether a sent copy that is seen now changes anything: the copy is the truth, whatever the CRM was told before.
+
+    A send that failed may have left by a try of unknown outcome, or its user may have sent a draft that was left.
+    """
+    return item.phase is not Phase.SENT
 
 
 def status_of(item: OutboxItem) -> MessageStatus:

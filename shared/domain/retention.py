@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.model import Event, OutboxItem, Task, TaskKind
-from shared.domain.outbound import may_turn_out_sent
+from shared.domain.model import Event, OutboxItem, Phase, Reason, Task, TaskKind
 
 KEPT_ONCE_TOLD: Final = timedelta(days=7)  # as long as the links in an event are good
 KEPT_AT_MOST: Final = timedelta(days=35)
 LOOK_EVERY: Final = timedelta(days=1)
+LEAVES_ITS_DRAFT: Final = frozenset({Reason.LEFT_IN_DRAFTS, Reason.WAITED_TOO_LONG})
 
 
 def content_until(event: Event) -> datetime:
@@ -20,8 +20,8 @@ def content_until(event: Event) -> datetime:
 
 
 def is_needed(item: OutboxItem) -> bool:
-    """Whether body and files of a send may still be asked for: it may yet leave, or turn out to have left."""
-    return may_turn_out_sent(item)
+    """Whether body and files of a send may still be asked for: it may yet leave, or its user may send its draft."""
+    return not item.phase.final or (item.phase is Phase.FAILED and item.reason in LEAVES_ITS_DRAFT)
 
 
 def next_look(now: datetime, kept: datetime | None, youngest: datetime | None) -> datetime:

@@ -80,9 +80,18 @@ def send_by(item: OutboxItem) -> datetime:
     return item.created_at + timedelta(seconds=item.send_within_seconds)
 
 
-def wake_at(item: OutboxItem, waiting: Waiting | None, until: datetime, now: datetime) -> datetime:
-    """When a send that is put off until then is taken up: before it, to be told of or to be ended."""
+def wake_at(
+    item: OutboxItem,
+    waiting: Waiting | None,
+    until: datetime,
+    now: datetime,
+    tell_unknown_at: datetime | None = None,
+) -> datetime:
+    """When a send that is put off until then is taken up: before it, to be told of or to be ended.
+
+    `tell_unknown_at`: when the CRM is to hear that nobody knows what became of it.
+    """
     if not can_wait(item):
-        return until
+        return max(now, min(until, tell_unknown_at or until))
     told_at = waiting.since + TOLD_AFTER if waiting is not None and not item.waiting_told else until
     return max(now, min(until, told_at, send_by(item)))

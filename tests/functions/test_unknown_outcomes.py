@@ -80,7 +80,7 @@ async def test_a_mail_that_turns_up_late_is_told_as_sent(ready: App) -> None:
 
 
 async def test_a_draft_is_not_sent_when_an_hour_has_passed(ready: App) -> None:
-    """A draft whose outcome could not be asked for an hour is not sent any more, and the CRM is told that it failed."""
+    """A draft whose outcome could not be asked for an hour is told as unconfirmed, not sent any more, then failed."""
     ready.mail.next["send"] = [Ambiguous()]
     await ready.accepted()
     await ready.pump()
@@ -89,7 +89,7 @@ async def test_a_draft_is_not_sent_when_an_hour_has_passed(ready: App) -> None:
     ready.mail.next["locate"] = []
     await ready.later(minutes=20)
     assert ready.mail.calls.count("send") == 1
-    assert ready.crm.types() == ["connection.connected", "message.failed"]
+    assert ready.crm.types() == ["connection.connected", "message.unconfirmed", "message.failed"]
 
 
 async def test_a_draft_that_the_user_deleted_is_not_sent(ready: App) -> None:

@@ -16,7 +16,7 @@ from shared.domain.errors import (
 )
 from shared.domain.keyless import unknown_reason
 from shared.domain.message_ids import is_same_message_id
-from shared.domain.model import Located, Phase, Reason, Thread
+from shared.domain.model import Located, Phase, Reason, Thread, Whereabouts
 from shared.domain.threads import takes_no_send
 from shared.state.ledger import new
 from shared.sync.events.announce import unconfirmed_event
@@ -35,8 +35,11 @@ async def ask_mailbox(work: Sending) -> bool:
     by_key = await _find_elsewhere(work) if by_id is None else ()
     await note_working_call(work.ctx)
     now = work.ctx.now()
-    if work.item.awaited_since is None:  # the grant was dead, or Graph asked for a pause
-        work.stored = work.stored.changed(replace(work.item, awaited_since=now))
+    in_drafts = by_id is not None and by_id.whereabouts is Whereabouts.DRAFT
+    if (
+        work.item.awaited_since is None and not in_drafts
+    ):  # no try of ours can have taken it away: somebody has
+        work.stored = work.stored.changed(replace(work.item, awaited_since=now, plainly_refused=False))
     answer = outbound.decide_by_whereabouts(work.item, by_id, by_key, now)
     match answer:
         case outbound.Confirm(located):
@@ -98,6 +101,8 @@ async def _write_next_try(work: Sending) -> bool:
     item = replace(
         work.item,
         send_tried_at=now,
+        awaited_since=outbound.unknown_since(work.item) or now,
+        tried=False,
         plainly_refused=False,
         due_at=now + outbound.ASK_AGAIN_AFTER,
         updated_at=now,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.domain import outbound, renewals
+from shared.domain import leftovers, outbound, renewals
 from shared.domain.errors import MailboxClosed
 from shared.domain.inbound import Skip
 from shared.domain.model import Event, Mailbox, OutboxItem, Outline, Phase, Reason, Seen, Thread
@@ -44,7 +44,7 @@ async def confirm_send(ctx: MailboxContext, key: str, outline: Outline) -> Skip:
                 stored.value,
                 phase=Phase.SENT,
                 sent_at=now,
-                due_at=outbound.tidy_at(stored.value, now),
+                due_at=leftovers.tidy_at(stored.value, now),
                 lease_until=None,
                 attempts=0,
                 event_ref=event.ref,

@@ -14,7 +14,7 @@ from shared.domain.errors import (
 )
 from shared.domain.leases import is_anothers
 from shared.domain.model import OutboxItem, Phase, Reason, Task
-from shared.domain.retries import Failed, GiveUp, is_outage, waits_for_somebody
+from shared.domain.retries import Failed, GiveUp, is_outage
 from shared.mailbox_context import MailboxContext
 from shared.sync.outbound.ask_mailbox import stop_looking, tell_unknown
 from shared.sync.outbound.send_row import Sending, fail, finish, postpone
@@ -24,7 +24,8 @@ from shared.sync.queueing.given_up import decide_verdict
 async def reschedule_send(ctx: MailboxContext, task: Task, failed: Failed) -> None:
     """A step of the send failed: try later. Given up, it ends while nothing can have left; after that it is watched.
 
-    While the grant is dead, or Graph asks for a pause, its hour does not run. Tidying up does not wait for a grant.
+    An hour after a try that may have let it leave the CRM hears that nobody knows, also where nobody can be asked.
+    Tidying up does not wait for a grant.
     """
     stored = await ctx.find(OutboxItem, task.ref)
     if stored is None or stored.value.due_at is None:
@@ -44,15 +45,16 @@ async def reschedule_send(ctx: MailboxContext, task: Task, failed: Failed) -> No
     elif isinstance(verdict, GiveUp):
         await _give_up(work, failed)
     else:
-        waits = waits_for_somebody(failed.error)
         rescheduled = replace(
             item,
             attempts=verdict.attempts,
             deaths=0,
             failing_since=item.failing_since or failed.at if is_outage(failed.error) else None,
-            awaited_since=None if waits else item.awaited_since,
         )
         work.stored = stored.changed(rescheduled)
+        if outbound.is_to_be_told_unknown(rescheduled, failed.at):
+            await tell_unknown(work)  # nobody can be asked
+            return
         waits_for = waiting.find_waiting(rescheduled, ctx.mailbox, failed.at)
         await postpone(work, failed.until(verdict), waits_for)
 
@@ -69,8 +71,6 @@ async def _give_up(work: Sending, failed: Failed) -> None:
     if item.phase in {Phase.NEW, Phase.BUILDING}:
         await fail(work, Reason.GAVE_UP)
         return
-    item = replace(item, awaited_since=item.awaited_since or failed.at)
-    work.stored = work.stored.changed(item)
     match outbound.decide_by_whereabouts(item, None, (), failed.at):
         case outbound.TellUnknown():
             await tell_unknown(work)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from shared.domain import outbound, waiting
+from shared.domain import leftovers, outbound, waiting
 from shared.domain.connection import probe_at, respect_pause
 from shared.domain.model import FenceState, Mailbox, OutboxItem, Reason, Thread
 from shared.domain.threads import takes_no_send
@@ -120,6 +120,6 @@ async def _remove_left_drafts(work: Sending, mailbox: Mailbox | None) -> None:
     if mailbox is not None and is_open and mailbox.generation == item.generation:
         respect_pause(mailbox, ctx.now())
         for located in await ctx.services.mail.find_by_key(work.access, item.key):
-            if outbound.is_left_over(item, located):
+            if leftovers.is_left_over(item, located):
                 await ctx.services.mail.delete_draft(work.access, located.outline.graph_message_id)
     await finish(work)

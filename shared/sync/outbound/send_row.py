@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from shared.domain import outbound
+from shared.domain import leftovers, outbound
 from shared.domain.errors import MessageRefused, RaceLost, RowChanged
 from shared.domain.leases import LEASE, is_renewal_due, is_same_hold
 from shared.domain.model import OutboxItem, Phase, Reason
@@ -93,7 +93,7 @@ async def keep_lease(work: Sending) -> None:
 async def postpone(work: Sending, until: datetime, waits: Waiting | None = None) -> None:
     """Come back at that time, or before where the send is to be told of or ended; no attempt is counted."""
     now = work.ctx.now()
-    due_at = wake_at(work.item, waits, until, now)
+    due_at = wake_at(work.item, waits, until, now, outbound.tell_unknown_at(work.item))
     await save(work, replace(work.item, due_at=due_at, lease_until=None, updated_at=now))
 
 
@@ -119,7 +119,7 @@ def plan_failure(
         updated_at=now,
     )
     event = failed_event(ctx, item)
-    item = replace(item, event_ref=event.ref, due_at=outbound.tidy_at(item, now))
+    item = replace(item, event_ref=event.ref, due_at=leftovers.tidy_at(item, now))
     return [stored.changed(item), new(event)]
 
 

@@ -13,6 +13,7 @@ from shared.domain.errors import (
     MessageRefused,
     Throttled,
     Unavailable,
+    UpstreamSurprise,
 )
 from shared.domain.model import Phase
 from shared.sync.mailbox.failures import note_pause
@@ -20,25 +21,36 @@ from shared.sync.outbound.send_row import Sending, fail, refusal_reason, save
 
 
 async def submit(work: Sending) -> None:
-    """Send the recorded draft; whatever is no plain yes or no is asked about in five minutes."""
-    item = work.item
+    """Send the recorded draft; whatever is no plain yes or no is asked about in five minutes.
+
+    Raises what keeps the call from being made: nothing was tried then.
+    """
     try:
-        await work.ctx.services.mail.send(work.access, item.draft_graph_message_id or "")
+        await work.access.token()
+    except (GrantDead, Throttled, Ambiguous, Unavailable, UpstreamSurprise):
+        await _note_no(work, work.ctx.now())
+        raise
+    try:
+        await work.ctx.services.mail.send(work.access, work.item.draft_graph_message_id or "")
     except MessageRefused as err:
-        await fail(work, refusal_reason(err), err.detail)
-        return
+        await _note_refusal(work, err)
     except Throttled as err:
         await note_pause(work.ctx, err.retry_after_seconds)
-        await _note_refusal(work, work.ctx.now() + timedelta(seconds=err.retry_after_seconds))
-        return
+        await _note_no(work, work.ctx.now() + timedelta(seconds=err.retry_after_seconds))
     except GrantDead:
-        await _note_refusal(work, work.ctx.now())
+        await _note_no(work, work.ctx.now())
         raise
-    except (Ambiguous, ItemGone, Unavailable):
-        return
+    except (Ambiguous, ItemGone, Unavailable, UpstreamSurprise):
+        await save(work, replace(work.item, tried=True, updated_at=work.ctx.now()))
+    else:
+        await _note_taken(work)
+
+
+async def _note_taken(work: Sending) -> None:
+    """Graph said 202; that it left is told when its copy is seen in Sent Items."""
     now = work.ctx.now()
     done = replace(
-        item,
+        work.item,
         phase=Phase.SUBMITTED,
         taken_at=now,
         due_at=now + outbound.CONFIRM_AFTER,
@@ -49,10 +61,32 @@ async def submit(work: Sending) -> None:
     await save(work, done)
 
 
-async def _note_refusal(work: Sending, until: datetime) -> None:
-    """A 429 or a denial is a plain no: nothing is unknown, so neither the five minutes nor the hour of that run."""
+async def _note_refusal(work: Sending, err: MessageRefused) -> None:
+    """A refusal ends the send, unless an earlier try may have let it leave: that is found out first."""
+    if not outbound.has_earlier_try(work.item):
+        await fail(work, refusal_reason(err), err.detail)
+        return
     now = work.ctx.now()
-    item = replace(work.item, send_tried_at=None, awaited_since=None, plainly_refused=True)
+    item = replace(
+        work.item,
+        refusal=refusal_reason(err),
+        detail=err.detail,
+        tried=True,
+        due_at=now + outbound.ASK_AGAIN_AFTER,
+        updated_at=now,
+    )
+    await save(work, item)
+
+
+async def _note_no(work: Sending, until: datetime) -> None:
+    """A 429, a denial, or no call at all is a plain no: this try changed nothing, and the next one may come at once.
+
+    Where no earlier try is unknown, nothing can have left.
+    """
+    now = work.ctx.now()
+    item = replace(work.item, send_tried_at=None, tried=False)
+    if not outbound.has_earlier_try(work.item):
+        item = replace(item, awaited_since=None, plainly_refused=True)
     waits = waiting.find_waiting(item, work.ctx.mailbox, now)
-    due_at = waiting.wake_at(item, waits, until, now)
+    due_at = waiting.wake_at(item, waits, until, now, outbound.tell_unknown_at(item))
     await save(work, replace(item, lease_until=None, due_at=due_at, updated_at=now))

@@ -236,6 +236,7 @@ STARTED: dict[str, Any] = {
     "send_started_at": NOW,
     "send_tried_at": NOW,
     "awaited_since": NOW,
+    "tried": True,
 }
 SOON, LATE = later(minutes=6), NOW + UNKNOWN_AFTER
 
@@ -335,6 +336,8 @@ def test_after_a_week_nobody_looks_any_more(phase: Phase, place: Whereabouts | N
 
 
 FRESH_TRY = {"send_tried_at": NOW + timedelta(minutes=58)}
+REFUSED = {"awaited_since": None, "send_tried_at": None, "tried": False, "plainly_refused": True}
+TWICE = {"refusal": Reason.SEND_DENIED, "send_tried_at": NOW + timedelta(minutes=5)}
 IN_DRAFTS = [
     ("within the hour it is sent again", Phase.SENDING, {}, LATE - timedelta(seconds=1), SendAgain()),
     ("after it, it failed", Phase.SENDING, {}, LATE, Fail(Reason.LEFT_IN_DRAFTS)),
@@ -343,10 +346,14 @@ IN_DRAFTS = [
     ("now it is", Phase.NEEDS_ATTENTION, FRESH_TRY, LATE + timedelta(minutes=58), Fail(Reason.LEFT_IN_DRAFTS)),
     ("Graph had said yes", Phase.SUBMITTED, {"taken_at": NOW}, LATE, TellUnknown()),
     ("and nobody knows since", Phase.NEEDS_ATTENTION, {"taken_at": NOW}, LATE, TellUnknown()),
-    ("the grant is dead", Phase.SENDING, {"awaited_since": None}, later(days=2), SendAgain()),
-    ("it lived again", Phase.SENDING, {"awaited_since": later(days=2)}, later(days=2, minutes=59), SendAgain()),
-    ("its time is over", Phase.SENDING, {"awaited_since": None}, later(days=3), Later(later(days=3, minutes=5))),
-    ("and died of age", Phase.SENDING, {"awaited_since": NOW}, later(days=3), Fail(Reason.LEFT_IN_DRAFTS)),
+    ("each try was refused", Phase.SENDING, REFUSED, later(days=2), SendAgain()),
+    ("and its time is over", Phase.SENDING, REFUSED, later(days=3), Fail(Reason.WAITED_TOO_LONG)),
+    ("no try was made", Phase.SENDING, {"tried": False}, later(days=2), SendAgain()),
+    ("which was told as unknown", Phase.NEEDS_ATTENTION, {"tried": False}, later(days=2), SendAgain()),
+    ("and now it is too late", Phase.NEEDS_ATTENTION, {"tried": False}, later(days=3), Fail(Reason.WAITED_TOO_LONG)),
+    ("the second try was refused", Phase.SENDING, TWICE, SOON, Later(SOON + ASK_AGAIN_AFTER)),
+    ("so was all of its hour", Phase.SENDING, TWICE, later(minutes=65), Fail(Reason.SEND_DENIED)),
+    ("it died of age", Phase.SENDING, {}, later(days=3), Fail(Reason.LEFT_IN_DRAFTS)),
 ]  # fmt: skip
 
 
@@ -408,14 +415,18 @@ def test_every_answer_of_the_mailbox_gets_a_decision(
         case SendAgain():
             assert by_id is not None
             assert by_id.whereabouts is DRAFT
-            assert item.phase is Phase.SENDING
+            assert item.phase in {Phase.SENDING, Phase.NEEDS_ATTENTION}
+            assert item.taken_at is None
+            assert item.refusal is None
         case Later(until):
             assert until > now
         case TellUnknown():
             assert not item.unconfirmed_told
         case Fail(reason):
-            assert reason in {Reason.CANCELLED_IN_MAILBOX, Reason.LEFT_IN_DRAFTS}
-            assert reason is not Reason.LEFT_IN_DRAFTS or (by_id is not None and by_id.whereabouts is DRAFT)
+            in_drafts = by_id is not None and by_id.whereabouts is DRAFT
+            told = {item.refusal, Reason.LEFT_IN_DRAFTS, Reason.WAITED_TOO_LONG}
+            assert reason is Reason.CANCELLED_IN_MAILBOX or (in_drafts and reason in told)
+            assert reason is not Reason.LEFT_IN_DRAFTS or item.tried
         case StopLooking():
             assert item.unconfirmed_told
         case Confirm():
