@@ -71,12 +71,13 @@ class SendRequest:
 class OutboxItem:
     """A send the CRM was told is accepted. `key` is K of E-17: lower-case hex SHA-256 of (tenant, crm_message_id).
 
-    `failing_since`: since when Graph does not answer for it. `awaited_since`: when the first try was made that may have
-    let it leave; None where none can have. `tried`: the last try was made, without a plain answer. `refusal`: why Graph
-    refused it, while an earlier one may have let it leave. `taken_at`: when Graph said 202. `waiting_told`: the CRM was
-    told. `plainly_refused`: Graph said no to each try, so nothing can have left. `without_key`: the mailbox did not
-    take the key, so neither draft nor sent copy carries it. `incomplete_drafts`: so many lacked files that were put on
-    them. `warnings`: what was taken out of the HTML, for people. `deaths`: so many workers in a row left it without a word.
+    `failing_since`: since when Graph does not answer for it. `awaited_since`: when the first try was made that may
+    have let it leave; None where none can have. `tried`: the last try was made, without a plain answer. `refusal`:
+    why Graph refused it, while an earlier one may have let it leave. `taken_at`: when Graph said 202.
+    `waiting_told`: the CRM was told. `plainly_refused`: Graph said no to each try, so nothing can have left.
+    `without_key`: the mailbox did not take the key, so neither draft nor sent copy carries it. `incomplete_drafts`:
+    so many lacked files that were put on them. `warnings`: what was taken out of the HTML, for people. `deaths`: so
+    many workers in a row left it without a word.
     """
 
     key: str
