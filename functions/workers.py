@@ -64,7 +64,8 @@ async def _work(name: str, queue: str, msg: func.QueueMessage) -> None:
         async with left_to_newer(queue, msg):
             job = decode_job(TaskMessage, msg.get_body())
             line["mailbox"], line["work"] = job.mailbox_id, job.task.kind.value
-            await do_task(services(), MailboxRef(job.tenant_id, job.mailbox_id), job.task)
+            again = (msg.dequeue_count or 1) > 1
+            await do_task(services(), MailboxRef(job.tenant_id, job.mailbox_id), job.task, again=again)
 
 
 @asynccontextmanager

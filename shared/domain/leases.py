@@ -54,6 +54,12 @@ def deaths_until_now(item: OutboxItem) -> int:
     return item.deaths + 1 if lost else item.deaths
 
 
+def deaths_at_tries(item: OutboxItem) -> int:
+    """The same for the tries to send a draft: whoever lives notes what came of one."""
+    lost = item.send_tried_at is not None and not item.tried
+    return item.deaths + 1 if lost else item.deaths
+
+
 def rest_after(deaths: int, jitter: float) -> timedelta:
     """How long to wait after so many deaths. `jitter` in [0, 1) parts it widely from the sends that died beside it."""
     step = min(deaths, len(UNFORESEEN_SECONDS)) - 1

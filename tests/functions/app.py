@@ -23,7 +23,7 @@ from tests.builders import StillClock
 from tests.functions.answers import COOKIE, Answer, judged
 from tests.functions.fake_mail import FakeMail
 from tests.functions.fakes import FakeCrm, FakeFetcher, FakeSignIn
-from tests.functions.host import Out, TimerRequest, find_route, timers, workers
+from tests.functions.host import Out, QueueJob, TimerRequest, find_route, timers, workers
 
 ANN_ADDRESS = "ann@northwind.example"
 WEBHOOK_SECRET = "graph-path-secret-of-enough-characters"
@@ -98,7 +98,7 @@ class App:
             for received in await self.queues.receive(queue, 32)
         ]:
             for queue, message in visible:
-                await workers()[queue](msg=func.QueueMessage(id=message.id, body=message.text))
+                await workers()[queue](msg=QueueJob(message))
                 await self.queues.delete(queue, message)
                 done += 1
         return done

@@ -12,6 +12,7 @@ import azure.functions as func
 import function_app
 from sandbox.devhost.functions import IndexedFunction
 from sandbox.devhost.indexing import index_app
+from shared.storage.api import QueueMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,18 @@ class TimerRequest(func.TimerRequest):
     @property
     def past_due(self) -> bool:
         return self._past_due
+
+
+class QueueJob(func.QueueMessage):
+    """A message of a queue, with how often it was received."""
+
+    def __init__(self, message: QueueMessage) -> None:
+        super().__init__(id=message.id, body=message.text)
+        self._count = message.dequeue_count
+
+    @property
+    def dequeue_count(self) -> int:
+        return self._count
 
 
 @cache

@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-import azure.functions as func
-
 from shared.domain.errors import PostbraidError
 from shared.domain.model import MailboxRef
 from shared.state import keys
@@ -18,6 +16,7 @@ from shared.storage.testing import Call
 from shared.storage.testing.calls import no_hook
 from tests.functions.answers import Answer
 from tests.functions.app import App
+from tests.functions.host import QueueJob
 from tests.functions.host import workers as functions
 
 TURNS = (0, 0, 1, 2, 3, 5, 8, 13, 34)
@@ -68,7 +67,7 @@ async def work(app: App, workers: int = 4) -> None:
         while taken := await _take(app):
             queue, message = taken
             with suppress(PostbraidError):  # the host lets the queue repeat it
-                await functions()[queue](msg=func.QueueMessage(id=message.id, body=message.text))
+                await functions()[queue](msg=QueueJob(message))
                 await app.queues.delete(queue, message)
 
     await asyncio.gather(*(one() for _ in range(workers)))

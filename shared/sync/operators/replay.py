@@ -108,7 +108,7 @@ async def _replay_send(ctx: MailboxContext, stored: Stored[OutboxItem] | None) -
         return Replayed.DONE
     if stored.value.phase.final:
         return Replayed.ENDED
-    await _write(ctx, stored.changed(replace(stored.value, due_at=ctx.now(), attempts=0)))
+    await _write(ctx, stored.changed(replace(stored.value, due_at=ctx.now(), attempts=0, deaths=0)))
     return Replayed.DUE
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import replace
+from datetime import timedelta
 from typing import assert_never
 
-from shared.domain import outbound
+from shared.domain import leases, outbound
 from shared.domain.errors import (
     ItemGone,
     MailboxClosed,
@@ -14,16 +15,14 @@ from shared.domain.errors import (
     ThreadStopped,
     UpstreamSurprise,
 )
-from shared.domain.keyless import unknown_reason
 from shared.domain.message_ids import is_same_message_id
-from shared.domain.model import Located, Phase, Reason, Thread, Whereabouts
+from shared.domain.model import Located, Reason, Thread, Whereabouts
 from shared.domain.threads import takes_no_send
-from shared.state.ledger import new
-from shared.sync.events.announce import unconfirmed_event
 from shared.sync.mailbox.grant import note_working_call
 from shared.sync.mailbox.unit_of_work import change
 from shared.sync.outbound.confirm_send import confirm_send
-from shared.sync.outbound.send_row import Sending, fail, hold, is_still_held, postpone, save
+from shared.sync.outbound.send_row import Sending, fail, hold, is_still_held, postpone
+from shared.sync.outbound.unknown_sends import hold_lost, stop_looking, tell_unknown
 
 
 async def ask_mailbox(work: Sending) -> bool:
@@ -47,6 +46,7 @@ async def ask_mailbox(work: Sending) -> bool:
         case outbound.Fail(reason, detail):
             await fail(work, reason, detail)
         case outbound.Later(until):
+            work.stored = work.stored.changed(replace(work.item, deaths=0))
             await postpone(work, until)
         case outbound.TellUnknown():
             await tell_unknown(work)
@@ -87,24 +87,25 @@ async def _if_listed(search: Awaitable[tuple[Located, ...]]) -> tuple[Located, .
         return ()
 
 
-async def stop_looking(work: Sending) -> None:
-    """It stays unknown; a copy that is seen by chance still turns it into sent."""
-    await save(work, replace(work.item, due_at=None, updated_at=work.ctx.now()))
-
-
 async def _write_next_try(work: Sending) -> bool:
     """The time of the next try, through the fence, before the very same draft is sent again.
 
-    False where the mailbox was closed, the thread stopped, or another worker has taken the send over.
+    False where the mailbox was closed, the thread stopped, another worker has taken the send over, or one worker after
+    the other died at its tries.
     """
-    now = work.ctx.now()
+    now, deaths = work.ctx.now(), leases.deaths_at_tries(work.item)
+    if deaths >= leases.MOST_DEATHS:
+        await hold_lost(work)
+        return False
+    rest = leases.rest_after(deaths, work.ctx.services.random.jitter()) if deaths else timedelta()
     item = replace(
         work.item,
+        deaths=deaths,
         send_tried_at=now,
         awaited_since=outbound.unknown_since(work.item) or now,
         tried=False,
         plainly_refused=False,
-        due_at=now + outbound.ASK_AGAIN_AFTER,
+        due_at=now + outbound.ASK_AGAIN_AFTER + rest,
         updated_at=now,
     )
     # Loses to other writes of the fence; to another worker at this send by the row's ETag.
@@ -135,17 +136,3 @@ async def _refuse_if_stopped(work: Sending) -> None:
     thread = await work.ctx.find(Thread, work.item.thread_id)
     if thread is not None and takes_no_send(thread.value, work.item):
         raise ThreadStopped
-
-
-async def tell_unknown(work: Sending) -> None:
-    """Tell the CRM once that nobody knows; the search goes on, and a copy that turns up is still announced as sent."""
-    now = work.ctx.now()
-    item = replace(
-        work.item,
-        phase=Phase.NEEDS_ATTENTION,
-        reason=unknown_reason(work.item),
-        unconfirmed_told=True,
-        due_at=now + outbound.LOOK_UP_EVERY,
-        updated_at=now,
-    )
-    await save(work, item, new(unconfirmed_event(work.ctx, item)))

@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.errors import OutcomeUnknown, RowChanged, StoreUnavailable, WorkersDied
-from shared.domain.leases import rest_after
+from shared.domain.leases import MOST_DEATHS, rest_after
 from shared.domain.model import OutboxItem, Phase, Reason, Task, TaskKind
 from shared.mailbox_context import MailboxContext
 from shared.sync.mailbox.unit_of_work import write
 from shared.sync.outbound.send_row import Sending, fail, postpone, save
+from shared.sync.outbound.unknown_sends import hold_lost
 from shared.sync.queueing.given_up import add_dead_letter
 
 
@@ -37,11 +38,32 @@ async def give_up_lost(work: Sending) -> None:
     await fail(work, Reason.GAVE_UP)
 
 
-async def give_back(ctx: MailboxContext, key: str) -> None:
-    """The store failed this worker, which lives: as far as the store lets it, its lease does not count as a death."""
+async def count_death(work: Sending) -> bool:
+    """A queue message came again, so a worker died while it looked for the send: whether to look now.
+
+    Costs a write, from the second try on. After the second death in a row it rests, after the fifth it is held.
+    """
+    deaths = work.item.deaths + 1
+    if deaths >= MOST_DEATHS:
+        await hold_lost(work)
+        return False
+    if deaths > 1:
+        await rest(work, deaths)
+        return False
+    return await save(work, replace(work.item, deaths=deaths))
+
+
+async def give_back(ctx: MailboxContext, key: str, *, counted: bool) -> None:
+    """The store failed this worker, which lives: as far as the store lets it, nothing counts as a death.
+
+    `counted`: this job has counted one of a worker before it, which the store may have failed as well.
+    """
     with suppress(StoreUnavailable, OutcomeUnknown, RowChanged):
         stored = await ctx.find(OutboxItem, key)
-        if stored is None or stored.value.phase is not Phase.BUILDING:
+        if stored is None:
             return
-        if stored.value.build == ctx.claimed_build and stored.value.lease_until is not None:
-            await write(ctx, stored.changed(replace(stored.value, lease_until=None)))
+        item = stored.value
+        if item.phase is Phase.BUILDING and item.build == ctx.claimed_build and item.lease_until is not None:
+            await write(ctx, stored.changed(replace(item, lease_until=None)))
+        elif counted and item.deaths:
+            await write(ctx, stored.changed(replace(item, deaths=item.deaths - 1)))

@@ -16,8 +16,8 @@ from shared.domain.leases import is_anothers
 from shared.domain.model import OutboxItem, Phase, Reason, Task
 from shared.domain.retries import Failed, GiveUp, is_outage
 from shared.mailbox_context import MailboxContext
-from shared.sync.outbound.ask_mailbox import stop_looking, tell_unknown
 from shared.sync.outbound.send_row import Sending, fail, finish, postpone
+from shared.sync.outbound.unknown_sends import stop_looking, tell_unknown
 from shared.sync.queueing.given_up import decide_verdict
 
 

@@ -11,11 +11,12 @@ from shared.domain.threads import takes_no_send
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.sync.mailbox.grant import take_probe
-from shared.sync.outbound.ask_mailbox import ask_mailbox, stop_looking, tell_unknown
+from shared.sync.outbound.ask_mailbox import ask_mailbox
 from shared.sync.outbound.build_send import build_send
 from shared.sync.outbound.lost_sends import give_up_lost, leave_to_holder, rest
 from shared.sync.outbound.send_row import Sending, fail, finish, postpone
 from shared.sync.outbound.submit import submit
+from shared.sync.outbound.unknown_sends import stop_looking, tell_unknown
 from shared.sync.outbound.waiting_sends import tell_waiting
 
 

@@ -41,7 +41,7 @@ async def submit(work: Sending) -> None:
         await _note_no(work, work.ctx.now())
         raise
     except (Ambiguous, ItemGone, Unavailable, UpstreamSurprise):
-        await save(work, replace(work.item, tried=True, updated_at=work.ctx.now()))
+        await save(work, replace(work.item, tried=True, deaths=0, updated_at=work.ctx.now()))
     else:
         await _note_taken(work)
 
@@ -56,6 +56,7 @@ async def _note_taken(work: Sending) -> None:
         due_at=now + outbound.CONFIRM_AFTER,
         lease_until=None,
         attempts=0,
+        deaths=0,
         updated_at=now,
     )
     await save(work, done)
@@ -72,6 +73,7 @@ async def _note_refusal(work: Sending, err: MessageRefused) -> None:
         refusal=refusal_reason(err),
         detail=err.detail,
         tried=True,
+        deaths=0,
         due_at=now + outbound.ASK_AGAIN_AFTER,
         updated_at=now,
     )
@@ -84,7 +86,7 @@ async def _note_no(work: Sending, until: datetime) -> None:
     Where no earlier try is unknown, nothing can have left.
     """
     now = work.ctx.now()
-    item = replace(work.item, send_tried_at=None, tried=False)
+    item = replace(work.item, send_tried_at=None, tried=False, deaths=0)
     if not outbound.has_earlier_try(work.item):
         item = replace(item, awaited_since=None, plainly_refused=True)
     waits = waiting.find_waiting(item, work.ctx.mailbox, now)

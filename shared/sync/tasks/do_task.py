@@ -10,6 +10,7 @@ from shared.domain import inbound
 from shared.domain.errors import MailboxClosed, OutcomeUnknown, StoreUnavailable, UnknownForm
 from shared.domain.held import SOON, first_held, pause_after
 from shared.domain.model import Event, MailboxRef, OutboxItem, Reason, Seen, Task, TaskKind
+from shared.domain.outbound import MAY_HAVE_LEFT
 from shared.domain.retries import Failed, PutOff
 from shared.domain.tasks import tasks
 from shared.mailbox_context import MailboxContext
@@ -27,24 +28,27 @@ from shared.sync.mailbox.failures import attempt
 from shared.sync.mailbox.grant import enqueue_waiting
 from shared.sync.mailbox.subscriptions import GIVEN_UP_EVERY, renew_if_due, reschedule_maintenance
 from shared.sync.mailbox.task_rows import end_task, move_task
-from shared.sync.outbound.lost_sends import give_back
+from shared.sync.outbound.lost_sends import count_death, give_back
 from shared.sync.outbound.reschedule_send import reschedule_send
 from shared.sync.outbound.send_message import send_message
+from shared.sync.outbound.send_row import Sending
 from shared.sync.queueing.given_up import add_dead_letter, decide_verdict
 from shared.sync.tasks.erase_content import erase_content, reschedule_erasing
 from shared.sync.tasks.finish_closing import finish_closing
 from shared.telemetry import log
 
 
-async def do_task(s: Services, ref: MailboxRef, task: Task) -> None:
+async def do_task(s: Services, ref: MailboxRef, task: Task, *, again: bool = False) -> None:
     """Carry out one task. Raises only StoreUnavailable and OutcomeUnknown, after which the queue repeats it.
+
+    `again`: the queue repeats it, for the worker before did not come to an end.
 
     Where its own row can only be read by a newer version, that is left as it is: its task row brings it again in five
     minutes.
     """
     ctx = MailboxContext(s, ref)
     try:
-        done = await attempt(ctx, lambda: _do(ctx, task))
+        done = await attempt(ctx, lambda: _do(ctx, task, again=again))
         if isinstance(done, Failed):
             await _reschedule(ctx, task, done)
     except MailboxClosed:
@@ -53,12 +57,12 @@ async def do_task(s: Services, ref: MailboxRef, task: Task) -> None:
         log.error("work.left_to_newer", work=task.kind.value, mailbox=ref.mailbox_id)
 
 
-async def _do(ctx: MailboxContext, task: Task) -> None:
+async def _do(ctx: MailboxContext, task: Task, *, again: bool) -> None:
     match task.kind:
         case TaskKind.SEND:
             item = await ctx.find(OutboxItem, task.ref)
             if await _forget_unless_due(ctx, task, item) and item is not None:
-                await _send(ctx, item)
+                await _send(ctx, item, again=again)
         case TaskKind.DELIVER:
             event = await ctx.find(Event, task.ref)
             if await _forget_unless_due(ctx, task, event) and event is not None:
@@ -79,12 +83,15 @@ async def _do(ctx: MailboxContext, task: Task) -> None:
             await _do_by_row(ctx, task)
 
 
-async def _send(ctx: MailboxContext, item: Stored[OutboxItem]) -> None:
+async def _send(ctx: MailboxContext, item: Stored[OutboxItem], *, again: bool) -> None:
     """A send; where the store fails, the worker lives all the same, and says so if it can."""
+    work = Sending(ctx, item)
+    counts = again and item.value.phase in MAY_HAVE_LEFT
     try:
-        await send_message(ctx, item)
+        if not counts or await count_death(work):
+            await send_message(ctx, work.stored)
     except (StoreUnavailable, OutcomeUnknown):
-        await give_back(ctx, item.value.key)
+        await give_back(ctx, item.value.key, counted=counts)
         raise
 
 
