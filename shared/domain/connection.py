@@ -73,6 +73,7 @@ def with_closed_fence(mailbox: Mailbox, reason: Reason, now: datetime) -> Mailbo
         renew_at=None,
         sweep_leased_until=None,
         sweep_goes_on=False,
+        sweep_place=None,
     )
 
 

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from shared.domain.model import OutlinePage
+from shared.domain.model import Outline, OutlinePage, SweepPlace
+from shared.hashing import digest
 
 PAGE: Final = 50
+ROW_NAME: Final = 16  # characters, of which 50 rows of one mailbox differ
 MOST_BARREN: Final = 20
 # After so many refused rows in a row it must be shown that this is no outage, and again after as many.
 REFUSED_IN_A_ROW: Final = 3
@@ -47,17 +49,55 @@ class Listing:
     ask: Ask | None
     newest: datetime | None = None
     passed: list[Ask] = field(default_factory=list)
+    _in_hand: SweepPlace | None = None
     _known: set[str] = field(default_factory=set)
     _followed: set[str] = field(default_factory=set)
     _barren: int = 0
     _refused: list[Ask] = field(default_factory=list)
     _suspect: int = 0
 
+    @classmethod
+    def at(cls, place: SweepPlace) -> Listing:
+        """A listing that goes on where another one stood."""
+        return cls(
+            Ask(place.since, place.skip, place.top),
+            _refused=[Ask(place.since, skip, 1) for skip in place.refused],
+            _suspect=place.suspect,
+        )
+
+    @property
+    def place(self) -> SweepPlace | None:
+        """Where the listing stands: at the page in hand until `done`, else at the one to ask for; None at the end."""
+        return self._in_hand or self._next_place()
+
+    @property
+    def is_barren(self) -> bool:
+        """Whether the last page brought nothing that was not known: after some of them in a row the listing ends."""
+        return self._barren > 0
+
+    def done(self) -> None:
+        """Every row of the page that was read last is done with."""
+        self._in_hand = None
+
+    def forget_search(self) -> None:
+        """The search for a row that no list shows ended in a failure: it may be an outage, so it begins anew later."""
+        if self.ask is not None and self._in_hand is None:
+            first = self._refused[0].skip if self._refused else self.ask.skip
+            self.ask, self._refused, self._suspect = Ask(self.ask.since, first), [], 0
+
+    def _next_place(self) -> SweepPlace | None:
+        """Without the link: a link that is followed later may count rows of another list."""
+        if self.ask is None:
+            return None
+        refused = tuple(ask.skip for ask in self._refused)
+        return SweepPlace(self.ask.since, self.ask.skip, self.ask.top, self._suspect, refused)
+
     def read(self, page: OutlinePage) -> None:
         """This page came in answer to `ask`: note what it holds, and what to ask for next."""
         asked = self.ask
         if asked is None:
             return
+        self._in_hand = self._next_place()
         self._suspect = 0 if self._refused else max(0, self._suspect - len(page.outlines))
         self.passed, self._refused = [*self.passed, *self._refused], []
         ids = {outline.graph_message_id for outline in page.outlines}
@@ -66,22 +106,19 @@ class Listing:
         times = (outline.last_modified_at for outline in page.outlines)
         self.newest = max(filter(None, (self.newest, *times)), default=None)
         self._barren = 0 if brings else self._barren + 1
-        self.ask = None if self._barren >= MOST_BARREN else self._after(asked, page, brings=brings)
+        self.ask = None if self._barren >= MOST_BARREN else self._after(asked, page)
 
-    def _after(self, asked: Ask, page: OutlinePage, *, brings: bool) -> Ask | None:
+    def _after(self, asked: Ask, page: OutlinePage) -> Ask | None:
         if self.newest is not None and self.newest > asked.since:
             if self._suspect:  # rows of the newest second come once more before it
                 self._suspect += sum(row.last_modified_at == self.newest for row in page.outlines)
             return Ask(self.newest, top=self._top())
+        # Whatever came may have been cut off, a single row as well: only an empty page is the end.
         behind = asked.skip + len(page.outlines)
         if page.next_link is not None and page.next_link not in self._followed and not self._suspect:
             self._followed.add(page.next_link)
             return Ask(asked.since, behind, self._top(), page.next_link)
-        if not page.outlines:
-            return None
-        # One row of a whole page is the newest known one, asked for again. Of more the rest may have been cut off.
-        ends = not brings and len(page.outlines) == 1 and (asked.skip, asked.top) == (0, PAGE)
-        return None if ends else Ask(asked.since, behind, self._top())
+        return Ask(asked.since, behind, self._top()) if page.outlines else None
 
     def _top(self) -> int:
         return max(1, self._suspect // 2) if self._suspect else PAGE
@@ -106,3 +143,9 @@ class Listing:
     def hopeless(self) -> bool:
         """Whether so many rows in a row were refused that it is not worth going on."""
         return len(self._refused) >= MOST_REFUSED_IN_A_ROW
+
+
+def name_of_row(outline: Outline) -> str:
+    """The name of a row as it stands: once the mail is changed it is another row, and looked at again."""
+    changed_at = outline.last_modified_at
+    return digest("row", outline.graph_message_id, changed_at.isoformat() if changed_at else "")[:ROW_NAME]

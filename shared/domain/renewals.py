@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.connection import with_trouble, with_working_call, without_trouble
-from shared.domain.model import Mailbox, SubscriptionState, Trouble
+from shared.domain.model import Mailbox, SubscriptionState, SweepPlace, Trouble
 
 # Graph's maximum for basic Outlook subscriptions is 10,080 minutes; a margin keeps clocks from mattering.
 BASIC_LIFETIME: Final = timedelta(minutes=10_080 - 15)
@@ -22,6 +22,9 @@ LATE_AFTER: Final = timedelta(minutes=5)
 SWEEPS_IN_A_ROW: Final = 3
 OVER_WITH_A_SWEEP: Final = (Trouble.NO_ANSWER, Trouble.SWEEP_OVERDUE)
 OVER_WITH_GOOD_SWEEPS: Final = (Trouble.LATE_NOTIFICATIONS, Trouble.MAILBOX_UNAVAILABLE)
+SHORT_FOR: Final = timedelta(minutes=15)
+GIVES_WAY_FOR: Final = timedelta(minutes=15)
+GIVES_WAY_BY: Final = timedelta(minutes=1)
 SWEEP_LEASE: Final = timedelta(minutes=10)
 PENDING_LEASE: Final = timedelta(seconds=60)
 
@@ -101,6 +104,30 @@ def sweep_since(mailbox: Mailbox, now: datetime) -> datetime:
     """
     cursor = mailbox.sweep_cursor or now
     return cursor if mailbox.sweep_goes_on else cursor - SWEEP_OVERLAP
+
+
+def is_short_of_calls(mailbox: Mailbox, now: datetime) -> bool:
+    """Whether Graph has lately asked for a pause: then the next calls may be the last ones for a while."""
+    until = mailbox.paused_until
+    return until is not None and until <= now < until + SHORT_FOR
+
+
+def may_give_way(mailbox: Mailbox, now: datetime) -> bool:
+    """Whether a sweep lets sends go first: where calls are short, for a quarter of an hour after it was due."""
+    due_at = mailbox.sweep_failing_since or mailbox.sweep_at
+    return due_at is not None and now < due_at + GIVES_WAY_FOR and is_short_of_calls(mailbox, now)
+
+
+def with_sweep_giving_way(mailbox: Mailbox, now: datetime) -> Mailbox:
+    """The mailbox whose sweep comes in a minute; when it was due stays known."""
+    due_at = mailbox.sweep_failing_since or mailbox.sweep_at
+    return replace(mailbox, sweep_at=now + GIVES_WAY_BY, sweep_failing_since=due_at)
+
+
+def place_of_sweep(mailbox: Mailbox, since: datetime) -> SweepPlace | None:
+    """Where in its listing a sweep that reads from then goes on; None where it begins, or the cursor was moved."""
+    place = mailbox.sweep_place
+    return place if place is not None and mailbox.sweep_goes_on and place.since == since else None
 
 
 def sweep_is_free(mailbox: Mailbox, now: datetime) -> bool:

@@ -7,7 +7,8 @@ is a `Task` that is written for itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from shared.domain.model import Event, FenceState, Mailbox, OutboxItem, Seen, Task, TaskKind
@@ -17,6 +18,16 @@ def tasks(record: object) -> list[Task]:
     """The tasks that this row stands for, without counters: those are kept in the row itself."""
     find = _FOLLOWING.get(type(record))
     return [] if find is None else find(record)
+
+
+def in_turn(due: Sequence[Task]) -> list[Task]:
+    """These tasks, one of each kind in turn, the oldest of each first: a crowd of one kind hides no other."""
+    ranks: Counter[TaskKind] = Counter()
+    ranked: list[tuple[int, Task]] = []
+    for task in due:
+        ranked.append((ranks[task.kind], task))
+        ranks[task.kind] += 1
+    return [task for _, task in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def _of_send(item: OutboxItem) -> list[Task]:

@@ -207,6 +207,7 @@ class Ledger:
             {**(before.etags if before else {}), **dict(zip(rows, etags, strict=False))},
             unknown=before.unknown if before else {},
             left=before.left - set(rows) if before else frozenset(),
+            members=mailbox_rows.members_to_write(before, value),
         )
         return Committed(stored, Written(tuple(etags[len(rows) : len(rows) + len(changes)]), plan.added))
 

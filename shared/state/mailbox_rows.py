@@ -30,7 +30,8 @@ FROM, TO = keys.FENCE_PREFIX, f"{keys.MAILBOX_ROW}~"
 class StoredMailbox:
     """A mailbox as its rows say; by row: ETag, mark of the last commit, and what this version does not know in it.
 
-    `left`: fence rows that whoever wrote the mailbox last did not know of; they let nothing pass.
+    `left`: fence rows that whoever wrote the mailbox last did not know of; they let nothing pass. `members`: what was
+    written for `value`, so that a member within a member that this version does not know is kept.
     """
 
     value: Mailbox
@@ -38,6 +39,7 @@ class StoredMailbox:
     marks: Mapping[str, str] = field(default_factory=dict)
     unknown: Mapping[str, Form] = field(default_factory=dict)
     left: frozenset[str] = frozenset()
+    members: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fences(self) -> list[str]:
@@ -81,6 +83,7 @@ def from_rows(rows: Sequence[Row]) -> StoredMailbox | None:
         {name: str(form.columns.get(COMMIT_COLUMN, "")) for name, form in forms.items()},
         {name: replace(form, members=unknown_members(Mailbox, form.members)) for name, form in forms.items()},
         frozenset(left),
+        {**said, **beside},
     )
 
 
@@ -106,9 +109,18 @@ def rows_to_write(before: StoredMailbox | None, value: Mailbox, *, passes: bool,
     return [*chosen, *([keys.MAILBOX_ROW] if before.value != value else [])]
 
 
+def members_to_write(before: StoredMailbox | None, value: Mailbox) -> dict[str, Any]:
+    """The mailbox's members as they are to be written; one that has not changed stays as it was, at any depth."""
+    if before is None:
+        return members_of(Stored(value))
+    members = members_of(Stored(value, None, before.value, Form(before.members)))
+    unknown = unknown_members(Mailbox, members)
+    return {name: member for name, member in members.items() if name not in unknown}
+
+
 def written(before: StoredMailbox | None, value: Mailbox, row: str, mark: str) -> Op:
     """The write of one of these rows, under the ETag it was read with."""
-    members = members_of(Stored(value))
+    members = members_to_write(before, value)
     fence = {name: members[name] for name in FENCE_MEMBERS}
     beside = {name: value for name, value in members.items() if name == IN_BOTH or name not in fence}
     kind, known = ("Mailbox", beside) if row == keys.MAILBOX_ROW else ("Fence", fence)

@@ -80,7 +80,7 @@ async def test_two_workers_do_not_sweep_the_same_mailbox(begun: App) -> None:
     before = begun.mail.calls.count("sweep")
     job = func.QueueMessage(id=message.id, body=message.text)
     await asyncio.gather(*(workers()[keys.MAINTENANCE](msg=job) for _ in range(4)))
-    assert begun.mail.calls.count("sweep") - before == 2  # the page of the send, and none behind it
+    assert begun.mail.calls.count("sweep") - before == 3  # the page of the send, and none behind it
 
 
 async def test_a_sweep_whose_worker_died_is_done_by_another(begun: App) -> None:
@@ -310,6 +310,88 @@ async def test_a_sweep_that_is_stopped_on_the_way_goes_on_from_there(begun: App)
     pages = await swept(begun, 25)
     assert received(begun) == 1
     assert pages <= 17
+
+
+def copy_of(app: App, graph_message_id: str) -> str:
+    """Another copy of a mail, under an id of its own: it is read to find out that it is one, and no row says so."""
+    mail = app.mail.mails[graph_message_id]
+    tags = {"internet_message_id": mail.outline.internet_message_id}
+    return app.mail.receive(BEA_ADDRESS, in_reply_to=mail.outline.in_reply_to, tags=tags)
+
+
+async def test_a_sweep_that_is_stopped_within_a_page_goes_on_there(begun: App) -> None:
+    """With room for three mails between two pauses, a page full of mails that are read is got through.
+
+    What was decided on before a pause is not read again after it, also where all is of one second.
+    """
+    known = reply(begun)
+    await begun.arrives(known)
+    for _ in range(9):
+        copy_of(begun, known)
+    reply(begun)
+    begun.mail.next["fetch"] = [None, None, None, Throttled(60)] * 20
+    before = begun.mail.calls.count("fetch")
+    begun.clock.forward(minutes=16)
+    await begun.later(minutes=20)
+    assert received(begun) == 2
+    assert begun.mail.calls.count("fetch") - before <= 9 + 1 + 4
+
+
+async def test_the_search_for_a_row_goes_on_after_a_pause(begun: App) -> None:
+    """With room for three pages between two pauses, a mail that no page shows is found and passed by."""
+    touch(begun, 20, 0)
+    corrupt = reply(begun)
+    begun.mail.corrupt.add(corrupt)
+    touch(begun, 20, 0)
+    reply(begun)
+    begun.mail.next["sweep"] = [None, None, None, Throttled(60)] * 99
+    await swept(begun, 40)
+    assert received(begun) == 2
+
+
+async def test_an_answer_that_was_passed_over_before_a_pause_is_found(begun: App) -> None:
+    """A sweep that lists an answer, then pauses, then lists what it answers, brings in both."""
+    begun.clock.forward(minutes=1)
+    own = {
+        "last_modified_at": begun.clock.now() + timedelta(seconds=30),
+        "internet_message_id": "<own@x.example>",
+        "in_reply_to": begun.mail.last_sent.internet_message_id,
+    }
+    begun.mail.receive(ANN_ADDRESS, tags=own)
+    begun.clock.forward(seconds=20)
+    begun.mail.receive(BEA_ADDRESS, in_reply_to="<own@x.example>")
+    begun.mail.next["fetch"] = [Throttled(60)]
+    await swept(begun, 60)
+    assert sorted(begun.crm.types()[-2:]) == ["message.received", "message.sent"]
+
+
+async def test_a_send_goes_before_the_sweep_when_calls_are_short(begun: App) -> None:
+    """After a pause the sweep that is due lets the send go first that is due as well, and follows within minutes."""
+    begun.mail.next["sweep"] = [Throttled(600)]
+    begun.clock.forward(minutes=16)
+    await begun.tick()
+    await begun.pump()
+    await begun.accepted("m-2")
+    await begun.pump()
+    before = len(begun.mail.calls)
+    begun.clock.forward(minutes=11)
+    await begun.tick()
+    await begun.pump(keys.MAINTENANCE)
+    assert begun.mail.calls[before:] == []
+    await begun.pump(keys.OUTBOX)
+    await begun.later(minutes=2)
+    made = [call for call in begun.mail.calls[before:] if call in {"sweep", "send"}]
+    assert made[:2] == ["send", "sweep"]
+
+
+async def test_a_sweep_does_not_wait_for_sends_where_calls_are_not_short(begun: App) -> None:
+    """Where Graph has asked for no pause lately a sweep is made at once, whatever else is due."""
+    begun.clock.forward(minutes=16)
+    await begun.accepted("m-2")
+    await begun.tick()
+    before = begun.mail.calls.count("sweep")
+    await begun.pump(keys.MAINTENANCE)
+    assert begun.mail.calls.count("sweep") > before
 
 
 def move(app: App, graph_message_id: str, minutes: float = 0) -> str:

@@ -49,8 +49,6 @@ BESIDE: Final[dict[tuple[str, Value], tuple[dict[str, Value], ...]]] = {
     ("bounce_conversation", "new"): ({"bounce_in_reply_to": "present"},),
     ("bounce_writer", "remote"): ({"bounce_in_reply_to": "present"},),
     ("message_class_tag", "absent"): ({"bounce_in_reply_to": "present"},),
-    # Of 20 calls in ten minutes (Graph allows 10,000) the search for one corrupt row leaves none for anything else.
-    ("mailbox_requests", 20): ({"list_500": "never"},),
 }
 # What also moves when time passes: renewals and re-authorisation are played too.
 OF_SUBSCRIPTIONS: Final = {

@@ -14,6 +14,7 @@ from shared.domain.model.connections import (
     Mailbox,
     MailboxRef,
     Refreshed,
+    SweepPlace,
     Tenant,
     WebhookSecret,
 )
@@ -117,6 +118,7 @@ __all__ = [
     "StoppedBy",
     "Subscription",
     "SubscriptionState",
+    "SweepPlace",
     "Task",
     "TaskKind",
     "Tenant",

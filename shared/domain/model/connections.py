@@ -95,6 +95,24 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepPlace:
+    """Where a sweep that was interrupted goes on: the page it was at, and what of that page is done.
+
+    `since`, `skip`, `top`: which page is asked for. `suspect`, `refused`: how far the search for a row that no list
+    shows has come, as in `shared.domain.listing`; of the refused rows their `skip`. `taken`: names of the rows of the
+    page that were decided on (`listing.name_of_row`), `taken_until` the newest time among them.
+    """
+
+    since: datetime
+    skip: int
+    top: int
+    suspect: int = 0
+    refused: tuple[int, ...] = ()
+    taken: tuple[str, ...] = ()
+    taken_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Mailbox:
     """A mailbox as its rows say: who is connected, whether anything may pass, and what is known of it at Graph.
 
@@ -103,6 +121,7 @@ class Mailbox:
     `client_state_key`: which key the subscription's clientState was made with.
     `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good,
     and `denied_right` which right it denied. `revived_at`: since when the consent, given anew or not, works again.
+    `sweep_place`: where in its listing a sweep that goes on stands; it counts only while the cursor is its `since`.
     `sweep_again_from`: since when the next sweep lists everything once more, although the cursor stands behind it.
     `sweep_failures`, `renew_failures`: how often the sweep or renewal that is due has failed; `sweep_failing_since`:
     when the sweep that fails was due. `failing_since`, `failed_at`: since when no call of Graph's has worked, and about
@@ -134,6 +153,7 @@ class Mailbox:
     sweep_failures: int = 0
     sweep_failing_since: datetime | None = None
     sweep_goes_on: bool = False
+    sweep_place: SweepPlace | None = None
     sweep_leased_until: datetime | None = None
     sweep_late_found: int = 0
     sweep_stopped_by: str | None = None

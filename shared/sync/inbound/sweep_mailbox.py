@@ -10,9 +10,9 @@ from itertools import count
 from shared.domain import admission, inbound, renewals
 from shared.domain.connection import respect_pause, with_working_call
 from shared.domain.errors import Ambiguous, MailboxClosed, PostbraidError, Throttled, Unavailable
-from shared.domain.listing import Ask, Listing
+from shared.domain.listing import PAGE, Ask, Listing, name_of_row
 from shared.domain.message_ids import normal_message_id
-from shared.domain.model import Mailbox, Outline, Reason, Right
+from shared.domain.model import Mailbox, Outline, Reason, Right, SweepPlace, TaskKind
 from shared.domain.retries import Failed, PutOff, waits_for_somebody
 from shared.mailbox_context import MailboxContext
 from shared.sync.inbound.import_message import Found, import_later, import_message
@@ -23,19 +23,24 @@ from shared.sync.mailbox.subscriptions import recreate_subscription, renew_subsc
 from shared.sync.mailbox.unit_of_work import change
 
 PAGES_A_SLICE = 20
+MOST_TASKS = 500
 LONGEST_SLICE = timedelta(minutes=4)
 
 
 @dataclass(slots=True)
 class _Slice:
-    """One slice of a sweep: the mailbox when it began, where it reads from, what it saw, whether more is to come."""
+    """One slice of a sweep: the mailbox when it began, where it reads from, what it saw, whether more is to come.
+
+    `decided`: the rows of the page in hand that are done with, by name, and when each was changed.
+    """
 
     mailbox: Mailbox
     since: datetime
     began_at: datetime
+    listing: Listing
     late: int = 0
-    stored_until: datetime | None = None
     taken: set[str] = field(default_factory=set)
+    decided: dict[str, datetime | None] = field(default_factory=dict)
     foreign: dict[str, list[Outline]] = field(default_factory=dict)
     goes_on: bool = False
     stopped_by: str | None = None
@@ -45,14 +50,35 @@ class _Slice:
         return self.mailbox.sweep_failures > 0 and now - self.began_at <= LONGEST_SLICE
 
     @property
+    def place(self) -> SweepPlace | None:
+        """Where the next slice goes on; None at the end."""
+        place = self.listing.place
+        if place is None:
+            return None
+        until = max(filter(None, self.decided.values()), default=None)
+        return replace(place, taken=tuple(self.decided), taken_until=until)
+
+    @property
     def cursor(self) -> datetime:
         """How far everything is stored: all of it, or as far as was read."""
-        return (self.stored_until or self.since) if self.goes_on else self.began_at
+        place = self.place if self.goes_on else None
+        return place.since if place is not None else self.began_at
 
     @property
     def moved_on(self) -> bool:
-        """Whether a sweep that went on from here would begin later than this slice did."""
-        return self.stored_until is not None and self.stored_until > self.since
+        """Whether the next slice would have less to do than this one had."""
+        place = self.place
+        return (
+            place is not None
+            and place != SweepPlace(self.since, 0, PAGE)
+            and place != self.mailbox.sweep_place
+        )
+
+    @property
+    def listed_since(self) -> datetime:
+        """Since when this slice lists everything: what an earlier one has decided on it passes over."""
+        place = renewals.place_of_sweep(self.mailbox, self.since)
+        return (place.taken_until if place is not None else None) or self.since
 
 
 async def sweep_if_due(ctx: MailboxContext) -> None:
@@ -71,10 +97,12 @@ async def sweep_mailbox(ctx: MailboxContext) -> None:
     mailbox = await _take_lease(ctx)
     if mailbox is None:
         return
-    part = _Slice(mailbox, renewals.sweep_since(mailbox, ctx.now()), ctx.now())
+    part = _begin(mailbox, ctx.now())
     try:
         await _read_pages(ctx, part)
-    except PostbraidError:
+    except PostbraidError as err:
+        if not isinstance(err, Throttled):
+            part.listing.forget_search()
         await _release_lease(ctx, part)
         raise
     finished = await _finish(ctx, part)
@@ -83,32 +111,58 @@ async def sweep_mailbox(ctx: MailboxContext) -> None:
         await tell_if_lost(ctx)
 
 
+def _begin(mailbox: Mailbox, now: datetime) -> _Slice:
+    """A slice from the cursor, or from where in the listing the last one stood."""
+    since = renewals.sweep_since(mailbox, now)
+    place = renewals.place_of_sweep(mailbox, since)
+    if place is None:
+        return _Slice(mailbox, since, now, Listing(Ask(since)))
+    return _Slice(
+        mailbox, since, now, Listing.at(place), decided=dict.fromkeys(place.taken, place.taken_until)
+    )
+
+
 async def _take_lease(ctx: MailboxContext) -> Mailbox | None:
-    """The mailbox under this worker's lease, so that no message begins a long sweep anew; None: not ours."""
+    """The mailbox under this worker's lease, so that no message begins a long sweep anew; None: not ours, or not now.
+
+    Where calls are short, sends come first.
+    """
     # Loses to another worker that takes the same sweep.
-    changing = change(ctx)
+    changing, gives_way = change(ctx), False
     async for tx in changing:
         now = ctx.now()
         if not renewals.sweep_is_free(tx.mailbox, now):
             tx.abandon()
             continue
         respect_pause(tx.mailbox, now)
-        tx.mailbox = renewals.with_sweep_taken(tx.mailbox, now)
-    return changing.mailbox if changing.committed else None
+        gives_way = renewals.may_give_way(tx.mailbox, now) and await _has_send_due(ctx)
+        with_sweep = renewals.with_sweep_giving_way if gives_way else renewals.with_sweep_taken
+        tx.mailbox = with_sweep(tx.mailbox, now)
+    return changing.mailbox if changing.committed and not gives_way else None
+
+
+async def _has_send_due(ctx: MailboxContext) -> bool:
+    """Whether a send waits to be taken up: a person waits for it, and the sweep may take every call there is."""
+    due = await ctx.services.ledger.tasks(ctx.ref, ctx.now() + renewals.GIVES_WAY_BY, MOST_TASKS)
+    return any(stored.value.kind is TaskKind.SEND for stored in due)
 
 
 async def _read_pages(ctx: MailboxContext, part: _Slice) -> None:
     """Page by page to the end, or as far as a slice goes."""
-    listing = Listing(Ask(part.since))
+    listing, passed_over = part.listing, set(part.decided)
     for number in count(1):
         page = await read_page(ctx, listing, gives_way=part.gives_way(ctx.now()))
         for outline in page.outlines:
-            await _take(ctx, outline, part)
-        part.stored_until = listing.newest
+            name = name_of_row(outline)
+            if name not in passed_over:
+                await _take(ctx, outline, part)
+            part.decided[name] = outline.last_modified_at
+        listing.done()
+        part.decided.clear()
         if listing.ask is None:
             return
         full = number >= PAGES_A_SLICE or ctx.now() - part.began_at > LONGEST_SLICE
-        if full and part.moved_on:
+        if full and part.moved_on and not listing.is_barren:
             part.goes_on = True
             return
 
@@ -129,12 +183,13 @@ async def _release_lease(ctx: MailboxContext, part: _Slice) -> None:
 
 
 def _as_far_as_read(mailbox: Mailbox, part: _Slice) -> Mailbox:
-    """What an interrupted slice has stored is not read again, or a mailbox with a narrow limit would never be done."""
+    """What an interrupted slice has done is not done again, or a mailbox with a narrow limit would never be through."""
     if not part.moved_on:
         return mailbox
     part.goes_on = True
     late = mailbox.sweep_late_found + part.late
-    return replace(mailbox, sweep_cursor=_cursor(mailbox, part), sweep_goes_on=True, sweep_late_found=late)
+    cursor, place = _cursor(mailbox, part), part.place
+    return replace(mailbox, sweep_cursor=cursor, sweep_place=place, sweep_goes_on=True, sweep_late_found=late)
 
 
 async def _look_after_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
@@ -150,7 +205,7 @@ async def _take(ctx: MailboxContext, outline: Outline, part: _Slice) -> None:
     if outline.graph_message_id in part.taken:
         return
     part.taken.add(outline.graph_message_id)
-    found = Found(outline.graph_message_id, part.mailbox.generation, outline, listed_since=part.since)
+    found = Found(outline.graph_message_id, part.mailbox.generation, outline, listed_since=part.listed_since)
     decision = await attempt(ctx, lambda: import_message(ctx, found))
     match decision:
         case Failed():
@@ -231,6 +286,7 @@ def _with_slice(mailbox: Mailbox, part: _Slice, now: datetime) -> Mailbox:
         with_working_call(mailbox),
         sweep_cursor=_cursor(mailbox, part),
         sweep_goes_on=part.goes_on,
+        sweep_place=part.place if part.goes_on else None,
         sweep_leased_until=None,
         sweep_stopped_by=None,
         sweep_failures=0,

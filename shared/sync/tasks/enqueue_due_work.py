@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 from shared.domain.model import MailboxRef
+from shared.domain.tasks import in_turn
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state import keys
@@ -63,5 +64,6 @@ async def _enqueue_mailbox(s: Services, ref: MailboxRef, timer: str) -> int:
     due = [task.value for task in read.tasks if timer_of(task.value.kind) == timer]
     if due or read.more:
         await s.due.add_at(ref, timer, now + keys.BUCKET)
-    await enqueue_all(MailboxContext(s, ref), due[:MOST_A_MAILBOX])
-    return len(due[:MOST_A_MAILBOX])
+    chosen = in_turn(due)[:MOST_A_MAILBOX]
+    await enqueue_all(MailboxContext(s, ref), chosen)
+    return len(chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from shared.domain.renewals import (
     SWEEP_OVERLAP,
     after_whole_sweep,
     is_being_subscribed,
+    may_give_way,
     next_sweep_at,
     notifications_fail,
     renew_at,
@@ -24,6 +26,7 @@ from shared.domain.renewals import (
     sweep_is_free,
     sweep_since,
     wanted_expiry,
+    with_sweep_giving_way,
 )
 from tests.builders import NOW, a_mailbox, later
 from tests.strategies import records, times
@@ -168,3 +171,17 @@ def test_every_mailbox_has_a_next_sweep(own: Mailbox, now: datetime) -> None:
     """Every mailbox has a next sweep ahead, and an answer whether its renewal is due."""
     assert next_sweep_at(own, now) > now
     assert renewal_is_due(own, now) in {True, False}
+
+
+def test_a_sweep_gives_way_for_a_quarter_of_an_hour_at_most() -> None:
+    """Where calls are short a sweep lets sends go first, minute by minute; after a quarter of an hour no more."""
+    paused = a_mailbox(sweep_at=later(), paused_until=later(minutes=0))
+    assert not may_give_way(a_mailbox(sweep_at=later()), later())
+    mailbox, minutes = paused, 0
+    while may_give_way(replace(mailbox, paused_until=later(minutes=minutes)), later(minutes=minutes)):
+        mailbox = with_sweep_giving_way(mailbox, later(minutes=minutes))
+        assert mailbox.sweep_at == later(minutes=minutes + 1)
+        minutes += 1
+    assert minutes == 15
+    assert mailbox.sweep_failing_since == later()
+    assert not may_give_way(paused, later(minutes=15))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.domain import model
 from shared.domain.model import Event, FenceState, Held, Mailbox, OutboxItem, Seen, Task, TaskKind
-from shared.domain.tasks import tasks
+from shared.domain.tasks import in_turn, tasks
 from tests.builders import KEY, NOW, a_mailbox, event, later, outbox_item
 from tests.strategies import records
 
@@ -69,3 +69,12 @@ def test_tasks_that_follow_from_rows_carry_no_counters(kind: type[Any], data: st
     """Failures are counted in the row itself, so that a task row that is lost or doubled loses and doubles none."""
     for task in tasks(data.draw(records(kind))):
         assert (task.attempts, task.since, task.looks) == (0, None, 0)
+
+
+def test_a_crowd_of_one_kind_hides_no_other() -> None:
+    """Of due work one of each kind comes in turn, the oldest of each kind first."""
+    crowd = [Task(NOW, TaskKind.RETRY_IMPORT, f"AAMk-{number}") for number in range(500)]
+    send, sweep = Task(NOW, TaskKind.SEND, "k"), Task(NOW, TaskKind.SWEEP, "")
+    taken = in_turn([*crowd, send, sweep])
+    assert set(taken[:3]) == {crowd[0], send, sweep}
+    assert taken[3:] == crowd[1:]
