@@ -62,8 +62,13 @@ sim: setup ## Tests of the Microsoft 365 simulator and of the demo CRM
 host: setup ## Tests of the development host and of the stand-ins for Azure
 	@$(STEP) "Development host tests" scripts/pytest_folders.sh tests/devhost tests/azuresim
 
-simulate: setup ## The story's core in one process under a virtual clock, once per knob; the corpus of mails; the explorer
-	@$(STEP) "Simulation" env PYTEST_ARGS="-n auto --maxprocesses 4 $(PYTEST_ARGS)" scripts/pytest_folders.sh tests/concurrency tests/simulation tests/corpus tests/explore
+simulate: setup ## The story's core once per knob, mails, explorer, a share of worlds; SEEDS=300 (FIRST_SEED=, MOVES=): random worlds
+ifdef SEEDS
+	@$(STEP) "Worlds" $(PY) -m tests.worlds --seeds $(SEEDS) --first-seed $(or $(FIRST_SEED),1) --moves $(or $(MOVES),40)
+else
+	@$(STEP) "Simulation" env PYTEST_ARGS="-n auto --maxprocesses 4 $(PYTEST_ARGS)" scripts/pytest_folders.sh tests/concurrency tests/simulation tests/corpus tests/explore tests/worlds
+	@$(STEP) "Worlds, the share of this code" $(PY) -m tests.worlds --share 4 --moves 20
+endif
 
 explore: setup ## Every call of every flow fails once, workers run at the same time (PAIRS=n, FLOWS=, SEED=, CASE=: tests/explore)
 	@$(STEP) "Exploration" $(PY) -m tests.explore --seed "$(or $(SEED),1)" --pairs "$(or $(PAIRS),0)" --flows "$(FLOWS)" --case "$$CASE" --occurrences "$(or $(OCCURRENCES),1)"
