@@ -9,8 +9,10 @@ from typing import Final
 from shared.domain.connection import with_trouble, with_working_call, without_trouble
 from shared.domain.model import Mailbox, SubscriptionState, SweepPlace, Trouble
 
-# Graph's maximum for basic Outlook subscriptions is 10,080 minutes; a margin keeps clocks from mattering.
-BASIC_LIFETIME: Final = timedelta(minutes=10_080 - 15)
+# Graph's maximum for basic Outlook subscriptions. It counts by its own clock and refuses more, and no send leaves
+# without a subscription, so the margin is wider than clocks are apart.
+LONGEST_BASIC_LIFETIME: Final = timedelta(minutes=10_080)
+BASIC_LIFETIME: Final = LONGEST_BASIC_LIFETIME - timedelta(hours=1)
 RENEW_BEFORE_LATEST: Final = timedelta(hours=17)
 RENEW_BEFORE_EARLIEST: Final = timedelta(hours=24)
 SWEEP_ACTIVE_EVERY: Final = timedelta(minutes=15)
