@@ -229,6 +229,9 @@ def begins(seed: int) -> Beginning:
     """How the world of a seed begins."""
     dice = random.Random(f"beginning {seed}")
     knobs = chosen_knobs(dice) if dice.random() < 0.7 else {}
+    knobs.pop(
+        "refresh_token_days", None
+    )  # a consent that ends by itself is no move, so the diary would not know it
     wrong_by = timedelta(minutes=dice.choice((0, 0, dice.uniform(-20, 20))))
     return Beginning(seed, knobs, dice.randint(3, 6), wrong_by)
 

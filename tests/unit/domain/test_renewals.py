@@ -36,7 +36,7 @@ CLOCKS_APART = timedelta(minutes=20)
 
 
 def test_what_is_asked_for_is_within_graphs_maximum() -> None:
-    """The expiry asked for is within Graph's maximum of 10,080 minutes, also by a clock of Graph's that is 20 minutes slow.
+    """The expiry asked for is within Graph's maximum of 10,080 minutes, also by a clock that is 20 minutes slow.
 
     Graph refuses more, and without a subscription no first send leaves.
     """
