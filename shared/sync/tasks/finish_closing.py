@@ -50,6 +50,10 @@ async def finish_closing(ctx: MailboxContext, task: Task) -> None:
         await _finish_unopened(ctx, task, connection)
         return
     waits = connection.status is ConnectionStatus.REPLACED and await awaits_successor(ctx, connection)
+    if connection.status is ConnectionStatus.REPLACED and not waits:
+        # Whoever gave its successor up since it was read has put it back in its place in the same transaction.
+        again = await ctx.services.connections.get(ctx.ref.tenant_id, user_id, connection_id)
+        connection = again.value if again is not None else connection
     if is_open_for(mailbox, connection):
         if connection.ended_at is None or waits:
             await _look_again(ctx, task)  # another mailbox is to take its place, and has not yet
