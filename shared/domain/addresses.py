@@ -1,18 +1,23 @@
-"""Mail addresses: compared the way mail systems do, and refused where they could smuggle something in (H-3)."""
+"""Mail addresses: compared the way mail systems do, and refused where they could smuggle something in (H-3).
+
+Of people whose time is over a salted hash is kept in the place of the address: an answer of theirs is still known.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from shared.domain.controls import NO_CONTROLS, has_controls
 from shared.domain.errors import FieldError
 from shared.domain.model import Address
+from shared.hashing import digest
 
 MAX_RECIPIENTS: Final = 500
 MAX_ADDRESS_CHARACTERS: Final = 254
 MAX_LOCAL_OCTETS: Final = 64
+HIDDEN: Final = "|"  # in no address that mail is sent to, unless it is quoted
 
 # RFC 5322, 3.2.3 (dot-atom) with RFC 6531's letters beyond ASCII; quoted local parts are not taken.
 _LOCAL: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*")
@@ -25,6 +30,32 @@ def comparable_address(address: str) -> str:
     if not at:
         return address.strip().casefold()
     return f"{local.casefold()}@{_ascii_domain(domain) or domain.casefold()}"
+
+
+def hidden_address(address: str, salt: str) -> str:
+    """What is kept of an address whose time is over; the same again for one that is hidden already."""
+    if is_hidden(address):
+        return address
+    return f"{HIDDEN}{salt}{HIDDEN}{digest('address', salt, comparable_address(address))}"
+
+
+def is_hidden(address: str) -> bool:
+    """Whether only a hash is left of this address; none that can be written to begins so."""
+    return address.startswith(HIDDEN) and address.count(HIDDEN) == 2  # noqa: PLR2004 - salt and hash
+
+
+def among(addresses: Iterable[str], known: Iterable[str]) -> set[str]:
+    """Those of the addresses, as they are compared, that are among the known ones, of which some may be hidden."""
+    found = {comparable_address(address) for address in addresses}
+    kept = list(known)
+    hidden = {address for address in kept if is_hidden(address)}
+    plain = {comparable_address(address) for address in kept if address not in hidden}
+    salts = {address.split(HIDDEN)[1] for address in hidden}
+    return {
+        address
+        for address in found
+        if address in plain or any(hidden_address(address, salt) in hidden for salt in salts)
+    }
 
 
 def is_address(text: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.addresses import comparable_address
+from shared.domain.addresses import among
 from shared.domain.message_ids import normal_message_id
 from shared.domain.message_kinds import is_bounce_class, is_mail_system
 from shared.domain.model import Evidence, Mailbox, MessageIndex, Outline, People, Thread
@@ -70,16 +70,11 @@ def stands_alone(index: MessageIndex, outline: Outline, thread: Thread) -> bool:
 
 def has_contact(people: People, mailbox: Mailbox, thread: Thread) -> bool:
     """Whether somebody of the thread is on the mail, the mailbox's own user apart."""
-    return bool(_others_on(people, mailbox) & _contacts(thread))
+    return bool(among(_others_on(people, mailbox), thread.participants))
 
 
-def _others_on(people: People, mailbox: Mailbox) -> set[str]:
-    others = (person.address for person in people.everyone() if not is_own(person.address, mailbox))
-    return {comparable_address(address) for address in others}
-
-
-def _contacts(thread: Thread) -> set[str]:
-    return {comparable_address(address) for address in thread.participants}
+def _others_on(people: People, mailbox: Mailbox) -> list[str]:
+    return [person.address for person in people.everyone() if not is_own(person.address, mailbox)]
 
 
 def decide_by_conversation(
@@ -97,7 +92,7 @@ def decide_by_conversation(
     ranked = [
         (
             thread_takes(thread, mailbox, received_at),
-            len(present & _contacts(thread)),
+            len(among(present, thread.participants)),
             thread.active_from,
             thread.thread_id,
         )

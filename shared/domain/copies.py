@@ -13,7 +13,7 @@ from email.utils import getaddresses
 from typing import Final
 
 from shared.domain import own_addresses
-from shared.domain.addresses import comparable_address
+from shared.domain.addresses import among, comparable_address, is_hidden
 from shared.domain.model import Address, Author, FetchedMessage, Mailbox, MessageIndex
 
 COPY_WITHIN: Final = timedelta(minutes=10)
@@ -98,6 +98,6 @@ def _authors(index: MessageIndex) -> tuple[Author, ...]:
 
 
 def _are_same(known: Author, author: str, at: datetime | None) -> bool:
-    if known.author != author:
+    if known.author != author and not (is_hidden(known.author) and among([author], [known.author])):
         return False
     return author == THE_USER or (at is not None and abs(at - known.at) <= COPY_WITHIN)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.domain.addresses import comparable_address
+from shared.domain.addresses import among, comparable_address
 from shared.domain.model import Address, Direction, FetchedMessage, Mailbox, Profile
 
 MOST_ALIASES: Final = 200
@@ -122,7 +122,7 @@ def shown_sender(message: FetchedMessage, mailbox: Mailbox, direction: Direction
 
 
 def _is_among(address: str, others: Iterable[str]) -> bool:
-    return comparable_address(address) in {comparable_address(other) for other in others}
+    return bool(among([address], others))
 
 
 def _without_tag(address: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from shared.domain.addresses import among, is_hidden
 from shared.domain.admission import is_of_connection
 from shared.domain.errors import ThreadStopped
 from shared.domain.model import (
@@ -58,6 +59,7 @@ def continued_by(thread: Thread, mailbox: Mailbox, item: OutboxItem, now: dateti
         active_from=now if resumed else thread.active_from,
         active_before=None if resumed else thread.active_before,
         resumed=resumed or thread.resumed,
+        subject=thread.subject or item.subject,
         crm_context=item.crm_context if item.crm_context != "{}" else thread.crm_context,
         contact_ids=item.contact_ids or thread.contact_ids,
     )
@@ -116,8 +118,13 @@ def recipients_of(item: OutboxItem) -> Iterable[str]:
 
 
 def with_people(thread: Thread, addresses: Iterable[str]) -> Thread:
-    """Those known first stay: they are the CRM's contacts, whose mail is evidence (see `admission`)."""
-    known = dict.fromkeys((*thread.participants, *addresses))
+    """Those known first stay: they are the CRM's contacts, whose mail is evidence (see `admission`).
+
+    Who was hidden and writes, or is written to, again is known by the address again.
+    """
+    named = list(addresses)
+    left = [each for each in thread.participants if not (is_hidden(each) and among(named, [each]))]
+    known = dict.fromkeys((*left, *named))
     return replace(thread, participants=tuple(known)[:MOST_PARTICIPANTS])
 
 

@@ -47,6 +47,7 @@ QUEUES: Final = (CHANGES, OUTBOX, DELIVERIES, MAINTENANCE)
 
 MAILBOX_ROW: Final = "mailbox"
 FENCE_PREFIX: Final = "fence:"
+ACTIVITY_PREFIX: Final = "act:"
 BUCKET: Final = timedelta(minutes=5)
 DUE_SHARDS: Final = 1
 STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
@@ -186,7 +187,7 @@ def row_of(record: Record) -> str:  # noqa: C901, PLR0911 - a table, one line fo
         case MessageRecord():
             return row_by_identity(MessageRecord, record.message_id)
         case Activity():
-            return f"act:{stamp(record.at)}|{record.activity_id}"
+            return f"{ACTIVITY_PREFIX}{stamp(record.at)}|{record.activity_id}"
         case Task():
             return task_row(record.due_at, record.kind, record.ref)
 

@@ -168,6 +168,14 @@ class Ledger:
         start = f"event:{after_ref}~" if after_ref else "event:"
         return await self._range(ref, Event, start, "event;", limit)
 
+    async def erase_activity(self, ref: MailboxRef, until: datetime, limit: int) -> int:
+        """Take away lines of the activity list up to that time, at most so many; returns how many."""
+        partition, end = keys.mailbox_partition(ref), f"{keys.ACTIVITY_PREFIX}{keys.stamp(until)}"
+        rows = await self._tables.query(keys.MAILBOX, partition, keys.ACTIVITY_PREFIX, end, limit)
+        if rows:
+            await self._tables.transact(keys.MAILBOX, partition, [Delete(row.row) for row in rows])
+        return len(rows)
+
     async def write(self, ref: MailboxRef, *changes: Change) -> Written:
         """Write what lets nothing in or out (attempts, deliveries done, failures): no fence.
 

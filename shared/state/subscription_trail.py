@@ -1,4 +1,4 @@
-"""The table `Subscriptions`: what happened to a mailbox's subscription, for whoever looks into it later."""
+"""The table `Subscriptions`: what happened to a mailbox's subscription, for whoever looks into it later (30 days)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from shared.domain.model import MailboxRef
 from shared.state import keys
 from shared.state.codec import Stored, encode
-from shared.storage.api import TableStore
+from shared.storage.api import Delete, TableStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +33,11 @@ class SubscriptionTrail:
         await self._tables.upsert(
             keys.SUBSCRIPTIONS, keys.mailbox_partition(mailbox), row, encode(Stored(note))
         )
+
+    async def erase(self, mailbox: MailboxRef, until: datetime, limit: int) -> int:
+        """Take away the notes up to that time, at most so many; returns how many."""
+        partition = keys.mailbox_partition(mailbox)
+        rows = await self._tables.query(keys.SUBSCRIPTIONS, partition, None, keys.stamp(until), limit)
+        if rows:
+            await self._tables.transact(keys.SUBSCRIPTIONS, partition, [Delete(row.row) for row in rows])
+        return len(rows)

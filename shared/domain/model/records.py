@@ -149,7 +149,8 @@ class MessageRecord:
 
     `bounces`: what was reported of its recipients, one entry for each.
     `tellings`: how often the CRM was told of it; `updated_at`: when it was told again. `held_as`: the
-    graph_message_id under which it is held, while it is looked at again.
+    graph_message_id under which it is held, while it is looked at again. `internet_message_id`: of a mail that was
+    found in the mailbox.
     """
 
     message_id: str
@@ -168,6 +169,7 @@ class MessageRecord:
     tellings: int = 1
     updated_at: datetime | None = None
     held_as: str | None = None
+    internet_message_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

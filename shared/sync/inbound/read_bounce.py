@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.domain import admission, bounces, inbound
-from shared.domain.addresses import comparable_address
+from shared.domain.addresses import among, is_hidden
 from shared.domain.errors import AccessRefused, ItemGone, ItemUnreadable, TooLarge
 from shared.domain.message_kinds import kind_of
 from shared.domain.model import (
@@ -97,9 +97,9 @@ async def find_bounced(
     key = original.value.key if original is not None else None
     stored = await ctx.find(OutboxItem, key) if key is not None else None
     item = stored.value if stored is not None else None
-    addressed = (
-        [a.address for a in (*item.to, *item.cc, *item.bcc)] if item is not None else thread.participants
-    )
+    addressed = [person.address for person in (*item.to, *item.cc, *item.bcc)] if item is not None else []
+    if not addressed:
+        addressed = [address for address in thread.participants if not is_hidden(address)]
     found = bounces.with_recipients(read.report, message, read.text, addressed)
     return Bounced(found, original, item)
 
@@ -166,8 +166,8 @@ async def judge_bounce(
         decision = inbound.decide_unknown(message.outline, looks, ctx.now(), since)
         if isinstance(decision, inbound.Wait):
             return decision
-    people = {comparable_address(address) for address in stored.value.participants}
-    named = {comparable_address(bounce.recipient) for bounce in bounced.bounces if bounce.recipient}
-    if belongs.evidence is Evidence.CONVERSATION and named and not named & people:
+    named = [bounce.recipient for bounce in bounced.bounces if bounce.recipient]
+    is_of_thread = bool(among(named, stored.value.participants))
+    if belongs.evidence is Evidence.CONVERSATION and named and not is_of_thread:
         return inbound.Skip(Reason.FOREIGN)
     return belongs

@@ -131,6 +131,7 @@ async def _plan_rows(
         files=judged.files,
         kind=kind,
         held_as=held_as(known.held, outline) if judged.holds_on else None,
+        internet_message_id=outline.internet_message_id,
     )
     return [
         *await plan_seen_rows(ctx, mailbox, seen, outline, known.held),

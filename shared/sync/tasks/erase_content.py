@@ -2,12 +2,13 @@
 
 One walk a day through the events that are old enough, instead of a task for each: so keeping nothing costs no
 transaction when a mail is synced, and a few for each hundred mails afterwards. The walk's own task says in `ref`
-behind which event the next one begins.
+behind which event the next one begins, and after a semicolon the same of the walk that erases people
+(`erase_people`).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,27 +19,49 @@ from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state import keys
 from shared.state.codec import Stored
-from shared.sync.events.announce import FAILED, NOT_SYNCED, RECEIVED, SENT
+from shared.sync.events.announce import BOUNCED, FAILED, NOT_SYNCED, RECEIVED, SENT
 from shared.sync.mailbox.task_rows import move_task
 from shared.sync.mailbox.unit_of_work import write
+from shared.sync.tasks.erase_people import erase_people, find_old_events, is_history_erased
 
 PAGE: Final = 50  # of these all fit one transaction
 MOST_A_WALK: Final = 200
 MOST_A_RUN: Final = 200
 SOON: Final = timedelta(minutes=1)
-OF_MAIL: Final = (SENT, RECEIVED, NOT_SYNCED)
+OF_MAIL: Final = (SENT, RECEIVED, NOT_SYNCED, BOUNCED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """How far a walk came: where the next begins, when the first of what is kept is over; or it stopped half-way."""
+
+    begin: str
+    ends: tuple[datetime | None, ...] = ()
+    half_way: bool = False
 
 
 async def erase_content(ctx: MailboxContext, task: Task) -> None:
+    """Both walks, each from where its last one ended, and the lines that only tell what happened."""
+    told, _, old = task.ref.partition(";")
+    content = await _walk(ctx, told)
+    people, people_end, half_way = await erase_people(ctx, old)
+    done = await is_history_erased(ctx)
+    ref = f"{content.begin};{people}"
+    if content.half_way or half_way or not done:
+        await move_task(ctx, task, Task(ctx.now() + SOON, TaskKind.ERASE, ref))
+        return
+    due_at = retention.next_look(ctx.now(), *content.ends, people_end)
+    await move_task(ctx, task, Task(due_at, TaskKind.ERASE, ref))
+
+
+async def _walk(ctx: MailboxContext, begin: str) -> _Walk:
     """Walk from where the last walk ended. What is not over yet holds the beginning of the next walk back."""
-    now, after, begin, erased = ctx.now(), task.ref, task.ref, 0
+    now, after, erased = ctx.now(), begin, 0
     kept: datetime | None = None
     while erased < MOST_A_WALK:
-        page = await _read_old_events(ctx, after, now)
+        page, youngest = await find_old_events(ctx, after, retention.KEPT_ONCE_TOLD, PAGE)
         if not page:
-            due_at = retention.next_look(now, kept, await _find_youngest(ctx, after))
-            await move_task(ctx, task, Task(due_at, TaskKind.ERASE, begin))
-            return
+            return _Walk(begin, (kept, youngest))
         full = [event for event in page if event.value.type in (*OF_MAIL, FAILED) and not event.value.erased]
         over = [event for event in full if retention.content_until(event.value) <= now]
         await _erase(ctx, over)
@@ -47,17 +70,7 @@ async def erase_content(ctx: MailboxContext, task: Task) -> None:
         kept = min([*waits, *([kept] if kept else [])], default=None)
         after = page[-1].value.ref
         begin = after if kept is None else begin
-    await move_task(ctx, task, Task(now + SOON, TaskKind.ERASE, begin))
-
-
-async def _read_old_events(ctx: MailboxContext, after: str, now: datetime) -> list[Stored[Event]]:
-    page = await ctx.services.ledger.events(ctx.ref, after, PAGE)
-    return [event for event in page if event.value.at + retention.KEPT_ONCE_TOLD <= now]
-
-
-async def _find_youngest(ctx: MailboxContext, after: str) -> datetime | None:
-    found = await ctx.services.ledger.events(ctx.ref, after, 1)
-    return found[0].value.at if found else None
+    return _Walk(begin, half_way=True)
 
 
 async def reschedule_erasing(

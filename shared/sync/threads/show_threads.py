@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.domain import ids
+from shared.domain.addresses import is_hidden
 from shared.domain.errors import FieldError, InvalidRequest, NotFound
 from shared.domain.model import Connection, Mailbox, MailboxRef, OutboxItem, Thread, ThreadStatus
 from shared.domain.own_addresses import is_own
@@ -149,7 +150,7 @@ def show_one(thread: Thread | OutboxItem, mailbox: Mailbox) -> dict[str, Any]:
 
 def _people(thread: Thread | OutboxItem) -> tuple[str, ...]:
     if isinstance(thread, Thread):
-        return thread.participants
+        return tuple(address for address in thread.participants if not is_hidden(address))
     return tuple(person.address for person in (*thread.to, *thread.cc, *thread.bcc))
 
 

@@ -56,5 +56,6 @@ def test_the_next_look_is_when_something_ends() -> None:
     """The next look for expired content is when the first of it ends, between a day and a week from now."""
     assert next_look(NOW, None, None) == later(days=7)
     assert next_look(NOW, later(days=3), None) == later(days=3)
-    assert next_look(NOW, later(days=3), later(days=-5)) == later(days=2)
+    assert next_look(NOW, later(days=3), later(days=2)) == later(days=2)
+    assert next_look(NOW, None, later(days=30)) == later(days=7)
     assert next_look(NOW, later(minutes=5), None) == later(days=1)
