@@ -127,6 +127,12 @@ class MailProvider(Protocol):
         """The graph_message_id of the row where that page begins; asks for nothing more of it."""
         ...
 
+    async def received(
+        self, access: Access, since: datetime, until: datetime, skip: int, top: int
+    ) -> tuple[Outline, ...]:
+        """Outlines of mail received from `since` on and before `until`, oldest first, behind `skip`: one page."""
+        ...
+
     async def conversation(self, access: Access, conversation_id: str) -> tuple[Outline, ...]:
         """Outlines of everything in a conversation, in no order; never a word of it."""
         ...

@@ -1,7 +1,7 @@
 // The settings page: exchange the link's token, show the connection, lead to Microsoft in a window of its own.
 import * as threads from "./threads.js";
 import { CANNOT_DISCONNECT, CANNOT_SIGN_IN, FAILURES, NOT_FINISHED, STATUS } from "./words.js";
-import { day, lastSynced, putAddress, reasonWords } from "./words.js";
+import { completenessWords, day, lastSynced, putAddress, reasonWords } from "./words.js";
 
 const POLL_MS = 1500;
 const WAIT_FOR_MS = 10 * 60 * 1000; // as long as a sign-in under way is kept
@@ -99,7 +99,9 @@ function showConnection() {
 }
 
 function showTimes() {
-  if (known) fill("synced", lastSynced(known.last_synced_at));
+  if (!known) return;
+  fill("synced", lastSynced(known.last_synced_at));
+  fill("complete", completenessWords(known.completeness, known.tenant.product_name || known.tenant.name));
 }
 
 async function look() {

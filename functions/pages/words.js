@@ -71,6 +71,16 @@ export function putAddress(place, text) {
   place.replaceChildren(...parts.flatMap((part, number) => (number ? [document.createElement("wbr"), part] : [part])));
 }
 
+// What the daily audit found; nothing before the first one.
+export function completenessWords(found, product) {
+  if (!found || !found.in_mailbox) return "";
+  const { told, in_mailbox: held } = found;
+  const mails = held === 1 ? "the one mail" : `all ${held} mails`;
+  const known = told >= held ? mails : `${told} of ${held} mails`;
+  const rest = told >= held ? "" : " The rest is looked at again by itself.";
+  return `Checked ${ago(found.audited_at)}: ${product} knows ${known} of your active threads.${rest}`;
+}
+
 // Absent: the server does not say; null: nothing has synced yet.
 export function lastSynced(at) {
   if (at === undefined) return "";

@@ -55,9 +55,13 @@ def renewal_is_due(mailbox: Mailbox, now: datetime) -> bool:
 
 def next_sweep_at(mailbox: Mailbox, now: datetime) -> datetime:
     """Every 15 minutes while a thread was active within 7 days, else every 6 hours."""
+    return now + (SWEEP_ACTIVE_EVERY if is_active(mailbox, now) else SWEEP_IDLE_EVERY)
+
+
+def is_active(mailbox: Mailbox, now: datetime) -> bool:
+    """Whether a message of a thread came or left within 7 days."""
     last = mailbox.last_thread_activity_at
-    active = last is not None and now - last <= ACTIVE_FOR
-    return now + (SWEEP_ACTIVE_EVERY if active else SWEEP_IDLE_EVERY)
+    return last is not None and now - last <= ACTIVE_FOR
 
 
 def with_activity(mailbox: Mailbox, now: datetime) -> Mailbox:

@@ -47,7 +47,11 @@ def _of_mailbox(mailbox: Mailbox) -> list[Task]:
     """A closed mailbox is neither swept nor subscribed."""
     if mailbox.state is FenceState.CLOSED:
         return []
-    planned = ((TaskKind.SWEEP, mailbox.sweep_at), (TaskKind.RENEW, mailbox.renew_at))
+    planned = (
+        (TaskKind.SWEEP, mailbox.sweep_at),
+        (TaskKind.RENEW, mailbox.renew_at),
+        (TaskKind.AUDIT, mailbox.audit_at),
+    )
     return [Task(at, kind, "") for kind, at in planned if at is not None]
 
 

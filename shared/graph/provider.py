@@ -143,6 +143,26 @@ class GraphMail:
             **more,
         )
 
+    async def received(
+        self, access: Access, since: datetime, until: datetime, skip: int, top: int
+    ) -> tuple[Outline, ...]:
+        """Outlines of mail received in that time, oldest first, one page; a link is not followed."""
+        answer = await self._client.get(
+            access,
+            "received",
+            self._client.builders.me.messages,
+            filter=(
+                f"receivedDateTime ge {mapping.graph_time(since)} and "
+                f"receivedDateTime lt {mapping.graph_time(until)}"
+            ),
+            orderby=["receivedDateTime asc"],
+            select=list(wire.SELECT_OUTLINE),
+            expand=[wire.EXPAND_TAGS],
+            top=top,
+            **({"skip": skip} if skip else {}),
+        )
+        return tuple(map(mapping.graph_to_outline, decoded(answer, wire.Page[wire.Message]).value))
+
     async def conversation(self, access: Access, conversation_id: str) -> tuple[Outline, ...]:
         """Outlines of everything in a conversation."""
         found = await self._client.get_all(

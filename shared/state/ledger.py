@@ -15,7 +15,16 @@ from shared.domain.errors import (
     StoreUnavailable,
     UnknownForm,
 )
-from shared.domain.model import ConversationLink, Event, Mailbox, MailboxRef, Task, Thread, ThreadMessage
+from shared.domain.model import (
+    ConversationLink,
+    Event,
+    Mailbox,
+    MailboxRef,
+    MessageIndex,
+    Task,
+    Thread,
+    ThreadMessage,
+)
 from shared.domain.tasks import tasks
 from shared.ports import Random
 from shared.state import keys, mailbox_rows
@@ -117,10 +126,14 @@ class Ledger:
         found = [await self.find(ref, Thread, link.value.thread_id) for link in links]
         return tuple(thread.value for thread in found if thread)
 
-    async def threads(self, ref: MailboxRef, limit: int) -> list[Thread]:
-        """The mailbox's threads, at most so many, in no order that people know."""
+    async def threads(self, ref: MailboxRef, limit: int | None) -> list[Thread]:
+        """The mailbox's threads, at most so many (None: all), in no order that people know."""
         found = await self._range(ref, Thread, "thread:", "thread;", limit)
         return [thread.value for thread in found]
+
+    async def message_indexes(self, ref: MailboxRef) -> list[MessageIndex]:
+        """Every Message-ID that is known in the mailbox: a thousand rows a call, for the daily audit."""
+        return [row.value for row in await self._range(ref, MessageIndex, "msgid:", "msgid;")]
 
     async def messages_of_thread(
         self, ref: MailboxRef, thread_id: str, after: str, limit: int

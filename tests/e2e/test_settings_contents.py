@@ -81,6 +81,35 @@ async def test_times_and_reasons_are_said_when_they_are_known(
     await expect(page.locator("[data-testid=reason]:visible")).to_contain_text("no longer accepts")
 
 
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ((41, 41), "Northwind knows all 41 mails of your active threads."),
+        ((1, 1), "Northwind knows the one mail of your active threads."),
+        (
+            (41, 40),
+            "Northwind knows 40 of 41 mails of your active threads. The rest is looked at again by itself.",
+        ),
+    ],
+)
+async def test_what_the_audit_found_is_said(
+    person: BrowserContext, product: Product, counts: tuple[int, int], said: str
+) -> None:
+    """The completeness figure is said in words once there is one; before the first audit there is no line."""
+    product.status, product.mailbox = "connected", MAILBOX
+    page = await opened(person)
+    line = page.locator("[data-testid=completeness]:visible")
+    await expect(line).to_have_count(0)
+    at = (datetime.now(UTC) - timedelta(hours=3, minutes=5)).isoformat()
+    in_mailbox, told = counts
+    figure = {"audited_at": at, "threads": 7, "in_mailbox": in_mailbox, "told": told, "found_late": 0}
+    product.more = {"completeness": figure}
+    page = await opened(person)
+    await expect(page.locator("[data-testid=completeness]:visible")).to_have_text(
+        f"Checked 3 hours ago: {said}"
+    )
+
+
 async def test_a_fresh_link_in_an_open_page(person: BrowserContext, product: Product) -> None:
     """The old session ends first, then the new link is exchanged; neither token stays in the address bar."""
     product.status, product.mailbox = "connected", MAILBOX

@@ -214,6 +214,18 @@ class FakeMail(Failing):
             (outline.graph_message_id for outline in self._changed_since(ask.since)[ask.skip :]), None
         )
 
+    async def received(
+        self, access: Access, since: datetime, until: datetime, skip: int, top: int
+    ) -> tuple[Outline, ...]:
+        """By the time of receipt, also what no list of a sweep shows; what has no such time is old."""
+        self.called("received")
+        found = [mail.outline for mail in self.mails.values()] + [
+            self.sent_outline(sent) for sent in self.sent
+        ]
+        dated = sorted((outline.received_at or since, number) for number, outline in enumerate(found))
+        within = [found[number] for at, number in dated if since.replace(microsecond=0) <= at < until]
+        return tuple(within[skip : skip + top])
+
     async def conversation(self, access: Access, conversation_id: str) -> tuple[Outline, ...]:
         self.called("conversation")
         found = [mail.outline for mail in self.mails.values()] + [

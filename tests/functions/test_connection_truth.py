@@ -76,6 +76,7 @@ async def test_a_connection_without_its_mailbox_is_none(app: App) -> None:
         "mailbox": None,
         "connected_at": None,
         "last_synced_at": None,
+        "completeness": None,
     }
     problem(await app.v1("POST", "messages", json=send_body()), 409, "no-active-connection")
 

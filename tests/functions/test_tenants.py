@@ -98,6 +98,7 @@ async def test_users_of_another_tenant_are_users_of_ones_own(two: Two) -> None:
         "mailbox": None,
         "connected_at": None,
         "last_synced_at": None,
+        "completeness": None,
         "sign_in": None,
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from shared.domain.model.connections import (
     ApiKey,
+    Audit,
     Connection,
     CrmUser,
     Grant,
@@ -74,6 +75,7 @@ __all__ = [
     "Activity",
     "Address",
     "ApiKey",
+    "Audit",
     "Author",
     "Bounce",
     "BounceAction",

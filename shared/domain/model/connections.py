@@ -113,6 +113,30 @@ class SweepPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit has counted of the threads that were active in the last week: the completeness figure.
+
+    Of the mails received from `since` until half an hour before it began, `in_mailbox` are of those threads; `told`: of
+    which the CRM was told, with a reason where they did not sync; `found_late`: that nothing but the audit has brought.
+    `calls`: pages that were listed. While it is under way `ended_at` is None, everything before `place` is done and
+    `skip` rows of that second, and `failures` are those in a row.
+    """
+
+    began_at: datetime
+    generation: int
+    since: datetime
+    place: datetime
+    skip: int = 0
+    threads: int = 0
+    in_mailbox: int = 0
+    told: int = 0
+    found_late: int = 0
+    calls: int = 0
+    failures: int = 0
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Mailbox:
     """A mailbox as its rows say: who is connected, whether anything may pass, and what is known of it at Graph.
 
@@ -129,6 +153,7 @@ class Mailbox:
     consent was last tried, by one for all. `degraded_because`: why mail comes late, as the CRM was told.
     `paused_since`: when the pause began. `aliases`: what the profile names beside `address`, last read at
     `profile_read_at`; `learned_addresses`: further ones by which mails of its own have named its user.
+    `audited`: the last audit that ended; `auditing`: the one under way; `audit_at`: when the next slice of it is due.
     """
 
     connection_id: str
@@ -174,6 +199,9 @@ class Mailbox:
     client_state_key: str | None = None
     closed_because: Reason | None = None
     closed_at: datetime | None = None
+    audit_at: datetime | None = None
+    auditing: Audit | None = None
+    audited: Audit | None = None
 
     @property
     def own_addresses(self) -> tuple[str, ...]:

@@ -222,6 +222,7 @@ class TaskKind(StrEnum):
     ENQUEUE_WAITING = "enqueue_waiting"
     ERASE = "erase"
     CLOSE = "close"
+    AUDIT = "audit"
 
 
 class Whereabouts(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from shared.domain.connection import is_open_for
 from shared.domain.connection_status import current_status
 from shared.domain.errors import NotFound
 from shared.domain.ids import is_tenant_id
@@ -31,6 +32,7 @@ async def show_connection(s: Services, tenant_id: str, user_id: str) -> dict[str
         "mailbox": None,
         "connected_at": None,
         "last_synced_at": None,
+        "completeness": None,
         "sign_in": await show_sign_in(s, tenant_id, user_id),
     }
     if stored is None or status is ConnectionStatus.NOT_CONNECTED:
@@ -40,6 +42,7 @@ async def show_connection(s: Services, tenant_id: str, user_id: str) -> dict[str
         "mailbox": {"id": stored.value.mailbox_id, "address": stored.value.address},
         "connected_at": stored.value.connected_at,
         "last_synced_at": _last_synced(stored.value, mailbox),
+        "completeness": _completeness(stored.value, mailbox),
     }
 
 
@@ -47,6 +50,20 @@ def _last_synced(connection: Connection, mailbox: Mailbox | None) -> datetime | 
     """When mail last synced; unknown once the mailbox is another connection's, who may be another user's."""
     is_its_own = mailbox is not None and mailbox.connection_id == connection.connection_id
     return mailbox.last_thread_activity_at if mailbox is not None and is_its_own else None
+
+
+def _completeness(connection: Connection, mailbox: Mailbox | None) -> dict[str, Any] | None:
+    """What the last audit counted of this connection's threads; None before the first."""
+    audit = mailbox.audited if mailbox is not None and is_open_for(mailbox, connection) else None
+    if audit is None or audit.generation != connection.generation:
+        return None
+    return {
+        "audited_at": audit.ended_at,
+        "threads": audit.threads,
+        "in_mailbox": audit.in_mailbox,
+        "told": audit.told,
+        "found_late": audit.found_late,
+    }
 
 
 async def show_sign_in(s: Services, tenant_id: str, user_id: str) -> dict[str, Any] | None:

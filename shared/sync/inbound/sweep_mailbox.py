@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from shared.domain import admission, inbound, renewals
+from shared.domain.audits import with_audit_planned
 from shared.domain.connection import respect_pause, with_working_call
 from shared.domain.errors import Ambiguous, MailboxClosed, PostbraidError, Throttled, Unavailable
 from shared.domain.listing import PAGE, Ask, Listing, name_of_row
@@ -294,7 +295,9 @@ def _with_slice(mailbox: Mailbox, part: _Slice, now: datetime) -> Mailbox:
         sweep_at=mailbox.sweep_at if asked_anew else planned,
         sweep_late_found=late if part.goes_on else 0,
     )
-    return value if part.goes_on else renewals.after_whole_sweep(value, now, found_late=late > 0)
+    if part.goes_on:
+        return value
+    return with_audit_planned(renewals.after_whole_sweep(value, now, found_late=late > 0), now)
 
 
 def _cursor(mailbox: Mailbox, part: _Slice) -> datetime:

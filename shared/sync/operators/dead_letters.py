@@ -30,6 +30,7 @@ OF_THE_MAILBOX: Final = (
     TaskKind.ENQUEUE_WAITING.value,
     TaskKind.ERASE.value,
     TaskKind.CLOSE.value,
+    TaskKind.AUDIT.value,
     ENDPOINT,
 )
 

@@ -96,8 +96,8 @@ async def _replay_task(ctx: MailboxContext, task: Task) -> Replayed:
         case TaskKind.SWEEP:
             await sweep_now(ctx)
             return Replayed.DUE
-        case TaskKind.RENEW:
-            return await _renew_now(ctx)
+        case TaskKind.RENEW | TaskKind.AUDIT:
+            return await _bring_forward(ctx, task.kind)
         case _:
             return await _move_own_row(ctx, task)
 
@@ -170,14 +170,18 @@ async def _sweep_from(ctx: MailboxContext, since: datetime) -> Replayed:
     return Replayed.DUE
 
 
-async def _renew_now(ctx: MailboxContext) -> Replayed:
-    # Loses to a renewal that ends.
+async def _bring_forward(ctx: MailboxContext, kind: TaskKind) -> Replayed:
+    """The renewal or the audit that is planned anyway is due now."""
+    # Loses to one that ends.
     changing = change(ctx)
     async for tx in changing:
-        if tx.mailbox.renew_at is None:
-            tx.abandon()
+        mailbox, now = tx.mailbox, ctx.now()
+        if kind is TaskKind.RENEW and mailbox.renew_at is not None:
+            tx.mailbox = replace(mailbox, renew_at=now, renew_failures=0)
+        elif kind is TaskKind.AUDIT and mailbox.audit_at is not None:
+            tx.mailbox = replace(mailbox, audit_at=now)
         else:
-            tx.mailbox = replace(tx.mailbox, renew_at=ctx.now(), renew_failures=0)
+            tx.abandon()
     return Replayed.DUE if changing.committed else Replayed.DONE
 
 

@@ -45,6 +45,7 @@ QUEUE_OF: Final = {
     TaskKind.ENQUEUE_WAITING: keys.MAINTENANCE,
     TaskKind.ERASE: keys.MAINTENANCE,
     TaskKind.CLOSE: keys.MAINTENANCE,
+    TaskKind.AUDIT: keys.MAINTENANCE,
 }
 
 

@@ -11,7 +11,7 @@ from shared.domain.errors import MailboxClosed, OutcomeUnknown, StoreUnavailable
 from shared.domain.held import SOON, first_held, pause_after
 from shared.domain.model import Event, MailboxRef, OutboxItem, Reason, Seen, Task, TaskKind
 from shared.domain.outbound import MAY_HAVE_LEFT
-from shared.domain.retries import Failed, PutOff
+from shared.domain.retries import Failed, GiveUp, PutOff
 from shared.domain.tasks import tasks
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
@@ -21,6 +21,7 @@ from shared.state.ledger import new
 from shared.state.mailbox_rows import StoredMailbox
 from shared.sync.events.announce import activity
 from shared.sync.events.deliver_event import deliver, reschedule_delivery
+from shared.sync.inbound.audit_mailbox import audit_if_due, reschedule_audit
 from shared.sync.inbound.import_message import Found, import_message
 from shared.sync.inbound.look_again import look_again, reschedule_look
 from shared.sync.inbound.sweep_mailbox import sweep_if_due
@@ -79,6 +80,10 @@ async def _do(ctx: MailboxContext, task: Task, *, again: bool) -> None:
             await ctx.read()
             await _forget_unless_due(ctx, task, ctx.stored)
             await renew_if_due(ctx)
+        case TaskKind.AUDIT:
+            await ctx.read()
+            await _forget_unless_due(ctx, task, ctx.stored)
+            await audit_if_due(ctx)
         case _:
             await _do_by_row(ctx, task)
 
@@ -153,22 +158,26 @@ async def _reschedule(ctx: MailboxContext, task: Task, failed: Failed) -> None:
             await _reschedule_import(ctx, task, failed)
         case TaskKind.LOOK_AGAIN:
             await reschedule_look(ctx, task, failed)
-        case TaskKind.ENQUEUE_WAITING:
+        case TaskKind.AUDIT:
+            await reschedule_audit(ctx, task, failed)
+        case TaskKind.ENQUEUE_WAITING | TaskKind.CLOSE | TaskKind.ERASE:
             verdict = await decide_verdict(ctx, task, failed, task.attempts)
-            if isinstance(verdict, PutOff):
-                await move_task(ctx, task, _later(task, failed.until(verdict), verdict.attempts))
-            else:
-                await end_task(ctx, task)  # what it would have enqueued comes by its own daily look
-        case TaskKind.CLOSE:
-            verdict = await decide_verdict(ctx, task, failed, task.attempts)
-            until = failed.until(verdict) if isinstance(verdict, PutOff) else failed.at + GIVEN_UP_EVERY
-            attempts = verdict.attempts if isinstance(verdict, PutOff) else 0
-            await move_task(ctx, task, _later(task, until, attempts))
-        case TaskKind.ERASE:
-            verdict = await decide_verdict(ctx, task, failed, task.attempts)
-            await reschedule_erasing(ctx, task, failed, verdict)
+            await _reschedule_own_row(ctx, task, failed, verdict)
         case _:
             assert_never(task.kind)
+
+
+async def _reschedule_own_row(
+    ctx: MailboxContext, task: Task, failed: Failed, verdict: PutOff | GiveUp
+) -> None:
+    if task.kind is TaskKind.ERASE:
+        await reschedule_erasing(ctx, task, failed, verdict)
+    elif isinstance(verdict, PutOff):
+        await move_task(ctx, task, _later(task, failed.until(verdict), verdict.attempts))
+    elif task.kind is TaskKind.CLOSE:
+        await move_task(ctx, task, _later(task, failed.at + GIVEN_UP_EVERY, 0))
+    else:
+        await end_task(ctx, task)  # what it would have enqueued comes by its own daily look
 
 
 async def _reschedule_import(ctx: MailboxContext, task: Task, failed: Failed) -> None:
