@@ -45,6 +45,9 @@ up: demo ## The same as demo
 story: setup $(if $(PACKAGE),package $(if $(PYTHON313),venv313)) ## Play the whole story on processes; PROFILE=azure: on stand-ins for Azure; PACKAGE=1: on the package; SABOTAGE=lose|double|peek must fail
 	@$(if $(and $(PACKAGE),$(NO_PYTHON313)),echo "==> Story on the package: $(NO_PYTHON313)",$(STEP) "Story on $(if $(PACKAGE),the package,processes)" $(PY) -m sandbox story --profile "$(or $(PROFILE),local)" --sabotage "$(SABOTAGE)" $(if $(PACKAGE),--package dist/package))
 
+kills: setup ## Workers are killed while mail goes both ways (KILLS=100 SEED=… DEATH=kill|term|mixed): nothing lost, nothing twice
+	@$(STEP) "Kills" $(PY) -m sandbox kills --kills $(or $(KILLS),100) --seed $(or $(SEED),0) --death $(or $(DEATH),kill)
+
 test: setup browser ## Everything: fast, contract, sim, host, story, simulate, explored, e2e, worker, packaging
 	@$(STEP) --begin
 	@code=0; $(MAKE) -k fast contract sim host $(call present,story,sandbox/__main__.py) simulate explored e2e worker packaging || code=$$?; \

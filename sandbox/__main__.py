@@ -1,4 +1,4 @@
-"""`python -m sandbox up` runs the local world until Ctrl-C; `python -m sandbox story` plays the story and ends."""
+"""`python -m sandbox up` runs the local world until Ctrl-C; `story` plays the story; `kills` kills workers under load."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import httpx
 
 from sandbox.azurite import AzuriteMissing
 from sandbox.banner import Facts, banner
+from sandbox.kills.killing import SIGNALS
 from sandbox.processes import ROOT, NotReady, ProcessDied
 from sandbox.sabotage import SABOTAGES
 from sandbox.story.stage import Lie
@@ -29,6 +30,11 @@ def main() -> int:
     try:
         if asked.command == "up":
             return asyncio.run(_up(asked.seed, tuple(asked.local_origin), play=not asked.empty))
+        if asked.command == "kills":
+            from sandbox.kills import running
+
+            plan = running.Plan(asked.kills, asked.seed or running.fresh_seed(), asked.death, asked.sabotage or None)
+            return asyncio.run(running.run(plan))
         from sandbox.story import run
 
         package = asked.package and asked.package.resolve()
@@ -73,6 +79,16 @@ def _parser() -> argparse.ArgumentParser:
         choices=("local", "azure"),
         help="the product as on this machine, or as on Azure, with stand-ins",
     )
+    kills = commands.add_parser("kills", help="kill workers while mail goes both ways, then judge what became of it")
+    kills.add_argument("--kills", type=int, default=100, help="how many processes are killed (default: 100)")
+    kills.add_argument("--seed", type=int, default=0, help="seed of moves, victims and pauses (default: a new one)")
+    kills.add_argument(
+        "--death",
+        default="kill",
+        choices=SIGNALS,
+        help="SIGKILL, SIGTERM (which drains), or each of them at random",
+    )
+    kills.add_argument("--sabotage", default="", choices=("", *SABOTAGES), help="break the product; this must then fail")
     return parser
 
 

@@ -38,7 +38,7 @@ from sandbox.names import Names
 
 log = logging.getLogger("devhost")
 
-EXIT_AFTER_SECONDS = 4.0
+LEFT_SECONDS = 1.5
 HOST_STORAGE = "AzureWebJobsStorage"
 HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
 
@@ -105,8 +105,14 @@ async def _serve(options: Options, group: str, build: Callable[[], Host]) -> int
         host.start(None if group == ALL_IN_ONE else [group])
     _send_report(options, describe(host, os.environ, _port(sockets)))
     await stopping.wait()
-    _exit_after(EXIT_AFTER_SECONDS)
-    await asyncio.gather(*([serving.end()] if serving else []), host.stop())
+    _exit_after(options.grace_seconds + LEFT_SECONDS)
+    ended, *_ = await asyncio.gather(
+        host.finish(options.grace_seconds), *([serving.end(options.grace_seconds)] if serving else [])
+    )
+    if not ended:
+        log.warning("functions still run after %s s: the process ends under them", options.grace_seconds)
+        os._exit(1)
+    await host.close()
     return 0
 
 
@@ -128,7 +134,7 @@ def _prepare_process(options: Options, group: str) -> None:
     if options.child is not None:
         # Ctrl-C reaches every process of the terminal; a child waits until its supervisor stops it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _end_with_parent()
+        _end_with_parent(options.grace_seconds)
     apply_local_settings(options.app_dir, os.environ)
     os.environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
     os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
@@ -162,14 +168,14 @@ def _end_process(function: IndexedFunction, seconds: float) -> None:
     os._exit(1)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(grace_seconds: float) -> None:
     """Stop this process when its supervisor ends: standard input is a pipe from it, which closes then."""
 
     def watch() -> None:
         while os.read(0, 4096):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
-        _exit_after(EXIT_AFTER_SECONDS)
+        _exit_after(grace_seconds + LEFT_SECONDS)
 
     threading.Thread(target=watch, daemon=True, name="parent").start()
 

@@ -48,6 +48,7 @@ class Host:
     timers: Mapping[str, Timer]
     close_stores: Callable[[], Awaitable[None]] = _nothing_to_close
     _listeners: dict[str, QueueListener] = field(default_factory=dict)
+    _timers: dict[str, TimerListener] = field(default_factory=dict)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def pump_queues(self, *names: str) -> int:
@@ -79,12 +80,28 @@ class Host:
                 self._tasks.append(asyncio.create_task(self._listeners[name].run()))
         for name, timer in self.timers.items():
             if names is None or name in names:
-                self._tasks.append(asyncio.create_task(TimerListener(timer).run()))
+                self._timers[name] = TimerListener(timer)
+                self._tasks.append(asyncio.create_task(self._timers[name].run()))
 
     def drain(self) -> None:
         """Receive no more messages and fire no more timers; functions that run already go on."""
-        for task in self._tasks:
-            task.cancel()
+        for listener in (*self._listeners.values(), *self._timers.values()):
+            listener.drain()
+
+    async def finish(self, seconds: float) -> bool:
+        """Drain, and give running functions that long to end; return whether they did.
+
+        As in Azure, those that did not are not told: the Python worker knows no cancellation (azure-functions-runtime,
+        `dispatcher.py`), and its process is ended.
+        """
+        self.drain()
+        until = asyncio.get_running_loop().time() + seconds
+        going_on: set[asyncio.Task[None]] = set()
+        if self._tasks:
+            _, going_on = await asyncio.wait(self._tasks, timeout=seconds)
+        left = max(0.0, until - asyncio.get_running_loop().time())
+        ended = await asyncio.gather(*(listener.finish(left) for listener in self._listeners.values()))
+        return not going_on and all(ended)
 
     def wake_listeners(self, queue: str) -> None:
         """Let the listeners of a queue in this process read it now: an output binding has written to it."""
@@ -93,10 +110,16 @@ class Host:
                 listener.wake()
 
     async def stop(self) -> None:
-        """Stop the listeners, give running functions 2.5 seconds to end, and close the storage clients."""
-        self.drain()
+        """Give running functions 2.5 seconds to end, cancel the others, and close the storage clients."""
+        await self.finish(FINISH_SECONDS)
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(listener.finish(FINISH_SECONDS) for listener in self._listeners.values()))
+        await asyncio.gather(*(listener.cut_off() for listener in self._listeners.values()))
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the storage clients and the threads."""
         await self.close_stores()
         self.invoker.close()
 

@@ -46,26 +46,38 @@ class QueueListener:
     _running: set[asyncio.Task[None]] = field(default_factory=set)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _missing_logged: bool = False
+    _draining: bool = False
+
+    def drain(self) -> None:
+        """Receive no more messages. What is in process goes on, and what was just asked for is still processed."""
+        self._draining = True
+        self.wake()
 
     def wake(self) -> None:
         """Read the queue now: this process has just put a message into it."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Poll until cancelled; messages in process then go on, see `finish`."""
-        while True:
+        """Poll until drained or cancelled; messages in process then go on, see `finish`."""
+        while not self._draining:
             if await self._receive_and_start():
                 await self._wait_for_capacity()
             else:
                 await self._pause(self.back_off.next_seconds(found=False))
 
-    async def finish(self, seconds: float) -> None:
-        """Wait some seconds for messages in process, then cancel them; a cancelled one becomes visible again later."""
-        if self._running:
-            _, cut_off = await asyncio.wait(self._running, timeout=seconds)
-            for task in cut_off:
-                task.cancel()
-            await asyncio.gather(*cut_off, return_exceptions=True)
+    async def finish(self, seconds: float) -> bool:
+        """Wait some seconds for messages in process; return whether all have ended. The others become visible later."""
+        if not self._running:
+            return True
+        _, going_on = await asyncio.wait(self._running, timeout=seconds)
+        return not going_on
+
+    async def cut_off(self) -> None:
+        """Cancel the messages in process, for a host within a process that goes on."""
+        going_on = list(self._running)
+        for task in going_on:
+            task.cancel()
+        await asyncio.gather(*going_on, return_exceptions=True)
 
     async def _receive_and_start(self) -> bool:
         try:

@@ -11,6 +11,7 @@ from sandbox.devhost.throttle import DEFAULT_HTTP_CONCURRENCY
 ALL_IN_ONE = "all-in-one"
 PER_GROUP = "per-group"
 HTTP_GROUP = "http"
+GRACE_SECONDS = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Options:
     http_concurrency: int = DEFAULT_HTTP_CONCURRENCY
     certificate: Path | None = None
     names: Path | None = None
+    grace_seconds: float = GRACE_SECONDS
     child: str | None = None
     report_fd: int | None = None
 
@@ -42,6 +44,7 @@ class Options:
             *("--app-dir", str(self.app_dir), "--data-dir", str(self.data_dir)),
             *("--address", self.address, "--port", str(port)),
             *("--http-concurrency", str(self.http_concurrency)),
+            *("--grace-seconds", str(self.grace_seconds)),
             *("--child", child, "--report-fd", str(report_fd)),
         ]
         if self.clock_file:
@@ -71,6 +74,7 @@ def parse_options(arguments: list[str] | None = None) -> Options:
         http_concurrency=given.http_concurrency,
         certificate=given.certificate.resolve() if given.certificate else None,
         names=given.names.resolve() if given.names else None,
+        grace_seconds=given.grace_seconds,
         child=given.child,
         report_fd=given.report_fd,
     )
@@ -117,6 +121,13 @@ def _parser() -> argparse.ArgumentParser:
         "--names",
         type=Path,
         help="public names of a local world (sandbox/names.py), for the host's own storage",
+    )
+    add(
+        "--grace-seconds",
+        type=float,
+        default=GRACE_SECONDS,
+        help="what running functions get to end after SIGTERM; Azure gives them 10 minutes when it updates the "
+        f"platform and an hour when it scales in (default: {GRACE_SECONDS})",
     )
     add("--child", help=argparse.SUPPRESS)
     add("--report-fd", type=int, help=argparse.SUPPRESS)

@@ -12,8 +12,6 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-GRACE_SECONDS = 2
-
 
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the host's process handles the signals."""
@@ -65,13 +63,13 @@ class Serving:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
             ssl_certfile=str(certificate) if certificate else None,
         )
         server = _Server(config)
         return cls(server, asyncio.create_task(server.serve(sockets)))
 
-    async def end(self) -> None:
-        """Accept no more requests and wait up to 2 seconds for running ones."""
+    async def end(self, grace_seconds: float) -> None:
+        """Accept no more requests and wait that long for running ones."""
+        self.server.config.timeout_graceful_shutdown = max(1, int(grace_seconds))
         self.server.should_exit = True
         await self.task

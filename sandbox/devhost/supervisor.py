@@ -21,8 +21,9 @@ from sandbox.devhost.options import ALL_IN_ONE, HTTP_GROUP, Options
 from sandbox.devhost.report import Report, print_report
 from sandbox.devhost.watching import wait_for_change
 
-STOP_SECONDS = 4.5
+LEFT_SECONDS = 2.0
 STEADY_SECONDS = 30.0
+SHORTEST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
 OWN_ROOT = Path(sandbox.__file__).resolve().parent.parent
 
@@ -94,8 +95,8 @@ class Supervisor:
         return kind in {"queue", "timer"} and "disabled" not in note
 
     async def _keep_running(self, group: str, *, started: bool = False) -> None:
-        """Restart a process whenever it ends, after a pause that grows up to 10 seconds."""
-        pause = 0.2
+        """Restart a process whenever it ends; after one that ended by itself with a pause that grows up to 10 seconds."""
+        pause, code = SHORTEST_PAUSE_SECONDS, 0
         while True:
             started_at = time.monotonic()
             try:
@@ -108,10 +109,11 @@ class Supervisor:
                     flush=True,
                 )
             except StartFailed as error:
+                code = 1
                 print(error, file=sys.stderr, flush=True)
             started = False
-            steady = time.monotonic() - started_at > STEADY_SECONDS
-            pause = 0.2 if steady else min(pause * 2, LONGEST_PAUSE_SECONDS)
+            steady = time.monotonic() - started_at > STEADY_SECONDS or code < 0  # a signal's number
+            pause = SHORTEST_PAUSE_SECONDS if steady else min(pause * 2, LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
 
     async def _start(self, group: str) -> Report:
@@ -134,12 +136,12 @@ class Supervisor:
         return Report.read(json.loads(text))
 
     async def _stop_all(self) -> None:
-        """Send SIGTERM to all processes; after 4.5 seconds SIGKILL."""
+        """Send SIGTERM to all processes, and SIGKILL to those that outlive their grace by two seconds."""
         alive = [process for process in self._processes.values() if process.returncode is None]
         for process in alive:
             process.terminate()
         try:
-            async with asyncio.timeout(STOP_SECONDS):
+            async with asyncio.timeout(self.options.grace_seconds + LEFT_SECONDS):
                 await asyncio.gather(*(process.wait() for process in alive))
         except TimeoutError:
             for process in alive:

@@ -119,11 +119,16 @@ class TimerListener:
     """Fires one timer on time while this process holds its lease."""
 
     timer: Timer
+    _draining: bool = False
+
+    def drain(self) -> None:
+        """Fire no more; a run that has begun goes on."""
+        self._draining = True
 
     async def run(self) -> None:
-        """Wait for the lease, then fire on time, until cancelled; release the lease at the end."""
+        """Wait for the lease, then fire on time, until drained or cancelled; release the lease at the end."""
         try:
-            while True:
+            while not self._draining:
                 await self._wait_for_lease()
                 await self._fire_while_held()
         finally:
@@ -131,7 +136,7 @@ class TimerListener:
 
     async def _wait_for_lease(self) -> None:
         logged = False
-        while not await self._try_lease():
+        while not self._draining and not await self._try_lease():
             if not logged:
                 log.info("timer '%s' runs in another process", self.timer.function.name)
                 logged = True
@@ -153,7 +158,8 @@ class TimerListener:
                     log.warning("timer '%s' has lost its lease", self.timer.function.name)
                     return
             self._log_failure(firing)
-            await asyncio.sleep(TRY_LEASE_EVERY_SECONDS)
+            if not self._draining:
+                await asyncio.sleep(TRY_LEASE_EVERY_SECONDS)
         finally:
             firing.cancel()
             await asyncio.gather(firing, return_exceptions=True)
@@ -161,9 +167,9 @@ class TimerListener:
     async def _fire(self) -> None:
         self.timer.status = None
         await self.timer.begin()
-        while True:
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+        while not self._draining:
             await self.timer.run_if_due()
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     def _log_failure(self, firing: asyncio.Task[None]) -> None:
         if not firing.cancelled() and (error := firing.exception()):

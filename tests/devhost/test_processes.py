@@ -18,12 +18,14 @@ import pytest
 
 from sandbox.azurite import Azurite
 from sandbox.clock import OffsetClock
+from sandbox.kills.killing import children_of
 from sandbox.processes import ROOT, free_ports
 
 pytestmark = pytest.mark.processes
 PATIENCE_SECONDS = 40.0  # a busy machine starts three processes slowly
 
 APP = """
+import asyncio
 import os
 import azure.functions as func
 import helping
@@ -39,11 +41,15 @@ def tell(word):
 @app.queue_output(arg_name="out", queue_name="jobs-%STAMP%", connection="DataStorage")
 async def enqueue(req: func.HttpRequest, out: func.Out[str]) -> func.HttpResponse:
     tell("enqueue")
-    out.set("job")
+    out.set(req.params.get("text", "job"))
     return func.HttpResponse(helping.GREETING)
 
 @app.queue_trigger(arg_name="msg", queue_name="jobs-%STAMP%", connection="DataStorage")
 async def work(msg: func.QueueMessage) -> None:
+    text = msg.get_body().decode()
+    if text.startswith("slow"):
+        tell("began")
+        await asyncio.sleep(float(text[4:]))
     tell("work")
 
 @app.timer_trigger(arg_name="timer", schedule="0 0 * * * *")
@@ -71,8 +77,16 @@ class Running:
     def words(self) -> list[str]:
         return [words[0] for words in self.told()]
 
-    def enqueue(self) -> str:
-        return httpx.post(f"{self.address}/api/enqueue", timeout=5).raise_for_status().text
+    def enqueue(self, text: str = "job") -> str:
+        return httpx.post(f"{self.address}/api/enqueue?text={text}", timeout=5).raise_for_status().text
+
+    def terminate(self, group: str) -> None:
+        """Tell the process of a group to end, as Azure does when it takes an instance away."""
+        (pid,) = (pid for pid, name in children_of(self.process.pid).items() if name == group)
+        os.kill(pid, signal.SIGTERM)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
 
     def children(self) -> list[int]:
         pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
@@ -177,7 +191,7 @@ def test_children_die_with_their_parent(tmp_path: Path, azurite: Azurite) -> Non
         children = running.children()
         assert len(children) >= 1
         running.process.kill()
-        eventually(lambda: not any(alive(pid) for pid in children), 6)
+        eventually(lambda: not any(alive(pid) for pid in children))
 
 
 def test_a_dead_child_is_started_again(tmp_path: Path, azurite: Azurite) -> None:
@@ -187,6 +201,31 @@ def test_a_dead_child_is_started_again(tmp_path: Path, azurite: Azurite) -> None
             httpx.get(f"{running.address}/api/die", timeout=5)
         eventually(lambda: _answers(running.address))
         assert "ended with 3" in (tmp_path / "log").read_text()
+
+
+def test_a_process_that_is_told_to_end_finishes_its_work(tmp_path: Path, azurite: Azurite) -> None:
+    """After SIGTERM a process takes no more work, ends what it is at, and another takes its place."""
+    with started(tmp_path, azurite, "--grace-seconds", "20") as running:
+        running.enqueue("slow1.5")
+        eventually(lambda: "began" in running.words())
+        running.terminate("work")
+        running.enqueue("slow0")
+        eventually(lambda: running.words().count("work") == 2)
+        eventually(lambda: "the process of 'work' ended with 0" in running.log())
+        finished = {words[1]: words[0] for words in running.told() if words[0] in {"began", "work"}}
+        assert len(finished) == 2, "the second message was for the next process"
+        assert running.words().count("began") == 2
+
+
+def test_a_process_ends_under_work_that_takes_too_long(tmp_path: Path, azurite: Azurite) -> None:
+    """Work that outlives the grace is not told: its process ends, and its message comes again when its hiding ends."""
+    with started(tmp_path, azurite, "--grace-seconds", "0.3") as running:
+        running.enqueue("slow30")
+        eventually(lambda: "began" in running.words())
+        running.terminate("work")
+        eventually(lambda: "the process of 'work' ended with 1" in running.log())
+        assert "functions still run after 0.3 s" in running.log()
+        assert "work" not in running.words()
 
 
 def _answers(address: str) -> bool:

@@ -1,0 +1,140 @@
+"""Start a world, let people write, kill its workers meanwhile, let everything settle, and judge."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+
+from sandbox.kills.killing import children_of, kill_any
+from sandbox.kills.load import CONTACTS, Load
+from sandbox.kills.verdict import Verdict, judge, read_facts
+from sandbox.processes import ROOT
+from sandbox.story.connecting import connect
+from sandbox.story.playing import poll, staged
+from sandbox.story.stage import ANN_ADDRESS, STRANGER, Lie, Stage
+from sandbox.world import World, WorldOptions
+
+BETWEEN_KILLS_SECONDS: Final = (0.05, 1.5)
+LOOK_EVERY_SECONDS: Final = 0.05
+QUIET_AT_MOST_SECONDS: Final = 10.0
+WRITERS: Final = 3
+BACK_SECONDS: Final = 90.0
+ROUND_SECONDS: Final = 6 * 60.0  # of the world's clock: longer than a send waits before it is asked about
+MOST_ROUNDS: Final = 40
+SETTLING_SECONDS: Final = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many processes are killed, by what seed, and how: `kill`, `term` or `mixed`."""
+
+    kills: int
+    seed: int
+    how: str = "kill"
+    sabotage: str | None = None
+
+    @property
+    def command(self) -> str:
+        """What plays it again. Moments differ, for processes are real; moves, victims and pauses are the same."""
+        more = f" DEATH={self.how}" if self.how != "kill" else ""
+        return f"make kills KILLS={self.kills} SEED={self.seed}{more}"
+
+
+async def run(plan: Plan) -> int:
+    """Play the plan; print the figures; return the exit code: 0, or 1 when anything is wrong."""
+    began = time.monotonic()
+    print(f"{plan.command}  # at commit {commit()}", flush=True)
+    options = WorldOptions(seed=plan.seed, sabotage=plan.sabotage)
+    async with World.start(options) as world, staged(world) as stage:
+        await _prepare(stage)
+        load = Load(stage, random.Random(f"load {plan.seed}"))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WRITERS):
+                group.create_task(load.run())
+            killed = await _kill(world, plan, load)
+            load.stopping = True
+        print(f"killed {sum(killed.values())}: {_counted(killed)}", flush=True)
+        await _wait_until_back(world)
+        verdict = await _settle(stage, load)
+    print(verdict, flush=True)
+    print(f"{'all well' if verdict.is_good else 'FAILED: ' + plan.command} after {time.monotonic() - began:.0f} s")
+    return 0 if verdict.is_good else 1
+
+
+async def _prepare(stage: Stage) -> None:
+    """Ann is connected, and a first mail has opened a thread, so that there is a subscription."""
+    await stage.control("POST", "users", address=ANN_ADDRESS, display_name="Ann Archer")
+    for address in (*CONTACTS, STRANGER):
+        await stage.control("POST", "contacts", address=address, name=address)
+    await connect(stage)
+
+
+async def _kill(world: World, plan: Plan, load: Load) -> Counter[str]:
+    """Kill at random moments, each after something has been written since the last."""
+    dice, killed = random.Random(f"kills {plan.seed}"), Counter[str]()
+    supervisors = [world.processes["devhost"].popen.pid]
+    while sum(killed.values()) < plan.kills:
+        written, until = len(load.written), time.monotonic() + QUIET_AT_MOST_SECONDS
+        await asyncio.sleep(dice.uniform(*BETWEEN_KILLS_SECONDS))
+        while len(load.written) == written and time.monotonic() < until:  # noqa: ASYNC110 - nobody sets an event
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+        if victim := kill_any(dice, supervisors, plan.how):
+            killed[victim] += 1
+    return killed
+
+
+async def _wait_until_back(world: World) -> None:
+    """Every group has a process again, and it answers."""
+    pid, groups = world.processes["devhost"].popen.pid, 0
+
+    async def is_back() -> bool:
+        nonlocal groups
+        alive = len(children_of(pid))
+        is_steady, groups = alive == groups, alive
+        return is_steady and alive > 1 and await asyncio.to_thread(world.is_ready, "devhost")
+
+    if not await poll(is_back, BACK_SECONDS):
+        raise Lie("the host's processes did not come back")
+
+
+async def _settle(stage: Stage, load: Load) -> Verdict:
+    """Time passes until nothing is wrong any more, or for four hours."""
+    verdict = Verdict()
+    for _ in range(MOST_ROUNDS):
+        with suppress(httpx.HTTPError, Lie):
+            verdict = judge(load.written, await read_facts(stage))
+            if verdict.is_good:
+                break
+        await stage.advance(ROUND_SECONDS)
+        await asyncio.sleep(SETTLING_SECONDS)
+    # What is doubled or foreign may come late: one more sweep, and a look at everything.
+    await stage.advance(16 * 60.0)
+    await asyncio.sleep(SETTLING_SECONDS)
+    return judge(load.written, await read_facts(stage)) if verdict.acknowledged else verdict
+
+
+def commit() -> str:
+    """The commit that is checked out, for a replay."""
+    command = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def _counted(killed: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(killed.items()))
+
+
+def fresh_seed() -> int:
+    """A seed that nobody chose."""
+    return random.SystemRandom().randrange(1, 1_000_000)
+
+
