@@ -17,7 +17,7 @@ STEP := scripts/step.sh
 STRANGERS := tests/unit/html tests/unit/file_contents tests/unit/security $(patsubst %,tests/unit/domain/test_%.py,addresses attachments controls file_names)
 present = $(if $(wildcard $(2)),$(1))
 
-.PHONY: help setup browser demo up story test fast contract sim host simulate explore explored e2e security worker check lint format types imports locks meta infra snapshots fix lock clean venv313 package packaging
+.PHONY: help setup browser demo up story test fast contract sim host simulate explore explored kills killed mutants mutated e2e security worker check lint format types imports locks meta infra snapshots fix lock clean venv313 package packaging
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,12 +45,9 @@ up: demo ## The same as demo
 story: setup $(if $(PACKAGE),package $(if $(PYTHON313),venv313)) ## Play the whole story on processes; PROFILE=azure: on stand-ins for Azure; PACKAGE=1: on the package; SABOTAGE=lose|double|peek must fail
 	@$(if $(and $(PACKAGE),$(NO_PYTHON313)),echo "==> Story on the package: $(NO_PYTHON313)",$(STEP) "Story on $(if $(PACKAGE),the package,processes)" $(PY) -m sandbox story --profile "$(or $(PROFILE),local)" --sabotage "$(SABOTAGE)" $(if $(PACKAGE),--package dist/package))
 
-kills: setup ## Workers are killed while mail goes both ways (KILLS=100 SEED=… DEATH=kill|term|mixed): nothing lost, nothing twice
-	@$(STEP) "Kills" $(PY) -m sandbox kills --kills $(or $(KILLS),100) --seed $(or $(SEED),0) --death $(or $(DEATH),kill)
-
-test: setup browser ## Everything: fast, contract, sim, host, story, simulate, explored, e2e, worker, packaging
+test: setup browser ## Everything: fast, contract, sim, host, story, simulate, explored, killed, mutated, e2e, worker, packaging
 	@$(STEP) --begin
-	@code=0; $(MAKE) -k fast contract sim host $(call present,story,sandbox/__main__.py) simulate explored e2e worker packaging || code=$$?; \
+	@code=0; $(MAKE) -k fast contract sim host $(call present,story,sandbox/__main__.py) simulate explored killed mutated e2e worker packaging || code=$$?; \
 	$(STEP) --report; exit $$code
 
 fast: setup ## Unit and function tests: no sockets, about a minute
@@ -62,8 +59,8 @@ contract: setup ## The stores in memory and on Azurite, the Graph adapter on the
 sim: setup ## Tests of the Microsoft 365 simulator and of the demo CRM
 	@$(STEP) "Simulator tests" scripts/pytest_folders.sh tests/graphsim tests/democrm
 
-host: setup ## Tests of the development host and of the stand-ins for Azure
-	@$(STEP) "Development host tests" scripts/pytest_folders.sh tests/devhost tests/azuresim
+host: setup ## Tests of the development host, of the stand-ins for Azure and of the verdict of `make kills`
+	@$(STEP) "Development host tests" scripts/pytest_folders.sh tests/devhost tests/azuresim tests/kills
 
 simulate: setup ## The story's core once per knob, mails, explorer, a share of worlds; SEEDS=300 (FIRST_SEED=, MOVES=): random worlds
 ifdef SEEDS
@@ -78,6 +75,18 @@ explore: setup ## Every call of every flow fails once, workers run at the same t
 
 explored: setup ## The share of `make explore` that belongs to this source
 	@$(STEP) "Exploration, a share" $(PY) -m tests.explore --share 55
+
+kills: setup ## Workers die while mail goes both ways (KILLS=100, SEED=, DEATH=kill|term|mixed): nothing lost, nothing twice
+	@$(STEP) "Kills" $(PY) -m sandbox kills --kills "$(or $(KILLS),100)" --seed "$(or $(SEED),0)" --death "$(or $(DEATH),kill)"
+
+killed: setup ## A few of `make kills`, by a fixed seed
+	@$(STEP) "Kills, a few" $(PY) -m sandbox kills --kills 4 --seed 15 --death mixed
+
+mutants: setup ## The product with one protocol step broken, once for each: the named test must fail (ONLY=words)
+	@$(STEP) "Mutants" $(PY) -m tests.mutants --only "$(ONLY)"
+
+mutated: setup ## The share of `make mutants` that belongs to this source
+	@$(STEP) "Mutants, a share" $(PY) -m tests.mutants --share 35
 
 e2e: setup browser ## The demo driven through a real browser
 	@$(STEP) "Browser tests" scripts/pytest_folders.sh tests/e2e

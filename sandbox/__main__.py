@@ -1,4 +1,4 @@
-"""`python -m sandbox up` runs the local world until Ctrl-C; `story` plays the story; `kills` kills workers under load."""
+"""`python -m sandbox up` runs the local world until Ctrl-C; `story` plays the story; `kills` plays with deaths."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def main() -> int:
         if asked.command == "kills":
             from sandbox.kills import running
 
-            plan = running.Plan(asked.kills, asked.seed or running.fresh_seed(), asked.death, asked.sabotage or None)
+            plan = running.Plan(
+                asked.kills, asked.seed or running.fresh_seed(), asked.death, asked.sabotage or None
+            )
             return asyncio.run(running.run(plan))
         from sandbox.story import run
 
@@ -79,16 +81,22 @@ def _parser() -> argparse.ArgumentParser:
         choices=("local", "azure"),
         help="the product as on this machine, or as on Azure, with stand-ins",
     )
-    kills = commands.add_parser("kills", help="kill workers while mail goes both ways, then judge what became of it")
+    kills = commands.add_parser(
+        "kills", help="kill workers while mail goes both ways, then judge what became of it"
+    )
     kills.add_argument("--kills", type=int, default=100, help="how many processes are killed (default: 100)")
-    kills.add_argument("--seed", type=int, default=0, help="seed of moves, victims and pauses (default: a new one)")
+    kills.add_argument(
+        "--seed", type=int, default=0, help="seed of moves, victims and pauses (default: a new one)"
+    )
     kills.add_argument(
         "--death",
         default="kill",
         choices=SIGNALS,
         help="SIGKILL, SIGTERM (which drains), or each of them at random",
     )
-    kills.add_argument("--sabotage", default="", choices=("", *SABOTAGES), help="break the product; this must then fail")
+    kills.add_argument(
+        "--sabotage", default="", choices=("", *SABOTAGES), help="break the product; this must then fail"
+    )
     return parser
 
 

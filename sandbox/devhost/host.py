@@ -85,8 +85,10 @@ class Host:
 
     def drain(self) -> None:
         """Receive no more messages and fire no more timers; functions that run already go on."""
-        for listener in (*self._listeners.values(), *self._timers.values()):
+        for listener in self._listeners.values():
             listener.drain()
+        for timer in self._timers.values():
+            timer.drain()
 
     async def finish(self, seconds: float) -> bool:
         """Drain, and give running functions that long to end; return whether they did.

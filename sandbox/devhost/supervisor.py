@@ -95,7 +95,7 @@ class Supervisor:
         return kind in {"queue", "timer"} and "disabled" not in note
 
     async def _keep_running(self, group: str, *, started: bool = False) -> None:
-        """Restart a process whenever it ends; after one that ended by itself with a pause that grows up to 10 seconds."""
+        """Restart a process whenever it ends; where it ended by itself, after a pause that grows up to 10 seconds."""
         pause, code = SHORTEST_PAUSE_SECONDS, 0
         while True:
             started_at = time.monotonic()

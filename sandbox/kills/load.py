@@ -83,7 +83,11 @@ class Load:
     async def answer(self) -> None:
         """A contact answers a mail that came from the CRM."""
         contact = self.dice.choice(CONTACTS)
-        got = [mail for mail in await self.stage.outside(contact) if mail["internet_message_id"] not in self.answered]
+        got = [
+            mail
+            for mail in await self.stage.outside(contact)
+            if mail["internet_message_id"] not in self.answered
+        ]
         if not got:
             return
         mail, original = self._new("answer", contact), self.dice.choice(got)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import suppress
@@ -66,7 +65,9 @@ async def run(plan: Plan) -> int:
         await _wait_until_back(world)
         verdict = await _settle(stage, load)
     print(verdict, flush=True)
-    print(f"{'all well' if verdict.is_good else 'FAILED: ' + plan.command} after {time.monotonic() - began:.0f} s")
+    print(
+        f"{'all well' if verdict.is_good else 'FAILED: ' + plan.command} after {time.monotonic() - began:.0f} s"
+    )
     return 0 if verdict.is_good else 1
 
 
@@ -136,5 +137,3 @@ def _counted(killed: Counter[str]) -> str:
 def fresh_seed() -> int:
     """A seed that nobody chose."""
     return random.SystemRandom().randrange(1, 1_000_000)
-
-

@@ -56,14 +56,18 @@ class Verdict:
         }
         figures = ", ".join(f"{name} {len(tokens)}" for name, tokens in wrong.items())
         lines = [f"attempted {self.attempted}, acknowledged {self.acknowledged}, {figures}"]
-        return "\n".join(lines + [f"  {name}: {' '.join(tokens)}" for name, tokens in wrong.items() if tokens])
+        return "\n".join(
+            lines + [f"  {name}: {' '.join(tokens)}" for name, tokens in wrong.items() if tokens]
+        )
 
 
 async def read_facts(stage: Stage) -> Facts:
     """Ask everybody."""
     outside = [mail for contact in CONTACTS for mail in await stage.outside(contact)]
     _, requests = await stage.requests()
-    return Facts(outside, await stage.crm_messages(), await stage.crm_events(), await stage.mailbox(), requests)
+    return Facts(
+        outside, await stage.crm_messages(), await stage.crm_events(), await stage.mailbox(), requests
+    )
 
 
 def judge(written: Sequence[Written], facts: Facts) -> Verdict:
@@ -91,9 +95,7 @@ def judge(written: Sequence[Written], facts: Facts) -> Verdict:
 
 def _told_twice(events: Sequence[dict[str, Any]]) -> list[str]:
     """Messages of which the CRM was told the same under two ids of events."""
-    told = Counter(
-        (event["type"], event["data"].get("id")) for event in events if event["type"] in TOLD_ONCE
-    )
+    told = Counter((event["type"], event["data"].get("id")) for event in events if event["type"] in TOLD_ONCE)
     return [f"{kind} {message_id}" for (kind, message_id), times in told.items() if times > 1]
 
 

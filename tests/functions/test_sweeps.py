@@ -434,3 +434,17 @@ async def test_a_mail_that_moves_between_outline_and_fetch_is_found_again(begun:
     await swept(begun)
     assert (received(begun), begun.mail.calls.count("fetch")) == (1, 3)  # once more, for who wrote it
     assert begun.mail.calls.count("find_by_message_id") == 1
+
+
+async def test_a_mail_that_shows_up_late_in_lists_is_swept(begun: App) -> None:
+    """A mail that no list showed for nine minutes after it came is brought in by the next sweep all the same (E-25)."""
+    await begun.later(minutes=16)
+    before = begun.clock.now() - timedelta(minutes=9)
+    await begun.tick()
+    begun.mail.receive(
+        "bea@fabrikam.example",
+        in_reply_to=begun.mail.last_sent.internet_message_id,
+        tags={"last_modified_at": before, "received_at": before},
+    )
+    await begun.later(minutes=16)
+    assert begun.crm.types().count("message.received") == 1
