@@ -66,8 +66,8 @@ async def test_a_task_of_an_unknown_kind_stays_listed(begun: App) -> None:
     """A task of a kind that only a newer version knows holds up nobody, and its mailbox stays listed meanwhile."""
     ref = mailbox_of(begun)
     task = Task(begun.clock.now(), TaskKind.ERASE, "x")
-    row = with_members(encode(Stored(task)), kind="audit")
-    name = keys.row_of(task).replace("erase", "audit")
+    row = with_members(encode(Stored(task)), kind=MARK)
+    name = keys.row_of(task).replace("erase", MARK)
     await begun.tables.insert(keys.MAILBOX, keys.mailbox_partition(ref), name, row)
     await begun.services.due.add(ref, task)
     await begun.tick()
@@ -154,16 +154,27 @@ def _message(app: App, **job: object) -> str:
 async def test_a_message_of_a_newer_form_waits(begun: App, queue: str) -> None:
     """A queue message of a newer form, or with work of an unknown kind, waits in its queue and is no crash."""
     newest = json.dumps({"v": 2, "job": {"of": ["another", "form"]}, "more": 1})
-    texts = [newest] if queue == keys.CHANGES else [newest, _message(begun, kind="audit")]
+    texts = [newest] if queue == keys.CHANGES else [newest, _message(begun, kind=MARK)]
     for text in texts:
         await begun.queues.put(queue, text)
     await begun.later(hours=1)
     assert await begun.queues.count(queue) == len(texts)
-    begun.clock.forward(minutes=2)
+    begun.clock.forward(hours=2)
     waiting = [json.loads(text) for text in await begun.queues.peek(queue, 32)]
     assert {found.pop("waits_since") is not None for found in waiting} == {True}
     assert sorted(map(str, waiting)) == sorted(str(json.loads(text)) for text in texts)
     assert await begun.queues.count(f"{queue}-poison") == 0
+
+
+async def test_a_waiting_message_that_is_handed_out_twice_stays_few(begun: App) -> None:
+    """Each time is longer than the one before: in a week a message is handed out some 25 times."""
+    await begun.queues.put(keys.OUTBOX, '{"v":2,"job":{}}')
+    handed_out = 0
+    for _ in range(8 * 24 * 60):
+        begun.clock.forward(minutes=1)
+        handed_out += await begun.pump(keys.OUTBOX)
+    assert 20 <= handed_out <= 30
+    assert await begun.queues.count(keys.OUTBOX) == 0
 
 
 async def test_what_waits_for_a_week_is_a_dead_letter(begun: App) -> None:

@@ -15,16 +15,17 @@ from shared.sync.queueing.jobs import read_envelope
 from shared.telemetry import log
 
 WAITS_SINCE: Final = "waits_since"
-LOOK_AGAIN_SECONDS: Final = 60
-LONGEST_WAIT: Final = timedelta(
-    days=7
-)  # longer than a deployment, or the time between one taken back and the next
+FIRST_PAUSE: Final = timedelta(minutes=1)
+LONGEST_PAUSE: Final = timedelta(hours=12)
+LONGEST_WAIT: Final = timedelta(days=7)  # longer than from a deployment that was taken back to the next
 
 
 async def leave_to_newer(s: Services, queue: str, text: str) -> None:
-    """Put the message back for a minute; what waits for a week is a dead letter. Raises what a store raises.
+    """Put the message back, for as long as it has waited; what waits for a week is a dead letter.
 
-    The message is written before the one in hand is done with. Dying between leaves it twice, which changes nothing.
+    The message is written before the one in hand is done with: who dies between, or is not the only one to have it,
+    leaves it twice. So it is handed out about 25 times in a week and not each minute, or few would become many.
+    Raises what a store raises.
     """
     envelope, now = read_envelope(text), s.clock.now()
     since = _time(envelope.get(WAITS_SINCE)) or now
@@ -34,7 +35,8 @@ async def leave_to_newer(s: Services, queue: str, text: str) -> None:
         await s.dead_letters.add(digest("unknown", queue, text), letter, text)
         return
     again = msgspec.json.encode({**envelope, WAITS_SINCE: since}).decode()
-    await s.queues.put(queue, again, delay_seconds=LOOK_AGAIN_SECONDS)
+    pause = min(max(now - since, FIRST_PAUSE), LONGEST_PAUSE)
+    await s.queues.put(queue, again, delay_seconds=int(pause.total_seconds()))
 
 
 def _time(given: object) -> datetime | None:
