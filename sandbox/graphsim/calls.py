@@ -200,6 +200,14 @@ def parse_query(raw: str, operation: Operation) -> dict[str, str]:
     return out
 
 
+def asks_for_body(raw: str, operation: Operation) -> bool:
+    """Whether a message's body is asked for: by name, or because nothing is selected."""
+    if operation.method != "GET" or operation.name not in {"message.get", "message.list", "folder.messages"}:
+        return False
+    selected = dict(parse_qsl(raw)).get("$select")
+    return selected is None or bool({"body", "uniqueBody", "bodyPreview"} & set(selected.split(",")))
+
+
 def parse_prefer(values: list[str]) -> tuple[Style, str | None]:
     """The style that all Prefer headers ask for, and the value of Preference-Applied.
 

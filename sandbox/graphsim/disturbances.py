@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sandbox.graphsim.faults import KINDS
+from sandbox.graphsim.faults import KINDS, NONSENSE
 from sandbox.graphsim.knobs import KNOBS
 from sandbox.graphsim.notifications import Control
 from sandbox.graphsim.render import fine_time, when
@@ -47,6 +47,8 @@ def add_fault(world: World, _request: Request, body: dict[str, Any]) -> Any:
     """Plan a fault."""
     if body.get("kind") not in KINDS:
         raise Refused(f"kind is one of {', '.join(KINDS)}")
+    if body.get("body", "page") not in NONSENSE:
+        raise Refused(f"body is one of {', '.join(NONSENSE)}")
     fault = world.faults.add(**{name: value for name, value in body.items() if value is not None})
     return {"fault_id": fault.fault_id}
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import random
 
-Kind = Literal["status", "drop_before", "drop_after", "delay", "commit_late"]
-KINDS = ("status", "drop_before", "drop_after", "delay", "commit_late")
+Kind = Literal["status", "drop_before", "drop_after", "delay", "commit_late", "nonsense"]
+KINDS = ("status", "drop_before", "drop_after", "delay", "commit_late", "nonsense")
 Sleep = Callable[[float], Awaitable[None]]
 
 _CODES = {
@@ -19,6 +19,19 @@ _CODES = {
     409: "ErrorIrresolvableConflict", 412: "ErrorIrresolvableConflict", 429: "ApplicationThrottled",
     500: "ErrorInternalServerTransientError", 502: "BadGateway", 503: "ServiceUnavailable", 504: "UnknownError",
 }  # fmt: skip
+
+# What stands in an answer of 200 that is none of Graph's: by the `body` of a fault.
+NONSENSE = {
+    "page": ("text/html", "<html><body>The service is being maintained.</body></html>"),
+    "empty": ("application/json", ""),
+    "cut": (
+        "application/json",
+        '{"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#users", "val',
+    ),
+    "null": ("application/json", "null"),
+    "error": ("application/json", '{"error": {"code": "generalException", "message": "Try again."}}'),
+    "nulls": ("application/json", '{"id": null, "value": [null]}'),
+}
 
 
 @dataclass(slots=True)
@@ -28,7 +41,9 @@ class Fault:
     status: answered with `status` and `code`, and the operation is not executed. drop_before / drop_after: the
     connection is cut before / after the operation. delay: `seconds` pass first, of real time or of a virtual clock's
     where everything runs in one process. commit_late: answered with `status` (default 504) at once; the operation is
-    executed `seconds` of simulated time later.
+    executed `seconds` of simulated time later. nonsense: answered with 200 and the NONSENSE that `body` names, as
+    proxies and broken servers do; the operation is not executed. `of_bodies`: it strikes only where a message's body is
+    asked for.
     """
 
     fault_id: int
@@ -42,6 +57,8 @@ class Fault:
     retry_after: str | None = None
     seconds: float = 0.0
     address: str | None = None
+    body: str = "page"
+    of_bodies: bool = False
     hits: int = 0
 
     def error_code(self) -> str:
@@ -66,9 +83,11 @@ class Faults:
         self.plan.append(fault)
         return fault
 
-    def hit(self, operation: str, method: str, address: str | None) -> Fault | None:
-        """Find the fault for this request and count it; None when there is none."""
+    def hit(self, operation: str, method: str, address: str | None, *, of_body: bool = False) -> Fault | None:
+        """Find the fault for this request and count it; None when there is none. `of_body`: it asks for a body."""
         for fault in self.plan:
+            if fault.of_bodies and not of_body:
+                continue
             if self._matches(fault, operation, method, address):
                 fault.hits += 1
                 return fault

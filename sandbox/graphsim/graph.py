@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from sandbox.graphsim import calls
 from sandbox.graphsim.errors import ConnectionCut, GraphError, access_denied, bad_request, not_simulated
+from sandbox.graphsim.faults import NONSENSE
 from sandbox.graphsim.operations import OPERATIONS
 from sandbox.graphsim.render import when
 
@@ -70,10 +71,14 @@ async def _answer(world: World, request: Request, entry: Entry) -> Response:
     entry.operation = operation.name
     call = _make_call(world, request, entry, body, segments, ids)
     entry.address = _address(world, call)
-    fault = world.faults.hit(operation.name, request.method, entry.address)
+    asks_for_body = calls.asks_for_body(call.raw_query, operation)
+    fault = world.faults.hit(operation.name, request.method, entry.address, of_body=asks_for_body)
     if fault:
         entry.fault = fault.kind
         await _apply_fault(world, fault, call, operation)
+    if fault and fault.kind == "nonsense":
+        media, content = NONSENSE[fault.body]
+        return Response(content, 200, _tracing(world, request), media)
     reply = await _execute(call, operation, request)
     if fault and fault.kind == "drop_after":
         raise ConnectionCut

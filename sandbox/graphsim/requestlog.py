@@ -45,7 +45,7 @@ class Entry:
     def meaning(self) -> str:
         """What the request was, in words: a probe, a planned fault, a refusal; empty for an ordinary call."""
         refused = self.status == 0 or self.status >= 400
-        if self.fault and (refused or self.fault in {"delay", "commit_late"}):
+        if self.fault and (refused or self.fault in {"delay", "commit_late", "nonsense"}):
             return f"planned: {self.fault.replace('_', ' ')}"
         if self.probe:
             return f"probe: {self.probe}{', answered no' if refused else ''}"

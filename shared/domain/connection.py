@@ -158,6 +158,15 @@ def outage_since(mailbox: Mailbox, now: datetime) -> datetime | None:
     return mailbox.failing_since
 
 
+def lies_in_outage(mailbox: Mailbox, now: datetime) -> bool:
+    """Whether nothing that was asked of Graph has worked for so long that no failure is one mail's own trouble.
+
+    Where one mail fails alone, a sweep that works within a quarter of an hour says so (`with_failed_call`).
+    """
+    since = outage_since(mailbox, now)
+    return since is not None and now - since >= 2 * SWEPT_WITHIN
+
+
 def with_working_call(mailbox: Mailbox) -> Mailbox:
     """The mailbox after a call that Graph answered: no outage, or none any more."""
     if mailbox.failing_since is None:

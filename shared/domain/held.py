@@ -23,13 +23,14 @@ from shared.domain.errors import (
     UpstreamSurprise,
 )
 from shared.domain.model import Held, Reason, RemoteFile
-from shared.domain.retries import ONE_ITEM_FOR_AT_MOST, OUTAGE_SECONDS
+from shared.domain.retries import ONE_ITEM_FOR_AT_MOST, OUTAGE_SECONDS, is_outage
 
 SOON: Final = (timedelta(minutes=1), timedelta(minutes=3), timedelta(minutes=10), timedelta(minutes=30))
 LATER: Final = (timedelta(hours=1), timedelta(hours=4), timedelta(hours=12))
 DAILY: Final = timedelta(days=1)
 MISSING_AT_MOST: Final = 3
 FAILING_TOGETHER: Final = 3
+LONGEST_OUTAGE: Final = timedelta(days=7)
 # What stands in for a file while it is scanned: an item in its place, or some hundred bytes under its name
 # (msgraph-sdk-dotnet issue 2416).
 STUB_BYTES: Final = 4_096
@@ -66,9 +67,22 @@ def is_final(looks: int) -> bool:
     return looks >= len(SOON)
 
 
-def waits_out(error: Exception, since: datetime, now: datetime, failing_beside: int) -> bool:
-    """Whether nothing is told yet: other mail fails in the same way, for less than a day."""
-    together = may_be_an_outage(error) and failing_beside >= FAILING_TOGETHER
+def waits_out(
+    error: Exception,
+    since: datetime,
+    now: datetime,
+    failing_beside: int,
+    *,
+    others_readable: bool | None = None,
+) -> bool:
+    """Whether nothing is told yet: other mail fails as well.
+
+    `others_readable`: whether a mail of the thread that was read before can be read now, None where nobody can say.
+    Where it cannot, an outage of a week is waited out. Else mails that fail together are, for less than a day.
+    """
+    if others_readable is not None:
+        return not others_readable and now - since < LONGEST_OUTAGE
+    together = (may_be_an_outage(error) or is_outage(error)) and failing_beside >= FAILING_TOGETHER
     return together and now - since < ONE_ITEM_FOR_AT_MOST
 
 

@@ -32,13 +32,13 @@ class Finding:
         found = await self._list(access, "find_by_message_id", wanted)
         return tuple([await self.locate(access, message) for message in found])
 
-    async def _list(self, access: Access, operation: str, wanted: str) -> list[wire.Message]:
+    async def _list(self, access: Access, operation: str, wanted: str) -> list[wire.Row]:
         """What a filter finds. No `$orderby`: with a filter on other properties Graph refuses it."""
         return await self._client.get_all(
             access,
             operation,
             self._client.builders.me.messages,
-            wire.Page[wire.Message],
+            wire.Page[wire.Row],
             filter=wanted,
             select=[*wire.SELECT_OUTLINE, "parentFolderId"],
             expand=[wire.EXPAND_TAGS],

@@ -120,13 +120,13 @@ class GraphMail:
             answer = await self._client.follow(access, "sweep", ask.link)
         else:
             answer = await self._list_changed(access, ask, wire.SELECT_OUTLINE, expand=[wire.EXPAND_TAGS])
-        page = decoded(answer, wire.Page[wire.Message])
+        page = decoded(answer, wire.Page[wire.Row])
         return OutlinePage(tuple(mapping.graph_to_outline(message) for message in page.value), page.next_link)
 
     async def listed_id(self, access: Access, ask: Ask) -> str | None:
         """The id of the row where that page begins, for one that cannot be listed with more."""
         answer = await self._list_changed(access, replace(ask, top=1), ("id",))
-        found = decoded(answer, wire.Page[wire.Message]).value
+        found = decoded(answer, wire.Page[wire.Row]).value
         return found[0].id if found else None
 
     async def _list_changed(self, access: Access, ask: Ask, select: Sequence[str], **more: Any) -> bytes:
@@ -169,7 +169,7 @@ class GraphMail:
             access,
             "conversation",
             self._client.builders.me.messages,
-            wire.Page[wire.Message],
+            wire.Page[wire.Row],
             filter=mapping.conversation_filter(conversation_id),
             select=list(wire.SELECT_OUTLINE),
             expand=[wire.EXPAND_TAGS],

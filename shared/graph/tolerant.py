@@ -48,8 +48,8 @@ def readable(content: bytes) -> bytes:
 def decode(content: bytes, kind: type[T]) -> T:
     """A body as a wire type, without the members and items that do not fit.
 
-    How many were passed over is logged. Raises Unreadable without a required member, msgspec.DecodeError and
-    RecursionError for what is no JSON.
+    How many were passed over is logged. Raises Unreadable without a required member, or an item that is not to be
+    left out, msgspec.DecodeError and RecursionError for what is no JSON.
     """
     pruning = _Pruning()
     fitting = pruning.fit(msgspec.json.decode(readable(content)), inspect.type_info(kind))
@@ -81,11 +81,14 @@ class _Pruning:
     def _fit_list(self, raw: Any, kind: inspect.Type) -> list[Any]:
         if not isinstance(raw, list):
             raise Unreadable
+        whole = isinstance(kind, inspect.StructType) and getattr(kind.cls, "not_left_out", False)
         found = []
         for item in raw:
             try:
                 found.append(self.fit(item, kind))
             except Unreadable:
+                if whole:
+                    raise
                 self.dropped += 1
         return found
 

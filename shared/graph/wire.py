@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
 
@@ -110,6 +110,12 @@ class Message(_Graph):
     single_value_extended_properties: list[Property] | None = None
     attachments: list[Attachment] | None = None
     attachments_link: str | None = msgspec.field(default=None, name="attachments@odata.nextLink")
+
+
+class Row(Message):
+    """A message in a list that must show each: one that is left out would be passed over without a word."""
+
+    not_left_out: ClassVar[bool] = True
 
 
 class Attachment(_Graph):

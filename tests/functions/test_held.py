@@ -74,16 +74,19 @@ async def test_a_mail_of_the_users_own_is_told_as_such(begun: App) -> None:
 
 
 async def test_looks_grow_rare_until_one_a_day(begun: App) -> None:
-    """A held mail is looked at after 1, 3, 10 and 30 minutes, then after hours, then once a day; no sweep joins in."""
+    """A held mail is looked at after 1, 3, 10 and 30 minutes, then after hours, then once a day; no sweep joins in.
+
+    Before it is told, the thread's newest mail is read once to see whether others are given.
+    """
     await unreadable(begun, ItemUnreadable())
     seen = [begun.mail.calls.count("fetch")]
     for minutes in (2, 4, 11, 31, 61, 241, 721):
         await begun.later(minutes=minutes)
         seen.append(begun.mail.calls.count("fetch"))
-    assert seen == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert seen == [1, 2, 3, 4, 6, 7, 8, 9]
     begun.clock.forward(days=1)
     await begun.later(minutes=2)
-    assert begun.mail.calls.count("fetch") == 9
+    assert begun.mail.calls.count("fetch") == 10
 
 
 async def test_what_became_readable_is_told_after_all(begun: App) -> None:

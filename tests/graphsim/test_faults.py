@@ -96,3 +96,24 @@ async def test_the_plan_is_seen_and_cleared(lab: Lab, app: App) -> None:
         "http://localhost:7444/__control/faults", json={"operation": "*", "kind": "fire"}
     )
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("body", ["page", "empty", "cut", "null", "error", "nulls"])
+async def test_an_answer_that_is_none(lab: Lab, app: App, body: str) -> None:
+    """Nonsense comes with 200, nothing is done, and the log says that it was planned."""
+    await plan(lab, "message.create", "nonsense", body=body)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=lab.simulator.app)) as unchecked:
+        answer = await App(unchecked, app.token)("POST", "me/messages", draft())
+    assert answer.status_code == 200
+    assert await lab.mailbox() == []
+    assert (await lab.requests())[-1]["fault"] == "nonsense"
+
+
+async def test_only_where_a_body_is_asked_for(lab: Lab, app: App) -> None:
+    """A fault of bodies leaves lists and reads of ids alone."""
+    made = await app.ok("POST", "me/messages", draft())
+    await plan(lab, "*", "status", status=503, of_bodies=True, count=9)
+    assert await app.ok("GET", f"{at(made['id'])}?$select=id,subject")
+    assert await app.ok("GET", "me/messages?$select=id")
+    assert (await app.refused("GET", at(made["id"])))[0] == 503
+    assert (await app.refused("GET", f"{at(made['id'])}?$select=id,body"))[0] == 503

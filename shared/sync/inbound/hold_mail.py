@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain import admission, copies, own_addresses
+from shared.domain.errors import ItemGone
 from shared.domain.held import waited, waits_out
 from shared.domain.inbound import Hold, Skip
 from shared.domain.model import (
@@ -69,7 +70,9 @@ async def hold_unreadable(
     reason, held = Reason.MESSAGE_UNREADABLE, known.held.value.held if known.held is not None else None
     if held is None or not looks_are_over(known.held) or await was_told(ctx, known.held):
         return await hold_mail(ctx, mailbox, outline, belongs, known, reason)
-    if waits_out(failed.error, held.since, failed.at, await _count_failing_beside(ctx, known)):
+    beside = await _count_failing_beside(ctx, known)
+    readable = await _others_are_readable(ctx, outline, belongs, known)
+    if waits_out(failed.error, held.since, failed.at, beside, others_readable=readable):
         return await hold_mail(ctx, mailbox, outline, belongs, known, reason, waited(held, failed.at))
     task = Task(failed.at, TaskKind.LOOK_AGAIN, held_as(known.held, outline))
     await add_dead_letter(ctx, task, failed.error)
@@ -91,6 +94,24 @@ async def hold_unreadable(
     ):
         return await hold_mail(ctx, mailbox, outline, belongs, known, reason)
     return Hold(next_held(ctx, mailbox, outline, known.held).look_at)
+
+
+async def _others_are_readable(
+    ctx: MailboxContext, outline: Outline, belongs: admission.Belongs, known: Known
+) -> bool | None:
+    """Whether the newest mail of the thread that synced can be read now: then the other one has trouble of its own.
+
+    None where there is none any more. Costs a call, and only before something would be told.
+    """
+    thread = known.thread or await ctx.find(Thread, belongs.thread_id)
+    newest = thread.value.newest_graph_message_id if thread is not None else None
+    if newest is None or newest == outline.graph_message_id:
+        return None
+    try:
+        read = await attempt_one_mail(ctx, lambda: ctx.services.mail.fetch(access_of(ctx), newest))
+    except ItemGone:
+        return None
+    return not isinstance(read, Failed)
 
 
 async def _count_failing_beside(ctx: MailboxContext, known: Known) -> int:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import assert_never
 
 from shared.domain import admission, inbound
+from shared.domain.connection import lies_in_outage
 from shared.domain.errors import RowChanged, RowMissing
-from shared.domain.held import DAILY, looked, put_off
+from shared.domain.held import DAILY, looked, put_off, waited
 from shared.domain.model import Held, MessageRecord, Reason, Seen, Task, Thread
-from shared.domain.retries import Failed, PutOff, waits_for_somebody
+from shared.domain.retries import Failed, PutOff, is_outage, waits_for_somebody
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import Change, Erase
@@ -51,18 +52,21 @@ async def _is_stopped_for_now(ctx: MailboxContext, seen: Seen) -> bool:
 
 
 async def reschedule_look(ctx: MailboxContext, task: Task, failed: Failed) -> None:
-    """The look itself failed: later, and counted unless it waits for somebody."""
+    """The look itself failed: later, and counted unless it waits for somebody, or nothing else works either."""
     stored = await ctx.find(Seen, task.ref)
     if stored is None or stored.value.held is None:
         return
-    await _save(ctx, stored.changed(replace(stored.value, held=_after_failure(stored.value.held, failed))))
+    mailbox = await ctx.read()
+    in_outage = mailbox is not None and is_outage(failed.error) and lies_in_outage(mailbox, failed.at)
+    later = _after_failure(stored.value.held, failed, in_outage=in_outage)
+    await _save(ctx, stored.changed(replace(stored.value, held=later)))
 
 
-def _after_failure(held: Held, failed: Failed) -> Held:
+def _after_failure(held: Held, failed: Failed, *, in_outage: bool) -> Held:
     verdict = failed.verdict(0)
     if waits_for_somebody(failed.error) and isinstance(verdict, PutOff):
         return put_off(held, failed.until(verdict))
-    return looked(held, failed.at)
+    return waited(held, failed.at) if in_outage else looked(held, failed.at)
 
 
 async def _end(ctx: MailboxContext, stored: Stored[Seen], reason: Reason) -> None:

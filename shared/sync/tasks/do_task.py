@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import assert_never
 
 from shared.domain import inbound
+from shared.domain.connection import SWEPT_WITHIN, lies_in_outage
 from shared.domain.errors import MailboxClosed, OutcomeUnknown, StoreUnavailable, UnknownForm
 from shared.domain.held import SOON, first_held, pause_after
 from shared.domain.model import Event, MailboxRef, OutboxItem, Reason, Seen, Task, TaskKind
 from shared.domain.outbound import MAY_HAVE_LEFT
-from shared.domain.retries import Failed, GiveUp, PutOff
+from shared.domain.retries import Failed, GiveUp, PutOff, is_outage
 from shared.domain.tasks import tasks
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
@@ -181,13 +182,20 @@ async def _reschedule_own_row(
 
 
 async def _reschedule_import(ctx: MailboxContext, task: Task, failed: Failed) -> None:
-    """A mail of which not even the outline can be read is held: nobody is told, for nobody knows whose it is (R14)."""
+    """A mail of which not even the outline can be read is held: nobody is told, for nobody knows whose it is (R14).
+
+    While nothing else works either, nothing is charged to it: its tries begin anew when Graph answers again.
+    """
+    mailbox = await ctx.read()
+    if mailbox is not None and is_outage(failed.error) and lies_in_outage(mailbox, failed.at):
+        until = failed.at + SWEPT_WITHIN
+        await move_task(ctx, task, replace(task, due_at=until, attempts=0, since=failed.at))
+        return
     verdict = failed.verdict(task.attempts)
     if isinstance(verdict, PutOff) and not failed.lasts_too_long(task.since):
         await move_task(ctx, task, _later(task, failed.until(verdict), verdict.attempts))
         return
     await add_dead_letter(ctx, task, failed.error)
-    mailbox = await ctx.read()
     held = first_held(failed.at, mailbox.generation if mailbox is not None else 0)
     later = replace(held, looks=len(SOON) + 1, look_at=failed.at + pause_after(len(SOON) + 1))
     seen = Seen(task.ref, "", "", Reason.MESSAGE_UNREADABLE, failed.at, later)

@@ -11,6 +11,7 @@ from shared.domain.connection import (
     goes_on,
     is_denied_anew,
     is_open_for,
+    lies_in_outage,
     proves_alive,
 )
 from shared.domain.connection_status import MAY_SEND, current_status
@@ -94,3 +95,16 @@ def test_a_denial_of_before_a_revival_is_over(seconds: int | None, holds: bool) 
     """A denial of a call that was made before the consent was revived does not count."""
     revived_at = None if seconds is None else NOW + timedelta(seconds=seconds)
     assert is_denied_anew(a_mailbox(revived_at=revived_at), NOW) is holds
+
+
+@pytest.mark.parametrize(
+    ("failing", "failed", "lies"), [(None, None, False), (29, 0, False), (30, 0, True), (300, 80, False)]
+)
+def test_an_outage_excuses_single_mails_after_half_an_hour(
+    failing: int | None, failed: int | None, *, lies: bool
+) -> None:
+    """Half an hour in which two sweeps failed as well is an outage; a failure of long ago says nothing of now."""
+    since, last = (
+        None if minutes is None else NOW - timedelta(minutes=minutes) for minutes in (failing, failed)
+    )
+    assert lies_in_outage(a_mailbox(failing_since=since, failed_at=last), NOW) is lies

@@ -92,6 +92,15 @@ def test_a_run_of_failures_is_an_outage_for_a_day() -> None:
     assert not held.waits_out(ItemUnreadable(), NOW, soon, 3)
 
 
+def test_whether_others_are_readable_decides() -> None:
+    """Where a mail that was read before can be read, one fails alone; where it cannot, a week is waited, not longer."""
+    soon, next_week = NOW + timedelta(hours=2), NOW + held.LONGEST_OUTAGE
+    for error in (ProviderUnavailable(), ItemUnreadable(), KeyError()):
+        assert not held.waits_out(error, NOW, soon, 9, others_readable=True)
+        assert held.waits_out(error, NOW, NOW + timedelta(days=5), 0, others_readable=False)
+        assert not held.waits_out(error, NOW, next_week, 0, others_readable=False)
+
+
 def test_a_look_in_vain_is_counted_and_one_nobody_made_is_not() -> None:
     """Each look in vain makes the pause longer; what only waits keeps its place."""
     first = held.first_held(NOW, 3, "<a@b.c>")
