@@ -28,10 +28,12 @@ from shared.sync.operators.held_mails import (
     wait_for_looks,
 )
 from shared.sync.operators.replay import replay_letter
+from shared.sync.operators.status import describe_installation
 from shared.sync.operators.tenants import describe_tenants
 
 Shown = str | Mapping[str, object]
 COMMANDS: Final = (
+    "status",
     "list-tenants",
     "list-held",
     "show-held",
@@ -48,6 +50,7 @@ class NothingMeant(Exception):
 
 def add_commands(commands: Any) -> None:
     """Add these to the commands of `python -m shared.ops` (what argparse's `add_subparsers` gave)."""
+    status = commands.add_parser("status", help="say what is silent, failing, late or incomplete")
     tenants = commands.add_parser("list-tenants", help="list the CRM accounts and how their endpoints stand")
     held = commands.add_parser("list-held", help="list mails that nobody could decide on, by their ids")
     held.add_argument("--look-now", action="store_true", help="have all of them looked at again at once")
@@ -76,13 +79,15 @@ def add_commands(commands: Any) -> None:
         command.add_argument("--last-hours", type=float, help="that happened within so many hours")
     for command in (listed, replay, replay_held):
         command.add_argument("--mailbox", help="of this mailbox: mbx_…")
-    for command in (tenants, held, show_held, replay_held, listed, show, replay):
+    for command in (status, tenants, held, show_held, replay_held, listed, show, replay):
         command.add_argument("--json", action="store_true", help="print JSON")
 
 
 async def carry_out(s: Services, asked: argparse.Namespace) -> Shown:
     """Carry out one of these commands; what to show of it. Raises NotFound, NothingMeant."""
     match asked.command:
+        case "status":
+            return _shown("rows", await describe_installation(s), as_json=asked.json)
         case "list-tenants":
             return _shown("tenants", await describe_tenants(s), as_json=asked.json)
         case "list-held" | "show-held" | "replay-held":

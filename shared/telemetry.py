@@ -19,6 +19,7 @@ ALLOWED: Final = frozenset({
     "error", "where", "stack", "tenant", "mailbox", "connection", "thread", "decision", "reason", "operation", "port",
     "request_id", "code", "work", "instance", "decided", "erased", "failed", "faults",
     "skipped", "graph_message_id", "threads", "in_mailbox", "told", "found_late",
+    "minutes",
 })  # fmt: skip
 QUIET: Final = ("azure", "httpx", "httpcore", "msal", "urllib3", "asyncio")
 

@@ -106,6 +106,14 @@ class DueIndex:
         for mailbox in bucket.mailboxes:
             await self._tables.delete(keys.DUE, partition, keys.mailbox_partition(mailbox), None)
 
+    async def passed_until(self, timer: str) -> datetime | None:
+        """Until when a timer has taken everything off its list, in the shard furthest behind; None: it never ran.
+
+        Raises StoreUnavailable.
+        """
+        buckets = [await self._watermark(timer, shard) for shard in range(keys.DUE_SHARDS)]
+        return keys.start_of(min(buckets)) if all(buckets) else None
+
     async def _watermark(self, timer: str, shard: int) -> int:
         row = await self._tables.get(keys.DUE, "watermark", f"{timer}|{shard:02d}")
         return _bucket_in(row) if row else 0

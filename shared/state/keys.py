@@ -197,6 +197,11 @@ def bucket_of(at: datetime) -> int:
     return int(at.timestamp() // BUCKET.total_seconds())
 
 
+def start_of(bucket: int) -> datetime:
+    """When a bucket begins."""
+    return datetime.fromtimestamp(bucket * BUCKET.total_seconds(), UTC)
+
+
 def due_partition(timer: str, bucket: int, shard: int) -> str:
     """Where the mailboxes with work due in a bucket are noted."""
     return f"{timer}|{bucket:012d}|{shard:02d}"

@@ -78,6 +78,15 @@ class Tenants:
 
         return await self._change(tenant_id, switch)
 
+    async def set_endpoint_silent(self, tenant_id: str, since: datetime | None) -> None:
+        """Since when the endpoint has taken nothing, or with None that it takes events. Raises NotFound, RowChanged."""
+
+        def note(tenant: Tenant) -> Tenant:
+            is_new = (tenant.endpoint_silent_since is None) != (since is None)
+            return replace(tenant, endpoint_silent_since=since) if is_new else tenant
+
+        await self._change(tenant_id, note)
+
     async def set_omits_files(self, tenant_id: str, *, omits: bool) -> None:
         """Whether mail syncs without the files that do not (R10). Raises NotFound, RowChanged."""
         await self._change(tenant_id, lambda tenant: replace(tenant, omits_files=omits))

@@ -232,6 +232,10 @@ class QueueStore(Protocol):
         """Texts of up to `count` (at most 32) visible messages; nothing is hidden or counted."""
         ...
 
+    async def oldest_at(self, queue: str) -> datetime | None:
+        """When the message that would be received next was put; None where none is visible. Nothing is hidden."""
+        ...
+
     async def count(self, queue: str) -> int:
         """How many messages there are, visible or not (the service calls it approximate)."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
@@ -76,6 +77,13 @@ class AzureQueues:
         async with answered(writes=False):
             found = await self._client(queue).peek_messages(min(count, MESSAGES_AT_ONCE))
             return [decode_message(str(message.content))[0] for message in found]
+
+    async def oldest_at(self, queue: str) -> datetime | None:
+        """When the message that would be received next was put."""
+        self._observe("queue", "peek")
+        async with answered(writes=False):
+            found = await self._client(queue).peek_messages(1)
+            return found[0].inserted_on if found else None
 
     async def count(self, queue: str) -> int:
         """How many messages there are."""

@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import Final
 
 from shared.domain.errors import PostbraidError
+from shared.domain.silence import Silence
 from shared.services import Services
 from shared.state import keys
 from shared.state.chores import FailingChore
+from shared.sync.silence import find_silent_queues, find_silent_timers
 
 FAILING_FOR: Final = timedelta(minutes=10)
 
@@ -18,23 +20,34 @@ FAILING_FOR: Final = timedelta(minutes=10)
 async def find_faults(s: Services) -> tuple[str, ...]:
     """What does not work now, each with the setting it hangs on: at first often a role that has not spread yet.
 
-    The call of the tables asks for the timers' chores that fail: one that has for a while is a fault as well.
+    The calls of tables and queues ask for more than an answer: chores of the timers that have failed for a while,
+    timers that do not run and queues that nobody takes from are faults as well.
     """
     lasting: list[FailingChore] = []
+    silent: list[Silence] = []
 
     async def read_chores() -> None:
         now = s.clock.now()
         lasting.extend(chore for chore in await s.chores.failing() if now - chore.since >= FAILING_FOR)
+        silent.extend(await find_silent_timers(s))
+
+    async def read_queues() -> None:
+        silent.extend(await find_silent_queues(s))
 
     checks: dict[str, Awaitable[object]] = {
         "DataStorage, tables": read_chores(),
         "DataStorage, blobs": s.blobs.get(keys.STAGING, "health/ping"),
-        "DataStorage, queues": s.queues.count(keys.CHANGES),
+        "DataStorage, queues": read_queues(),
         "KEY_ENCRYPTION_KEY": s.sealer.check(),
         "ENTRA_CLIENT_ID": s.sign_in.check(),
     }
     found = await asyncio.gather(*(_fault(name, check) for name, check in checks.items()))
-    return (*(fault for fault in found if fault is not None), *map(_describe, lasting))
+    faults = (fault for fault in found if fault is not None)
+    return (*faults, *map(_describe, lasting), *map(_describe_silence, silent))
+
+
+def _describe_silence(silence: Silence) -> str:
+    return f"{silence.what}: silent since {silence.since:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _describe(chore: FailingChore) -> str:

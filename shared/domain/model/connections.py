@@ -12,7 +12,8 @@ from shared.domain.model.words import ConnectionStatus, FenceState, Reason, Righ
 class Tenant:
     """One CRM account: its name, its webhook endpoint and the origins that may frame our page.
 
-    `endpoint_off_at`: since when the endpoint is not called, because it said 410 (C-8). `omits_files`: a mail syncs
+    `endpoint_off_at`: since when the endpoint is not called, because it said 410 (C-8). `endpoint_silent_since`: since
+    when it has taken no event, as far as two tries of one have failed. `omits_files`: a mail syncs
     without the file that would keep it from syncing (R10). `drops_remote_pictures`: what the CRM shows names no picture
     that lies on another server (H-1). `product_name`: the CRM's own name, as its users know it.
     `return_url`: where our pages lead people back to.
@@ -29,6 +30,7 @@ class Tenant:
     drops_remote_pictures: bool = False
     product_name: str = ""
     return_url: str | None = None
+    endpoint_silent_since: datetime | None = None
 
     @property
     def product(self) -> str:

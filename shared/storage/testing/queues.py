@@ -83,6 +83,12 @@ class MemoryQueues(MemoryStore):
         async with self.called("queue", "peek", queue, writes=False):
             return [decode_message(waiting.content)[0] for _, waiting in self._visible(queue, count)]
 
+    async def oldest_at(self, queue: str) -> datetime | None:
+        """When the message that would be received next was put."""
+        async with self.called("queue", "peek", queue, writes=False):
+            visible = self._visible(queue, 1)
+            return visible[0][1].inserted_at if visible else None
+
     async def count(self, queue: str) -> int:
         """How many messages there are."""
         async with self.called("queue", "count", queue, writes=False):

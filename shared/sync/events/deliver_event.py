@@ -27,7 +27,7 @@ from shared.services import Services
 from shared.state import keys
 from shared.state.codec import Stored
 from shared.state.dead_letters import DeadLetter
-from shared.sync.events.endpoint import release_event, turn_off
+from shared.sync.events.endpoint import note_answer, release_event, turn_off
 from shared.sync.queueing.given_up import decide_verdict
 from shared.sync.queueing.jobs import TaskMessage, encode_job, enqueue_all
 from shared.telemetry import log
@@ -96,6 +96,7 @@ async def deliver(ctx: MailboxContext, stored: Stored[Event]) -> None:
             await _save(ctx, stored, replace(counted, due_at=now + timedelta(seconds=seconds)))
         case _:
             assert_never(verdict)
+    await note_answer(ctx.services, tenant, event, taken=isinstance(verdict, Delivered))
 
 
 async def reschedule_delivery(ctx: MailboxContext, task: Task, failed: Failed) -> None:

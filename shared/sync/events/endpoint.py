@@ -5,12 +5,14 @@ While it is off no call is made: events are held, and the feed has them all.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from shared.domain.errors import RowChanged, RowMissing
-from shared.domain.model import Event, MailboxRef
+from shared.domain.errors import NotFound, RowChanged, RowMissing
+from shared.domain.model import Event, MailboxRef, Tenant
+from shared.domain.silence import is_endpoint_silent
 from shared.hashing import digest
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
@@ -32,6 +34,22 @@ async def turn_off(s: Services, tenant_id: str) -> None:
     letter = DeadLetter(keys.DELIVERIES, "endpoint_gone", s.clock.now(), tenant_id, work=ENDPOINT)
     await s.dead_letters.add(digest("endpoint", tenant_id), letter, tenant_id)
     log.error("endpoint.off", tenant=tenant_id)
+
+
+async def note_answer(s: Services, tenant: Tenant, event: Event, *, taken: bool) -> None:
+    """Note that the endpoint begins or ceases to take nothing; a line of the log while it has for an hour.
+
+    Costs a write at the second try of an event that is not taken, where none was known, and when one is taken again.
+    """
+    since = tenant.endpoint_silent_since
+    with suppress(RowChanged, NotFound):  # many workers note the same
+        if taken and since is not None:
+            await s.tenants.set_endpoint_silent(tenant.tenant_id, None)
+        elif not taken and since is None and event.attempts > 0:
+            await s.tenants.set_endpoint_silent(tenant.tenant_id, event.at)
+    if not taken and is_endpoint_silent(tenant, s.clock.now()):
+        minutes = int((s.clock.now() - (since or event.at)).total_seconds() // 60)
+        log.error("endpoint.silent", tenant=tenant.tenant_id, minutes=minutes)
 
 
 async def open_endpoint(s: Services, tenant_id: str) -> int:

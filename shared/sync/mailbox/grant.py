@@ -26,6 +26,7 @@ from shared.sync.events.announce_standing import connection_event
 from shared.sync.mailbox.task_rows import end_task
 from shared.sync.mailbox.unit_of_work import Transaction, change, switch
 from shared.sync.queueing.jobs import enqueue
+from shared.telemetry import log
 
 # Deliveries wait for the CRM, not for the mailbox.
 WAITING: Final = (
@@ -146,6 +147,11 @@ async def tell_trouble(ctx: MailboxContext, tx: Transaction) -> None:
     was = tx.before.degraded_because if tx.before is not None else None
     if tx.mailbox.grant_dead or (was is None) == (tx.mailbox.degraded_because is None):
         return
+    trouble = tx.mailbox.degraded_because
+    if trouble is not None:
+        log.error(
+            "connection.degraded", mailbox=ctx.ref.mailbox_id, tenant=ctx.ref.tenant_id, reason=trouble.value
+        )
     await tell_status(ctx, tx, recovered=was is not None)
 
 

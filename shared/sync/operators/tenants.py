@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from shared.domain.model import Tenant
+from shared.domain.silence import is_endpoint_silent
 from shared.services import Services
 from shared.sync.events.rendering import iso_time
 
@@ -15,7 +17,7 @@ async def describe_tenants(s: Services) -> list[dict[str, Any]]:
         {
             "tenant_id": tenant.tenant_id,
             "mailboxes": len(await s.tenants.mailboxes(tenant.tenant_id)),
-            "endpoint": _endpoint(tenant),
+            "endpoint": _endpoint(tenant, s.clock.now()),
             "webhook_url": tenant.webhook_url,
             "name": tenant.name,
         }
@@ -23,7 +25,9 @@ async def describe_tenants(s: Services) -> list[dict[str, Any]]:
     ]
 
 
-def _endpoint(tenant: Tenant) -> str:
+def _endpoint(tenant: Tenant, now: datetime) -> str:
     if tenant.endpoint_off_at is not None:
         return f"off since {iso_time(tenant.endpoint_off_at)}"
+    if tenant.endpoint_silent_since is not None and is_endpoint_silent(tenant, now):
+        return f"takes nothing since {iso_time(tenant.endpoint_silent_since)}"
     return "open"

@@ -9,6 +9,7 @@ from typing import Final
 
 from shared.services import Services
 from shared.sync.mailbox.failures import attempt_apart
+from shared.sync.silence import log_silent_queues
 from shared.sync.tasks.enqueue_due_work import enqueue_due_renewals, enqueue_due_work
 from shared.sync.tasks.erase_content import erase_ended, erase_ended_letters
 from shared.sync.tasks.store_poison_messages import store_poison_messages
@@ -22,6 +23,7 @@ EACH_MINUTE: Final[Mapping[str, Chore]] = {
     "store_poison_messages": store_poison_messages,
     "erase_ended": erase_ended,
     "erase_ended_letters": erase_ended_letters,
+    "log_silent_queues": log_silent_queues,
 }
 OF_RENEWALS: Final[Mapping[str, Chore]] = {"enqueue_due_renewals": enqueue_due_renewals}
 

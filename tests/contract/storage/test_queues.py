@@ -113,6 +113,18 @@ class QueueStoreCases:
         assert (len(first), len(rest)) == (32, 8)
         assert sorted(int(message.text) for message in [*first, *rest]) == list(range(40))
 
+    async def test_the_oldest_message_has_its_time(self, store: QueueStore, queue: str) -> None:
+        """The time at which the next message was put is known without taking it; of what is hidden nothing is said."""
+        assert await store.oldest_at(queue) is None
+        await store.put(queue, "later", delay_seconds=60)
+        assert await store.oldest_at(queue) is None
+        await store.put(queue, "x")
+        at = await store.oldest_at(queue)
+        assert at is not None
+        (message,) = await store.receive(queue)
+        assert at == message.inserted_at
+        assert await store.oldest_at(queue) is None
+
     async def test_peeking_changes_nothing(self, store: QueueStore, queue: str) -> None:
         """Peeking at messages hides none and counts nothing."""
         await store.put(queue, "x")
