@@ -23,19 +23,9 @@ from shared.domain.model import FenceState, Mailbox, Right, Task, TaskKind, Trou
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import new
 from shared.sync.events.announce_standing import connection_event
-from shared.sync.mailbox.task_rows import end_task
 from shared.sync.mailbox.unit_of_work import Transaction, change, switch
-from shared.sync.queueing.jobs import enqueue
 from shared.telemetry import log
 
-# Deliveries wait for the CRM, not for the mailbox.
-WAITING: Final = (
-    TaskKind.SEND,
-    TaskKind.SWEEP,
-    TaskKind.RENEW,
-    TaskKind.RETRY_IMPORT,
-    TaskKind.LOOK_AGAIN,
-)
 EVER: Final = timedelta(days=400)
 
 
@@ -222,16 +212,3 @@ async def _record_death(ctx: MailboxContext, tx: Transaction, mailbox: Mailbox) 
     tx.mailbox = mailbox
     if not await tell_status(ctx, tx):
         tx.abandon()
-
-
-async def enqueue_waiting(ctx: MailboxContext, task: Task) -> None:
-    """Enqueue all that waited for the consent; what is enqueued twice is done once."""
-    for waiting in await _read_waiting(ctx):
-        await enqueue(ctx, waiting, at_once=True)
-    await end_task(ctx, task)
-
-
-async def _read_waiting(ctx: MailboxContext) -> list[Task]:
-    """Read whole before the first is enqueued: work that fails anew moves back in the list, and would be met again."""
-    listed = await ctx.services.ledger.tasks(ctx.ref, ctx.now() + EVER, limit=None)
-    return [stored.value for stored in listed if stored.value.kind in WAITING]

@@ -27,9 +27,9 @@ from shared.sync.inbound.import_message import Found, import_message
 from shared.sync.inbound.look_again import look_again, reschedule_look
 from shared.sync.inbound.sweep_mailbox import sweep_if_due
 from shared.sync.mailbox.failures import attempt
-from shared.sync.mailbox.grant import enqueue_waiting
 from shared.sync.mailbox.subscriptions import GIVEN_UP_EVERY, renew_if_due, reschedule_maintenance
 from shared.sync.mailbox.task_rows import end_task, move_task
+from shared.sync.mailbox.waking import enqueue_waiting
 from shared.sync.outbound.lost_sends import count_death, give_back
 from shared.sync.outbound.reschedule_send import reschedule_send
 from shared.sync.outbound.send_message import send_message
