@@ -6,7 +6,7 @@ import hashlib
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
@@ -35,6 +35,7 @@ class Run:
     occurrences: int = 1
     until: float | None = None
     _flow_until: float | None = None
+    _kept: list[Truth] = field(default_factory=list)  # what stands still in a world must not be collected
 
     def singles(self) -> None:
         """Every site of every flow, every kind; then the sites that only a fault led to."""
@@ -64,6 +65,7 @@ class Run:
                 print(f"  skipped: {', '.join(group)}")
                 continue
             truth = prepared(group[0], self.folder)
+            self._kept.append(truth)
             for flow in group:
                 yield flow, truth
 

@@ -85,12 +85,11 @@ class Truth:
         self.took(word, answer)
 
     def took(self, word: str, answer: httpx.Response) -> None:
-        """The answer to a send. An upload that never succeeded is the CRM's own failure: nothing was asked for."""
+        """The answer to a send. Where a file was not uploaded nothing was asked for, and nothing may leave."""
         send = self.sends[word]
         send.answer = answer.status_code
         if answer.status_code == 404 and send.thread_id == "":
             del self.sends[word]
-            self.foreign.append(word)
             return
         self.acknowledged += answer.status_code == 202
         send.thread_id = str((answer.json() or {}).get("thread_id", ""))
