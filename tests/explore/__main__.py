@@ -30,6 +30,9 @@ def main() -> int:
     parser.add_argument("--flows", default="", help=f"of {', '.join(FLOWS)}")
     parser.add_argument("--seed", default="1", help="of the interleaving")
     parser.add_argument("--occurrences", type=int, default=1, help="how many calls of a site are crossed")
+    parser.add_argument(
+        "--once", action="store_true", help="a site fails in one flow, not in each that makes it"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +43,7 @@ def main() -> int:
 
 def _explore(wanted: argparse.Namespace, folder: Path) -> int:
     report, flows = Report(), wanted.flows.split(",") if wanted.flows else list(FLOWS)
-    run = Run(folder, report, flows, int(wanted.seed or 1), wanted.jobs, wanted.occurrences)
+    run = Run(folder, report, flows, int(wanted.seed or 1), wanted.jobs, wanted.occurrences, once=wanted.once)
     if wanted.share:
         run.seed = number_of_source() % 1_000_000
         run.flows = random.Random(run.seed).sample(flows, min(FLOWS_OF_A_SHARE, len(flows)))

@@ -93,7 +93,8 @@ async def play(truth: Truth, case: Case, *, show: bool = False) -> Outcome:
 
 async def drain(world: Explored) -> None:
     """Time for all that waits."""
-    await world.stage.control("PUT", "knobs", reauthorization_events="none")
+    calm = {"reauthorization_events": "none", "subscription_pauses_with_token": "no"}
+    await world.stage.control("PUT", "knobs", **calm)
     world.platform.slow_down()
     await asyncio.sleep(DRAINED_HOURS * HOUR)
     world.clock.advance(STANDSTILL_HOURS * HOUR)

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import httpx
+
 from sandbox.story import acts
-from sandbox.story.acts import PDF, attached
+from sandbox.story.acts import PDF, PNG, attached
 from sandbox.story.life import SECOND_ADDRESS
 from sandbox.story.stage import ANN_ADDRESS
 from tests.explore.platform import DAY, HOUR, MINUTE
 from tests.explore.truth import Truth, at_once
+from tests.simulation.parts import CRM
 
+PAPER: Final = attached("a.pdf", "application/pdf", PDF)
 Play = Callable[[Truth], Awaitable[None]]
 
 
@@ -84,14 +88,14 @@ async def connect(truth: Truth) -> None:
 
 async def first_send(truth: Truth) -> None:
     """The first send subscribes before it sends."""
-    await truth.crm_sends("SendAx", file=True)
+    await truth.crm_sends("SendAx", files=(60,))
 
 
 async def send(truth: Truth) -> None:
     """The CRM begins a thread and answers in another, at the same time."""
     await at_once(
         truth.world,
-        truth.crm_sends("SendAx", file=True),
+        truth.crm_sends("SendAx", files=(60,)),
         truth.crm_sends("SendBx", within="Send0x"),
     )
 
@@ -109,7 +113,7 @@ async def inbound(truth: Truth) -> None:
     """The contact answers with a file, a stranger writes, the user answers in Outlook."""
     await at_once(
         truth.world,
-        truth.contact_answers("AnswerAx", "Send0x", attachments=[attached("a.pdf", "application/pdf", PDF)]),
+        truth.contact_answers("AnswerAx", "Send0x", attachments=[PAPER]),
         truth.stranger_writes("PrivateAx"),
         truth.user_answers("OutlookAx", "Answer0x"),
     )
@@ -229,6 +233,71 @@ async def stop(truth: Truth) -> None:
     await truth.contact_answers("AnswerCx", "Send0x")
 
 
+async def files(truth: Truth) -> None:
+    """Files leave: a large, two in a thread, a fetched; answers come with a picture and with a bad file."""
+    picture = {**attached("logo.png", "image/png", PNG), "inline": True, "content_id": "logo@x"}
+    bad = attached("run.exe", "application/octet-stream", b"MZ\0\0")
+    named = [{"name": "far.pdf", "content_type": "application/pdf", "url": f"{CRM}/files/far.pdf"}]
+    await at_once(
+        truth.world,
+        truth.crm_sends("SendAx", files=(60, 3_000_000)),
+        truth.crm_sends("SendBx", within="Send0x", files=(60, 70)),
+        truth.server_sends("SendCx", attachments=named),
+        truth.contact_answers(
+            "AnswerAx", "Send0x", html='<p>AnswerAx</p><img src="cid:logo@x">', attachments=[picture]
+        ),
+        truth.contact_answers("AnswerBx", "Send0x", where="refused", attachments=[PAPER, bad]),
+    )
+
+
+async def untagged(truth: Truth) -> None:
+    """An answer names nothing that it answers: its conversation and its writer lead to the thread."""
+    await truth.stage.control(
+        "PUT", "knobs", received_reply_tags="none", contact_thread_index="present", reply_prefix="re"
+    )
+    await truth.contact_answers("AnswerAx", "Send0x")
+
+
+async def by_page(truth: Truth) -> None:
+    """The user disconnects on the settings page while the contact answers, and connects again."""
+    await at_once(
+        truth.world,
+        truth.contact_answers("AnswerAx", "Send0x", where="either"),
+        truth.user_disconnects_by_page(),
+    )
+    await asyncio.sleep(2 * MINUTE)
+    await truth.contact_answers("AnswerBx", "Send0x", where="kept_out")
+    await asyncio.sleep(2 * MINUTE)
+    await truth.user_connects()
+    await truth.crm_sends("SendAx", within="Send0x")
+
+
+async def give_up(truth: Truth) -> None:
+    """The CRM refuses an event until it is given up; its operators repair that and have it told again."""
+    truth.has_letters = True
+    await truth.stage.of_crm("POST", "/__control/outage", count=12, status=422)
+    await truth.contact_answers("AnswerAx", "Send0x")
+    await asyncio.sleep(3 * HOUR)
+    await truth.stage.of_crm("POST", "/__control/outage", count=0)
+    await truth.insists("GET", "/v1/dead-letters", _is_well)
+    await truth.insists("POST", "/v1/replays", _is_well, json={"of": "dead_letters"})
+    await asyncio.sleep(5 * MINUTE)
+    await truth.insists("POST", "/v1/replays", _is_well, json={"of": "dead_letters"})
+
+
+async def look_now(truth: Truth) -> None:
+    """Graph does not give an answer, and then it does; its operators have it looked at again at once."""
+    plan = {"part": "body", "status": 500, "code": "ErrorContentConversionFailed", "minutes": 20}
+    await truth.contact_answers("AnswerAx", "Send0x", unreadable=plan)
+    await asyncio.sleep(25 * MINUTE)
+    await truth.insists("GET", "/v1/held-messages", _is_well)
+    await truth.insists("POST", "/v1/replays", _is_well, json={"of": "held_messages"})
+
+
+def _is_well(answer: httpx.Response) -> bool:
+    return answer.is_success
+
+
 async def erase(truth: Truth) -> None:
     """What has lain long enough is erased."""
     await asyncio.sleep(10 * MINUTE)
@@ -247,7 +316,6 @@ class Flow:
     prepare: Play
     play: Play
     minutes: float = 30.0
-    seeds: int = 1
 
 
 FLOWS: Final[dict[str, Flow]] = {
@@ -268,4 +336,10 @@ FLOWS: Final[dict[str, Flow]] = {
     "sweep": Flow(begun, sweep, 3),
     "deliver": Flow(begun, deliver, 3),
     "stop": Flow(begun, stop, 10),
+    "files": Flow(begun, files, 10),
+    "untagged": Flow(begun, untagged, 5),
+    "by_page": Flow(begun, by_page, 5),
+    "give_up": Flow(begun, give_up, 3),
+    "look_now": Flow(begun, look_now, 3),
+    "erase": Flow(aged, erase, 3),
 }

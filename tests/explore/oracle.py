@@ -43,9 +43,10 @@ async def _about_sends(truth: Truth, found: dict[str, list[str]]) -> None:
             if left[word]:
                 found["unexpected"].append(f"{word} was refused and left")
             continue
-        status = (await truth.stage.of_crm("GET", f"/api/messages/{send.identity}"))["status"]
-        shown = await truth.stage.of_crm("GET", f"/api/messages/{send.identity}")
-        own = (await truth.stage.api("GET", f"/v1/messages/{shown['product_id']}")).json()["status"]
+        shown = {} if send.own_id else await truth.stage.of_crm("GET", f"/api/messages/{send.identity}")
+        product_id = send.own_id or shown["product_id"]
+        own = (await truth.stage.api("GET", f"/v1/messages/{product_id}")).json()["status"]
+        status = shown.get("status", own)
         if own != status and own not in OPEN:
             found["lies"].append(f"{word} is {own} and the CRM was told {status}")
         if own in OPEN:
@@ -53,9 +54,9 @@ async def _about_sends(truth: Truth, found: dict[str, list[str]]) -> None:
         elif (own == "sent") is not (left[word] > 0):
             found["lost" if own == "sent" else "lies"].append(f"{word} is {own} and left {left[word]} times")
         elif own not in send.ends:
-            reason = (shown["reason"] or {}).get("code")
+            reason = (shown.get("reason") or {}).get("code")
             found["unexpected"].append(f"{word} is {own} ({reason})")
-    known = {*truth.sends, *truth.shown, *truth.either, *truth.kept_out}
+    known = {*truth.sends, *truth.shown, *truth.either, *truth.kept_out, *truth.refused}
     found["unexpected"] += [f"{word!r} reached the contact" for word in left if word not in known]
 
 
@@ -70,7 +71,11 @@ async def _about_mails(truth: Truth, found: dict[str, list[str]]) -> None:
     for word in truth.sends:
         if seen[word] > 1:
             found["doubled"].append(f"{word} is shown {seen[word]} times")
-    found["unexpected"] += [f"{word} is shown" for word in (*truth.kept_out, *truth.foreign) if seen[word]]
+    outside = (*truth.kept_out, *truth.foreign, *truth.refused)
+    found["unexpected"] += [f"{word} is shown" for word in outside if seen[word]]
+    refusals = [event["data"]["id"] for event in await truth.stage.crm_events("message.not_synced")]
+    if len(set(refusals)) < len(truth.refused):
+        found["lost"].append(f"{len(set(refusals))} refusals were told, not {len(truth.refused)}")
     for message in messages:
         wanted = {**truth.shown, **truth.either}.get(own_word(message), message["direction"])
         if message["direction"] != wanted:
@@ -127,6 +132,8 @@ async def _about_queues(truth: Truth, found: dict[str, list[str]]) -> None:
             found["stuck"].append(f"{count} poison messages of {queue}")
         if count := await queues.count(queue):
             found["stuck"].append(f"{count} messages wait in {queue}")
+    if truth.has_letters:
+        return
     letters = truth.world.stores.tables.query_partitions("DeadLetters")
     found["stuck"] += [f"a dead letter: {_cause(row)}" async for row in letters]
 

@@ -25,7 +25,7 @@ FARTHEST = 40  # calls between the first fault of a pair and the second
 
 @dataclass(slots=True)
 class Run:
-    """`occurrences`: how many calls of a site are crossed, from its first on."""
+    """`occurrences`: how many calls of a site are crossed, from its first on; `once`: each site in one flow only."""
 
     folder: Path
     report: Report
@@ -34,17 +34,28 @@ class Run:
     jobs: int
     occurrences: int = 1
     until: float | None = None
+    once: bool = False
     _flow_until: float | None = None
-    _kept: list[Truth] = field(default_factory=list)  # what stands still in a world must not be collected
+    _worlds: dict[str, Truth] = field(default_factory=dict)
+    _done: set[tuple[str, Kind]] = field(default_factory=set)
 
     def singles(self) -> None:
         """Every site of every flow, every kind; then the sites that only a fault led to."""
+        led_to: dict[str, list[Case]] = {}
         for number, (flow, truth) in enumerate(self._prepared()):
             self._share_time(len(self.flows) - number)
-            calm = self._calm(truth, flow)
-            first = self._shuffled(singles_of(calm, self.occurrences))
-            led_to = self._play(truth, [Case(flow, self.seed, (fault,)) for fault in first], calm)
-            self._play(truth, [Case(flow, self.seed, plan) for plan in self._shuffled(led_to)], calm)
+            first = self._shuffled(singles_of(self._calm(truth, flow), self.occurrences))
+            cases = [Case(flow, self.seed, (fault,)) for fault in first if self._is_new(fault)]
+            led_to[flow] = self._play(truth, cases)
+        self._flow_until = self.until
+        for flow, truth in self._prepared(again=True):
+            self._play(truth, self._shuffled(led_to.get(flow, [])))
+
+    def _is_new(self, fault: Fault) -> bool:
+        """Whether this was not played in another flow already, where a site is to fail in one flow only."""
+        known = (fault.site, fault.kind) in self._done
+        self._done.add((fault.site, fault.kind))
+        return not (self.once and known)
 
     def pairs(self, count: int) -> None:
         """So many draws of two faults, the second some calls after the first; the interleaving is drawn too."""
@@ -54,18 +65,19 @@ class Run:
             number = min(share, count)
             count -= number
             calm = self._calm(truth, flow)
-            self._play(truth, [_pair(flow, calm, dice) for _ in range(number)], calm)
+            self._play(truth, [_pair(flow, calm, dice) for _ in range(number)])
 
-    def _prepared(self) -> Iterator[tuple[str, Truth]]:
+    def _prepared(self, *, again: bool = False) -> Iterator[tuple[str, Truth]]:
         """Flows that begin in the same world share it."""
         ordered = sorted(self.flows, key=lambda name: FLOWS[name].prepare.__name__)
         for _, names in groupby(ordered, key=lambda name: FLOWS[name].prepare):
             group = list(names)
             if self.until is not None and time.monotonic() > self.until:
-                print(f"  skipped: {', '.join(group)}")
+                print("" if again else f"  skipped: {', '.join(group)}", flush=True)
                 continue
-            truth = prepared(group[0], self.folder)
-            self._kept.append(truth)
+            if group[0] not in self._worlds:
+                self._worlds |= dict.fromkeys(group, prepared(group[0], self.folder))
+            truth = self._worlds[group[0]]
             for flow in group:
                 yield flow, truth
 
@@ -75,20 +87,18 @@ class Run:
         self.report.add(case, outcome)
         return outcome
 
-    def _play(self, truth: Truth, cases: list[Case], calm: Outcome) -> list[tuple[Fault, ...]]:
-        """Play them; the plans by which a fault reaches the sites that only these cases led to."""
-        known = {crossing.site for crossing in calm.made}
-        led_to: list[tuple[Fault, ...]] = []
+    def _play(self, truth: Truth, cases: list[Case]) -> list[Case]:
+        """Play them; the cases in which a fault reaches the sites that only these cases led to."""
+        led_to: list[Case] = []
         played = 0
         for case, outcome in play_all(truth, self._while_there_is_time(cases), self.jobs):
             played += 1
-            self.report.add(case, outcome)
             for crossing in outcome.made:
-                if crossing.site not in known and outcome.hit == len(case.plan):
-                    known.add(crossing.site)
-                    led_to += [
-                        (*case.plan, Fault(crossing.site, crossing.number, kind)) for kind in crossing.kinds
-                    ]
+                if crossing.site not in self.report.sites and outcome.hit == len(case.plan):
+                    self.report.sites.add(crossing.site)
+                    faults = (Fault(crossing.site, crossing.number, kind) for kind in crossing.kinds)
+                    led_to += [Case(case.flow, case.seed, (*case.plan, fault)) for fault in faults]
+            self.report.add(case, outcome)
         self.report.skipped += len(cases) - played
         return led_to
 

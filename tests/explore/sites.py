@@ -18,6 +18,7 @@ OF_GRAPH: Final = {"get", "get_all", "get_content", "call", "follow"}
 # Not called by what runs on queues, timers and routes that flows use: function or module → why it may stay uncrossed.
 APART: Final[dict[str, str]] = {
     "shared.ops": "commands of an operator, each repeated by whoever gave it",
+    "shared.state.tenants.Tenants.": "tenants, keys and secrets are made and changed by an operator's commands",
     "shared.storage": "the stores themselves",
     "shared.sync.readiness": "asks and changes nothing",
     "shared.transport": "the way out itself",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from sandbox.story.acts import PDF, attached
-from sandbox.story.connecting import connect
+from sandbox.story.connecting import connect, cookie_of, open_session
 from sandbox.story.stage import ANN, ANN_ADDRESS, CARLA, STRANGER, Lie, Stage
 from tests.explore.world import Explored
 
@@ -31,6 +31,8 @@ class Send:
     ends: frozenset[str]
     answer: int = 0
     thread_id: str = ""
+    own_id: str = ""
+    """Postbraid's id of a mail that the demo CRM did not ask for itself."""
 
 
 @dataclass(slots=True)
@@ -42,6 +44,8 @@ class Truth:
     shown: dict[str, str] = field(default_factory=dict)  # word → direction: must be in the CRM, once
     either: dict[str, str] = field(default_factory=dict)  # word → direction: at most once
     kept_out: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # not shown, and told so once
+    has_letters: bool = False  # the flow makes dead letters
     foreign: list[str] = field(default_factory=list)
     status: str = "disconnected"
     address: str = ANN_ADDRESS
@@ -62,7 +66,7 @@ class Truth:
         *,
         ends: tuple[str, ...] = ("sent",),
         within: str = "",
-        file: bool = False,
+        files: Sequence[int] = (),
         **more: Any,
     ) -> None:
         """The CRM asks for a mail to the contact, `within` the thread of another word, until it is told yes or no."""
@@ -74,8 +78,11 @@ class Truth:
         }  # fmt: skip
         if within:
             order["thread_id"] = self.sends[within].thread_id
-        if file:
-            order["attachments"] = [attached(f"{word}.pdf", "application/pdf", PDF)]
+        if files:
+            order["attachments"] = [
+                attached(f"{word}{number}.pdf", "application/pdf", PDF + b"\0" * (size - len(PDF)))
+                for number, size in enumerate(files)
+            ]
         answer = await self.stage.crm.post("/api/messages", json=order)
         for pause in PAUSES:
             if answer.status_code < 500:
@@ -96,14 +103,26 @@ class Truth:
         if answer.status_code == 202 and "sent" in send.ends:
             self.begun = True
 
+    async def server_sends(self, word: str, **more: Any) -> None:
+        """A CRM's own server asks for a mail, files named by their addresses; the demo CRM learns of it by events."""
+        self.attempted += 1
+        send = self.sends[word] = Send(f"crm-{word}", frozenset({"sent"}))
+        order = {
+            "crm_message_id": send.identity, "user_id": ANN, "to": [{"address": CARLA}], "subject": f"About {word}",
+            "body": {"html": f"<p>{word}</p>"}, **more,
+        }  # fmt: skip
+        answer = await self.insists("POST", "/v1/messages", lambda found: found.status_code < 500, json=order)
+        self.took(word, answer)
+        send.own_id = str(answer.json().get("id", ""))
+
     async def insists(
         self, method: str, path: str, fine: Callable[[httpx.Response], bool], **more: Any
-    ) -> None:
+    ) -> httpx.Response:
         """Call the API until the answer is fine."""
         for pause in PAUSES:
             try:
-                if fine(await self.stage.api(method, path, **more)):
-                    return
+                if fine(answer := await self.stage.api(method, path, **more)):
+                    return answer
             except httpx.HTTPError:
                 pass
             await asyncio.sleep(pause)
@@ -136,6 +155,33 @@ class Truth:
         self.acknowledged += 1
         self.status = "disconnected"
 
+    async def user_disconnects_by_page(self) -> None:
+        """Open the settings page, disconnect there, until the page says that nothing is connected."""
+        self.attempted += 1
+        for pause in PAUSES:
+            try:
+                if await self._disconnect_by_page():
+                    self.acknowledged += 1
+                    self.status = "disconnected"
+                    return
+            except (Lie, httpx.HTTPError, KeyError, ValueError, TypeError) as err:
+                self.world.tell(f"        the user sees {type(err).__name__}: {err}")
+            await asyncio.sleep(pause)
+        raise Lie("nobody can disconnect")
+
+    async def _disconnect_by_page(self) -> bool:
+        own, app = await open_session(self.stage), self.stage.app
+        status = (await app.get("/api/session/connection", headers=own)).json()["status"]
+        if status == "disconnected":
+            await app.delete("/api/session", headers=own)
+            return True
+        ticket = (await app.post("/api/session/disconnect-tickets", headers=own)).json()["ticket"]
+        page = await app.post("/api/disconnect/start", data={"ticket": ticket})
+        csrf = re.search(r'name="csrf_token"\s+value="([^"]+)"', page.text)
+        form, cookie = {"csrf_token": csrf[1] if csrf else ""}, {"Cookie": cookie_of(page)}
+        await app.post("/api/disconnect/confirm", data=form, headers=cookie)
+        return False
+
     async def user_answers(self, word: str, to: str, **more: Any) -> None:
         """The user answers, in Outlook, the mail with that word."""
         mails = [mail for mail in await self.stage.mailbox() if own_word(mail) == to]
@@ -154,8 +200,8 @@ class Truth:
             await asyncio.sleep(1.0)
         else:
             raise Lie(f"{to} never reached the contact")
-        if where == "kept_out":
-            self.kept_out.append(word)
+        if where in {"kept_out", "refused"}:
+            getattr(self, where).append(word)
         else:
             getattr(self, where)[word] = "inbound"
         number = got[0]["internet_message_id"]

@@ -19,6 +19,7 @@ from sandbox.democrm.crm import Config, build_crm
 from sandbox.devhost.inprocess import build_host
 from sandbox.devhost.product_queues import ProductQueues
 from sandbox.devhost.throttle import Throttle
+from sandbox.story.acts import PDF
 from sandbox.story.stage import Stage
 from shared import bootstrap
 from shared.ops import create_storage, create_tenant
@@ -44,6 +45,18 @@ class _OfProcess(list[Services]):
     def __getitem__(self, _: Any) -> Any:
         process = PROCESS.get()
         return process.services if process is not None else super().__getitem__(0)
+
+
+class _WithFiles(httpx.AsyncBaseTransport):
+    """The CRM's server, which also has files that a send may name by their address."""
+
+    def __init__(self, crm: httpx.AsyncBaseTransport) -> None:
+        self._crm = crm
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/files/"):
+            return httpx.Response(200, content=PDF, request=request)
+        return await self._crm.handle_async_request(request)
 
 
 @dataclass(slots=True)
@@ -150,7 +163,7 @@ async def _build(
     for name, app in (("localhost:7444", simulator.app), ("localhost:7443", simulator.app)):
         router.hosts[name] = httpx.ASGITransport(app=app)
     router.hosts["localhost:7071"] = Front(processes, platform.choose)
-    router.hosts["127.0.0.1:7080"] = httpx.ASGITransport(app=build_app(crm))
+    router.hosts["127.0.0.1:7080"] = _WithFiles(httpx.ASGITransport(app=build_app(crm)))
     clients = (httpx.AsyncClient(base_url=base, transport=router, timeout=30.0) for base in (APP, SIM, CRM))
     stage = Stage(*clients, tenant.api_key, asyncio.sleep, _settle, _quiet)
     world = Explored(loop, clock, memory, crossings, platform, processes, stage, simulator, crm)
