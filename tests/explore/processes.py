@@ -110,5 +110,5 @@ class Front(httpx.AsyncBaseTransport):
 
 async def whole(answer: httpx.Response, request: httpx.Request) -> httpx.Response:
     """An answer whose body was read, so that it can change hands."""
-    content = await answer.aread()
-    return httpx.Response(answer.status_code, headers=answer.headers, content=content, request=request)
+    content = httpx.ByteStream(await answer.aread())
+    return httpx.Response(answer.status_code, headers=answer.headers, stream=content, request=request)

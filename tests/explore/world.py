@@ -55,7 +55,7 @@ class _WithFiles(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.startswith("/files/"):
-            return httpx.Response(200, content=PDF, request=request)
+            return httpx.Response(200, stream=httpx.ByteStream(PDF), request=request)
         return await self._crm.handle_async_request(request)
 
 
