@@ -19,6 +19,7 @@ from tests.explore.truth import Truth, at_once
 from tests.simulation.parts import CRM
 
 PAPER: Final = attached("a.pdf", "application/pdf", PDF)
+LONG: Final = "".join(f"<p>Paragraph {number} of a long mail.</p>" for number in range(3_000))
 Play = Callable[[Truth], Awaitable[None]]
 
 
@@ -60,22 +61,34 @@ async def old(truth: Truth) -> None:
 
 
 async def aged(truth: Truth) -> None:
-    """The words of the first mails are to be erased within minutes."""
+    """Everything has lain for over a month: words, files, a message that nobody could read, an upload nobody used."""
     await begun(truth)
-    await _until_task(truth, "erase", longer_than=20 * DAY)
+    await _put_unreadable(truth)
+    await truth.crm_sends("SendOx", within="Send0x", files=(60,))
+    await truth.contact_answers("AnswerOx", "Send0x", html=f"<p>AnswerOx</p>{LONG}", attachments=[PAPER])
+    await asyncio.sleep(20 * MINUTE)
+    truth.world.clock.advance(36 * DAY)
+    headers = {"content-type": "application/pdf", "content-disposition": 'attachment; filename="unused.pdf"'}
+    await truth.stage.api("POST", "/v1/files", content=PDF, headers=headers)
+    truth.world.clock.advance(25 * HOUR)
 
 
-async def _until_task(truth: Truth, kind: str, longer_than: float = 0.0) -> None:
+async def _put_unreadable(truth: Truth) -> None:
+    """Messages of queues that no version of ours has written."""
+    queues = truth.world.stores.queues
+    await queues.put("maintenance", "neither JSON nor ours")
+    await queues.put("changes-poison", "neither JSON nor ours")
+    truth.has_letters = True
+    await asyncio.sleep(10 * MINUTE)
+
+
+async def _until_task(truth: Truth, kind: str) -> None:
     """Nothing runs until shortly before such a task is due, which is cheaper than days of sweeps."""
-    clock, begun_at = truth.world.clock, truth.world.clock.now()
-    while True:
-        rows = truth.world.stores.tables.query_partitions("Mailbox")
-        tasks = [row.row async for row in rows if row.row.startswith("task:") and f"|{kind}|" in row.row]
-        due_at = datetime.strptime(tasks[0].split("|")[0], "task:%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
-        clock.advance(max((due_at - clock.now()).total_seconds() - 2 * MINUTE, 0.0))
-        if (clock.now() - begun_at).total_seconds() >= longer_than:
-            return
-        await asyncio.sleep(5 * MINUTE)
+    clock = truth.world.clock
+    rows = truth.world.stores.tables.query_partitions("Mailbox")
+    tasks = [row.row async for row in rows if row.row.startswith("task:") and f"|{kind}|" in row.row]
+    due_at = datetime.strptime(tasks[0].split("|")[0], "task:%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+    clock.advance((due_at - clock.now()).total_seconds() - 2 * MINUTE)
 
 
 # ---- flows
@@ -236,7 +249,7 @@ async def stop(truth: Truth) -> None:
 async def files(truth: Truth) -> None:
     """Files leave: a large, two in a thread, a fetched; answers come with a picture and with a bad file."""
     picture = {**attached("logo.png", "image/png", PNG), "inline": True, "content_id": "logo@x"}
-    bad = attached("run.exe", "application/octet-stream", b"MZ\0\0")
+    bad = attached("run.pdf", "application/pdf", b"MZ\0\0")
     named = [{"name": "far.pdf", "content_type": "application/pdf", "url": f"{CRM}/files/far.pdf"}]
     await at_once(
         truth.world,
@@ -256,6 +269,20 @@ async def untagged(truth: Truth) -> None:
         "PUT", "knobs", received_reply_tags="none", contact_thread_index="present", reply_prefix="re"
     )
     await truth.contact_answers("AnswerAx", "Send0x")
+
+
+async def odd_files(truth: Truth) -> None:
+    """Graph gives files one by one and refuses what would tell more of them at once."""
+    knobs = {"expand_attachments": "refused", "expanded_attachments_page": 1, "content_id_cast": "refused"}
+    await truth.stage.control("PUT", "knobs", **knobs)
+    picture = {**attached("logo.png", "image/png", PNG), "inline": True, "content_id": "logo@x"}
+    html = f'<p>AnswerAx</p><img src="cid:logo@x">{LONG}'
+    await truth.contact_answers("AnswerAx", "Send0x", html=html, attachments=[picture, PAPER, PAPER])
+
+
+async def unreadable(truth: Truth) -> None:
+    """Queues hold what no version of ours has written, while the contact answers."""
+    await at_once(truth.world, truth.contact_answers("AnswerAx", "Send0x"), _put_unreadable(truth))
 
 
 async def by_page(truth: Truth) -> None:
@@ -338,6 +365,8 @@ FLOWS: Final[dict[str, Flow]] = {
     "stop": Flow(begun, stop, 10),
     "files": Flow(begun, files, 10),
     "untagged": Flow(begun, untagged, 5),
+    "odd_files": Flow(begun, odd_files, 5),
+    "unreadable": Flow(begun, unreadable, 1),
     "by_page": Flow(begun, by_page, 5),
     "give_up": Flow(begun, give_up, 3),
     "look_now": Flow(begun, look_now, 3),

@@ -19,6 +19,7 @@ OF_GRAPH: Final = {"get", "get_all", "get_content", "call", "follow"}
 APART: Final[dict[str, str]] = {
     "shared.ops": "commands of an operator, each repeated by whoever gave it",
     "shared.state.tenants.Tenants.": "tenants, keys and secrets are made and changed by an operator's commands",
+    "shared.sync.queueing.newer_messages": "two versions at once are played by tests of their own",
     "shared.storage": "the stores themselves",
     "shared.sync.readiness": "asks and changes nothing",
     "shared.transport": "the way out itself",

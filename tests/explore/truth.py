@@ -175,6 +175,7 @@ class Truth:
         if status == "disconnected":
             await app.delete("/api/session", headers=own)
             return True
+        await asyncio.sleep(120.0)  # the page lies open for a while
         ticket = (await app.post("/api/session/disconnect-tickets", headers=own)).json()["ticket"]
         page = await app.post("/api/disconnect/start", data={"ticket": ticket})
         csrf = re.search(r'name="csrf_token"\s+value="([^"]+)"', page.text)
