@@ -67,10 +67,9 @@ async def aged(truth: Truth) -> None:
     await truth.crm_sends("SendOx", within="Send0x", files=(60,))
     await truth.contact_answers("AnswerOx", "Send0x", html=f"<p>AnswerOx</p>{LONG}", attachments=[PAPER])
     await asyncio.sleep(20 * MINUTE)
-    truth.world.clock.advance(36 * DAY)
     headers = {"content-type": "application/pdf", "content-disposition": 'attachment; filename="unused.pdf"'}
     await truth.stage.api("POST", "/v1/files", content=PDF, headers=headers)
-    truth.world.clock.advance(25 * HOUR)
+    truth.world.clock.advance(37 * DAY)
 
 
 async def _put_unreadable(truth: Truth) -> None:
