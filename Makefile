@@ -64,7 +64,7 @@ host: setup ## Tests of the development host, of the stand-ins for Azure and of 
 
 simulate: setup ## The story's core once per knob, mails, explorer, a share of worlds; SEEDS=300 (FIRST_SEED=, MOVES=): random worlds
 ifdef SEEDS
-	@$(STEP) "Worlds" $(PY) -m tests.worlds --seeds $(SEEDS) --first-seed $(or $(FIRST_SEED),1) --moves $(or $(MOVES),40)
+	@$(STEP) "Worlds" $(PY) -m tests.worlds --seeds $(SEEDS) --first-seed $(or $(FIRST_SEED),1) --moves $(or $(MOVES),60)
 else
 	@$(STEP) "Simulation" env PYTEST_ARGS="-n auto --maxprocesses 4 $(PYTEST_ARGS)" scripts/pytest_folders.sh tests/concurrency tests/simulation tests/corpus tests/explore tests/worlds
 	@$(STEP) "Worlds, the share of this code" $(PY) -m tests.worlds --share 4 --moves 20

@@ -1,6 +1,6 @@
 """`make simulate SEEDS=300`: random worlds on all cores, with a running count; or this code's share of them.
 
-python -m tests.worlds --seeds 300 --first-seed 1 --moves 40
+python -m tests.worlds --seeds 300 --first-seed 1 --moves 60
 python -m tests.worlds --share 4
 """
 
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.worlds", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--moves", type=int, default=40)
+    parser.add_argument("--moves", type=int, default=60)
     parser.add_argument(
         "--share", type=int, default=0, help="so many of the 300 seeds, by a hash of the product"
     )

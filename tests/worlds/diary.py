@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 _WORD = re.compile(r"(?:Send|Answer|Outlook|Private)\d{4}x")
 NEVER = float("inf")
+STOPPED = "its mailbox was disconnected"
+ON_ITS_WAY = 400.0  # seconds that a mail takes at most, by the knobs
 
 
 def first_word(text: str) -> str:
@@ -124,4 +126,10 @@ class Diary:
         later = [each for each in self.sends.values() if each.thread == thread and each.at >= last.until]
         if any(each.word in left for each in later):
             return "shown"
-        return "maybe: it is being resumed" if later else "its mailbox was disconnected"
+        return "maybe: it is being resumed" if later else STOPPED
+
+    def note_resumption(self, thread: str, now: float) -> None:
+        """The CRM writes in a thread: what was written shortly before may arrive afterwards, and then be shown."""
+        for mail in self.mails.values():
+            if mail.thread == thread and mail.why_not == STOPPED and now - mail.at < ON_ITS_WAY:
+                mail.why_not = f"maybe: {STOPPED}, and was resumed shortly after"

@@ -66,7 +66,10 @@ async def crm_writes(world: World, person: Person, thread: str = "", *, kills: b
         "crm_message_id": send.crm_message_id, "user_id": person.user_id, "to": contact, "cc": cc,
         "subject": f"About {word}", "html": f"<p>{word}</p>", "attachments": files, **place,
     }  # fmt: skip
-    world.tell(f"  {word} by {person.user_id} to {contact.partition('@')[0]} in {send.thread}")
+    diary.note_resumption(send.thread, world.now())
+    world.tell(
+        f"  {word} by {person.user_id} to {contact.partition('@')[0]} in {send.thread}{' kills' * kills}"
+    )
     await _until_answered(world, send, order)
 
 
@@ -86,6 +89,18 @@ async def _until_answered(world: World, send: Send, order: dict[str, Any]) -> No
             return
         await world.pause(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def a_send_kills(world: World, person: Person) -> None:
+    """The CRM writes a mail on whose draft the process dies, each time, as on a fault of ours."""
+    if not any(send.kills for send in world.diary.sends.values()):
+        await crm_writes(world, person, kills=True)
+
+
+async def an_answer_kills(world: World, person: Person) -> None:
+    """A contact's answer on which the process that reads it dies, each time."""
+    if not any(mail.kills for mail in world.diary.mails.values()):
+        await contact_answers(world, person, kills=True)
 
 
 async def crm_replies(world: World, person: Person) -> None:

@@ -33,7 +33,7 @@ OfSomebody = Callable[[World, Person], Awaitable[None]]
 OfAll = Callable[[World], Awaitable[Any]]
 MOVES: tuple[tuple[OfSomebody, int], ...] = (
     (people.crm_writes, 3), (people.crm_replies, 4), (people.contact_answers, 8), (people.user_answers, 3),
-    (people.private_mail, 3), (people.tidy, 1),
+    (people.private_mail, 3), (people.tidy, 1), (people.an_answer_kills, 1), (people.a_send_kills, 1),
 )  # fmt: skip
 LONG_MOVES: tuple[tuple[OfSomebody, int], ...] = ((people.consent_dies, 2), (people.disconnects, 1))
 TROUBLES: tuple[tuple[OfAll, int], ...] = (
@@ -41,6 +41,7 @@ TROUBLES: tuple[tuple[OfAll, int], ...] = (
     (troubles.notifications_fail, 2), (troubles.lifecycle, 1), (troubles.graph_fails, 4),
     (troubles.a_mailbox_is_throttled, 1),
 )  # fmt: skip
+PAUSES = (0.0, 0.0, 0.0, 0.3, 0.3, 1.0, 1.0, 5.0, 5.0, 30.0, 90.0, 90.0, 20 * MINUTE, 2 * HOUR)
 QUEUES = ("changes", "outbox", "deliveries", "maintenance")
 
 
@@ -69,7 +70,7 @@ class Director:
         for _ in range(moves):
             await self._move()
             await self._look()
-            await self.pass_time(dice.choice((0.0, 0.0, 0.3, 1.0, 5.0, 30.0, 90.0, 1200.0, 2 * HOUR)))
+            await self.pass_time(dice.choice(PAUSES))
             outages = [until for _, _, _, until in world.diary.outages if until - world.now() > LONGEST_TICK]
             if outages and dice.random() < 0.25:
                 await self.pass_time((max(outages) - world.now()) / 3)

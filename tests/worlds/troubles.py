@@ -110,5 +110,4 @@ async def everything_works(world: World) -> None:
     await stage.control("POST", "notifications", action="resume")
     for process in (*world.product.workers, *world.product.fronts):
         process.left = None
-    for item in (*world.diary.mails.values(), *world.diary.sends.values()):
-        item.kills = False
+    world.kills = False

@@ -72,6 +72,7 @@ class World:
     diary: Diary = field(default_factory=Diary)
     knobs: Mapping[str, Value] = field(default_factory=dict)
     tale: list[str] = field(default_factory=list)
+    kills: bool = True  # whether mails that are to kill do so
 
     def now(self) -> float:
         """Seconds of the world."""
@@ -213,7 +214,7 @@ def _kills(world: World, request: httpx.Request, owner: Any, mailbox_of: Any) ->
     """Whether a process dies of the answer: it read a mail that kills, or has built the draft of a send that does."""
     words = [mail.word for mail in world.diary.mails.values() if mail.kills]
     words += [send.word for send in world.diary.sends.values() if send.kills]
-    if not words or "/messages" not in request.url.path:
+    if not words or not world.kills or "/messages" not in request.url.path:
         return False
     if request.method == "GET":
         address = owner(request)
