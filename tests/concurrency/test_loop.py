@@ -1,20 +1,22 @@
-"""The seeded loop: its order, its time, its threads."""
+"""The virtual loop: its order, its time, its threads."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
-from tests.concurrency.loop import NothingWillHappen, SeededLoop
+from sandbox.clock import VirtualClock
+from tests.concurrency.loop import NothingLeft, VirtualLoop
 from tests.concurrency.processes import Died, Process, cross, mortal
 
 
 def run(seed: int, act: Coroutine[Any, Any, Any]) -> Any:
-    """Run it in a seeded loop."""
-    with asyncio.Runner(loop_factory=lambda: SeededLoop(seed)) as runner:
+    """Run it in a loop that draws."""
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(VirtualClock(), dice=random.Random(seed))) as runner:
         return runner.run(act)
 
 
@@ -98,7 +100,7 @@ def test_waiting_for_each_other_is_told() -> None:
     async def act() -> None:
         await asyncio.get_running_loop().create_future()
 
-    with pytest.raises(NothingWillHappen):
+    with pytest.raises(NothingLeft):
         run(1, act())
 
 

@@ -12,7 +12,7 @@ import httpx
 
 from sandbox.devhost.web import WebApp
 from shared.services import Services
-from tests.explore.loop import VirtualLoop
+from tests.concurrency.loop import VirtualLoop
 
 PROCESS: ContextVar[Process | None] = ContextVar("PROCESS", default=None)
 RESTART_SECONDS = 20.0

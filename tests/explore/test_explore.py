@@ -63,7 +63,7 @@ def test_sites_of_the_source_are_known() -> None:
     """Calls of stores, Graph and the CRM are found in the source, and are not crossed until a case does."""
     site = "graph.send@shared.graph.provider.GraphMail.send"
     assert site in sites_of_source()
-    assert "crm.deliver@shared.crm.generic.GenericCrm.deliver" in uncrossed(set())
+    assert "crm.deliver@shared.crm.generic.GenericCrm._deliver" in uncrossed(set())
     assert site not in uncrossed({f"{site}<shared.sync.outbound.send_message.submit"})
 
 
@@ -72,7 +72,7 @@ def test_time_moves_when_nobody_can_run() -> None:
     script = """
 import asyncio, os
 from sandbox.clock import VirtualClock
-from tests.explore.loop import VirtualLoop
+from tests.concurrency.loop import VirtualLoop
 from tests.explore.processes import Process, lives
 clock = VirtualClock()
 begun, done = clock.now(), []
@@ -106,7 +106,7 @@ def test_the_loop_ends_where_nothing_will_happen() -> None:
     script = """
 import asyncio
 from sandbox.clock import VirtualClock
-from tests.explore.loop import NothingLeft, VirtualLoop
+from tests.concurrency.loop import NothingLeft, VirtualLoop
 loop = VirtualLoop(VirtualClock(), lambda _: True)
 try:
     loop.run_until_complete(asyncio.Event().wait())

@@ -28,8 +28,8 @@ from shared.services import Services
 from shared.settings import Settings
 from shared.storage.stores import Stores
 from shared.storage.testing import MemoryBlobs, MemoryTables
+from tests.concurrency.loop import VirtualLoop
 from tests.explore.faults import Crossings, Fault
-from tests.explore.loop import VirtualLoop
 from tests.explore.platform import Platform, WakingQueues, WakingSchedule
 from tests.explore.ports import CrossingStore, Wire, observe
 from tests.explore.processes import PROCESS, Front, Process, Processes, lives

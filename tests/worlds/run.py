@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx
 
-from tests.concurrency.loop import SeededLoop
+from sandbox.clock import VirtualClock
+from tests.concurrency.loop import VirtualLoop
 from tests.simulation.explorer import chosen_knobs
 from tests.simulation.world import Wrap
 from tests.worlds import people, troubles
@@ -261,9 +262,10 @@ def run(
     beginning: Beginning, play: Play, *, rest: Sequence[float] = REST, wrap: Wrap | None = None
 ) -> Result:
     """Let `play` happen in that world, then a rest, and judge."""
+    order = random.Random(f"loop {beginning.seed}")
     with (
         TemporaryDirectory() as folder,
-        asyncio.Runner(loop_factory=lambda: SeededLoop(beginning.seed)) as runner,
+        asyncio.Runner(loop_factory=lambda: VirtualLoop(VirtualClock(), dice=order)) as runner,
     ):
         return runner.run(_play(Path(folder), beginning, play, rest, wrap))
 

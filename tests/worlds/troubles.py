@@ -18,7 +18,7 @@ HOW = {
     "queues": ("refused", "cut"),
     "blobs": ("refused", "cut"),
 }
-LENGTHS = ((MINUTE, 4), (10 * MINUTE, 5), (2 * HOUR, 3), (26 * HOUR, 1), (5 * DAY, 1))
+LENGTHS = ((MINUTE, 6), (10 * MINUTE, 7), (2 * HOUR, 5), (26 * HOUR, 1), (5 * DAY, 1))
 LONG = 20 * HOUR
 MOST_CROSSINGS = 80
 

@@ -93,7 +93,7 @@ class World:
 
 @asynccontextmanager
 async def a_world(folder: Path, beginning: Beginning, wrap: Wrap | None = None) -> AsyncIterator[World]:
-    """Build and start it, run the block, end it. Must run in a `SeededLoop`; `wrap` is how the product is sabotaged."""
+    """Build and start it, run the block, end it. Runs in a `VirtualLoop`; `wrap` is how the product is sabotaged."""
     seed, knobs, wrong_by = beginning.seed, beginning.knobs, beginning.wrong_by
     dice = random.Random(f"world {seed}")
     tokens = random.Random(f"tokens {seed}")
