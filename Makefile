@@ -17,7 +17,7 @@ STEP := scripts/step.sh
 STRANGERS := tests/unit/html tests/unit/file_contents tests/unit/security $(patsubst %,tests/unit/domain/test_%.py,addresses attachments controls file_names)
 present = $(if $(wildcard $(2)),$(1))
 
-.PHONY: help setup browser demo up story test fast contract sim host simulate explore explored kills killed mutants mutated e2e security worker check lint format types imports locks meta infra snapshots fix lock clean venv313 package packaging
+.PHONY: help setup browser demo up story test fast contract sim host simulate explore explored kills killed rolling rolled mutants mutated e2e security worker check lint format types imports locks meta infra snapshots fix lock clean venv313 package packaging
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,9 +45,9 @@ up: demo ## The same as demo
 story: setup $(if $(PACKAGE),package $(if $(PYTHON313),venv313)) ## Play the whole story on processes; PROFILE=azure: on stand-ins for Azure; PACKAGE=1: on the package; SABOTAGE=lose|double|peek must fail
 	@$(if $(and $(PACKAGE),$(NO_PYTHON313)),echo "==> Story on the package: $(NO_PYTHON313)",$(STEP) "Story on $(if $(PACKAGE),the package,processes)" $(PY) -m sandbox story --profile "$(or $(PROFILE),local)" --sabotage "$(SABOTAGE)" $(if $(PACKAGE),--package dist/package))
 
-test: setup browser ## Everything: fast, contract, sim, host, story, simulate, explored, killed, mutated, e2e, worker, packaging
+test: setup browser ## Everything: fast, contract, sim, host, story, simulate, explored, killed, rolled, mutated, e2e, worker, packaging
 	@$(STEP) --begin
-	@code=0; $(MAKE) -k fast contract sim host $(call present,story,sandbox/__main__.py) simulate explored killed mutated e2e worker packaging || code=$$?; \
+	@code=0; $(MAKE) -k fast contract sim host $(call present,story,sandbox/__main__.py) simulate explored killed rolled mutated e2e worker packaging || code=$$?; \
 	$(STEP) --report; exit $$code
 
 fast: setup ## Unit and function tests: no sockets, about a minute
@@ -81,6 +81,12 @@ kills: setup ## Workers die while mail goes both ways (KILLS=100, SEED=, DEATH=k
 
 killed: setup ## A few of `make kills`, by a fixed seed
 	@$(STEP) "Kills, a few" $(PY) -m sandbox kills --kills 4 --seed 15 --death mixed
+
+rolling: setup ## The next version is deployed beside this one while mail goes both ways (SECONDS=30 for each stage, SEED=)
+	@$(STEP) "Rolling deployment" $(PY) -m sandbox rolling --seconds "$(or $(SECONDS),30)" --seed "$(or $(SEED),0)"
+
+rolled: setup ## A short `make rolling`, by a fixed seed
+	@$(STEP) "Rolling deployment, short" $(PY) -m sandbox rolling --seconds 4 --seed 18
 
 mutants: setup ## The product with one protocol step broken, once for each: the named test must fail (ONLY=words)
 	@$(STEP) "Mutants" $(PY) -m tests.mutants --only "$(ONLY)"

@@ -6,8 +6,10 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -30,17 +32,7 @@ def main() -> int:
     try:
         if asked.command == "up":
             return asyncio.run(_up(asked.seed, tuple(asked.local_origin), play=not asked.empty))
-        if asked.command == "kills":
-            from sandbox.kills import running
-
-            plan = running.Plan(
-                asked.kills, asked.seed or running.fresh_seed(), asked.death, asked.sabotage or None
-            )
-            return asyncio.run(running.run(plan))
-        from sandbox.story import run
-
-        package = asked.package and asked.package.resolve()
-        return asyncio.run(run(asked.sabotage or None, asked.profile, package))
+        return asyncio.run(_other(asked))
     except (AzuriteMissing, ProcessDied, NotReady) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -49,6 +41,26 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _other(asked: argparse.Namespace) -> Coroutine[Any, Any, int]:
+    """The commands that play something and end."""
+    if asked.command == "kills":
+        from sandbox.kills import running
+
+        plan = running.Plan(
+            asked.kills, asked.seed or running.fresh_seed(), asked.death, asked.sabotage or None
+        )
+        return running.run(plan)
+    if asked.command == "rolling":
+        from sandbox.kills import rolling
+        from sandbox.kills.running import fresh_seed
+
+        return rolling.run(asked.seconds, asked.seed or fresh_seed())
+    from sandbox.story import run
+
+    package = asked.package and asked.package.resolve()
+    return run(asked.sabotage or None, asked.profile, package)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,6 +109,13 @@ def _parser() -> argparse.ArgumentParser:
     kills.add_argument(
         "--sabotage", default="", choices=("", *SABOTAGES), help="break the product; this must then fail"
     )
+    roll = commands.add_parser(
+        "rolling", help="deploy the next version while mail goes both ways, then judge"
+    )
+    roll.add_argument(
+        "--seconds", type=float, default=30.0, help="length of each of the three stages (default: 30)"
+    )
+    roll.add_argument("--seed", type=int, default=0, help="seed of the moves (default: a new one)")
     return parser
 
 

@@ -26,6 +26,7 @@ BETWEEN_KILLS_SECONDS: Final = (0.05, 1.5)
 LOOK_EVERY_SECONDS: Final = 0.05
 QUIET_AT_MOST_SECONDS: Final = 10.0
 WRITERS: Final = 3
+TOLD_EVERY: Final = 10
 BACK_SECONDS: Final = 90.0
 ROUND_SECONDS: Final = 6 * 60.0  # of the world's clock: longer than a send waits before it is asked about
 MOST_ROUNDS: Final = 40
@@ -54,7 +55,7 @@ async def run(plan: Plan) -> int:
     print(f"{plan.command}  # at commit {commit()}", flush=True)
     options = WorldOptions(seed=plan.seed, sabotage=plan.sabotage)
     async with World.start(options) as world, staged(world) as stage:
-        await _prepare(stage)
+        await prepare(stage)
         load = Load(stage, random.Random(f"load {plan.seed}"))
         async with asyncio.TaskGroup() as group:
             for _ in range(WRITERS):
@@ -63,7 +64,7 @@ async def run(plan: Plan) -> int:
             load.stopping = True
         print(f"killed {sum(killed.values())}: {_counted(killed)}", flush=True)
         await _wait_until_back(world)
-        verdict = await _settle(stage, load)
+        verdict = await settle(stage, load)
     print(verdict, flush=True)
     print(
         f"{'all well' if verdict.is_good else 'FAILED: ' + plan.command} after {time.monotonic() - began:.0f} s"
@@ -71,7 +72,7 @@ async def run(plan: Plan) -> int:
     return 0 if verdict.is_good else 1
 
 
-async def _prepare(stage: Stage) -> None:
+async def prepare(stage: Stage) -> None:
     """Ann is connected, and a first mail has opened a thread, so that there is a subscription."""
     await stage.control("POST", "users", address=ANN_ADDRESS, display_name="Ann Archer")
     for address in (*CONTACTS, STRANGER):
@@ -90,6 +91,8 @@ async def _kill(world: World, plan: Plan, load: Load) -> Counter[str]:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
         if victim := kill_any(dice, supervisors, plan.how):
             killed[victim] += 1
+            if sum(killed.values()) % TOLD_EVERY == 0:
+                print(f"  {sum(killed.values())} killed, {len(load.written)} mails written", flush=True)
     return killed
 
 
@@ -107,7 +110,7 @@ async def _wait_until_back(world: World) -> None:
         raise Lie("the host's processes did not come back")
 
 
-async def _settle(stage: Stage, load: Load) -> Verdict:
+async def settle(stage: Stage, load: Load) -> Verdict:
     """Time passes until nothing is wrong any more, or for four hours."""
     verdict = Verdict()
     for _ in range(MOST_ROUNDS):
