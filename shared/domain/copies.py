@@ -53,6 +53,25 @@ def authors_of(message: FetchedMessage, mailbox: Mailbox, *, by_user: bool) -> t
     return (author_of(message.sender, by_user=by_user), *others)
 
 
+def may_come_from_a_list(message: FetchedMessage, mailbox: Mailbox, contacts: Iterable[str]) -> bool:
+    """Whether a mail may be a list's copy of one that lies in the mailbox as its author wrote it.
+
+    A list that leaves From alone may bring back the user's own mail under an alias that nobody knows: what came from
+    outside under the user's own domain, by nobody who has written in the thread.
+    """
+    if behind_a_list(message):
+        return True
+    sender = message.sender.address if message.sender is not None else ""
+    domains = {comparable_address(own).rpartition("@")[2] for own in mailbox.own_addresses}
+    known = {comparable_address(contact) for contact in contacts}
+    return (
+        own_addresses.has_travelled(message)
+        and comparable_address(sender).rpartition("@")[2] in domains
+        and comparable_address(sender) not in known
+        and not own_addresses.is_named(sender, mailbox)
+    )
+
+
 def find_same(
     index: MessageIndex | None, authors: Iterable[str], at: datetime | None, message_id: str
 ) -> tuple[str, ...]:

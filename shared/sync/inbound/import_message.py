@@ -6,10 +6,11 @@ then the mail itself, its files' metadata, their bytes; one transaction; the CRM
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from shared.domain import admission, copies, inbound, own_addresses
 from shared.domain.errors import ItemGone, MailboxClosed, PostbraidError, RowExists
@@ -57,7 +58,7 @@ class Found:
 
     `hinted`: a notification alone says so, and a sweep will come upon it as well. `attempts`: failures before this
     look. `held`: its seen row, where it is looked at again (R14). `listed_since`: since when the sweep that found it
-    lists everything.
+    lists everything. `seeks_original`: a list's copy lets the mail that it is a copy of go first.
     """
 
     graph_message_id: str
@@ -68,7 +69,10 @@ class Found:
     attempts: int = 0
     held: Stored[Seen] | None = None
     listed_since: datetime | None = None
+    seeks_original: bool = True
 
+
+MOST_ORIGINALS: Final = 5
 
 Decision = inbound.Skip | inbound.Wait | inbound.Import | inbound.Hold
 
@@ -202,11 +206,12 @@ async def _admit(
     async def bring_in() -> Decision:
         judged, done = known, None
         while done is None:
-            done = await _bring_in(ctx, mailbox, outline, traced.belongs, judged, found.looks)
-            again = await read_again(ctx, outline, judged) if done is None else judged
-            if again is None:
-                return inbound.Skip(Reason.ALREADY_SEEN)
-            judged = again
+            done = await _bring_in(ctx, ctx.mailbox or mailbox, outline, traced.belongs, judged, found)
+            if done is None:
+                again = await read_again(ctx, outline, judged)
+                if again is None:
+                    return inbound.Skip(Reason.ALREADY_SEEN)
+                judged = replace(again, thread=await ctx.find(Thread, traced.belongs.thread_id))
         return done
 
     done = await attempt_one_mail(ctx, bring_in)
@@ -226,7 +231,7 @@ async def _bring_in(
     outline: Outline,
     belongs: admission.Belongs,
     known: Known,
-    looks: int,
+    found: Found,
 ) -> Decision | None:
     """The mail whole, its files, one transaction; the user's own may still turn out to be a send of ours.
 
@@ -238,19 +243,16 @@ async def _bring_in(
         message = replace(message, in_sent_items=in_sent_items)
     contacts = known.thread.value.participants if known.thread else ()
     by_user = own_addresses.is_by_user(message, mailbox, contacts)
-    if by_user:
-        key = await find_send_of_copy(ctx, belongs.thread_id, message)
-        if key is not None:
-            return await confirm_send(ctx, key, outline)
     authors = copies.authors_of(message, mailbox, by_user=by_user)
-    copied = await find_copies(ctx, outline, known, authors)
-    if copied.settled:
-        return inbound.Skip(Reason.COPY)
-    if by_user and await is_returned_send(ctx, belongs.thread_id, message):
-        return inbound.Skip(Reason.COPY)
+    copied = await _recognise(ctx, outline, belongs, known, message, authors)
+    if not isinstance(copied, Copies):
+        return copied
+    seeks = found.seeks_original and copies.may_come_from_a_list(message, mailbox, contacts)
+    if seeks and await _bring_original_first(ctx, outline):
+        return None
     read = await read_bounce(ctx, message)
     if read is not None:
-        looks_left = looks if known.held is None else None
+        looks_left = found.looks if known.held is None else None
         told_in = await judge_bounce(ctx, mailbox, belongs, message, read, looks_left)
         if not isinstance(told_in, admission.Belongs):
             return told_in
@@ -267,6 +269,42 @@ async def _bring_in(
         ctx, mailbox.generation, message, judged, belongs, known, read, authors=authors
     )
     return inbound.Import(belongs.thread_id, belongs.evidence) if recorded else None
+
+
+async def _recognise(
+    ctx: MailboxContext,
+    outline: Outline,
+    belongs: admission.Belongs,
+    known: Known,
+    message: FetchedMessage,
+    authors: Sequence[str],
+) -> Decision | Copies:
+    """A send of ours, or a copy of what is known, to which nothing is to be added; else what is known of its copies."""
+    by_user = authors[0] == copies.THE_USER
+    if by_user:
+        key = await find_send_of_copy(ctx, belongs.thread_id, message)
+        if key is not None:
+            return await confirm_send(ctx, key, outline)
+    copied = await find_copies(ctx, outline, known, authors)
+    returned = by_user and not copied.settled and await is_returned_send(ctx, belongs.thread_id, message)
+    return inbound.Skip(Reason.COPY) if copied.settled or returned else copied
+
+
+async def _bring_original_first(ctx: MailboxContext, outline: Outline) -> bool:
+    """Import what has the same Message-ID and was not looked at yet: whether any came in. Costs a call.
+
+    Each is admitted by evidence of its own.
+    """
+    if outline.internet_message_id is None:
+        return False
+    located = await ctx.services.mail.find_by_message_id(access_of(ctx), outline.internet_message_id)
+    others = [each.outline for each in located if each.outline.graph_message_id != outline.graph_message_id]
+    came = False
+    for other in others[:MOST_ORIGINALS]:
+        if not await ctx.find(Seen, other.graph_message_id):
+            found = Found(other.graph_message_id, outline=other, seeks_original=False)
+            came = isinstance(await import_message(ctx, found), inbound.Import) or came
+    return came
 
 
 async def _in_place_of(ctx: MailboxContext, outline: Outline, known: Known, copied: Copies) -> Known:
