@@ -15,6 +15,7 @@ from tests.functions.app import App, send_body
 from tests.functions.fake_mail import FakeMail
 from tests.functions.fakes import FakeSignIn
 from tests.functions.test_connection_truth import fails_at, mailbox_now, status
+from tests.functions.test_maintenance import lifecycle
 
 
 async def die(app: App) -> None:
@@ -248,3 +249,31 @@ async def test_a_repair_keeps_up_with_a_new_address(ready: App, monkeypatch: pyt
     await ready.connect()
     assert ready.crm.last["mailbox"]["address"] == new
     assert (await mailbox_now(ready)).address == new
+
+
+@pytest.mark.parametrize("seconds", [5, 30, 59])
+@pytest.mark.parametrize("begins", [False, True])
+async def test_a_repair_within_a_minute_is_not_called_degraded(
+    ready: App, seconds: int, *, begins: bool
+) -> None:
+    """The consent was found dead while a subscription was made: the repair right after makes one, and waits for none.
+
+    `begins`: it was to be the first one.
+    """
+    if not begins:
+        await ready.sent()
+        ready.mail.gone.add("sub-1")
+    ready.mail.next["subscribe"] = [GrantDead()]
+    if begins:
+        await ready.accepted()
+    else:
+        await lifecycle(ready, "subscriptionRemoved")
+    await ready.pump()
+    assert await status(ready) == "reconnect_required"
+    ready.clock.forward(seconds=seconds)
+    await ready.connect()
+    await ready.pump()
+    assert await status(ready) == "connected"
+    await ready.later(minutes=3)
+    assert "connection.degraded" not in ready.crm.types()
+    assert len(ready.mail.sent) == 1

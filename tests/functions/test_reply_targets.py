@@ -226,3 +226,12 @@ async def test_files_inside_the_draft_cost_no_look(ready: App) -> None:
     await accepted(ready, attachments=[{"name": "offer.pdf", "content_base64": "JVBERi0xLjc="}])
     await ready.pump()
     assert ready.mail.calls == ["profile", "probe", "subscribe", "create_draft", "send"]
+
+
+async def test_a_reply_says_what_it_answers(begun: App) -> None:
+    """`message.sent` of a CRM reply names the mail that it answers, also where its copy lies there without its tags."""
+    assert begun.crm.last["in_reply_to"] is None
+    told = await begun.answered()
+    await begun.sent("m-2", thread_id=told["thread_id"])
+    assert begun.crm.last["crm_message_id"] == "m-2"
+    assert begun.crm.last["in_reply_to"] == told["internet_message_id"]

@@ -130,7 +130,8 @@ class Draft:
     """A draft as Graph made it. Of a reply, `html` is the quoted original, or `text` where the draft is plain text.
 
     `lacks_files`: its files are still to be put on it, each by a call of its own.
-    `without_key`: the mailbox did not take our key, so the draft does not carry it.
+    `without_key`: the mailbox did not take our key, so the draft does not carry it. `in_reply_to`: the Message-ID of
+    what it answers.
     """
 
     graph_message_id: str
@@ -142,6 +143,7 @@ class Draft:
     without_key: bool = False
     sender: Address | None = None
     text: str | None = None
+    in_reply_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,7 +267,12 @@ async def _open_mailbox(
         if before is not None and is_open_for(before, connection):
             alive = with_living_grant(before, now)
             tx.mailbox = replace(
-                alive, address=connection.address, aliases=pending.aliases, profile_read_at=now
+                alive,
+                address=connection.address,
+                aliases=pending.aliases,
+                profile_read_at=now,
+                # Who was making a subscription with the former consent made none: nobody waits for that worker.
+                pending_since=None,
             )
             tx.add(new(waiting_task(ctx)))
         elif before is not None and before.generation >= connection.generation:

@@ -119,7 +119,7 @@ async def render_sent(
         **_common(ctx.ref, mailbox, thread, item.message_id, Direction.OUTBOUND, Origin.CRM),
         "crm_message_id": item.crm_message_id,
         "internet_message_id": outline.internet_message_id or item.draft_internet_message_id,
-        "in_reply_to": outline.in_reply_to,
+        "in_reply_to": outline.in_reply_to or item.in_reply_to,  # the copy may lie there without its tags
         "references": list(outline.references),
         "subject": on_one_line(item.subject),
         "from": {"address": mailbox.address, "name": ""},

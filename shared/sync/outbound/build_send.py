@@ -90,6 +90,7 @@ async def _write_sending(work: Sending, draft: Draft) -> bool:
         draft_graph_message_id=draft.graph_message_id,
         draft_internet_message_id=draft.internet_message_id,
         without_key=draft.without_key,
+        in_reply_to=draft.in_reply_to,
         subject=draft.subject or work.item.subject,
         send_started_at=now,
         send_tried_at=now,

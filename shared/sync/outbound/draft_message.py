@@ -116,6 +116,8 @@ async def _make(
     await keep_lease(work)
     reply = await _create_empty_reply(work, thread, content) if thread else None
     draft = reply or await mail.create_draft(access, content)
+    if reply is not None and thread is not None:
+        draft = replace(reply, in_reply_to=thread.newest_internet_message_id)
     try:
         if reply is not None:
             quoted = reply.html if reply.text is None else preformatted_html(reply.text)
