@@ -158,5 +158,6 @@ async def _about_litter(truth: Truth, found: dict[str, list[str]]) -> None:
         f"overdue: {row.row.split('|')[1]}" for row in rows if row.row.startswith("task:") and row.row < limit
     ]
     for address in {truth.address, "ann@northwind.example"}:
-        drafts = [mail for mail in await truth.stage.mailbox(address) if mail["is_draft"]]
+        mails = await truth.stage.mailbox(address)
+        drafts = [mail for mail in mails if mail["is_draft"] and mail["folder"] != "deleteditems"]
         found["litter"] += [f"{len(drafts)} drafts stayed"] if drafts else []
