@@ -71,7 +71,7 @@ else
 endif
 
 explore: setup ## Every call of every flow fails once, workers run at the same time (PAIRS=n, FLOWS=, SEED=, CASE=: tests/explore)
-	@$(STEP) "Exploration" $(PY) -m tests.explore --seed "$(or $(SEED),1)" --pairs "$(or $(PAIRS),0)" --flows "$(FLOWS)" --case "$$CASE" --occurrences "$(or $(OCCURRENCES),1)"
+	@$(STEP) "Exploration" $(PY) -m tests.explore --seed "$(or $(SEED),1)" --pairs "$(or $(PAIRS),0)" --flows "$(FLOWS)" --case "$$CASE" --occurrences "$(or $(OCCURRENCES),1)" $(if $(ONCE),--once)
 
 explored: setup ## The share of `make explore` that belongs to this source
 	@$(STEP) "Exploration, a share" $(PY) -m tests.explore --share 55
