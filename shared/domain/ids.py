@@ -51,6 +51,11 @@ def opening_message_id(thread_id: str) -> str:
     return f"msg_{thread_id.removeprefix('thr_')}"
 
 
+def message_ids_begin(mailbox: str) -> str:
+    """How every id of a message of this mailbox begins."""
+    return f"msg_{mailbox.removeprefix('mbx_')}_"
+
+
 def event_id(tenant_id: str, kind: str, subject: str, version: int = 1) -> str:
     """The same happening can never get two ids (E-19)."""
     return f"evt_{digest('event', tenant_id, kind, subject, str(version))}"

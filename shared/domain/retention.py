@@ -31,6 +31,7 @@ KEPT_ONCE_TOLD: Final = timedelta(days=7)  # as long as the links in an event ar
 KEPT_AT_MOST: Final = timedelta(days=35)
 ACTIVITY_KEPT: Final = timedelta(days=90)
 SUBSCRIPTION_NOTES_KEPT: Final = timedelta(days=30)
+UNNAMED_AFTER: Final = timedelta(days=1)  # no request and no job takes as long from its bytes to their row
 LOOK_EVERY: Final = timedelta(days=1)
 LEAVES_ITS_DRAFT: Final = frozenset({Reason.LEFT_IN_DRAFTS, Reason.WAITED_TOO_LONG})
 SALT_CHARACTERS: Final = 8

@@ -8,6 +8,7 @@ per five minutes: so rows that nobody comes for are found and erased without loo
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -121,11 +122,24 @@ class PendingDisconnect:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file uploaded ahead of a send. `used`: a send has taken its bytes, so they do not end with this row."""
+    """A file uploaded ahead of a send. `used`: a send has taken its bytes, so they do not end with this row.
+
+    `used_by`: mailbox and key of that send, which may yet come to nothing; "" where its day ended unused, None in rows
+    of an earlier version.
+    """
 
     file: StagedFile
     expires_at: datetime
     used: bool = False
+    used_by: str | None = None
+
+
+LetGo = Callable[[str, Upload], Awaitable[None]]
+
+
+def upload_owner(file_id: str) -> str:
+    """By what an upload's bytes are named: not by its id, which opens them."""
+    return f"upload-{secret_hash(file_id)[:32]}"
 
 
 def secret_hash(secret: str) -> str:
@@ -146,6 +160,8 @@ OF_A_USER: Final = (SessionLink, Session, StartTicket, SignInState, PendingConne
 ATTEMPT_KEPT_FOR: Final = timedelta(hours=9)
 LONGEST_LIFE: Final = timedelta(hours=9)  # longer than any of these lives
 ENDS: Final = "ends|"
+UPLOADS: Final = "|upload"  # behind the tenant
+TAKEN_FOR: Final = timedelta(hours=1)
 
 
 class Sessions:
@@ -229,33 +245,33 @@ class Sessions:
 
     async def keep_upload(self, tenant_id: str, file_id: str, upload: Upload) -> None:
         """Keep an uploaded file's description."""
-        await self._insert(f"{tenant_id}|upload", secret_hash(file_id), upload)
+        await self._insert(f"{tenant_id}{UPLOADS}", secret_hash(file_id), upload)
 
     async def upload(self, tenant_id: str, file_id: str) -> Stored[Upload] | None:
         """An uploaded file of this tenant that is still there; any text may be asked for."""
-        row = await self._tables.get(keys.SESSIONS, f"{tenant_id}|upload", secret_hash(file_id))
+        row = await self._tables.get(keys.SESSIONS, f"{tenant_id}{UPLOADS}", secret_hash(file_id))
         if row is None:
             return None
         found = decode(Upload, row.values, row.etag)
         return found if found.value.expires_at > self._clock.now() else None
 
-    async def use_upload(self, tenant_id: str, file_id: str, stored: Stored[Upload]) -> bool:
+    async def use_upload(self, tenant_id: str, file_id: str, stored: Stored[Upload], used_by: str) -> bool:
         """Take a file's bytes for one send; False when another was faster, or its time has just ended."""
-        row = encode(stored.changed(replace(stored.value, used=True)))
+        row = encode(stored.changed(replace(stored.value, used=True, used_by=used_by)))
         try:
             await self._tables.replace(
-                keys.SESSIONS, f"{tenant_id}|upload", secret_hash(file_id), row, stored.etag or ""
+                keys.SESSIONS, f"{tenant_id}{UPLOADS}", secret_hash(file_id), row, stored.etag or ""
             )
         except (RowChanged, RowMissing):
             return False
         return True
 
-    async def erase_ended(self, limit: int) -> tuple[int, list[str]]:
+    async def erase_ended(self, limit: int, let_go: LetGo) -> int:
         """Erase up to `limit` rows whose time is over, sealed tokens of unconfirmed sign-ins among them.
 
-        Returns how many, and the blobs of uploads that no send has used: nothing leads to them any more. A row that
-        the store does not give now is passed over, and looked at by the next run; raises StoreUnavailable when
-        there are many.
+        Returns how many. Before an upload's row goes, `let_go` is given its tenant and the upload, of which no send
+        can take the bytes any more. A row that the store does not give now is passed over, and looked at by the next
+        run; raises StoreUnavailable when there are many.
         """
         over = f"{ENDS}{keys.bucket_of(self._clock.now()):012d}"
         notes: list[Row] = []
@@ -265,20 +281,19 @@ class Sessions:
                 notes.append(note)
                 if len(notes) >= limit:
                     break
-        erased, failed = list[Row](), 0
+        erased = failed = 0
         for note in notes:
             try:
-                row = await self._erase_if_ended(note)
+                erased += await self._erase_if_ended(note, let_go)
             except (StoreUnavailable, OutcomeUnknown):
                 failed += 1
                 if failed > MOST_PASSED_OVER:
                     raise
                 continue
-            erased += [row] if row is not None else []
-        return len(erased), [blob for row in erased for blob in _unused_blobs(row)]
+        return erased
 
-    async def _erase_if_ended(self, note: Row) -> Row | None:
-        """The row that was erased. A session lives longer by being used: then its note moves on with its end.
+    async def _erase_if_ended(self, note: Row, let_go: LetGo) -> int:
+        """How many rows were erased, one or none. A session lives longer by being used: its note moves on with its end.
 
         A row whose own end cannot be read ends with its note.
         """
@@ -288,10 +303,29 @@ class Sessions:
         ended = end is not None and end <= self._clock.now()
         if end is not None and not ended:
             await self._note_end(partition, row, end)
-        elif found is not None and not await self._erase(found):
-            return None  # used at this moment: the next run looks again
+        elif found is not None:
+            found = await self._let_go_of(found, let_go) if ended else found
+            if found is None or not await self._erase(found):
+                return 0  # used at this moment: the next run looks again
         await self._tables.delete(keys.SESSIONS, note.partition, note.row)
-        return found if ended else None
+        return int(ended)
+
+    async def _let_go_of(self, row: Row, let_go: LetGo) -> Row | None:
+        """The row once the bytes of its upload are dealt with; None where a send takes them at this moment."""
+        upload = _read(Upload, row) if row.partition.endswith(UPLOADS) else None
+        if upload is None:
+            return row
+        if not upload.used:
+            values = encode(
+                decode(Upload, row.values, row.etag).changed(replace(upload, used=True, used_by=""))
+            )
+            try:
+                etag = await self._tables.replace(keys.SESSIONS, row.partition, row.row, values, row.etag)
+            except (RowChanged, RowMissing):
+                return None
+            row, upload = replace(row, etag=etag), replace(upload, used=True, used_by="")
+        await let_go(row.partition.removesuffix(UPLOADS), upload)
+        return row
 
     async def _erase(self, row: Row) -> bool:
         try:
@@ -329,8 +363,12 @@ def _end_place(tenant_id: str, user_id: str) -> tuple[str, str]:
 
 
 def _end_of(row: Row, otherwise: datetime) -> datetime:
+    """When a row's time is over. The send that took an upload's bytes has an hour to come to be."""
     ending = _read(_Ending, row)
-    return ending.expires_at if ending is not None else otherwise
+    if ending is None:
+        return otherwise
+    upload = _read(Upload, row) if row.partition.endswith(UPLOADS) else None
+    return ending.expires_at + (TAKEN_FOR if upload is not None and upload.used_by else timedelta())
 
 
 def _read(kind: type[V], row: Row) -> V | None:
@@ -339,10 +377,3 @@ def _read(kind: type[V], row: Row) -> V | None:
         return decode(kind, row.values, row.etag).value
     except UnknownForm:
         return None
-
-
-def _unused_blobs(row: Row) -> list[str]:
-    upload = _read(Upload, row) if row.partition.endswith("|upload") else None
-    if upload is None:
-        return []
-    return [upload.file.blob] if upload.file.blob and not upload.used else []

@@ -1,4 +1,8 @@
-"""Blobs of bodies and files: random names, never the name of a file (F-4)."""
+"""Blobs of bodies and files: random names, never the name of a file (F-4).
+
+Before the random part stands whose the blob is: the id of a message, or an upload. So what a crash or a lost race left
+behind is found by asking that row alone (`shared.sync.tasks.erase_unnamed`).
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,20 @@ from typing import Final
 import msgspec
 
 from shared.domain.errors import ItemGone
-from shared.domain.model import MailboxRef
 from shared.services import Services
 from shared.state import keys
 
 INLINE_CHARACTERS: Final = 24_000
 
 
-async def stage(s: Services, tenant_id: str, content: bytes, content_type: str) -> str:
-    """Keep bytes; returns the blob's random name."""
-    name = f"{tenant_id}/{s.random.token(24)}"
+def new_name(s: Services, tenant_id: str, owner: str) -> str:
+    """A name for a blob of this message or upload."""
+    return f"{tenant_id}/{owner}/{s.random.token(24)}"
+
+
+async def stage(s: Services, tenant_id: str, owner: str, content: bytes, content_type: str) -> str:
+    """Keep bytes of a message, `owner` being its id; returns the blob's name."""
+    name = new_name(s, tenant_id, owner)
     await s.blobs.put(keys.STAGING, name, content, content_type)
     return name
 
@@ -36,9 +44,9 @@ class Body(msgspec.Struct, frozen=True):
     text: str
 
 
-async def stage_body(s: Services, mailbox: MailboxRef, body: Body) -> str:
-    """Keep a body."""
-    return await stage(s, mailbox.tenant_id, msgspec.json.encode(body), "application/json")
+async def stage_body(s: Services, tenant_id: str, message_id: str, body: Body) -> str:
+    """Keep the body of a message."""
+    return await stage(s, tenant_id, message_id, msgspec.json.encode(body), "application/json")
 
 
 async def unstage_body(s: Services, name: str) -> Body:

@@ -9,11 +9,15 @@ import pytest
 from shared.domain.errors import Ambiguous, MessageRefused, ProviderUnavailable, StoreUnavailable
 from shared.domain.model import Reason
 from shared.state import keys
+from shared.state.ledger import new
 from shared.storage.testing import Call
 from shared.sync.tasks import erase_content
+from tests.builders import outbox_item
 from tests.functions.answers import problem
 from tests.functions.app import App, send_body
 from tests.functions.fakes import FakeAnswer
+from tests.functions.racing import overtake
+from tests.functions.test_send_ends import mailbox_of
 
 NAMED = {"Content-Disposition": 'attachment; filename="a.txt"'}
 
@@ -71,25 +75,43 @@ async def test_two_sends_with_one_upload_have_bytes_of_their_own(ready: App) -> 
 
 
 async def test_an_upload_that_is_used_while_it_is_erased_is_not_lost(ready: App) -> None:
-    """An upload that a send uses while it is being erased keeps its bytes."""
+    """An upload that a send takes while it is being erased keeps its bytes, also while the send has no row yet."""
+    s, tenant_id = ready.services, ready.tenant.tenant_id
     file_id = await uploaded(ready)
-    found = await ready.services.sessions.upload(ready.tenant.tenant_id, file_id)
+    found = await s.sessions.upload(tenant_id, file_id)
     assert found is not None
-    ready.clock.forward(hours=25)
-    erase = ready.services.sessions._erase
+    ready.clock.forward(hours=24, minutes=6)
+    ref, item = mailbox_of(ready), outbox_item(files=(found.value.file,), due_at=None)
 
-    async def used_first(row: Any) -> bool:
-        if row.partition.endswith("|upload"):
-            assert await ready.services.sessions.use_upload(ready.tenant.tenant_id, file_id, found)
-        return await erase(row)
+    async def used_first() -> None:
+        assert await s.sessions.use_upload(tenant_id, file_id, found, f"{ref.mailbox_id}|{item.key}")
 
     before = len(await ready.staged())
-    ready.services.sessions._erase = used_first  # type: ignore[method-assign]  # the moment between
+    overtake(ready, "replace", keys.SESSIONS, used_first)
     await ready.tick()
-    ready.services.sessions._erase = erase  # type: ignore[method-assign]  # as it was
     await ready.tick()
     assert len(await ready.staged()) == before
-    assert not await ready.services.sessions.use_upload(ready.tenant.tenant_id, file_id, found)
+    await s.ledger.write(ref, new(item))
+    await ready.later(hours=2)
+    assert len(await ready.staged()) == before
+    assert not await s.sessions.use_upload(tenant_id, file_id, found, "")
+
+
+async def test_an_upload_of_a_send_that_came_to_nothing_goes(ready: App) -> None:
+    """A crash between the upload's use and the send's row: an hour after its day the bytes go."""
+    file_id = await uploaded(ready)
+
+    def crash(call: Call) -> None:
+        if call.operation == "transact" and any(row.startswith("out:") for row in call.place):
+            raise StoreUnavailable
+
+    ready.tables.before = crash
+    answer = await ready.v1("POST", "messages", json=send_body(**with_files(file_id)))
+    assert answer.status == 503
+    ready.store_up()
+    assert len(await ready.staged()) == 2
+    await days_go_by(ready, 10)
+    assert await ready.staged() == []
 
 
 # ---- the content of what was told

@@ -32,7 +32,7 @@ async def stage_event(
     body = _render(event_type, ctx.now(), data)
     if len(body) <= INLINE_CHARACTERS:
         return _event(ctx, event_type, message_id, message_id, body, None)
-    blob = await stage(ctx.services, ctx.ref.tenant_id, body.encode(), "application/json")
+    blob = await stage(ctx.services, ctx.ref.tenant_id, message_id, body.encode(), "application/json")
     return _event(ctx, event_type, message_id, message_id, None, blob)
 
 

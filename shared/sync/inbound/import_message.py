@@ -257,7 +257,9 @@ async def _bring_in(
         if not isinstance(told_in, admission.Belongs):
             return told_in
         belongs = told_in
-    judged = await judge_files(ctx, message, final=looks_are_over(known.held))
+    judged = await judge_files(
+        ctx, message, message_id_of(ctx, outline, known.held), final=looks_are_over(known.held)
+    )
     told_before = judged.holds_on and (copied.unread is not None or await was_told(ctx, known.held))
     if judged.may_change or told_before:
         return await hold_mail(ctx, mailbox, outline, belongs, known, Reason.ATTACHMENT_UNREADABLE)

@@ -57,8 +57,10 @@ class Judged:
         return self.reason is not None and holds_on(self.reason)
 
 
-async def judge_files(ctx: MailboxContext, message: FetchedMessage, *, final: bool) -> Judged:
-    """What becomes of them. Costs a call for each file that is fetched.
+async def judge_files(
+    ctx: MailboxContext, message: FetchedMessage, message_id: str, *, final: bool
+) -> Judged:
+    """What becomes of them; `message_id` is ours of the mail. Costs a call for each file that is fetched.
 
     What is on a bounce nobody sent, so it keeps no bounce out. An encrypted mail is told without its content, and its
     parts are noted. Unless this look is `final`, what Exchange may still change is not judged: it is looked at again
@@ -85,11 +87,11 @@ async def judge_files(ctx: MailboxContext, message: FetchedMessage, *, final: bo
                 for file, reason in verdict.blocking
             )
         )
-    return await _stage_all(ctx, message, verdict, final=final)
+    return await _stage_all(ctx, message, message_id, verdict, final=final)
 
 
 async def _stage_all(
-    ctx: MailboxContext, message: FetchedMessage, verdict: InboundFiles, *, final: bool
+    ctx: MailboxContext, message: FetchedMessage, message_id: str, verdict: InboundFiles, *, final: bool
 ) -> Judged:
     """Fetch and stage what nothing known so far keeps back; a file that does leaves nothing of the others."""
     staged: list[StagedFile] = []
@@ -97,7 +99,7 @@ async def _stage_all(
     shown_ids = by_content_id(find_cids(message.html or ""))
     try:
         for file in verdict.stage:
-            result = await _stage(ctx, message, file, shown_ids, final=final)
+            result = await _stage(ctx, message, message_id, file, shown_ids, final=final)
             changes = isinstance(result, BlockingFile) and may_change(result.reason, result.size_bytes)
             if changes and not final:
                 await _unstage(ctx, staged)
@@ -130,6 +132,7 @@ async def _unstage(ctx: MailboxContext, staged: Sequence[StagedFile]) -> None:
 async def _stage(
     ctx: MailboxContext,
     message: FetchedMessage,
+    message_id: str,
     file: RemoteFile,
     shown_ids: Mapping[str, str],
     *,
@@ -152,7 +155,7 @@ async def _stage(
         return BlockingFile(name, len(content), fault.reason, fault.detail)
     if fault is not None:
         return _left_out(ctx, file, fault.reason.value, shown_ids)
-    blob = await stage(s, ctx.ref.tenant_id, content, canonical_type(name))
+    blob = await stage(s, ctx.ref.tenant_id, message_id, content, canonical_type(name))
     attachment_id = f"att_{s.random.token(12)}"
     return StagedFile(
         attachment_id,

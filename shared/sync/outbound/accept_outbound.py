@@ -218,9 +218,9 @@ async def _stage(ctx: MailboxContext, request: SendRequest, item: OutboxItem) ->
             for picture in pictures.found.values()
         ),
     ]
-    files = await stage_files(ctx.services, ctx.ref.tenant_id, given)
+    files = await stage_files(ctx, item, given)
     body = Body(cleaned.html, request.text if request.text is not None else html_to_text(cleaned.html))
-    blob = await stage_body(ctx.services, ctx.ref, body)
+    blob = await stage_body(ctx.services, ctx.ref.tenant_id, item.message_id, body)
     return replace(item, files=files, body_blob=blob, warnings=cleaned.removed)
 
 

@@ -72,7 +72,7 @@ async def _fetch(work: Sending, file: StagedFile) -> StagedFile:
         raise MessageRefused(
             problem.reason.value, f"{file.name}: {problem.detail}" if problem.detail else file.name
         )
-    blob = await stage(s, work.ctx.ref.tenant_id, content, canonical_type(file.name))
+    blob = await stage(s, work.ctx.ref.tenant_id, work.item.message_id, content, canonical_type(file.name))
     return replace(file, size_bytes=len(content), blob=blob, content_type=canonical_type(file.name))
 
 

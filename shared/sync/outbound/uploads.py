@@ -9,12 +9,14 @@ from typing import Final
 
 from shared.domain.attachments import FileProblem, canonical_type, clean_name, judge_outbound
 from shared.domain.errors import AttachmentRefused, FieldError, InvalidRequest
-from shared.domain.model import GivenFile, Reason, StagedFile
+from shared.domain.model import GivenFile, OutboxItem, Reason, StagedFile
 from shared.file_contents import judge_content
+from shared.mailbox_context import MailboxContext
 from shared.services import Services
+from shared.state import keys
 from shared.state.codec import Stored
-from shared.state.sessions import Upload
-from shared.sync.staging import stage, unstage
+from shared.state.sessions import Upload, upload_owner
+from shared.sync.staging import new_name, stage, unstage
 
 _SENTENCES: Final = {
     Reason.ATTACHMENT_TOO_LARGE: "A file is larger than 3 MB.",
@@ -34,13 +36,19 @@ async def keep_upload(s: Services, tenant_id: str, name: str, content: bytes) ->
     if problems:
         raise _refusal(problems)
     file_id = f"fil_{s.random.token(18)}"
-    upload = Upload(await _stage_file(s, tenant_id, cleaned, content), s.clock.now() + UPLOAD_FOR)
+    file = _described(s, cleaned, content, new_name(s, tenant_id, upload_owner(file_id)))
+    upload = Upload(file, s.clock.now() + UPLOAD_FOR)
+    # The row first: whatever dies in between, the end of its day finds the bytes.
     await s.sessions.keep_upload(tenant_id, file_id, upload)
+    await s.blobs.put(keys.STAGING, file.blob or "", content, file.content_type)
     return file_id, upload
 
 
-async def stage_files(s: Services, tenant_id: str, given: Sequence[GivenFile]) -> tuple[StagedFile, ...]:
+async def stage_files(
+    ctx: MailboxContext, item: OutboxItem, given: Sequence[GivenFile]
+) -> tuple[StagedFile, ...]:
     """All files of a send; linked ones are fetched by the worker. Raises InvalidRequest, AttachmentRefused."""
+    s, tenant_id = ctx.services, ctx.ref.tenant_id
     uploads = await _find_uploads(s, tenant_id, [file.file_id for file in given if file.file_id is not None])
     inside = [(clean_name(file.name), file.content) for file in given if file.content is not None]
     sizes = [(upload.value.file.name, upload.value.file.size_bytes) for upload in uploads.values()]
@@ -48,20 +56,24 @@ async def stage_files(s: Services, tenant_id: str, given: Sequence[GivenFile]) -
     problems = [*judge_outbound(sizes), *_content_problems(inside)]
     if problems:
         raise _refusal(list(dict.fromkeys(problems)))  # name and content may have said the same
-    return tuple(
-        [await _stage_given(s, tenant_id, file, number, uploads) for number, file in enumerate(given)]
-    )
+    return tuple([await _stage_given(ctx, item, file, number, uploads) for number, file in enumerate(given)])
 
 
 async def _stage_given(
-    s: Services, tenant_id: str, given: GivenFile, number: int, uploads: Mapping[str, Stored[Upload]]
+    ctx: MailboxContext,
+    item: OutboxItem,
+    given: GivenFile,
+    number: int,
+    uploads: Mapping[str, Stored[Upload]],
 ) -> StagedFile:
     """One file where it belongs, shown by the text or attached beside it."""
     name = clean_name(given.name)
     if given.file_id is not None:
-        staged = await _take_upload(s, tenant_id, given.file_id, uploads[given.file_id])
+        staged = await _take_upload(ctx, item, given.file_id, uploads[given.file_id])
     elif given.content is not None:
-        staged = await _stage_file(s, tenant_id, name, given.content)
+        content_type = canonical_type(name)
+        blob = await stage(ctx.services, ctx.ref.tenant_id, item.message_id, given.content, content_type)
+        staged = _described(ctx.services, name, given.content, blob)
     else:
         staged = StagedFile(f"att_{number}", name, canonical_type(name), 0, url=given.url)
     return replace(staged, inline=given.inline, content_id=given.content_id)
@@ -79,20 +91,21 @@ async def _find_uploads(s: Services, tenant_id: str, file_ids: Sequence[str]) ->
     return {file_id: stored for file_id, stored in found if stored is not None}
 
 
-async def _take_upload(s: Services, tenant_id: str, file_id: str, upload: Stored[Upload]) -> StagedFile:
+async def _take_upload(
+    ctx: MailboxContext, item: OutboxItem, file_id: str, upload: Stored[Upload]
+) -> StagedFile:
     """The file as this send's own: a second send gets a copy, for the bytes of each go at a time of their own."""
-    file = upload.value.file
-    if not upload.value.used and await s.sessions.use_upload(tenant_id, file_id, upload):
+    s, tenant_id, file = ctx.services, ctx.ref.tenant_id, upload.value.file
+    user = f"{ctx.ref.mailbox_id}|{item.key}"
+    if not upload.value.used and await s.sessions.use_upload(tenant_id, file_id, upload, user):
         return file
     content = await unstage(s, file.blob or "")
-    return replace(file, blob=await stage(s, tenant_id, content, file.content_type))
+    return replace(file, blob=await stage(s, tenant_id, item.message_id, content, file.content_type))
 
 
-async def _stage_file(s: Services, tenant_id: str, name: str, content: bytes) -> StagedFile:
-    """Keep one judged file."""
-    content_type = canonical_type(name)
-    blob = await stage(s, tenant_id, content, content_type)
-    return StagedFile(f"att_{s.random.token(12)}", name, content_type, len(content), blob)
+def _described(s: Services, name: str, content: bytes, blob: str) -> StagedFile:
+    """A judged file."""
+    return StagedFile(f"att_{s.random.token(12)}", name, canonical_type(name), len(content), blob)
 
 
 def _content_problems(files: Sequence[tuple[str, bytes]]) -> list[FileProblem]:

@@ -2,8 +2,8 @@
 
 One walk a day through the events that are old enough, instead of a task for each: so keeping nothing costs no
 transaction when a mail is synced, and a few for each hundred mails afterwards. The walk's own task says in `ref`
-behind which event the next one begins, and after a semicolon the same of the walk that erases people
-(`erase_people`).
+behind which event the next one begins, then after semicolons the same of the walk that erases people (`erase_people`)
+and up to which time bytes were looked at that no row may name (`erase_unnamed`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state import keys
 from shared.state.codec import Stored
+from shared.state.sessions import Upload
 from shared.sync.events.announce import BOUNCED, FAILED, NOT_SYNCED, RECEIVED, SENT
 from shared.sync.mailbox.task_rows import move_task
 from shared.sync.mailbox.unit_of_work import write
 from shared.sync.tasks.erase_people import erase_people, find_old_events, is_history_erased
+from shared.sync.tasks.erase_unnamed import erase_unnamed, is_taken
 
 PAGE: Final = 50  # of these all fit one transaction
 MOST_A_WALK: Final = 200
@@ -41,16 +43,17 @@ class _Walk:
 
 
 async def erase_content(ctx: MailboxContext, task: Task) -> None:
-    """Both walks, each from where its last one ended, and the lines that only tell what happened."""
-    told, _, old = task.ref.partition(";")
+    """All walks, each from where its last one ended, and the lines that only tell what happened."""
+    told, old, looked, *_ = *task.ref.split(";"), "", ""
     content = await _walk(ctx, told)
-    people, people_end, half_way = await erase_people(ctx, old)
+    people, people_end, people_left = await erase_people(ctx, old)
+    looked, blobs_end, blobs_left = await erase_unnamed(ctx, looked)
     done = await is_history_erased(ctx)
-    ref = f"{content.begin};{people}"
-    if content.half_way or half_way or not done:
+    ref = f"{content.begin};{people};{looked}"
+    if content.half_way or people_left or blobs_left or not done:
         await move_task(ctx, task, Task(ctx.now() + SOON, TaskKind.ERASE, ref))
         return
-    due_at = retention.next_look(ctx.now(), *content.ends, people_end)
+    due_at = retention.next_look(ctx.now(), *content.ends, people_end, blobs_end)
     await move_task(ctx, task, Task(due_at, TaskKind.ERASE, ref))
 
 
@@ -123,10 +126,12 @@ async def erase_ended(s: Services) -> dict[str, int]:
 
     What nobody came for: unconfirmed sign-ins with their tokens, uploads with their bytes, all that ended.
     """
-    erased, blobs = await s.sessions.erase_ended(MOST_A_RUN)
-    for blob in blobs:
-        await s.blobs.delete(keys.STAGING, blob)
-    return {"erased": erased}
+
+    async def let_go(tenant_id: str, upload: Upload) -> None:
+        if upload.file.blob and not await is_taken(s, tenant_id, upload):
+            await s.blobs.delete(keys.STAGING, upload.file.blob)
+
+    return {"erased": await s.sessions.erase_ended(MOST_A_RUN, let_go)}
 
 
 async def erase_ended_letters(s: Services) -> dict[str, int]:
