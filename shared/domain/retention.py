@@ -27,7 +27,7 @@ from shared.domain.model import (
 )
 from shared.hashing import digest
 
-KEPT_ONCE_TOLD: Final = timedelta(days=7)  # as long as the links in an event are good
+KEPT_ONCE_TOLD: Final = timedelta(days=7)  # the links in an event are good as long
 KEPT_AT_MOST: Final = timedelta(days=35)
 ACTIVITY_KEPT: Final = timedelta(days=90)
 SUBSCRIPTION_NOTES_KEPT: Final = timedelta(days=30)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from shared.domain import stamps
 from shared.domain.message_ids import normal_message_id
 from shared.domain.model import (
     Activity,
@@ -50,8 +51,10 @@ FENCE_PREFIX: Final = "fence:"
 ACTIVITY_PREFIX: Final = "act:"
 BUCKET: Final = timedelta(minutes=5)
 DUE_SHARDS: Final = 1
-STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
 _ENDS: Final = "ends|"
+
+stamp: Final = stamps.stamp
+time_of_stamp: Final = stamps.time_of_stamp
 
 Record = (
     Thread
@@ -110,16 +113,6 @@ def fence_row(number: int) -> str:
 def user_partition(tenant_id: str, user_id: str) -> str:
     """All connections of one CRM user."""
     return f"{tenant_id}|{digest('user', user_id)}"
-
-
-def stamp(at: datetime) -> str:
-    """Time as text that sorts as time does, to the microsecond."""
-    return at.astimezone(UTC).strftime(STAMP)
-
-
-def time_of_stamp(text: str) -> datetime:
-    """The inverse of `stamp`. Raises ValueError."""
-    return datetime.strptime(text, STAMP).replace(tzinfo=UTC)
 
 
 def conversation_prefix(conversation_id: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from shared.domain.model.sends import StagedFile
 from shared.domain.model.words import (
@@ -16,6 +16,7 @@ from shared.domain.model.words import (
     StoppedBy,
     TaskKind,
 )
+from shared.domain.stamps import stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ class Event:
     @property
     def ref(self) -> str:
         """What finds the event again: its time, which sorts, and its id."""
-        return f"{self.at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}|{self.event_id}"
+        return f"{stamp(self.at)}|{self.event_id}"
 
 
 @dataclass(frozen=True, slots=True)

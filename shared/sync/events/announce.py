@@ -7,7 +7,7 @@ GET /v1/messages/{id}. Links to files expire; the API signs them anew on every r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -36,13 +36,14 @@ from shared.domain.model import (
 )
 from shared.domain.own_addresses import shown_sender
 from shared.domain.reasons import reason_text
+from shared.domain.retention import KEPT_ONCE_TOLD
 from shared.domain.waiting import Waiting, send_by
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import Change, new
 from shared.sync.events.rendering import iso_time, small_event, stage_event
 from shared.sync.staging import Body
 
-LINK_FOR: Final = timedelta(days=7)
+LINK_FOR: Final = KEPT_ONCE_TOLD
 
 SENT: Final = "message.sent"
 RECEIVED: Final = "message.received"

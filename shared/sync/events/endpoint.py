@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final
 
 from shared.domain.errors import NotFound, RowChanged, RowMissing
 from shared.domain.model import Event, MailboxRef, Tenant
+from shared.domain.retention import KEPT_AT_MOST
 from shared.domain.silence import is_endpoint_silent
 from shared.hashing import digest
 from shared.mailbox_context import MailboxContext
@@ -22,7 +22,7 @@ from shared.state.dead_letters import DeadLetter
 from shared.sync.queueing.jobs import enqueue_all
 from shared.telemetry import log
 
-LOOK_BACK: Final = timedelta(days=35)  # older events have no content any more
+LOOK_BACK: Final = KEPT_AT_MOST  # older events have no content any more
 PAGE: Final = 100
 ENDPOINT: Final = "endpoint"
 

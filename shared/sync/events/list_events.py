@@ -15,6 +15,7 @@ import msgspec
 
 from shared.domain.errors import FieldError, InvalidRequest
 from shared.domain.model import Event, MailboxRef
+from shared.domain.stamps import PATTERN
 from shared.services import Services
 from shared.state import keys
 from shared.sync.events.deliver_event import read_event_body
@@ -22,7 +23,7 @@ from shared.sync.events.deliver_event import read_event_body
 # A writer may take this long from the time it gives its event to the end of its transaction: a blob, a due row, a
 # fence that others change meanwhile.
 SETTLED: Final = timedelta(minutes=5)
-CURSOR: Final = re.compile(r"(\d{8}T\d{6}\.\d{6}Z\|evt_[a-z2-7]{26})?", re.ASCII)
+CURSOR: Final = re.compile(rf"({PATTERN}\|evt_[a-z2-7]{{26}})?", re.ASCII)
 
 
 async def list_events(s: Services, tenant_id: str, after: str, limit: int) -> dict[str, Any]:

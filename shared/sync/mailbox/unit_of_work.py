@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final, Self
 
 from shared.domain.errors import (
@@ -45,6 +46,7 @@ MAX_TRIES: Final = (
     48  # all of them take less than half a minute: a request waits as long, a finished draft as well
 )
 URGENT_TRIES: Final = 100
+TRIES_FOR: Final = timedelta(seconds=60)  # the timers leave a bucket of due work two minutes after its end
 SHORTEST_PAUSE_SECONDS: Final = 0.02
 LONGEST_PAUSE_SECONDS: Final = 1.0
 DELIVERED_AT_ONCE: Final = 1
@@ -120,6 +122,7 @@ class Changing:
         self._urgent = urgent
         self._most_tries = most_tries
         self._tries = 0
+        self._began = ctx.now()
         self._turn = 0
         self._tx: Transaction | None = None
 
@@ -181,7 +184,7 @@ class Changing:
                 ctx.ref, tx.stored, tx.mailbox, *tx.changes, marked=tx.rests_on_mailbox
             )
         except LOST as err:
-            if self._tries >= self._most_tries:
+            if self._tries >= self._most_tries or ctx.now() > self._began + TRIES_FOR:
                 raise RaceLost from err
             await _wait_a_moment(ctx.services, self._tries, urgent=self._urgent)
             return None

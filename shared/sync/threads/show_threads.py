@@ -11,6 +11,7 @@ from shared.domain.addresses import is_hidden
 from shared.domain.errors import FieldError, InvalidRequest, NotFound
 from shared.domain.model import Connection, Mailbox, MailboxRef, OutboxItem, Thread, ThreadStatus
 from shared.domain.own_addresses import is_own
+from shared.domain.stamps import PATTERN
 from shared.domain.threads import thread_status
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
@@ -21,8 +22,8 @@ from shared.sync.threads.show_message import show_message
 
 MOST_READ: Final = 2_000
 PAGE: Final = 20
-MESSAGE_CURSOR: Final = re.compile(r"(\d{8}T\d{6}\.\d{6}Z\|msg_[a-z2-7]{26}_[a-z2-7]{26})?", re.ASCII)
-THREAD_CURSOR: Final = re.compile(r"(\d{8}T\d{6}\.\d{6}Z\|thr_[a-z2-7]{26}_[a-z2-7]{26})?", re.ASCII)
+MESSAGE_CURSOR: Final = re.compile(rf"({PATTERN}\|msg_[a-z2-7]{{26}}_[a-z2-7]{{26}})?", re.ASCII)
+THREAD_CURSOR: Final = re.compile(rf"({PATTERN}\|thr_[a-z2-7]{{26}}_[a-z2-7]{{26}})?", re.ASCII)
 
 
 def find_thread(s: Services, tenant_id: str, thread_id: str) -> MailboxContext:
