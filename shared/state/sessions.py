@@ -134,7 +134,7 @@ class Upload:
     used_by: str | None = None
 
 
-LetGo = Callable[[str, Upload], Awaitable[None]]
+Release = Callable[[str, Upload], Awaitable[None]]
 
 
 def upload_owner(file_id: str) -> str:
@@ -266,10 +266,10 @@ class Sessions:
             return False
         return True
 
-    async def erase_ended(self, limit: int, let_go: LetGo) -> int:
+    async def erase_ended(self, limit: int, release: Release) -> int:
         """Erase up to `limit` rows whose time is over, sealed tokens of unconfirmed sign-ins among them.
 
-        Returns how many. Before an upload's row goes, `let_go` is given its tenant and the upload, of which no send
+        Returns how many. Before an upload's row goes, `release` is given its tenant and the upload, of which no send
         can take the bytes any more. A row that the store does not give now is passed over, and looked at by the next
         run; raises StoreUnavailable when there are many.
         """
@@ -284,7 +284,7 @@ class Sessions:
         erased = failed = 0
         for note in notes:
             try:
-                erased += await self._erase_if_ended(note, let_go)
+                erased += await self._erase_if_ended(note, release)
             except (StoreUnavailable, OutcomeUnknown):
                 failed += 1
                 if failed > MOST_PASSED_OVER:
@@ -292,7 +292,7 @@ class Sessions:
                 continue
         return erased
 
-    async def _erase_if_ended(self, note: Row, let_go: LetGo) -> int:
+    async def _erase_if_ended(self, note: Row, release: Release) -> int:
         """How many rows were erased, one or none. A session lives longer by being used: its note moves on with its end.
 
         A row whose own end cannot be read ends with its note.
@@ -304,13 +304,13 @@ class Sessions:
         if end is not None and not ended:
             await self._note_end(partition, row, end)
         elif found is not None:
-            found = await self._let_go_of(found, let_go) if ended else found
+            found = await self._release_upload(found, release) if ended else found
             if found is None or not await self._erase(found):
                 return 0  # used at this moment: the next run looks again
         await self._tables.delete(keys.SESSIONS, note.partition, note.row)
         return int(ended)
 
-    async def _let_go_of(self, row: Row, let_go: LetGo) -> Row | None:
+    async def _release_upload(self, row: Row, release: Release) -> Row | None:
         """The row once the bytes of its upload are dealt with; None where a send takes them at this moment."""
         upload = _read(Upload, row) if row.partition.endswith(UPLOADS) else None
         if upload is None:
@@ -324,7 +324,7 @@ class Sessions:
             except (RowChanged, RowMissing):
                 return None
             row, upload = replace(row, etag=etag), replace(upload, used=True, used_by="")
-        await let_go(row.partition.removesuffix(UPLOADS), upload)
+        await release(row.partition.removesuffix(UPLOADS), upload)
         return row
 
     async def _erase(self, row: Row) -> bool:

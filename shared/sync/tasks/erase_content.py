@@ -127,11 +127,11 @@ async def erase_ended(s: Services) -> dict[str, int]:
     What nobody came for: unconfirmed sign-ins with their tokens, uploads with their bytes, all that ended.
     """
 
-    async def let_go(tenant_id: str, upload: Upload) -> None:
+    async def release(tenant_id: str, upload: Upload) -> None:
         if upload.file.blob and not await is_taken(s, tenant_id, upload):
             await s.blobs.delete(keys.STAGING, upload.file.blob)
 
-    return {"erased": await s.sessions.erase_ended(MOST_A_RUN, let_go)}
+    return {"erased": await s.sessions.erase_ended(MOST_A_RUN, release)}
 
 
 async def erase_ended_letters(s: Services) -> dict[str, int]:

@@ -150,7 +150,7 @@ async def test_any_file_id_may_be_asked_for(file_id: str) -> None:
     assert await Sessions(await ready_tables(), StillClock()).upload(TENANT, file_id) is None
 
 
-async def nothing_to_let_go(tenant_id: str, upload: Upload) -> None:
+async def nothing_to_release(tenant_id: str, upload: Upload) -> None:
     """No upload is among the rows."""
     raise AssertionError((tenant_id, upload))
 
@@ -163,13 +163,13 @@ async def test_what_ended_is_erased(
     await sessions.keep(SECRET, MAKERS[kind](later(minutes=2)))
     await sessions.keep(SECRET + "2", MAKERS[kind](later(minutes=30)))
     clock.forward(minutes=1)
-    assert await sessions.erase_ended(10, nothing_to_let_go) == 0
+    assert await sessions.erase_ended(10, nothing_to_release) == 0
     clock.forward(minutes=9)
-    assert await sessions.erase_ended(10, nothing_to_let_go) == 1
+    assert await sessions.erase_ended(10, nothing_to_release) == 1
     assert await sessions.look(kind, SECRET + "2")
     clock.forward(hours=1)
-    assert await sessions.erase_ended(10, nothing_to_let_go) == 1
-    assert await sessions.erase_ended(10, nothing_to_let_go) == 0
+    assert await sessions.erase_ended(10, nothing_to_release) == 1
+    assert await sessions.erase_ended(10, nothing_to_release) == 0
     assert [row async for row in tables.query_partitions(keys.SESSIONS)] == []
 
 
@@ -177,10 +177,10 @@ async def test_uploads_that_ended_are_erased(
     sessions: Sessions, tables: MemoryTables, clock: StillClock
 ) -> None:
     """An upload that has ended is erased; before its row goes, somebody is told to let go of its bytes."""
-    let_go = list[tuple[str, str | None, str | None]]()
+    released = list[tuple[str, str | None, str | None]]()
 
     async def note(tenant_id: str, upload: Upload) -> None:
-        let_go.append((tenant_id, upload.file.blob, upload.used_by))
+        released.append((tenant_id, upload.file.blob, upload.used_by))
 
     upload = Upload(StagedFile("att_1", "a.pdf", "application/pdf", 3, "blob"), later(hours=24))
     await sessions.keep_upload(TENANT, "fil_1", upload)
@@ -188,7 +188,7 @@ async def test_uploads_that_ended_are_erased(
     assert await sessions.erase_ended(10, note) == 0
     clock.forward(hours=2)
     assert await sessions.erase_ended(10, note) == 1
-    assert let_go == [(TENANT, "blob", "")]
+    assert released == [(TENANT, "blob", "")]
     assert [row async for row in tables.query_partitions(keys.SESSIONS)] == []
 
 
@@ -203,10 +203,10 @@ async def test_a_used_session_outlives_the_note_of_its_first_end(
         SECRET, stored.changed(Session(TENANT, USER, later(minutes=50), later(hours=8), NOW))
     )
     clock.forward(minutes=20)
-    assert await sessions.erase_ended(10, nothing_to_let_go) == 0
+    assert await sessions.erase_ended(10, nothing_to_release) == 0
     assert await sessions.look(Session, SECRET)
     clock.forward(minutes=20)
-    assert await sessions.erase_ended(10, nothing_to_let_go) == 1
+    assert await sessions.erase_ended(10, nothing_to_release) == 1
     assert [row async for row in tables.query_partitions(keys.SESSIONS)] == []
 
 
@@ -217,7 +217,7 @@ async def test_what_was_used_up_leaves_no_note(
     await sessions.keep(SECRET, StartTicket(TENANT, USER, later(minutes=1), NOW))
     await sessions.take(StartTicket, SECRET)
     clock.forward(minutes=10)
-    assert await sessions.erase_ended(10, nothing_to_let_go) == 0
+    assert await sessions.erase_ended(10, nothing_to_release) == 0
     assert [row async for row in tables.query_partitions(keys.SESSIONS)] == []
 
 
@@ -226,7 +226,7 @@ async def test_a_run_erases_a_slice(sessions: Sessions, clock: StillClock) -> No
     for number in range(7):
         await sessions.keep(f"{SECRET}{number}", StartTicket(TENANT, USER, later(minutes=number), NOW))
     clock.forward(hours=1)
-    assert [await sessions.erase_ended(3, nothing_to_let_go) for _ in range(4)] == [3, 3, 1, 0]
+    assert [await sessions.erase_ended(3, nothing_to_release) for _ in range(4)] == [3, 3, 1, 0]
 
 
 SIGN_INS = [StartTicket, SignInState, PendingConnection, PendingDisconnect]
