@@ -6,13 +6,14 @@ not pay for them when they start.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 import azure.functions as func
 
 from shared.bootstrap import services
-from shared.domain.errors import UnknownForm
+from shared.domain.errors import OutcomeUnknown, StoreUnavailable, UnknownForm
 from shared.domain.model import MailboxRef
 from shared.state import keys
 from shared.state.keys import mailbox_of_key
@@ -30,7 +31,7 @@ async def work_changes(msg: func.QueueMessage) -> None:
     with canonical_line("work_changes") as line:
         decided: dict[str, int] = {}
         line["decided"] = decided
-        async with left_to_newer(keys.CHANGES, msg):
+        async with left_to_newer(keys.CHANGES, msg), put_back_where_a_store_fails(keys.CHANGES, msg, decided):
             hints = decode_job(Changes, msg.get_body()).hints
             mailbox = mailbox_of_key(hints[0].mailbox_key) if hints else None
             line["mailbox"] = mailbox and mailbox.mailbox_id
@@ -61,7 +62,7 @@ async def _work(name: str, queue: str, msg: func.QueueMessage) -> None:
     from shared.sync.tasks.do_task import do_task
 
     with canonical_line(name) as line:
-        async with left_to_newer(queue, msg):
+        async with left_to_newer(queue, msg), put_back_where_a_store_fails(queue, msg):
             job = decode_job(TaskMessage, msg.get_body())
             line["mailbox"], line["work"] = job.mailbox_id, job.task.kind.value
             again = (msg.dequeue_count or 1) > 1
@@ -77,3 +78,19 @@ async def left_to_newer(queue: str, msg: func.QueueMessage) -> AsyncIterator[Non
         from shared.sync.queueing.newer_messages import leave_to_newer
 
         await leave_to_newer(services(), queue, msg.get_body().decode())
+
+
+@asynccontextmanager
+async def put_back_where_a_store_fails(
+    queue: str, msg: func.QueueMessage, decided: Mapping[str, int] = MappingProxyType({})
+) -> AsyncIterator[None]:
+    """A message whose work met a failing store comes again as a new one; of hints only those not `decided` on.
+
+    So it is no failure, and what the host counts are deaths.
+    """
+    try:
+        yield
+    except (StoreUnavailable, OutcomeUnknown):
+        from shared.sync.queueing.put_back import put_back
+
+        await put_back(services(), queue, msg.get_body().decode(), done=sum(decided.values()))

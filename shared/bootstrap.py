@@ -22,6 +22,7 @@ from shared.domain.errors import Misconfigured
 from shared.endpoint_watch import EndpointWatch
 from shared.services import Addresses, Services
 from shared.settings import LOCAL, Settings, SettingsError
+from shared.state.catch_ups import CatchUps
 from shared.state.chores import Chores
 from shared.state.claims import Claims
 from shared.state.connections import Connections
@@ -135,6 +136,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
         tenants=tenants,
         due=due,
         chores=Chores(stores.tables, parts.clock),
+        catch_ups=CatchUps(stores.tables, parts.clock),
         dead_letters=DeadLetters(stores.tables, sealer),
         subscription_trail=SubscriptionTrail(stores.tables),
         sealer=sealer,

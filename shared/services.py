@@ -18,6 +18,7 @@ from shared.ports import (
     Sealer,
     SignIn,
 )
+from shared.state.catch_ups import CatchUps
 from shared.state.chores import Chores
 from shared.state.claims import Claims
 from shared.state.connections import Connections
@@ -72,6 +73,7 @@ class Services:
     tenants: Tenants
     due: DueIndex
     chores: Chores
+    catch_ups: CatchUps
     dead_letters: DeadLetters
     subscription_trail: SubscriptionTrail
     sealer: Sealer

@@ -16,14 +16,20 @@ from shared.domain.errors import UpstreamSurprise
 from shared.storage.testing import MemoryQueues
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ProductQueues:
-    """A `QueueAccess` over `shared.storage.testing.MemoryQueues`."""
+    """A `QueueAccess` over `shared.storage.testing.MemoryQueues`.
+
+    `answers`: whether the storage account answers the host; while it does not, nothing is received and nothing taken.
+    """
 
     store: MemoryQueues
+    answers: bool = True
 
     async def receive(self, queue: str, count: int, visibility_seconds: float) -> Sequence[Received]:
         """Receive up to `count` visible messages; raises QueueMissing."""
+        if not self.answers:
+            return []
         hidden_until = self.store.clock.now() + timedelta(seconds=visibility_seconds)
         try:
             visible = self.store._visible(queue, count)  # noqa: SLF001 - without the hooks, see above
@@ -59,7 +65,9 @@ class ProductQueues:
         return receipt
 
     async def put(self, queue: str, text: str) -> None:
-        """Send a message, creating the queue when it is missing."""
+        """Send a message, creating the queue when it is missing. Raises ConnectionError."""
+        if not self.answers:
+            raise ConnectionError(queue)
         try:
             self.store.put_raw(queue, text)
         except UpstreamSurprise:

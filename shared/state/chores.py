@@ -36,18 +36,16 @@ class Chores:
         """The chores that fail. Raises StoreUnavailable."""
         return [self._chore_in(row) for row in await self._tables.query(keys.DUE, PARTITION)]
 
-    async def note(self, done: Collection[str], errors: Mapping[str, str]) -> list[FailingChore]:
-        """After a tick of the chores `done`, of which `errors` names those that failed; returns which failed before it.
+    async def note(self, before: Collection[FailingChore], errors: Mapping[str, str]) -> None:
+        """After a tick: `before` are those of its chores that failed before it, `errors` names those that fail now.
 
         Raises StoreUnavailable, OutcomeUnknown.
         """
-        before = [chore for chore in await self.failing() if chore.name in done]
         for name in errors.keys() - {chore.name for chore in before}:
             await self._insert(name, errors[name])
         for chore in before:
             if chore.name not in errors:
                 await self._remove(chore)
-        return before
 
     async def _insert(self, name: str, error: str) -> None:
         values: dict[str, Value] = {"schema": 1, "since": self._clock.now(), "error": error}

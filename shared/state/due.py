@@ -69,15 +69,19 @@ class DueIndex:
         """
         now = keys.bucket_of(self._clock.now())
         first = min(await self._watermark(timer, shard), _over_until(self._clock.now()))
+        return [found for found in await self.listed(timer, first, now) if found.shard == shard]
+
+    async def listed(self, timer: str, first: int, last: int) -> list[DueBucket]:
+        """The buckets between these two, both included, of every shard."""
         rows = self._tables.query_partitions(
-            keys.DUE, keys.due_partition(timer, first, 0), keys.due_partition(timer, now + 1, 0)
+            keys.DUE, keys.due_partition(timer, first, 0), keys.due_partition(timer, last + 1, 0)
         )
-        found: dict[int, list[MailboxRef]] = {}
+        found: dict[tuple[int, int], list[MailboxRef]] = {}
         async for row in rows:
             place, mailbox = keys.due_place_in(row.partition), keys.mailbox_in(row.row)
-            if place is not None and place[1] == shard and mailbox is not None:
-                found.setdefault(place[0], []).append(mailbox)
-        return [DueBucket(timer, shard, bucket, tuple(who)) for bucket, who in sorted(found.items())]
+            if place is not None and mailbox is not None:
+                found.setdefault(place, []).append(mailbox)
+        return [DueBucket(timer, shard, bucket, tuple(who)) for (bucket, shard), who in sorted(found.items())]
 
     def ordered(self, buckets: list[DueBucket]) -> list[MailboxRef]:
         """The mailboxes of these buckets, each once; those that this process had to skip come last: they may hang."""

@@ -228,9 +228,9 @@ async def test_a_crash_while_enqueueing_waiting_work_forgets_nobody(begun: App) 
 
     await begun.connect()
     begun.queues.before = fail
-    with pytest.raises(StoreUnavailable):
-        await begun.pump(keys.MAINTENANCE)
+    await begun.pump(keys.MAINTENANCE)  # what met the failing store is put back into its queue
     begun.queues.before = no_hook
+    begun.clock.forward(seconds=31)
     for message in await begun.queues.receive(keys.MAINTENANCE, 32, 0):
         await begun.queues.delete(keys.MAINTENANCE, message)
     await begun.later(minutes=8)

@@ -143,8 +143,7 @@ async def test_a_failing_store_is_no_failing_subscription(begun: App) -> None:
     begun.clock.forward(days=8)
     begun.mail.next["subscribe"] = [StoreUnavailable()]
     await begun.accepted("m-2")
-    with pytest.raises(StoreUnavailable):
-        await begun.pump("outbox")
+    await begun.pump("outbox")  # what met the failing store is put back into its queue
     assert len(begun.mail.sent) == 1
 
 

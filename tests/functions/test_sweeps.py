@@ -194,8 +194,7 @@ async def test_a_store_that_failed_in_a_sweep_does_not_hold_it_up(begun: App) ->
     begun.mail.next["sweep"] = [StoreUnavailable()]
     begun.clock.forward(minutes=16)
     await begun.tick()
-    with pytest.raises(StoreUnavailable):
-        await begun.pump()
+    await begun.pump()  # what met the failing store is put back into its queue
     await begun.tick()
     await begun.pump()
     assert received(begun) == 1

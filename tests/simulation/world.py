@@ -27,12 +27,14 @@ from sandbox.graphsim.faults import Sleep
 from sandbox.graphsim.knobs import Value
 from sandbox.story.stage import Check, Stage
 from shared import bootstrap
+from shared.domain.errors import StoreUnavailable
 from shared.ops import create_storage, create_tenant
 from shared.security.api_keys import ApiKeyring
 from shared.services import Services
 from shared.settings import Settings
 from shared.storage.stores import Stores
-from shared.storage.testing import MemoryBlobs, MemoryQueues, MemoryTables
+from shared.storage.testing import Call, MemoryBlobs, MemoryQueues, MemoryTables
+from shared.storage.testing.calls import no_hook
 from tests.simulation.parts import APP, CRM, SECURE, SIM, Router, SeededRandom
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +53,7 @@ class OneProcess:
     simulator: Simulator
     router: Router
     services: Services
+    queues: ProductQueues
     stage: Stage = field(init=False)
 
     async def work(self) -> bool:
@@ -85,6 +88,25 @@ class OneProcess:
         await self.host.run_timer("enqueue_due_work")
         await self.host.run_timer("renew_subscriptions")
         await self.quiet()
+
+    def fail_stores(self, *stores: str) -> None:
+        """Every call to these of the product's stores ("tables", "blobs", "queues") fails from now on.
+
+        The queues fail the host as well, which takes their messages and writes those of notifications.
+        """
+
+        def fail(_: Call) -> None:
+            raise StoreUnavailable
+
+        for store in stores:
+            getattr(self.services, store).before = fail
+        self.queues.answers = "queues" not in stores
+
+    def mend_stores(self) -> None:
+        """All stores answer again."""
+        for store in ("tables", "blobs", "queues"):
+            getattr(self.services, store).before = no_hook
+        self.queues.answers = True
 
     async def settle(self, check: Check, seconds: float) -> Any:
         """Patience: work and let seconds pass, then minutes, until the check is satisfied."""
@@ -158,7 +180,7 @@ async def one_process(
                 httpx.AsyncClient(base_url=SIM, transport=router) as sim_client,
                 httpx.AsyncClient(base_url=CRM, transport=router) as crm_client,
             ):
-                world = OneProcess(clock, host, simulator, router, services)
+                world = OneProcess(clock, host, simulator, router, services, queues)
                 clients = (app_client, sim_client, crm_client)
                 world.stage = Stage(*clients, tenant.api_key, world.advance, world.settle, world.quiet)
                 yield world

@@ -241,13 +241,17 @@ async def recreate_subscription(ctx: MailboxContext) -> Mailbox | None:
 
 async def sweep_now(ctx: MailboxContext) -> None:
     """Bring the mailbox's sweep forward to now."""
-    now = ctx.now()
-    # Loses to a sweep that ends; one that is planned for now already stays.
+    await sweep_by(ctx, ctx.now())
+
+
+async def sweep_by(ctx: MailboxContext, until: datetime) -> None:
+    """Bring the mailbox's sweep forward to that time; one that is planned before it stays. Raises MailboxClosed."""
+    # Loses to a sweep that ends.
     async for tx in change(ctx):
-        if tx.mailbox.sweep_at is None or tx.mailbox.sweep_at <= now:
+        if tx.mailbox.sweep_at is None or tx.mailbox.sweep_at <= until:
             tx.abandon()
         else:
-            tx.mailbox = replace(tx.mailbox, sweep_at=now)
+            tx.mailbox = replace(tx.mailbox, sweep_at=until)
 
 
 async def plan_maintenance(ctx: MailboxContext, wait: timedelta) -> None:

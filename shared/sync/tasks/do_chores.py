@@ -13,6 +13,7 @@ from shared.sync.silence import log_silent_queues
 from shared.sync.tasks.enqueue_due_work import enqueue_due_renewals, enqueue_due_work
 from shared.sync.tasks.erase_content import erase_ended, erase_ended_letters
 from shared.sync.tasks.store_poison_messages import store_poison_messages
+from shared.sync.tasks.sweep_after_outage import note_recovery, sweep_after_outage
 from shared.telemetry import log
 
 Counts = Mapping[str, int]
@@ -20,6 +21,7 @@ Chore = Callable[[Services], Awaitable[Counts]]
 
 EACH_MINUTE: Final[Mapping[str, Chore]] = {
     "enqueue_due_work": enqueue_due_work,
+    "sweep_after_outage": sweep_after_outage,
     "store_poison_messages": store_poison_messages,
     "erase_ended": erase_ended,
     "erase_ended_letters": erase_ended_letters,
@@ -47,5 +49,11 @@ async def do_chores(s: Services, chores: Mapping[str, Chore]) -> Done:
             log.error("chore.failed", work=name, error=errors[name])
         else:
             counts |= {field: counts.get(field, 0) + number for field, number in done.items()}
-    await attempt_apart(partial(s.chores.note, chores, errors))  # where the store fails, the log says so
+    await attempt_apart(partial(_note, s, chores, errors))  # where the store fails, the log says so
     return Done(counts, errors)
+
+
+async def _note(s: Services, chores: Mapping[str, Chore], errors: Mapping[str, str]) -> None:
+    before = [chore for chore in await s.chores.failing() if chore.name in chores]
+    await note_recovery(s, [chore for chore in before if chore.name not in errors])
+    await s.chores.note(before, errors)

@@ -13,6 +13,7 @@ from shared.state import keys
 from shared.state.due import RENEWAL_TIMER, WORK_TIMER, timer_of
 from shared.sync.mailbox.failures import attempt_apart
 from shared.sync.queueing.jobs import enqueue_all
+from shared.sync.tasks.sweep_after_outage import note_standstill
 from shared.telemetry import log
 
 MOST_A_MAILBOX: Final = 20
@@ -24,6 +25,7 @@ async def enqueue_due_work(s: Services) -> dict[str, int]:
 
     Returns how many tasks were `enqueued`, and how many mailboxes `skipped` because their work could not be read.
     """
+    await note_standstill(s)
     return await _enqueue(s, WORK_TIMER)
 
 

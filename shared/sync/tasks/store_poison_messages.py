@@ -7,14 +7,17 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from shared.domain.errors import MalformedBody, UnknownForm
+from shared.domain.errors import MailboxClosed, MalformedBody, UnknownForm
 from shared.domain.ids import is_tenant_id
+from shared.domain.model import ChangeHint
 from shared.hashing import digest
+from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state import keys
 from shared.state.dead_letters import DeadLetter
 from shared.state.keys import mailbox_of_key
 from shared.sync.mailbox.failures import attempt_apart
+from shared.sync.mailbox.subscriptions import sweep_now
 from shared.sync.queueing.jobs import Changes, TaskMessage, decode_job
 
 VISIBILITY_SECONDS: Final = 60
@@ -43,10 +46,23 @@ async def store_poison_messages(s: Services) -> dict[str, int]:
 async def _drain(s: Services, queue: str) -> int:
     messages = await s.queues.receive(f"{queue}-poison", MOST_A_QUEUE, VISIBILITY_SECONDS)
     for message in messages:
+        await _sweep_for_hints(s, queue, message.text)
         letter = _describe(DeadLetter(queue, CRASHED, s.clock.now()), message.text)
         await s.dead_letters.add(digest("poison", queue, message.id), letter, message.text)
         await s.queues.delete(f"{queue}-poison", message)
     return len(messages)
+
+
+async def _sweep_for_hints(s: Services, queue: str, text: str) -> None:
+    """A hint stands nowhere else: what it pointed at is found by a sweep, at once."""
+    hints: tuple[ChangeHint, ...] = ()
+    if queue == keys.CHANGES:
+        with suppress(MalformedBody, UnknownForm):
+            hints = decode_job(Changes, text).hints
+    for owner in dict.fromkeys(mailbox_of_key(hint.mailbox_key) for hint in hints):
+        if owner is not None:
+            with suppress(MailboxClosed):
+                await sweep_now(MailboxContext(s, owner))
 
 
 def _describe(letter: DeadLetter, text: str) -> DeadLetter:
