@@ -86,6 +86,9 @@ param budgetContactEmails string = ''
 @description('First month of the budget. Counts only when it is made.')
 param budgetStartDate string = utcNow('yyyy-MM-01')
 
+@description('Who gets a mail when something is silent or wrong: addresses with commas; empty: nobody.')
+param alertEmails string = ''
+
 // Fresh at each deployment, used at the first (app/key-vault.bicep). Secure: neither the deployment's history nor a log
 // shows them. Two GUIDs, each with 122 random bits.
 @description('Part of the path that Graph calls.')
@@ -111,6 +114,8 @@ var tags = { 'azd-env-name': environmentName }
 var abbreviations = loadJsonContent('abbreviations.json')
 var token = uniqueString(subscription().id, environmentName, location)
 var names = {
+  actionGroup: '${abbreviations.actionGroup}${token}'
+  alert: '${abbreviations.alert}${token}-'
   app: '${abbreviations.functionApp}${token}'
   budget: '${abbreviations.budget}${token}'
   component: '${abbreviations.applicationInsights}${token}'
@@ -267,6 +272,19 @@ module api 'app/function.bicep' = {
     })
   }
   dependsOn: [rbac] // a reference that cannot be read when the settings are written stays unresolved
+}
+
+module alerts 'app/alerts.bicep' = {
+  scope: group
+  params: {
+    workspaceName: names.workspace
+    actionGroupName: names.actionGroup
+    rulePrefix: names.alert
+    location: location
+    tags: tags
+    emails: empty(alertEmails) ? [] : map(split(alertEmails, ','), address => trim(address))
+  }
+  dependsOn: [monitoring]
 }
 
 module budget 'app/budget.bicep' = if (monthlyBudget > 0) {

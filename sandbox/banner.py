@@ -35,7 +35,7 @@ class Facts:
 
 
 def banner(facts: Facts) -> str:
-    """The box and, below it where commands can be copied, the next step for a CRM of one's own.
+    """The box and, below it where commands can be copied, the operator's first look and a CRM of one's own.
 
     A line is longer than 80 columns only by a path or an address that is too long itself.
     """
@@ -56,7 +56,8 @@ def banner(facts: Facts) -> str:
     ]
     width = COLUMNS - 4
     edge = f"+{'-' * (width + 2)}+"
-    return "\n".join([edge, *(f"| {line.ljust(width)} |" for line in lines), edge, *_own_crm(facts)])
+    boxed = [edge, *(f"| {line.ljust(width)} |" for line in lines), edge]
+    return "\n".join([*boxed, *_operator(facts), *_own_crm(facts)])
 
 
 def _people(people: Iterable[tuple[str, str | None]]) -> list[str]:
@@ -71,6 +72,15 @@ def _steps() -> list[str]:
     for number, (what, then) in enumerate(STEPS, 1):
         lines += [f"  {number}. {what}:", f"     {then}"]
     return lines
+
+
+def _operator(facts: Facts) -> list[str]:
+    """The first look; what the other commands are for stands in the runbook."""
+    return [
+        "As its operator: what is silent, late, held or given up (docs/runbook.md):",
+        f"  set -a; . {_short(facts.environment_file)}; set +a",
+        "  .venv/bin/python -m shared.ops status",
+    ]
 
 
 def _own_crm(facts: Facts) -> list[str]:

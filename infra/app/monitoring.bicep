@@ -1,4 +1,4 @@
-// Where logs go. Only with an Entra token: neither the workspace nor the component takes a key. Alerts will be a module
+// Where logs go. Only with an Entra token: neither the workspace nor the component takes a key. Alerts are a module
 // beside this one.
 
 @description('Name of the Log Analytics workspace.')

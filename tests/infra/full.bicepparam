@@ -21,4 +21,5 @@ param customDomain = 'mail.example.com'
 param customDomainThumbprint = '00112233445566778899AABBCCDDEEFF00112233'
 param monthlyBudget = 50
 param budgetContactEmails = 'ops@example.com, cost@example.com'
+param alertEmails = 'ops@example.com, night@example.com'
 param budgetStartDate = '2026-11-01'

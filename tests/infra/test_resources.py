@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from shared import azd
 from shared.state import keys
 from tests.infra.installation import DIGEST, SETS, digests, installation
+from tests.meta.test_runbook import written_lines
 from tests.meta.triggers import QUEUES
 
 both = pytest.mark.parametrize("name", SETS)
@@ -137,6 +140,35 @@ def test_a_budget_is_made_when_asked_for() -> None:
     for notification in budget["notifications"].values():
         assert notification["contactEmails"] == ["ops@example.com", "cost@example.com"]
         assert notification["contactRoles"] == ["Owner"]
+
+
+@both
+def test_alerts_ask_for_lines_that_are_written(name: str) -> None:
+    """Each alert asks for lines of the log that the code writes, and the workbook asks the same and for the audits."""
+    found = installation(name)
+    queries = [rule.properties["criteria"]["allOf"][0]["query"] for rule in found.all("scheduledQueryRules")]
+    assert len(queries) == 8
+    known = set(written_lines())
+    for query in queries:
+        asked = set(re.findall(r'"([a-z_]+(?:\.[a-z_]+)?)"', query.split("extend event", 1)[1]))
+        functions = {"enqueue_due_work", "function"}
+        assert asked - functions, query
+        assert asked - functions <= known, query
+    (workbook,) = found.all("workbooks")
+    items = json.loads(workbook.properties["serializedData"])["items"]
+    shown = [item["content"].get("query", "") for item in items]
+    assert all(any(query in text for text in shown) for query in queries)
+    assert any("audit.finished" in text and "arg_max" in text for text in shown)
+
+
+def test_alerts_go_to_the_addresses_given() -> None:
+    """Without addresses nobody is mailed; with some all of them are, for every rule."""
+    for name, addresses in (("check", []), ("full", ["ops@example.com", "night@example.com"])):
+        found = installation(name)
+        group = found.one("actionGroups")
+        assert [each["emailAddress"] for each in group.properties["emailReceivers"]] == addresses
+        for rule in found.all("scheduledQueryRules"):
+            assert rule.properties["actions"]["actionGroups"] == [group.body["id"]]
 
 
 def test_a_host_name_of_one_s_own_is_bound_with_its_certificate() -> None:

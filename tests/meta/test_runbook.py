@@ -27,7 +27,7 @@ def test_every_command_is_explained() -> None:
     assert set(rows(RUNBOOK, "## Commands")) == _commands()
 
 
-def _lines() -> dict[str, set[str]]:
+def written_lines() -> dict[str, set[str]]:
     """Every line of the log with the fields that are passed to it by name."""
     found: dict[str, set[str]] = {}
     for path in python_files("functions", "shared"):
@@ -40,7 +40,7 @@ def _lines() -> dict[str, set[str]]:
 
 def test_every_log_line_is_explained() -> None:
     """docs/runbook.md has a table for each log line with the fields that it may carry, and no other."""
-    lines = _lines()
+    lines = written_lines()
     sources = [path.read_text(encoding="utf-8") for path in python_files("functions", "shared")]
     lines["invocation.finished"] |= {field for source in sources for field in SET.findall(source)}
     headings = re.findall(r"^### (.+)$", section(RUNBOOK, "## Log lines"), re.MULTILINE)
