@@ -29,6 +29,7 @@ AT_ONCE = 4  # messages that a process works on at the same time
 LONGEST_WAIT = 3600.0
 QUEUES = ("changes", "deliveries", "maintenance", "outbox")
 FRONTS, WORKERS = 2, 3
+RENEWALS_SECONDS = 900.0
 
 
 @dataclass(slots=True)
@@ -157,9 +158,8 @@ class Product:
         while True:
             process = self._begin("worker")
             self.workers.append(process)
-            listening = start_in(process, self._listen(process))
+            start_in(process, self._listen(process))
             await self._until_dead(process, self.workers)
-            del listening
 
     def _listen(self, process: Process) -> Callable[[], Coroutine[Any, Any, None]]:
         async def listen() -> None:
@@ -206,9 +206,8 @@ class Product:
     def _ticking(self, name: str) -> Callable[[], Coroutine[Any, Any, None]]:
         async def tick() -> None:
             while True:
-                await asyncio.sleep(
-                    self.tick_seconds if name == "enqueue_due_work" else 15 * self.tick_seconds
-                )
+                shortest = RENEWALS_SECONDS if name == "renew_subscriptions" else 0.0
+                await asyncio.sleep(max(self.tick_seconds, shortest))
                 workers = self.alive(self.workers)
                 if workers:
                     process = self.dice.choice(workers)
