@@ -35,14 +35,18 @@ async def test_a_throttled_send_leaves_when_the_pause_is_over(ready: App) -> Non
     assert len(ready.mail.sent) == 1
 
 
-async def test_a_pause_of_the_asking_does_not_run_the_hour_down(ready: App) -> None:
-    """While Graph throttles the question whether a send left, its hour does not run.
+@pytest.mark.parametrize(
+    ("pauses", "told", "sends"),
+    [(4, ["message.sent"], 2), (9, ["message.unconfirmed", "message.failed"], 1)],
+)
+async def test_a_pause_of_the_asking(ready: App, pauses: int, told: list[str], sends: int) -> None:
+    """While Graph throttles the question whether a send left, its hour runs: nobody knows, which is told.
 
-    The same draft is sent in the end.
+    When the draft then still lies in Drafts it is sent again within the hour, and is told as failed after it.
     """
     ready.mail.next["send"] = [Ambiguous()]
-    ready.mail.next["locate"] = [Throttled(600.0) for _ in range(9)]
+    ready.mail.next["locate"] = [Throttled(600.0) for _ in range(pauses)]
     await ready.accepted()
     await ready.later(hours=3)
-    assert [kind for kind in ready.crm.types() if kind.startswith("message")] == ["message.sent"]
-    assert (ready.mail.calls.count("send"), len(ready.mail.sent)) == (2, 1)
+    assert [kind for kind in ready.crm.types() if kind.startswith("message")] == told
+    assert ready.mail.calls.count("send") == sends
