@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 
 from sandbox.kills.killing import children_of, kill_any
-from sandbox.kills.load import CONTACTS, Load
+from sandbox.kills.load import CONTACTS, Load, token_of
 from sandbox.kills.verdict import Verdict, judge, read_facts
 from sandbox.processes import ROOT
 from sandbox.story.connecting import connect
@@ -65,6 +65,8 @@ async def run(plan: Plan) -> int:
         print(f"killed {sum(killed.values())}: {_counted(killed)}", flush=True)
         await _wait_until_back(world)
         verdict = await settle(stage, load)
+        for line in await explain(stage, [*verdict.lost, *verdict.stuck]):
+            print(line, flush=True)
     print(verdict, flush=True)
     print(
         f"{'all well' if verdict.is_good else 'FAILED: ' + plan.command} after {time.monotonic() - began:.0f} s"
@@ -124,6 +126,16 @@ async def settle(stage: Stage, load: Load) -> Verdict:
     await stage.advance(16 * 60.0)
     await asyncio.sleep(SETTLING_SECONDS)
     return judge(load.written, await read_facts(stage)) if verdict.acknowledged else verdict
+
+
+async def explain(stage: Stage, tokens: list[str]) -> list[str]:
+    """How the product says that these sends stand."""
+    lines = []
+    for message in await stage.crm_messages():
+        if token_of(message) in tokens:
+            shown = await stage.api("GET", f"/v1/messages/{message['product_id']}")
+            lines.append(f"  {token_of(message)}, to the CRM {message['status']}: {shown.text}")
+    return lines
 
 
 def commit() -> str:
