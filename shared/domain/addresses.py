@@ -17,7 +17,7 @@ from shared.hashing import digest
 MAX_RECIPIENTS: Final = 500
 MAX_ADDRESS_CHARACTERS: Final = 254
 MAX_LOCAL_OCTETS: Final = 64
-HIDDEN: Final = "|"  # in no address that mail is sent to, unless it is quoted
+HIDDEN: Final = "|"
 
 # RFC 5322, 3.2.3 (dot-atom) with RFC 6531's letters beyond ASCII; quoted local parts are not taken.
 _LOCAL: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*")
@@ -40,8 +40,9 @@ def hidden_address(address: str, salt: str) -> str:
 
 
 def is_hidden(address: str) -> bool:
-    """Whether only a hash is left of this address; none that can be written to begins so."""
-    return address.startswith(HIDDEN) and address.count(HIDDEN) == 2  # noqa: PLR2004 - salt and hash
+    """Whether only a hash is left of this address; one that can be written to has an @."""
+    marked = address.startswith(HIDDEN) and address.count(HIDDEN) == 2  # noqa: PLR2004 - salt and hash
+    return marked and "@" not in address
 
 
 def among(addresses: Iterable[str], known: Iterable[str]) -> set[str]:

@@ -31,9 +31,9 @@ def test_what_is_hidden_says_nothing_and_stays() -> None:
     assert hidden != hidden_address(BEA, "other")
 
 
-@pytest.mark.parametrize("address", ["", "|", "a|b@x.example", "ann@x.example", "/o=exchangelabs/cn=ann"])
+@pytest.mark.parametrize("address", ["", "|", "a|b@x.example", "|a|b@x.example", "/o=exchangelabs/cn=ann"])
 def test_no_address_is_taken_for_a_hidden_one(address: str) -> None:
-    """A pipe in a local part is allowed (RFC 5322, 3.2.3), but no address has one at its beginning and one more."""
+    """Pipes in a local part are allowed (RFC 5322, 3.2.3)."""
     assert not is_hidden(address)
 
 
