@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from shared.domain.errors import Misconfigured
 from shared.endpoint_watch import EndpointWatch
+from shared.graph_clock import GraphClock
 from shared.services import Addresses, Services
 from shared.settings import LOCAL, Settings, SettingsError
 from shared.state.catch_ups import CatchUps
@@ -117,6 +118,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
     stores = parts.stores or _stores(settings, parts, identity)
     transport = Transport(ca_file=ca_file, inner=parts.http, dial=parts.dial, observe=parts.counters)
     due = DueIndex(stores.tables, parts.clock)
+    graph_clock = GraphClock(parts.clock)
     tenants = Tenants(stores.tables, parts.clock)
     sealer = EnvelopeSealer(_key_wrapper(settings, parts, identity), tenants, parts.clock, parts.random)
     guard = Guard(settings.local_origins, _own_hosts(settings), parts.resolve or system_resolve)
@@ -140,7 +142,9 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
         dead_letters=DeadLetters(stores.tables, sealer),
         subscription_trail=SubscriptionTrail(stores.tables),
         sealer=sealer,
-        mail=GraphMail(transport, settings.graph_base_url, f"{addresses.api}/health/live"),
+        mail=GraphMail(
+            transport, settings.graph_base_url, f"{addresses.api}/health/live", told_time=graph_clock.note
+        ),
         sign_in=_sign_in(settings, parts, transport, identity),
         crm=GenericCrm(transport, guard),
         fetcher=GuardedFetcher(transport, guard),
@@ -148,6 +152,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Services:
         file_links=LinkSigner([key.reveal() for key in settings.link_signing_keys]),
         api_keys=ApiKeyring(settings.api_key_pepper.reveal()),
         turns=parts.turns,
+        graph_clock=graph_clock,
         endpoints=EndpointWatch(),
     )
     return parts.wrap(built) if parts.wrap else built

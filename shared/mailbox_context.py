@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from shared.domain.model import Mailbox, MailboxRef
@@ -54,3 +54,12 @@ class MailboxContext:
     def now(self) -> datetime:
         """Aware UTC."""
         return self.services.clock.now()
+
+    def graph_now(self) -> datetime:
+        """Aware UTC, by Graph's clock: what times of mails are compared with."""
+        return self.by_graph(self.now())
+
+    def by_graph(self, at: datetime) -> datetime:
+        """A time of ours by Graph's clock, as answers in this process tell it, or as the last sweep noted."""
+        noted = self.mailbox.graph_ahead_seconds if self.mailbox is not None else 0
+        return at + self.services.graph_clock.ahead_or(timedelta(seconds=noted))

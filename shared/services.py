@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from shared.endpoint_watch import EndpointWatch
+from shared.graph_clock import GraphClock
 from shared.ports import (
     ApiKeys,
     ClientStates,
@@ -85,4 +86,5 @@ class Services:
     file_links: FileLinks
     api_keys: ApiKeys
     turns: Turns
+    graph_clock: GraphClock
     endpoints: EndpointWatch

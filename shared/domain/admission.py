@@ -121,5 +121,5 @@ def thread_takes(thread: Thread, mailbox: Mailbox, received_at: datetime | None)
     margin = BEFORE_A_RESUMPTION if thread.resumed else BEFORE_A_BEGIN
     if received_at is None or received_at >= thread.active_from - margin:
         return True
-    began, ended = thread.active_before, thread.last_stopped_at
+    began, ended = thread.active_before, thread.took_until or thread.last_stopped_at
     return began is not None and ended is not None and began - margin <= received_at < ended - margin

@@ -20,12 +20,15 @@ LEAVES_WITHIN: Final = timedelta(hours=1)
 HAS_LEFT: Final = frozenset({Phase.SENDING, Phase.SUBMITTED, Phase.NEEDS_ATTENTION})
 
 
-def may_be_its_copy(item: OutboxItem, thread_id: str, message: FetchedMessage) -> bool:
+def may_be_its_copy(
+    item: OutboxItem, thread_id: str, message: FetchedMessage, ahead: timedelta = timedelta()
+) -> bool:
     """Whether the user's own mail of this thread, without our key, can be a copy of this send; its words decide then.
 
     Of a send with a key only a received copy can: one that was written here and has no key is another mail. Of a send
     that is over too: a relay may have given the received copy another Message-ID.
-    Recipients that Exchange names by no mail address (an X.500 name) prove nothing and are passed over.
+    Recipients that Exchange names by no mail address (an X.500 name) prove nothing and are passed over. `ahead`: how
+    far Graph's clock is ahead of ours.
     """
     received = has_travelled(message)
     if item.thread_id != thread_id or not (item.phase in HAS_LEFT or (received and item.phase is Phase.SENT)):
@@ -39,7 +42,7 @@ def may_be_its_copy(item: OutboxItem, thread_id: str, message: FetchedMessage) -
     meant = {comparable_address(person.address) for person in (*item.to, *item.cc)}
     named = {comparable_address(person.address) for person in (*message.to, *message.cc)}
     return (
-        first - CLOCKS_DIFFER <= at <= last + LEAVES_WITHIN
+        first - CLOCKS_DIFFER <= at - ahead <= last + LEAVES_WITHIN
         and {address for address in named if "@" in address} <= meant
         and message.subject.strip() == item.subject.strip()
     )

@@ -72,10 +72,10 @@ def takes_no_send(thread: Thread, item: OutboxItem) -> bool:
     return thread.stopped_at is not None or (stopped_at is not None and item.created_at <= stopped_at)
 
 
-def stopped(thread: Thread, by: StoppedBy, now: datetime) -> Thread:
+def stopped(thread: Thread, by: StoppedBy, now: datetime, graph_now: datetime | None = None) -> Thread:
     """The thread after a stop (R12). Stopped again it stays as it is, but for the user's word, which counts more."""
     if thread.stopped_at is None:
-        return replace(thread, stopped_at=now, stopped_by=by)
+        return replace(thread, stopped_at=now, stopped_by=by, took_until=graph_now or now)
     return replace(thread, stopped_by=by) if by is StoppedBy.USER else thread
 
 

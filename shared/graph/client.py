@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
@@ -34,12 +35,19 @@ MOST_CLAIMS_CHARACTERS: Final = 8_192
 T = TypeVar("T")
 
 
+def unheard(_date: str | None) -> None:
+    """Nobody wants to know what time it is at Graph."""
+
+
 class GraphClient:
     """One mailbox at a time is called with at most two requests in flight (throttling is per mailbox)."""
 
-    def __init__(self, transport: Transport, base_url: str) -> None:
+    def __init__(
+        self, transport: Transport, base_url: str, told_time: Callable[[str | None], None] = unheard
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self._transport = transport
+        self._told_time = told_time
         self._limits: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._builders: Any = None
 
@@ -138,7 +146,7 @@ class GraphClient:
     ) -> httpx.Response:
         async with self._limit(access.mailbox_id):
             try:
-                return await self._transport.send(
+                answer = await self._transport.send(
                     "graph", operation, request, timeout_seconds=TIMEOUT_SECONDS, limit_bytes=limit_bytes
                 )
             except NeverSent as err:
@@ -147,6 +155,9 @@ class GraphClient:
                 raise (Ambiguous if operation in UNSAFE else ProviderUnavailable) from err
             except TooMuch as err:
                 raise (TooLarge if operation == "file_content" else UpstreamSurprise) from err
+        if operation != UPLOAD:  # another host, with another clock
+            self._told_time(answer.headers.get("date"))
+        return answer
 
     def _limit(self, mailbox_id: str) -> asyncio.Semaphore:
         """The mailbox's semaphore; it is forgotten when nobody holds or awaits it."""

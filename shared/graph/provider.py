@@ -6,7 +6,7 @@ overview"; every request asks for immutable ids ("Obtain immutable identifiers f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -31,7 +31,7 @@ from shared.domain.model import (
     Subscription,
 )
 from shared.graph import attaching, mapping, subscribing, wire
-from shared.graph.client import GraphClient, decoded
+from shared.graph.client import GraphClient, decoded, unheard
 from shared.graph.finding import Finding
 from shared.graph.listing_files import AttachmentLists
 from shared.ports import Access
@@ -45,8 +45,15 @@ MOST_BYTES_OF_LIVE: Final = 4_096
 class GraphMail:
     """Microsoft Graph mail of the signed-in user."""
 
-    def __init__(self, transport: Transport, base_url: str, own_live_url: str | None = None) -> None:
-        self._client = GraphClient(transport, base_url)
+    def __init__(
+        self,
+        transport: Transport,
+        base_url: str,
+        own_live_url: str | None = None,
+        told_time: Callable[[str | None], None] = unheard,
+    ) -> None:
+        """`told_time` hears the `Date` header of each answer."""
+        self._client = GraphClient(transport, base_url, told_time)
         self._transport = transport
         self._own_live_url = own_live_url
         self._attachments = AttachmentLists(self._client)

@@ -304,7 +304,7 @@ MUTANTS: Final = (
         f"{FUNCTIONS}/test_sweeps.py::test_a_sweep_that_is_stopped_on_the_way_goes_on_from_there",
         (
             "shared/sync/inbound/sweep_mailbox.py",
-            "return place.since if place is not None else self.began_at",
+            "return place.since if place is not None else self.asked_at",
             "return self.began_at",
         ),
     ),

@@ -121,6 +121,18 @@ class OneProcess:
             await self.tick()
 
 
+@dataclass(frozen=True, slots=True)
+class SkewedClock:
+    """Another clock that goes wrong by so much."""
+
+    true: VirtualClock
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        return self.true.now() + self.ahead
+
+
 def environment(folder: Path) -> dict[str, str]:
     """The product's settings in this world."""
     key = folder / "sealing.key"
@@ -145,13 +157,21 @@ def environment(folder: Path) -> dict[str, str]:
 
 @asynccontextmanager
 async def one_process(
-    folder: Path, *, seed: int = 1, knobs: Mapping[str, Value] | None = None, wrap: Wrap | None = None
+    folder: Path,
+    *,
+    seed: int = 1,
+    knobs: Mapping[str, Value] | None = None,
+    wrap: Wrap | None = None,
+    ahead: timedelta = timedelta(),
 ) -> AsyncIterator[OneProcess]:
-    """Build everything, run the block, let go. `knobs` are the simulator's; `wrap` is how the product is sabotaged."""
+    """Build everything, run the block, let go. `knobs` are the simulator's; `wrap` is how the product is sabotaged.
+
+    `ahead`: how far the product's clock is ahead of everybody else's.
+    """
     clock, router = VirtualClock(), Router()
     settings = Settings.load(environment(folder))
     stores = Stores(MemoryTables(), MemoryBlobs(clock=clock), MemoryQueues(clock=clock))
-    services = _services(settings, stores, clock, router, SeededRandom(seed), wrap)
+    services = _services(settings, stores, SkewedClock(clock, ahead), router, SeededRandom(seed), wrap)
 
     async def pass_time(seconds: float) -> None:
         """A delayed request takes its time, in which other workers take up sends that are due."""
@@ -189,7 +209,7 @@ async def one_process(
 def _services(
     settings: Settings,
     stores: Stores,
-    clock: VirtualClock,
+    clock: SkewedClock,
     router: Router,
     random: SeededRandom,
     wrap: Wrap | None,

@@ -147,6 +147,7 @@ class Mailbox:
     `client_state_key`: which key the subscription's clientState was made with.
     `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good,
     and `denied_right` which right it denied. `revived_at`: since when the consent, given anew or not, works again.
+    `graph_ahead_seconds`: how far Graph's clock was ahead of ours at the last sweep.
     `sweep_place`: where in its listing a sweep that goes on stands; it counts only while the cursor is its `since`.
     `sweep_again_from`: since when the next sweep lists everything once more, although the cursor stands behind it.
     `sweep_failures`, `renew_failures`: how often the sweep or renewal that is due has failed; `sweep_failing_since`:
@@ -179,6 +180,7 @@ class Mailbox:
     sweep_at: datetime | None = None
     sweep_failures: int = 0
     sweep_failing_since: datetime | None = None
+    graph_ahead_seconds: int = 0
     sweep_goes_on: bool = False
     sweep_place: SweepPlace | None = None
     sweep_leased_until: datetime | None = None

@@ -25,7 +25,8 @@ class Thread:
 
     `active_from`: since when it syncs; `resumed`: before that it was stopped for a while (R9, R12). `subject` is that
     of the CRM's first mail. `stopped_at`: since when it takes nothing, by whose wish (R12). It synced before too,
-    from `active_before` to `last_stopped_at`, under the same connection.
+    from `active_before` to `last_stopped_at`, under the same connection; `took_until`: that time by Graph's clock, as
+    `active_from` and `active_before` are.
     """
 
     thread_id: str
@@ -47,6 +48,7 @@ class Thread:
     stopped_by: StoppedBy | None = None
     last_stopped_at: datetime | None = None
     active_before: datetime | None = None
+    took_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

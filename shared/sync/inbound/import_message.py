@@ -178,7 +178,8 @@ async def _trace(ctx: MailboxContext, mailbox: Mailbox, outline: Outline, found:
     if traced is None:
         now = ctx.now()
         asked = inbound.may_answer_an_unseen_copy(outline, mailbox, found.looks, now)
-        since = await find_oldest_unseen_copy(ctx) if asked else None
+        left_at = await find_oldest_unseen_copy(ctx) if asked else None
+        since = ctx.by_graph(left_at) if left_at is not None else None
         return inbound.decide_unknown(outline, found.looks, now, since)
     if not traced.syncs:
         return inbound.Skip(Reason.THREAD_TAKES_NO_MAIL)

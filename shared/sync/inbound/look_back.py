@@ -41,8 +41,8 @@ async def plan_look_back(
     """
     if held is not None and held.value.thread_id:
         return NOTHING_MISSED
-    since = inbound.answers_missed_since(outline, listed_since, ctx.now())
-    if since is None or outline.conversation_id is None or not inbound.is_long_ago(since, ctx.now()):
+    since = inbound.answers_missed_since(outline, listed_since, ctx.graph_now())
+    if since is None or outline.conversation_id is None or not inbound.is_long_ago(since, ctx.graph_now()):
         return LookBack(since)
     try:
         found = await ctx.services.mail.conversation(access_of(ctx), outline.conversation_id)

@@ -32,12 +32,14 @@ LONGEST_SLICE = timedelta(minutes=4)
 class _Slice:
     """One slice of a sweep: the mailbox when it began, where it reads from, what it saw, whether more is to come.
 
-    `decided`: the rows of the page in hand that are done with, by name, and when each was changed.
+    `asked_at`: when it began by Graph's clock, which is what the cursor names. `decided`: the rows of the page in hand
+    that are done with, by name, and when each was changed.
     """
 
     mailbox: Mailbox
     since: datetime
     began_at: datetime
+    asked_at: datetime
     listing: Listing
     late: int = 0
     taken: set[str] = field(default_factory=set)
@@ -63,7 +65,7 @@ class _Slice:
     def cursor(self) -> datetime:
         """How far everything is stored: all of it, or as far as was read."""
         place = self.place if self.goes_on else None
-        return place.since if place is not None else self.began_at
+        return place.since if place is not None else self.asked_at
 
     @property
     def moved_on(self) -> bool:
@@ -98,7 +100,7 @@ async def sweep_mailbox(ctx: MailboxContext) -> None:
     mailbox = await _take_lease(ctx)
     if mailbox is None:
         return
-    part = _begin(mailbox, ctx.now())
+    part = _begin(mailbox, ctx.now(), ctx.graph_now())
     try:
         await _read_pages(ctx, part)
     except PostbraidError as err:
@@ -112,15 +114,15 @@ async def sweep_mailbox(ctx: MailboxContext) -> None:
         await tell_if_lost(ctx)
 
 
-def _begin(mailbox: Mailbox, now: datetime) -> _Slice:
+def _begin(mailbox: Mailbox, now: datetime, graph_now: datetime) -> _Slice:
     """A slice from the cursor, or from where in the listing the last one stood."""
-    since = renewals.sweep_since(mailbox, now)
+    since = renewals.sweep_since(mailbox, graph_now)
     place = renewals.place_of_sweep(mailbox, since)
     if place is None:
-        return _Slice(mailbox, since, now, Listing(Ask(since)))
-    return _Slice(
-        mailbox, since, now, Listing.at(place), decided=dict.fromkeys(place.taken, place.taken_until)
-    )
+        return _Slice(mailbox, since, now, graph_now, Listing(Ask(since)))
+    part = _Slice(mailbox, since, now, graph_now, Listing.at(place))
+    part.decided.update(dict.fromkeys(place.taken, place.taken_until))
+    return part
 
 
 async def _take_lease(ctx: MailboxContext) -> Mailbox | None:
@@ -153,6 +155,7 @@ async def _read_pages(ctx: MailboxContext, part: _Slice) -> None:
     listing, passed_over = part.listing, set(part.decided)
     for number in count(1):
         page = await read_page(ctx, listing, gives_way=part.gives_way(ctx.now()))
+        part.asked_at = ctx.by_graph(part.began_at)  # known for certain only now that Graph has answered
         for outline in page.outlines:
             name = name_of_row(outline)
             if name not in passed_over:
@@ -218,7 +221,7 @@ async def _take(ctx: MailboxContext, outline: Outline, part: _Slice) -> None:
         case inbound.Skip(Reason.FOREIGN):
             _remember(outline, part)
         case inbound.Import() | inbound.Hold() | inbound.Skip(Reason.ECHO):
-            part.late += isinstance(decision, inbound.Import) and _is_late(outline, ctx.now())
+            part.late += isinstance(decision, inbound.Import) and _is_late(outline, ctx.graph_now())
             await _take_answers(ctx, outline, part)
         case inbound.Skip():
             pass
@@ -268,7 +271,8 @@ async def _finish(ctx: MailboxContext, part: _Slice) -> Mailbox:
     # Loses to whoever asked for a sweep, or moved the cursor back, meanwhile.
     changing = change(ctx, part.mailbox.generation)
     async for tx in changing:
-        tx.mailbox = _with_slice(tx.mailbox, part, now)
+        ahead = round((ctx.graph_now() - ctx.now()).total_seconds())
+        tx.mailbox = replace(_with_slice(tx.mailbox, part, now), graph_ahead_seconds=ahead)
         # The CRM hears it once when mail begins to come late, and once when it comes in time again.
         await tell_trouble(ctx, tx)
     mailbox = changing.mailbox

@@ -52,6 +52,6 @@ async def _try(ctx: MailboxContext, access: Access, mailbox: Mailbox, *, filtere
         notification_url=s.addresses.notifications,
         lifecycle_url=s.addresses.lifecycle,
         client_state=s.client_states.mint(keys.mailbox_key(ctx.ref), mailbox.generation, nonce),
-        expires_at=renewals.wanted_expiry(ctx.now()),
+        expires_at=renewals.wanted_expiry(ctx.graph_now()),
         filtered=filtered,
     )

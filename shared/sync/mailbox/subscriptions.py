@@ -162,7 +162,7 @@ async def _record_granted(
             client_state_key=s.client_states.key_id,
             renew_at=renew_at,
             renew_failures=0,
-            sweep_cursor=tx.mailbox.sweep_cursor or now,
+            sweep_cursor=tx.mailbox.sweep_cursor or ctx.graph_now(),
             sweep_at=now if has_gap else tx.mailbox.sweep_at or now + renewals.SWEEP_ACTIVE_EVERY,
         )
         if tx.mailbox.degraded_because is Trouble.SUBSCRIPTION_LOST:
@@ -196,7 +196,7 @@ async def renew_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
         await recreate_subscription(ctx)  # where a making failed, whatever stands is replaced
         return
     access = fresh_access_of(ctx, FRESH_TOKEN)
-    expires_at = renewals.wanted_expiry(now)
+    expires_at = renewals.wanted_expiry(ctx.graph_now())
     try:
         granted = await s.mail.renew(access, mailbox.subscription_id or "", expires_at)
     except SubscriptionGone:

@@ -19,9 +19,9 @@ async def plan_opening_rows(
 
     So the fastest reply finds them.
     """
-    now = ctx.now()
+    now, began = ctx.now(), ctx.graph_now()
     stored = await ctx.find(Thread, item.thread_id)
-    thread = continued_by(stored.value, mailbox, item, now) if stored else begun_by(mailbox, item, now)
+    thread = continued_by(stored.value, mailbox, item, began) if stored else begun_by(mailbox, item, began)
     thread = with_conversation(thread, draft.conversation_id)
     return [
         stored.changed(thread) if stored else new(thread),

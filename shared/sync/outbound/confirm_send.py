@@ -35,7 +35,9 @@ async def confirm_send(ctx: MailboxContext, key: str, outline: Outline) -> Skip:
                 continue
             now = ctx.now()
             event, rows = await _plan_rows(ctx, tx.mailbox, stored.value, outline)
-            unknown_since = outbound.answers_unknown_since(stored.value, outline, now)
+            started = stored.value.send_started_at
+            by_graph = replace(stored.value, send_started_at=ctx.by_graph(started) if started else None)
+            unknown_since = outbound.answers_unknown_since(by_graph, outline, ctx.graph_now())
             if unknown_since is not None:
                 tx.rest_on_mailbox()
             swept = renewals.with_sweep_again_from(tx.mailbox, unknown_since, now)
@@ -68,7 +70,7 @@ async def _plan_rows(
     """What the CRM is told, and the rows of thread, index and seen mails."""
     now = ctx.now()
     stored = await ctx.find(Thread, item.thread_id)
-    old = stored.value if stored else begun_by(mailbox, item, now)
+    old = stored.value if stored else begun_by(mailbox, item, ctx.graph_now())
     grown = with_conversation(replace(old, sequence=old.sequence + 1), outline.conversation_id)
     thread = with_newest(
         grown,

@@ -31,7 +31,7 @@ async def stop_thread(ctx: MailboxContext, thread_id: str, by: StoppedBy) -> Non
         if tx.before is None:
             raise NotFound
         stored, thread = await _find_or_begin(ctx, tx.before, thread_id)
-        halted = stopped(thread, by, ctx.now())
+        halted = stopped(thread, by, ctx.now(), ctx.graph_now())
         if halted == thread:
             tx.abandon()
             continue
@@ -56,7 +56,7 @@ async def resume_thread(ctx: MailboxContext, thread_id: str, by: StoppedBy) -> N
         if stored is None or stored.value.stopped_at is None:
             tx.abandon()
             continue
-        thread = resumed(stored.value, by, ctx.now())
+        thread = resumed(stored.value, by, ctx.graph_now())
         tx.add(stored.changed(thread), new(resumed_event(ctx, tx.mailbox, thread)))
         tx.add(activity(ctx, "resumed", thread_id, None))
 
@@ -71,7 +71,7 @@ async def _find_or_begin(
     opening = await find_opening_send(ctx, thread_id)
     if opening is None:
         raise NotFound
-    return None, begun_by(mailbox, opening, ctx.now())
+    return None, begun_by(mailbox, opening, ctx.graph_now())
 
 
 async def _plan_ends(ctx: MailboxContext, thread_id: str) -> list[Change]:
