@@ -228,8 +228,18 @@ async def _carry_out_and_print(settings: Settings, parts: bootstrap.Parts, asked
     elif asked.json:
         print(json.dumps(shown))
     else:
-        print("\n".join(f"{name}: {value}" for name, value in shown.items()))
+        print("\n".join(f"{name}: {_written(value)}" for name, value in shown.items()))
     return 0
+
+
+def _written(value: object) -> object:
+    return (
+        ", ".join(map(str, value)) or "none"
+        if isinstance(value, list)
+        else "none"
+        if value is None
+        else value
+    )
 
 
 async def _carry_out(

@@ -53,7 +53,7 @@ async def test_a_timer_that_stands_still_is_a_fault(begun: App) -> None:
 async def test_a_new_installation_has_no_fault(app: App) -> None:
     """Before its first tick an installation is ready: nobody can tell that a timer should have run."""
     assert await faults(app) == []
-    assert {row["state"] for row in await status(app)} == {"never ran", "drained"}
+    assert {row["state"] for row in await status(app)} == {"never ran", "in time"}
 
 
 async def test_a_queue_nobody_takes_from_is_a_fault(begun: App) -> None:

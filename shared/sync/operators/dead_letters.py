@@ -17,7 +17,7 @@ from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state.dead_letters import NOBODY, DeadLetter, KeptLetter
 from shared.sync.events.endpoint import ENDPOINT
-from shared.sync.events.rendering import iso_time
+from shared.sync.operators.times import to_the_second
 from shared.sync.queueing.jobs import TaskMessage, decode_job
 
 ABOUT_MAIL: Final = (TaskKind.RETRY_IMPORT.value, TaskKind.LOOK_AGAIN.value)
@@ -87,10 +87,10 @@ def describe_letter(kept: KeptLetter) -> dict[str, Any]:
         "work": letter.work or None,
         "queue": letter.queue,
         "cause": letter.cause,
-        "first_at": iso_time(letter.first_at or letter.at),
-        "last_at": iso_time(letter.at),
+        "first_at": to_the_second(letter.first_at or letter.at),
+        "last_at": to_the_second(letter.at),
         "times": letter.times,
-        "replayed_at": iso_time(letter.replayed_at) if letter.replayed_at else None,
+        "replayed_at": to_the_second(letter.replayed_at) if letter.replayed_at else None,
     }
 
 

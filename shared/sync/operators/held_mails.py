@@ -19,9 +19,9 @@ from shared.domain.reasons import reason_data
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state.codec import Stored
-from shared.sync.events.rendering import iso_time
 from shared.sync.mailbox.grant import EVER
 from shared.sync.mailbox.unit_of_work import write
+from shared.sync.operators.times import to_the_second
 
 LOOKED_WITHIN_SECONDS: Final = 30
 
@@ -144,9 +144,9 @@ def describe_held(mail: HeldMail, now: Seen | None = None) -> dict[str, Any]:
         "message_id": seen.message_id or None,
         "thread_id": seen.thread_id or None,
         "reason": seen.reason.value if seen.reason else None,
-        "since": iso_time(seen.held.since) if seen.held else None,
+        "since": to_the_second(seen.held.since) if seen.held else None,
         "looks": seen.held.looks if seen.held else None,
-        "next_look_at": iso_time(seen.held.look_at) if seen.held else None,
+        "next_look_at": to_the_second(seen.held.look_at) if seen.held else None,
     }
 
 

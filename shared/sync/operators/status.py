@@ -9,8 +9,9 @@ from shared.domain.model import FenceState, Mailbox, MailboxRef
 from shared.services import Services
 from shared.state import keys
 from shared.state.due import RENEWAL_TIMER, WORK_TIMER
-from shared.sync.events.rendering import iso_time
+from shared.sync.operators.held_mails import find_held
 from shared.sync.operators.tenants import describe_tenants
+from shared.sync.operators.times import to_the_second
 from shared.sync.silence import find_silent_queues, find_silent_timers
 
 
@@ -23,7 +24,7 @@ async def describe_installation(s: Services) -> list[dict[str, Any]]:
         *await _timers(s),
         *await _queues(s),
         *[
-            {"chore": chore.name, "state": f"fails since {iso_time(chore.since)}", "error": chore.error}
+            {"chore": chore.name, "state": f"fails since {to_the_second(chore.since)}", "error": chore.error}
             for chore in await s.chores.failing()
         ],
         *[
@@ -32,6 +33,7 @@ async def describe_installation(s: Services) -> list[dict[str, Any]]:
             if tenant["endpoint"] != "open"
         ],
         *await _mailboxes(s),
+        *await _held(s),
         *await _dead_letters(s),
     ]
 
@@ -42,7 +44,7 @@ async def _timers(s: Services) -> list[dict[str, Any]]:
     for name, timer in (("enqueue_due_work", WORK_TIMER), ("renew_subscriptions", RENEWAL_TIMER)):
         until = await s.due.passed_until(timer)
         state = "never ran" if until is None else "silent" if name in silent else "runs"
-        rows.append({"timer": name, "state": state, "done_until": iso_time(until) if until else None})
+        rows.append({"timer": name, "state": state, "done_until": to_the_second(until) if until else None})
     return rows
 
 
@@ -51,7 +53,7 @@ async def _queues(s: Services) -> list[dict[str, Any]]:
     return [
         {
             "queue": queue,
-            "state": f"nothing taken since {iso_time(silent[queue])}" if queue in silent else "drained",
+            "state": f"nothing taken since {to_the_second(silent[queue])}" if queue in silent else "in time",
             "messages": await s.queues.count(queue),
         }
         for queue in keys.QUEUES
@@ -80,6 +82,15 @@ def _state_of(s: Services, mailbox: Mailbox) -> str | None:
     if audit is None or (audit.told >= audit.in_mailbox and not audit.found_late):
         return None
     return f"{audit.told} of {audit.in_mailbox} mails told, {audit.found_late} found late"
+
+
+async def _held(s: Services) -> list[dict[str, Any]]:
+    """How many held mails each tenant has."""
+    found = [
+        {"held": len(await find_held(s, tenant.tenant_id)), "tenant_id": tenant.tenant_id}
+        async for tenant in s.tenants.all()
+    ]
+    return [row for row in found if row["held"]]
 
 
 async def _dead_letters(s: Services) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 from shared.domain.model import Tenant
 from shared.domain.silence import is_endpoint_silent
 from shared.services import Services
-from shared.sync.events.rendering import iso_time
+from shared.sync.operators.times import to_the_second
 
 
 async def describe_tenants(s: Services) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ async def describe_tenants(s: Services) -> list[dict[str, Any]]:
 
 def _endpoint(tenant: Tenant, now: datetime) -> str:
     if tenant.endpoint_off_at is not None:
-        return f"off since {iso_time(tenant.endpoint_off_at)}"
+        return f"off since {to_the_second(tenant.endpoint_off_at)}"
     if tenant.endpoint_silent_since is not None and is_endpoint_silent(tenant, now):
-        return f"takes nothing since {iso_time(tenant.endpoint_silent_since)}"
+        return f"takes nothing since {to_the_second(tenant.endpoint_silent_since)}"
     return "open"
