@@ -22,7 +22,7 @@ async def health_live(req: func.HttpRequest) -> func.HttpResponse:
 @bp.route(route="health/ready", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @public("open")
 async def health_ready(req: func.HttpRequest) -> func.HttpResponse:
-    """One cheap call of each service that the app rests on; 503 with all faults, by the names of settings."""
+    """A few cheap calls of each service that the app rests on; 503 with all faults, by names of settings."""
     from shared.sync.readiness import find_faults
 
     del req

@@ -1,4 +1,4 @@
-"""Whether this installation can work: one cheap call of each service it rests on, all faults named at once."""
+"""Whether this installation can work: a few cheap calls of each service it rests on, all faults named at once."""
 
 from __future__ import annotations
 
