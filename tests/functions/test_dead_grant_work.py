@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from shared.domain.model import Task, TaskKind
+from shared.state import keys
 from tests.functions.app import BEA_ADDRESS, App
+from tests.functions.fakes import FakeCrm
 from tests.functions.test_connection_truth import status
 from tests.functions.test_grants import die
 from tests.functions.test_send_ends import mailbox_of
@@ -56,3 +61,33 @@ async def test_a_reply_to_a_waiting_send_waits_as_well(ready: App) -> None:
     await ready.later(minutes=5)
     assert ready.crm.types().count("message.sent") == 2
     assert list(ready.mail.parents.values()) == [next(iter(ready.mail.sent))]
+
+
+async def test_work_that_is_put_off_during_the_repair_is_woken(
+    ready: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that found the consent dead puts a send off until tomorrow after the repair has woken what waits.
+
+    It looks at the consent once more, and the send leaves at once.
+    """
+    ready.clock.forward(hours=2)
+    ready.sign_in.dead = True
+    await ready.accepted("m-1")
+    await ready.pump()
+    ready.clock.forward(minutes=6)
+    await ready.tick()
+    deliver, repairs = FakeCrm.deliver, list[str]()
+
+    async def repair_meanwhile(self: FakeCrm, url: str, event_id: str, body: bytes, *more: Any) -> Any:
+        if b"message.waiting" in body and not repairs:
+            repairs.append(event_id)
+            ready.sign_in.dead = False
+            await ready.connect()
+            await ready.pump(keys.MAINTENANCE)
+        return await deliver(self, url, event_id, body, *more)
+
+    monkeypatch.setattr(FakeCrm, "deliver", repair_meanwhile)
+    await ready.pump()
+    await ready.later(minutes=2)
+    assert repairs
+    assert ready.crm.types().count("message.sent") == 1

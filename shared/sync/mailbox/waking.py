@@ -9,10 +9,11 @@ from typing import Final
 from shared.domain.errors import RowChanged, RowExists, RowMissing
 from shared.domain.held import put_off
 from shared.domain.leases import held_until
-from shared.domain.model import OutboxItem, Seen, Task, TaskKind
+from shared.domain.model import FenceState, OutboxItem, Seen, Task, TaskKind
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
-from shared.sync.mailbox.grant import EVER
+from shared.state.ledger import new
+from shared.sync.mailbox.grant import EVER, waiting_task
 from shared.sync.mailbox.task_rows import end_task, move_task
 from shared.sync.mailbox.unit_of_work import write
 from shared.sync.queueing.jobs import enqueue
@@ -36,6 +37,19 @@ async def enqueue_waiting(ctx: MailboxContext, task: Task) -> None:
         else:
             await _make_due(ctx, waiting)
     await end_task(ctx, task)
+
+
+async def wake_if_repaired(ctx: MailboxContext) -> None:
+    """Wake what waits once more where a job found the consent dead and it works again by now.
+
+    Whoever repaired it may have woken this job's work before the job put that off. Raises StoreUnavailable.
+    """
+    if ctx.mailbox is None or not ctx.mailbox.grant_dead:
+        return
+    mailbox = await ctx.read()
+    if mailbox is not None and mailbox.state is FenceState.OPEN and not mailbox.grant_dead:
+        with suppress(RowExists):
+            await write(ctx, new(waiting_task(ctx)))
 
 
 async def _make_due(ctx: MailboxContext, task: Task) -> None:

@@ -29,7 +29,7 @@ from shared.sync.inbound.sweep_mailbox import sweep_if_due
 from shared.sync.mailbox.failures import attempt
 from shared.sync.mailbox.subscriptions import GIVEN_UP_EVERY, renew_if_due, reschedule_maintenance
 from shared.sync.mailbox.task_rows import end_task, move_task
-from shared.sync.mailbox.waking import enqueue_waiting
+from shared.sync.mailbox.waking import enqueue_waiting, wake_if_repaired
 from shared.sync.outbound.lost_sends import count_death, give_back
 from shared.sync.outbound.reschedule_send import reschedule_send
 from shared.sync.outbound.send_message import send_message
@@ -53,6 +53,7 @@ async def do_task(s: Services, ref: MailboxRef, task: Task, *, again: bool = Fal
         done = await attempt(ctx, lambda: _do(ctx, task, again=again))
         if isinstance(done, Failed):
             await _reschedule(ctx, task, done)
+        await wake_if_repaired(ctx)
     except MailboxClosed:
         return
     except UnknownForm:
