@@ -58,7 +58,12 @@ def _outcomes(mutants: Sequence[Mutant], seconds: float) -> Iterator[tuple[Mutan
 
 def _is_caught(mutant: Mutant) -> bool:
     """Whether its proof fails as a test does. What else it printed is shown where it did not."""
-    for file, text in mutant.changed_sources().items():
+    try:
+        changed = mutant.changed_sources()
+    except LookupError as err:
+        print(f"no longer fits: {err}")
+        return False
+    for file, text in changed.items():
         compile(text, file, "exec")  # or what is no Python would count as caught
     command = [sys.executable, "-m", "pytest", "-p", "tests.mutants.patching", "-q", "-x", "--no-header"]
     command += ["-p", "no:cacheprovider", "--tb=line", "--show-capture=no", mutant.proof]
