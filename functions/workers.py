@@ -33,6 +33,11 @@ async def work_changes(msg: func.QueueMessage) -> None:
         line["decided"] = decided
         async with left_to_newer(keys.CHANGES, msg), put_back_where_a_store_fails(keys.CHANGES, msg, decided):
             hints = decode_job(Changes, msg.get_body()).hints
+            if len(hints) > 1 and (msg.dequeue_count or 1) > 1:
+                from shared.sync.queueing.put_back import split_hints
+
+                await split_hints(services(), msg.get_body().decode())  # a worker died over one of them
+                return
             mailbox = mailbox_of_key(hints[0].mailbox_key) if hints else None
             line["mailbox"] = mailbox and mailbox.mailbox_id
             for hint in hints:

@@ -29,6 +29,7 @@ SOON: Final = (timedelta(minutes=1), timedelta(minutes=3), timedelta(minutes=10)
 LATER: Final = (timedelta(hours=1), timedelta(hours=4), timedelta(hours=12))
 DAILY: Final = timedelta(days=1)
 MISSING_AT_MOST: Final = 3
+MOST_DEATHS: Final = 5
 FAILING_TOGETHER: Final = 3
 LONGEST_OUTAGE: Final = timedelta(days=7)
 # What stands in for a file while it is scanned: an item in its place, or some hundred bytes under its name
@@ -120,20 +121,27 @@ def asked_for(held: Held, now: datetime) -> Held:
     return replace(held, look_at=now, planned_at=held.planned_at or held.look_at)
 
 
+def died(held: Held, deaths: int, now: datetime) -> Held:
+    """Before a look that may kill as others did, or after so many deaths: minutes first, after five of them daily."""
+    pauses = (*SOON, LATER[0])
+    pause = pauses[deaths - 1] if 0 < deaths <= len(pauses) else DAILY
+    return replace(held, deaths=deaths, look_at=now + pause)
+
+
 def looked(held: Held, now: datetime) -> Held:
     """After one more look in vain; one that was asked for is not counted."""
     if held.planned_at is not None:
         again = held.planned_at if held.planned_at > now else now + SOON[0]
-        return replace(held, missing=0, look_at=again, planned_at=None)
+        return replace(held, missing=0, deaths=0, look_at=again, planned_at=None)
     looks = held.looks + 1
-    return replace(held, looks=looks, missing=0, look_at=now + pause_after(looks))
+    return replace(held, looks=looks, missing=0, deaths=0, look_at=now + pause_after(looks))
 
 
 def waited(held: Held, now: datetime) -> Held:
     """After a look that an outage may have spoilt: as often as before, and nothing is counted."""
-    return replace(held, missing=0, look_at=now + SOON[-1])
+    return replace(held, missing=0, deaths=0, look_at=now + SOON[-1])
 
 
 def put_off(held: Held, until: datetime) -> Held:
     """Nobody could look: later, and nothing is counted."""
-    return replace(held, look_at=until)
+    return replace(held, deaths=0, look_at=until)

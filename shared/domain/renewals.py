@@ -92,7 +92,10 @@ def with_sweep_again_from(mailbox: Mailbox, since: datetime | None, now: datetim
 
 
 def with_sweep_taken(mailbox: Mailbox, now: datetime) -> Mailbox:
-    """The mailbox under the lease of a worker that sweeps it, from where a sweep was asked for as well."""
+    """The mailbox under the lease of a worker that sweeps it, from where a sweep was asked for as well.
+
+    Whoever lives gives his lease back: one that ran out is a death.
+    """
     again, cursor = mailbox.sweep_again_from, mailbox.sweep_cursor
     back = again is not None and (cursor is None or again < cursor)
     return replace(
@@ -100,6 +103,7 @@ def with_sweep_taken(mailbox: Mailbox, now: datetime) -> Mailbox:
         sweep_cursor=again if back else cursor,
         sweep_again_from=None,
         sweep_leased_until=now + SWEEP_LEASE,
+        sweep_deaths=mailbox.sweep_deaths + (mailbox.sweep_leased_until is not None),
     )
 
 

@@ -149,6 +149,8 @@ class Mailbox:
     and `denied_right` which right it denied. `revived_at`: since when the consent, given anew or not, works again.
     `graph_ahead_seconds`: how far Graph's clock was ahead of ours at the last sweep.
     `sweep_place`: where in its listing a sweep that goes on stands; it counts only while the cursor is its `since`.
+    `sweep_deaths`: so many workers in a row have died in the sweep that is due, the last one at the mail
+    `sweep_at_mail`.
     `sweep_again_from`: since when the next sweep lists everything once more, although the cursor stands behind it.
     `sweep_failures`, `renew_failures`: how often the sweep or renewal that is due has failed; `sweep_failing_since`:
     when the sweep that fails was due. `failing_since`, `failed_at`: since when no call of Graph's has worked, and about
@@ -183,6 +185,8 @@ class Mailbox:
     graph_ahead_seconds: int = 0
     sweep_goes_on: bool = False
     sweep_place: SweepPlace | None = None
+    sweep_deaths: int = 0
+    sweep_at_mail: str | None = None
     sweep_leased_until: datetime | None = None
     sweep_late_found: int = 0
     sweep_stopped_by: str | None = None

@@ -103,7 +103,8 @@ class Held:
 
     `looks` are those that ended without a decision, `missing` those running that did not find it. `generation` is that
     of the mailbox it was met in. Without a Message-ID it is never looked for under another id. `planned_at`: when the
-    next look is due by itself, where somebody asked for one before; a look that was asked for is not counted.
+    next look is due by itself, where somebody asked for one before; a look that was asked for is not counted. `deaths`:
+    so many workers have died over it in a row.
     """
 
     look_at: datetime
@@ -112,6 +113,7 @@ class Held:
     looks: int = 1
     missing: int = 0
     internet_message_id: str | None = None
+    deaths: int = 0
     planned_at: datetime | None = None
 
 

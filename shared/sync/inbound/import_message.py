@@ -84,7 +84,7 @@ async def import_message(ctx: MailboxContext, found: Found) -> Decision:
     """
     mailbox = await ctx.read()
     seen = found.held or await ctx.find(Seen, found.graph_message_id)
-    if found.outline is not None and seen is not None and seen.value.held and not seen.value.thread_id:
+    if found.outline is not None and seen is not None and _is_shown_by_a_list(seen.value):
         found = replace(found, held=seen)  # a list shows what nobody could read: now it may say whose it is
     first = inbound.decide_before_looking(
         mailbox,
@@ -109,6 +109,11 @@ async def import_message(ctx: MailboxContext, found: Found) -> Decision:
         return inbound.decide_missing(found.looks, ctx.now())
     except MailboxClosed:
         return inbound.Skip(Reason.DISCONNECTED)
+
+
+def _is_shown_by_a_list(seen: Seen) -> bool:
+    """Whether a held mail is looked at because a list shows it: not one over which workers died."""
+    return seen.held is not None and not seen.thread_id and not seen.held.deaths
 
 
 async def _find_moved(ctx: MailboxContext, found: Found) -> Found | None:

@@ -30,7 +30,8 @@ async def look_again(ctx: MailboxContext, stored: Stored[Seen]) -> None:
         case inbound.Wait(until, counts):
             missing = held.missing + counts
             await _save(
-                ctx, stored.changed(replace(seen, held=replace(held, look_at=until, missing=missing)))
+                ctx,
+                stored.changed(replace(seen, held=replace(held, look_at=until, missing=missing, deaths=0))),
             )
         case inbound.Skip(Reason.THREAD_TAKES_NO_MAIL) if await _is_stopped_for_now(ctx, seen):
             later = put_off(held, ctx.now() + DAILY)

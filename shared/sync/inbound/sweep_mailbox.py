@@ -16,6 +16,7 @@ from shared.domain.message_ids import normal_message_id
 from shared.domain.model import Mailbox, Outline, Reason, Right, SweepPlace, TaskKind
 from shared.domain.retries import Failed, PutOff, waits_for_somebody
 from shared.mailbox_context import MailboxContext
+from shared.sync.inbound.deadly_mail import hold_deadly, is_deadly, note_mail
 from shared.sync.inbound.import_message import Found, import_later, import_message
 from shared.sync.inbound.list_changes import read_page
 from shared.sync.mailbox.failures import attempt
@@ -47,6 +48,7 @@ class _Slice:
     foreign: dict[str, list[Outline]] = field(default_factory=dict)
     goes_on: bool = False
     stopped_by: str | None = None
+    survived: bool = False
 
     def gives_way(self, now: datetime) -> bool:
         """Whether a page that is refused is asked for in smaller ones: not at the first failure, which may be any."""
@@ -158,7 +160,7 @@ async def _read_pages(ctx: MailboxContext, part: _Slice) -> None:
         part.asked_at = ctx.by_graph(part.began_at)  # known for certain only now that Graph has answered
         for outline in page.outlines:
             name = name_of_row(outline)
-            if name not in passed_over:
+            if name not in passed_over and await _may_be_taken(ctx, outline, part):
                 await _take(ctx, outline, part)
             part.decided[name] = outline.last_modified_at
         listing.done()
@@ -169,6 +171,20 @@ async def _read_pages(ctx: MailboxContext, part: _Slice) -> None:
         if full and part.moved_on and not listing.is_barren:
             part.goes_on = True
             return
+
+
+async def _may_be_taken(ctx: MailboxContext, outline: Outline, part: _Slice) -> bool:
+    """Whether to decide on this mail: not on one at which five workers died. After a death each is noted before."""
+    died = part.mailbox
+    if died.sweep_deaths == 0:
+        return True
+    if is_deadly(died, outline):
+        await hold_deadly(ctx, outline.graph_message_id, died.sweep_deaths)
+        part.survived = True
+        return False
+    await note_mail(ctx, died, outline, survived=part.survived)
+    part.survived = part.survived or outline.graph_message_id == died.sweep_at_mail
+    return True
 
 
 async def _release_lease(ctx: MailboxContext, part: _Slice) -> None:
@@ -294,6 +310,8 @@ def _with_slice(mailbox: Mailbox, part: _Slice, now: datetime) -> Mailbox:
         sweep_place=part.place if part.goes_on else None,
         sweep_leased_until=None,
         sweep_stopped_by=None,
+        sweep_deaths=0,
+        sweep_at_mail=None,
         sweep_failures=0,
         sweep_failing_since=None,
         sweep_at=mailbox.sweep_at if asked_anew else planned,

@@ -44,3 +44,12 @@ async def put_back(s: Services, queue: str, text: str, done: int = 0) -> None:
         await s.queues.put(queue, again, delay_seconds=delay, ttl_seconds=HINTS_LIVE_SECONDS)
     else:
         await s.queues.put(queue, again, delay_seconds=delay)
+
+
+async def split_hints(s: Services, text: str) -> None:
+    """A message of its own for each hint, so that what kills a worker is found out and the others are worked on."""
+    envelope = read_envelope(text)
+    job = envelope["job"]
+    for hint in job["hints"]:
+        alone = msgspec.json.encode({**envelope, "job": {**job, "hints": [hint]}}).decode()
+        await s.queues.put(keys.CHANGES, alone, ttl_seconds=HINTS_LIVE_SECONDS)

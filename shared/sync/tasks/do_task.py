@@ -18,11 +18,12 @@ from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state import keys
 from shared.state.codec import Stored
-from shared.state.ledger import new
+from shared.state.ledger import Erase, new
 from shared.state.mailbox_rows import StoredMailbox
 from shared.sync.events.announce import activity
 from shared.sync.events.deliver_event import deliver, reschedule_delivery
 from shared.sync.inbound.audit_mailbox import audit_if_due, reschedule_audit
+from shared.sync.inbound.deadly_mail import begin_look, hold_deadly
 from shared.sync.inbound.import_message import Found, import_message
 from shared.sync.inbound.look_again import look_again, reschedule_look
 from shared.sync.inbound.sweep_mailbox import sweep_if_due
@@ -73,7 +74,7 @@ async def _do(ctx: MailboxContext, task: Task, *, again: bool) -> None:
         case TaskKind.LOOK_AGAIN:
             seen = await ctx.find(Seen, task.ref)
             if await _forget_unless_due(ctx, task, seen) and seen is not None:
-                await look_again(ctx, seen)
+                await _look_again(ctx, seen, again=again)
         case TaskKind.SWEEP:
             await ctx.read()
             await _forget_unless_due(ctx, task, ctx.stored)
@@ -87,7 +88,13 @@ async def _do(ctx: MailboxContext, task: Task, *, again: bool) -> None:
             await _forget_unless_due(ctx, task, ctx.stored)
             await audit_if_due(ctx)
         case _:
-            await _do_by_row(ctx, task)
+            await _do_by_row(ctx, task, again=again)
+
+
+async def _look_again(ctx: MailboxContext, seen: Stored[Seen], *, again: bool) -> None:
+    mine = await begin_look(ctx, seen, again=again)
+    if mine is not None:
+        await look_again(ctx, mine)
 
 
 async def _send(ctx: MailboxContext, item: Stored[OutboxItem], *, again: bool) -> None:
@@ -119,11 +126,13 @@ async def _forget_unless_due(
     return is_due
 
 
-async def _do_by_row(ctx: MailboxContext, task: Task) -> None:
+async def _do_by_row(ctx: MailboxContext, task: Task, *, again: bool) -> None:
     """Work whose task is a row of its own; without the row there is nothing to do."""
     if not await ctx.services.ledger.has(ctx.ref, task):
         return
     match task.kind:
+        case TaskKind.RETRY_IMPORT if again:
+            await hold_deadly(ctx, task.ref, 1, Erase(task))
         case TaskKind.RETRY_IMPORT:
             await _import_again(ctx, task)
         case TaskKind.ENQUEUE_WAITING:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from shared.domain.errors import MailboxClosed, MalformedBody, UnknownForm
+from shared.domain.held import MOST_DEATHS
 from shared.domain.ids import is_tenant_id
 from shared.domain.model import ChangeHint
 from shared.hashing import digest
@@ -16,6 +17,7 @@ from shared.services import Services
 from shared.state import keys
 from shared.state.dead_letters import DeadLetter
 from shared.state.keys import mailbox_of_key
+from shared.sync.inbound.deadly_mail import hold_deadly
 from shared.sync.mailbox.failures import attempt_apart
 from shared.sync.mailbox.subscriptions import sweep_now
 from shared.sync.queueing.jobs import Changes, TaskMessage, decode_job
@@ -54,15 +56,19 @@ async def _drain(s: Services, queue: str) -> int:
 
 
 async def _sweep_for_hints(s: Services, queue: str, text: str) -> None:
-    """A hint stands nowhere else: what it pointed at is found by a sweep, at once."""
+    """A hint stands nowhere else: what it pointed at is found by a sweep, at once. A single one is what killed."""
     hints: tuple[ChangeHint, ...] = ()
     if queue == keys.CHANGES:
         with suppress(MalformedBody, UnknownForm):
             hints = decode_job(Changes, text).hints
+    single = hints[0].graph_message_id if len(hints) == 1 else None
     for owner in dict.fromkeys(mailbox_of_key(hint.mailbox_key) for hint in hints):
-        if owner is not None:
-            with suppress(MailboxClosed):
-                await sweep_now(MailboxContext(s, owner))
+        if owner is None:
+            continue
+        with suppress(MailboxClosed):
+            if single is not None:
+                await hold_deadly(MailboxContext(s, owner), single, MOST_DEATHS)
+            await sweep_now(MailboxContext(s, owner))
 
 
 def _describe(letter: DeadLetter, text: str) -> DeadLetter:
