@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from shared.domain.errors import NotFound, RowChanged
-from shared.domain.model import Mailbox, OutboxItem, Reason, StoppedBy, Thread
+from shared.domain.held import DAILY, put_off
+from shared.domain.model import Mailbox, OutboxItem, Reason, Seen, StoppedBy, TaskKind, Thread
 from shared.domain.threads import begun_by, resumed, stopped
 from shared.domain.waiting import BEFORE_SENDING
 from shared.mailbox_context import MailboxContext
@@ -19,6 +21,7 @@ from shared.sync.outbound.known_sends import find_opening_send, find_unfinished_
 from shared.sync.outbound.send_row import plan_failure
 
 MOST_ENDED_AT_ONCE: Final = 15  # a transaction holds 100 rows
+MOST_LOOKS_AT_ONCE: Final = 20  # the others have their daily look
 
 
 async def stop_thread(ctx: MailboxContext, thread_id: str, by: StoppedBy) -> None:
@@ -47,6 +50,8 @@ async def stop_thread(ctx: MailboxContext, thread_id: str, by: StoppedBy) -> Non
 async def resume_thread(ctx: MailboxContext, thread_id: str, by: StoppedBy) -> None:
     """Let a stopped thread go on; again is fine. Mail received in between stays out.
 
+    What was held when it was stopped is looked at at once.
+
     Raises NotFound, ThreadStopped (the user's stop is the user's to end), RaceLost, StoreUnavailable.
     """
     async for tx in switch(ctx):
@@ -58,7 +63,19 @@ async def resume_thread(ctx: MailboxContext, thread_id: str, by: StoppedBy) -> N
             continue
         thread = resumed(stored.value, by, ctx.graph_now())
         tx.add(stored.changed(thread), new(resumed_event(ctx, tx.mailbox, thread)))
-        tx.add(activity(ctx, "resumed", thread_id, None))
+        tx.add(activity(ctx, "resumed", thread_id, None), *await _plan_looks(ctx, thread_id))
+
+
+async def _plan_looks(ctx: MailboxContext, thread_id: str) -> list[Change]:
+    """What was held when the thread was stopped is looked at now, as far as a transaction has room (R14)."""
+    due = await ctx.services.ledger.tasks(ctx.ref, ctx.now() + 2 * DAILY, None)
+    held = [await ctx.find(Seen, task.value.ref) for task in due if task.value.kind is TaskKind.LOOK_AGAIN]
+    changes: list[Change] = [
+        stored.changed(replace(stored.value, held=put_off(stored.value.held, ctx.now())))
+        for stored in held
+        if stored is not None and stored.value.held is not None and stored.value.thread_id == thread_id
+    ]
+    return changes[:MOST_LOOKS_AT_ONCE]
 
 
 async def _find_or_begin(
