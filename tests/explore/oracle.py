@@ -20,7 +20,8 @@ QUEUES = ("changes", "outbox", "deliveries", "maintenance")
 async def judge(truth: Truth) -> dict[str, list[str]]:
     """What is not as it must be, by its kind: lost, doubled, unexpected, stuck, foreign, lies, litter."""
     found: dict[str, list[str]] = {
-        kind: [] for kind in ("lost", "doubled", "unexpected", "stuck", "foreign", "lies", "litter")
+        kind: []
+        for kind in ("lost", "doubled", "unexpected", "stuck", "foreign", "lies", "litter", "remains")
     }
     await _about_sends(truth, found)
     await _about_mails(truth, found)
@@ -160,4 +161,5 @@ async def _about_litter(truth: Truth, found: dict[str, list[str]]) -> None:
     for address in {truth.address, "ann@northwind.example"}:
         mails = await truth.stage.mailbox(address)
         drafts = [mail for mail in mails if mail["is_draft"] and mail["folder"] != "deleteditems"]
-        found["litter"] += [f"{len(drafts)} drafts stayed"] if drafts else []
+        kind = "litter" if (truth.status, truth.address) == ("connected", address) else "remains"
+        found[kind] += [f"{len(drafts)} drafts stayed"] if drafts else []
