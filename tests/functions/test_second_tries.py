@@ -121,7 +121,7 @@ async def test_an_hour_without_anybody_to_ask_is_told(ready: App) -> None:
         message_id = await ready.accepted(f"m-{number}")
         await ready.pump()
         ready.mail.send_drafts()
-        for step in ("locate", "sweep"):
+        for step in ("locate", "sweep", "received"):
             ready.mail.next[step] = [trouble] * 2_000
         ready.sign_in.dead = isinstance(trouble, GrantDead)
         await ready.later(minutes=57)
