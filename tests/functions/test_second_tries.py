@@ -116,7 +116,7 @@ async def test_a_copy_that_is_seen_is_told_after_any_failure(
 
 async def test_an_hour_without_anybody_to_ask_is_told(ready: App) -> None:
     """Consent dead, a pause or 503 for days: an hour after a try without an answer the CRM hears that nobody knows."""
-    for number, trouble in enumerate((GrantDead(), Throttled(3_600.0), ProviderUnavailable()), 1):
+    for number, trouble in enumerate((GrantDead(), Throttled(7_200.0), ProviderUnavailable()), 1):
         ready.mail.next["send"] = [Ambiguous()]
         message_id = await ready.accepted(f"m-{number}")
         await ready.pump()
