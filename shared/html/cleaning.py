@@ -39,6 +39,9 @@ COLOURS: Final = frozenset(["bgcolor", "color"])
 # Of broken tables a parser builds links in links or entries in entries, and never reads them as they are written then.
 _MAY_NEST: Final = re.compile(r"<table\b|<h[1-6]\b(?:(?!</h[1-6]>).)*?<h[1-6]\b", re.DOTALL)
 _FIRST_LINE: Final = re.compile(r"(<pre(?: [^<>]*)?>)\n")
+# The cleaner puts it in the place of an attribute that it has taken out; a second pass would put it last.
+_REL: Final = ' rel="noopener noreferrer"'
+_REL_BEFORE: Final = re.compile(rf'(<a(?: [^\s=>"]+="[^"]*")*?){_REL}((?: [^\s=>"]+="[^"]*")+)>')
 _SHEET: Final = re.compile(r"<style\b", re.IGNORECASE)
 # Only what stands around a mail's content: no loss that anybody would want to be told of.
 _AROUND: Final = frozenset(["html", "head", "body", "meta", "title", "style", "link"])
@@ -94,7 +97,8 @@ def _pass(text: str, policy: Policy, removed: _Removed) -> str:
     )
     # Again after entities were decoded: `&#1;` is a control by now.
     # A line break right after <pre> is none (HTML, 13.2.6.4.7): one that was written second is the first now.
-    return _FIRST_LINE.sub(r"\1\n\n", without_controls(cleaned)).lstrip("\ufeff")
+    ordered = _REL_BEFORE.sub(rf"\1\2{_REL}>", without_controls(cleaned))
+    return _FIRST_LINE.sub(r"\1\n\n", ordered).lstrip("\ufeff")
 
 
 def _inline_sheets(text: str) -> str:

@@ -7,7 +7,7 @@ import time
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.html import LEAVING, SHOWN, SHOWN_WITHOUT_REMOTE, clean_html, html_to_text
@@ -128,6 +128,8 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
+@example("<a href='data:text/html,' style='color:red'>")
+@example("<a name=x href='data:text/html,' title=y style='color:red'>")
 @given(st.text(max_size=60) | st.lists(PIECES, max_size=15).map("".join))
 def test_any_html_comes_out_harmless(raw: str) -> None:
     """Any HTML, however broken, comes out with listed tags, attributes and schemes only."""
