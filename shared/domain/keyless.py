@@ -8,7 +8,7 @@ the subject, and the words.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.addresses import comparable_address
@@ -17,28 +17,31 @@ from shared.domain.own_addresses import has_travelled
 
 CLOCKS_DIFFER: Final = timedelta(minutes=10)
 LEAVES_WITHIN: Final = timedelta(hours=1)
+# A copy that has lost its key is known by its id; whoever moved it since, a desktop client, may have given it another.
+COPY_IS_SEEN_WITHIN: Final = timedelta(minutes=10)
 HAS_LEFT: Final = frozenset({Phase.SENDING, Phase.SUBMITTED, Phase.NEEDS_ATTENTION})
 
 
 def may_be_its_copy(
-    item: OutboxItem, thread_id: str, message: FetchedMessage, ahead: timedelta = timedelta()
+    item: OutboxItem, thread_id: str, message: FetchedMessage, now: datetime, ahead: timedelta = timedelta()
 ) -> bool:
     """Whether the user's own mail of this thread, without our key, can be a copy of this send; its words decide then.
 
-    Of a send with a key only a received copy can: one that was written here and has no key is another mail. Of a send
-    that is over too: a relay may have given the received copy another Message-ID.
+    Of a send with a key a received copy can, and ten minutes after it left without a copy seen also one that was
+    written here: before, that is another mail. Of a send that is over a received copy can too: a relay may have given
+    it another Message-ID.
     Recipients that Exchange names by no mail address (an X.500 name) prove nothing and are passed over. `ahead`: how
-    far Graph's clock is ahead of ours.
+    far Graph's clock is ahead of ours, which says `now`.
     """
     received = has_travelled(message)
     if item.thread_id != thread_id or not (item.phase in HAS_LEFT or (received and item.phase is Phase.SENT)):
-        return False
-    if not item.without_key and not received:
         return False
     at, first = message.sent_at or message.received_at, item.send_started_at
     if at is None or first is None:
         return False
     last = item.send_tried_at or first
+    if not (item.without_key or received or now >= last + COPY_IS_SEEN_WITHIN):
+        return False
     meant = {comparable_address(person.address) for person in (*item.to, *item.cc)}
     named = {comparable_address(person.address) for person in (*message.to, *message.cc)}
     return (

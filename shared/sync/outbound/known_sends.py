@@ -84,7 +84,8 @@ async def _has_what_left(
     ctx: MailboxContext, item: OutboxItem, thread_id: str, message: FetchedMessage
 ) -> bool:
     """Whether a mail has the people, the time and the words of a send."""
-    if not keyless.may_be_its_copy(item, thread_id, message, ctx.graph_now() - ctx.now()):
+    now = ctx.now()
+    if not keyless.may_be_its_copy(item, thread_id, message, now, ctx.graph_now() - now):
         return False
     body = await read_kept_body(ctx.services, item.body_blob)
     text = message.text or "" if message.html is None else html_to_text(message.html)

@@ -28,9 +28,9 @@ def copy_of(item: OutboxItem, **changes: Any) -> FetchedMessage:
 def test_its_copy() -> None:
     """The user's own mail of the thread at that time, with those people and that subject, may be the copy."""
     item = left()
-    assert may_be_its_copy(item, item.thread_id, copy_of(item))
+    assert may_be_its_copy(item, item.thread_id, copy_of(item), NOW)
     legacy = Address("/O=EXCHANGELABS/OU=X/CN=BEA")
-    assert may_be_its_copy(item, item.thread_id, copy_of(item, to=(legacy,)))
+    assert may_be_its_copy(item, item.thread_id, copy_of(item, to=(legacy,)), NOW)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_its_copy() -> None:
 def test_another_mail_of_the_thread(changes: dict[str, Any]) -> None:
     """A mail of the thread with other people, another subject or from another time is not the copy."""
     item = left()
-    assert not may_be_its_copy(item, item.thread_id, copy_of(item, **changes))
+    assert not may_be_its_copy(item, item.thread_id, copy_of(item, **changes), NOW)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_another_mail_of_the_thread(changes: dict[str, Any]) -> None:
 def test_a_send_that_is_not_looked_for_so(changes: dict[str, Any]) -> None:
     """A send with our key, over already, or not begun, has no sent copy that is recognised by what it looks like."""
     item = left(**changes)
-    assert not may_be_its_copy(item, item.thread_id, copy_of(item))
+    assert not may_be_its_copy(item, item.thread_id, copy_of(item), NOW)
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,24 @@ def test_a_received_copy(phase: Phase, fits: bool) -> None:
     """A received copy never carries the key, so it is known by what it looks like, before and after the sent copy."""
     item = left(without_key=False, phase=phase)
     received = copy_of(item, headers=(("Received", "from mail.northwind.example"),))
-    assert may_be_its_copy(item, item.thread_id, received) is fits
-    assert not may_be_its_copy(item, item.thread_id, replace(received, subject="Lunch"))
+    assert may_be_its_copy(item, item.thread_id, received, NOW) is fits
+    assert not may_be_its_copy(item, item.thread_id, replace(received, subject="Lunch"), NOW)
+
+
+def test_a_copy_that_lost_everything_we_know_it_by() -> None:
+    """Ten minutes after a send left without a copy seen, a mail without key that looks like it is its copy (E-12)."""
+    item = left(without_key=False)
+    assert not may_be_its_copy(item, item.thread_id, copy_of(item), NOW + timedelta(minutes=9))
+    assert may_be_its_copy(item, item.thread_id, copy_of(item), NOW + timedelta(minutes=10))
+    assert not may_be_its_copy(
+        replace(item, phase=Phase.SENT), item.thread_id, copy_of(item), NOW + timedelta(hours=1)
+    )
 
 
 def test_a_mail_of_another_thread() -> None:
     """A mail of another thread is never the copy."""
     item = left()
-    assert not may_be_its_copy(item, "thr_other", copy_of(item))
+    assert not may_be_its_copy(item, "thr_other", copy_of(item), NOW)
 
 
 @pytest.mark.parametrize(
