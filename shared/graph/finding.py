@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from shared.domain.errors import ItemGone, UpstreamSurprise
+from shared.domain.errors import ItemGone, ProviderUnavailable, UpstreamSurprise
 from shared.domain.model import Located, Whereabouts
 from shared.graph import mapping, wire
 from shared.graph.client import GraphClient, decoded
 from shared.ports import Access
 
 MOST_FOLDERS: Final = 10_000
+_SHOWN: Final = (*wire.SELECT_OUTLINE, "parentFolderId")
 
 
 class Finding:
@@ -22,26 +24,49 @@ class Finding:
 
     async def find_by_key(self, access: Access, key: str) -> tuple[Located, ...]:
         """Every mail that carries our key: by the key that came with it, for a filter may let others through."""
-        found = await self._list(access, "find_by_key", mapping.key_filter(key))
+        found = await self._find(access, "find_by_key", mapping.key_filter(key))
         hits = [message for message in found if mapping.graph_to_outline(message).key == key]
         return tuple([await self.locate(access, message) for message in hits])
 
     async def find_by_message_id(self, access: Access, internet_message_id: str) -> tuple[Located, ...]:
         """Every mail with that Message-ID."""
         wanted = mapping.message_id_filter(internet_message_id)
-        found = await self._list(access, "find_by_message_id", wanted)
+        found = await self._find(access, "find_by_message_id", wanted)
         return tuple([await self.locate(access, message) for message in found])
 
-    async def _list(self, access: Access, operation: str, wanted: str) -> list[wire.Row]:
-        """What a filter finds. No `$orderby`: with a filter on other properties Graph refuses it."""
+    async def _find(self, access: Access, operation: str, wanted: str) -> list[wire.Message]:
+        """What a filter finds; each by its own id where Graph does not show them together.
+
+        One corrupt item makes each page that shows it a 500 (microsoft-graph-docs issue 2913).
+        """
+        try:
+            rows: list[wire.Message] = [
+                *await self._list(access, operation, wanted, _SHOWN, wire.EXPAND_TAGS)
+            ]
+        except ProviderUnavailable:
+            ids = await self._list(access, operation, wanted, ("id",))
+            rows = [decoded(await self._read(access, operation, row.id), wire.Message) for row in ids]
+        return rows
+
+    async def _list(
+        self, access: Access, operation: str, wanted: str, select: Sequence[str], expand: str | None = None
+    ) -> list[wire.Row]:
+        """Every page of a filter. No `$orderby`: with a filter on other properties Graph refuses it."""
+        query = {"expand": [expand]} if expand else {}
         return await self._client.get_all(
             access,
             operation,
             self._client.builders.me.messages,
             wire.Page[wire.Row],
             filter=wanted,
-            select=[*wire.SELECT_OUTLINE, "parentFolderId"],
-            expand=[wire.EXPAND_TAGS],
+            select=list(select),
+            **query,
+        )
+
+    async def _read(self, access: Access, operation: str, graph_message_id: str) -> bytes:
+        builder = self._client.message(graph_message_id)
+        return await self._client.get(
+            access, operation, builder, select=list(_SHOWN), expand=[wire.EXPAND_TAGS]
         )
 
     async def locate(self, access: Access, message: wire.Message) -> Located:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from sandbox.graphsim.listing import ONE_IN
 from shared.domain import errors
 from shared.domain.model import Address, Draft, DraftContent, OutgoingFile, Whereabouts
 from shared.graph.provider import GraphMail
@@ -245,6 +248,16 @@ async def test_what_a_message_id_leads_to(
     (found,) = await mail.find_by_message_id(ann, told)
     assert (found.outline.graph_message_id, found.whereabouts) == (theirs, Whereabouts.SENT)
     assert await mail.find_by_message_id(ann, "<nobody's@fabrikam.example>") == ()
+
+
+async def test_a_mail_that_no_list_shows_is_found(office: Office, mail: GraphMail, ann: SignedIn) -> None:
+    """A mail that makes each page with it a 500 is found by its Message-ID all the same: asked for by its id."""
+    await office.knobs(list_500="some")
+    ids = (f"<{number}@fabrikam.example>" for number in itertools.count())
+    told = next(each for each in ids if hashlib.sha256(each.encode()).digest()[0] % ONE_IN == 0)
+    theirs = await office.arrives(message_id=told)
+    (found,) = await mail.find_by_message_id(ann, told)
+    assert (found.outline.graph_message_id, found.whereabouts) == (theirs, Whereabouts.SENT)
 
 
 @pytest.mark.parametrize("gap", ["missing", "draft"])
