@@ -93,7 +93,7 @@ async def test_the_front_door_is_https(certificates: Certificates) -> None:
     serving = Serving.begin(Starlette(routes=[Route("/here", show)]), sockets, certificates.leaf)
     async with httpx.AsyncClient(transport=http_transport(names)) as http:
         assert (await http.get(f"https://{VAULT_HOST}/here")).text == f"https://{VAULT_HOST}/here"
-    await serving.end()
+    await serving.end(grace_seconds=1)
 
 
 async def test_references(standing: Standing) -> None:
