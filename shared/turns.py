@@ -68,13 +68,18 @@ class Turn:
             async with asyncio.timeout(LONGEST_WAIT_SECONDS):
                 await called
         except TimeoutError:
+            self._pass_on(called)
             return False
         except asyncio.CancelledError:
-            if called.done() and not called.cancelled():
-                self._taken = False
-                self._call_next()
+            self._pass_on(called)
             raise
         return True
+
+    def _pass_on(self, called: asyncio.Future[None]) -> None:
+        """Whoever was called just when he had gone leaves the turn to the next."""
+        if called.done() and not called.cancelled():
+            self._taken = False
+            self._call_next()
 
 
 class Turns:

@@ -174,6 +174,22 @@ async def test_who_is_cancelled_while_waiting_holds_nobody_up(*, called: bool) -
     assert done == ["next"]
 
 
+async def test_who_is_called_just_when_his_time_is_over_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The turn that comes in the very moment in which its wait ends goes to the next one, and is not lost."""
+    turn, done = Turn(), list[str]()
+    held = await asyncio.create_task(turn.take())
+    monkeypatch.setattr("shared.turns.LONGEST_WAIT_SECONDS", 0.0)
+    waits = asyncio.create_task(turn.take())
+    await asyncio.sleep(0)
+    turn.give_back(held)
+    assert await waits == 0
+    monkeypatch.undo()
+    await asyncio.wait_for(_in_turn(turn, done, "next"), 1)
+    assert done == ["next"]
+
+
 async def test_the_turns_of_mailboxes_are_apart() -> None:
     """Jobs of one mailbox share a turn, those of another have their own; none is kept behind them."""
     turns = Turns()
