@@ -42,7 +42,8 @@ def is_anothers(item: OutboxItem, claimed_build: int | None, now: datetime) -> b
     """
     if claimed_build is None:
         return held_until(item, now) is not None
-    return item.phase is Phase.BUILDING and (item.build != claimed_build or item.lease_until is None)
+    is_lost = item.phase is Phase.BUILDING and (item.build != claimed_build or item.lease_until is None)
+    return is_lost or item.build > claimed_build
 
 
 def deaths_until_now(item: OutboxItem) -> int:

@@ -184,6 +184,7 @@ class FakeMail(Failing):
 
     async def files(self, access: Access, graph_message_id: str) -> tuple[RemoteFile, ...]:
         self.called("files")
+        await self.happens("files")
         return tuple(file for file, _ in self.files_of.get(graph_message_id, ()))
 
     async def file_content(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from shared.state import keys
 from tests.functions.app import App
 
 
@@ -52,3 +53,26 @@ async def test_a_step_that_is_always_too_slow_ends_the_send(ready: App) -> None:
     assert ready.mail.calls.count("create_draft") <= 6
     assert (ready.mail.sent, ready.mail.drafts) == ({}, {})
     assert await told(ready, message_id) == ["message.failed"]
+
+
+async def test_a_worker_that_was_overtaken_fails_no_send(ready: App) -> None:
+    """Its fifth incomplete draft is no news of a send that another worker has let leave meanwhile (E-10)."""
+    ready.mail.attaches_apart, ready.mail.drops = True, 4
+    message_id = await ready.accepted(attachments=files(1))
+    for _ in range(120):
+        if ready.mail.drops:
+            await ready.later(minutes=1)
+    assert ready.mail.drops == 0
+
+    async def be_overtaken() -> None:
+        ready.mail.during.clear()
+        ready.clock.forward(seconds=130)
+        await ready.tick()
+        await ready.pump(keys.OUTBOX)
+
+    ready.mail.drops = 1
+    ready.mail.during["files"] = be_overtaken
+    await ready.later(hours=2)
+    assert len(ready.mail.sent) == 1
+    assert await told(ready, message_id) == ["message.sent"]
+    assert await ready.standing(message_id) == ("sent", None)

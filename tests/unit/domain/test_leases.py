@@ -56,6 +56,7 @@ def test_whose_failure_it_is() -> None:
     assert is_anothers(held, None, NOW)
     assert is_anothers(replace(held, lease_until=None), 2, NOW)
     assert not is_anothers(replace(held, phase=Phase.SENDING, lease_until=None), 2, NOW)
+    assert is_anothers(replace(held, phase=Phase.SENDING, lease_until=None), 1, NOW)
 
 
 def test_deaths_are_spread_over_half_an_hour() -> None:
