@@ -13,7 +13,7 @@ import azure.functions as func
 from functions.boundary import KIB, Caller, json_answer, page_limit, tenant_key
 from functions.wire import ReplayIn
 from shared.bootstrap import services
-from shared.domain.errors import Conflict, FieldError, InvalidRequest
+from shared.domain.errors import Conflict, FieldError, InvalidRequest, NotFound
 from shared.json_reader import read_json
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def show_dead_letter(req: func.HttpRequest, caller: Caller) -> func.HttpRe
     """One of them."""
     from shared.sync.operators.dead_letters import find_told_letter
 
-    _, told = await find_told_letter(services(), caller.tenant.tenant_id, req.route_params["dead_letter_id"])
+    _, told = await find_told_letter(services(), caller.tenant.tenant_id, _letter_id(req))
     return json_answer(told)
 
 
@@ -76,7 +76,7 @@ async def replay_dead_letter(req: func.HttpRequest, caller: Caller) -> func.Http
     from shared.sync.operators.dead_letters import find_told_letter
     from shared.sync.operators.replay import HOW_IT_WENT, Replayed, replay_letter
 
-    s, letter_id = services(), req.route_params["dead_letter_id"]
+    s, letter_id = services(), _letter_id(req)
     kept, _ = await find_told_letter(s, caller.tenant.tenant_id, letter_id)
     replayed = await replay_letter(s, kept)
     if replayed in {Replayed.ENDED, Replayed.UNREADABLE}:
@@ -107,6 +107,14 @@ def _replayed(replayed_id: str, replayed: Replayed) -> func.HttpResponse:
 
     told = {"id": replayed_id, "outcome": replayed.value, "detail": HOW_IT_WENT[replayed]}
     return json_answer(told, 202)
+
+
+def _letter_id(req: func.HttpRequest) -> str:
+    """The id of a dead letter. Raises NotFound for what is none: it may be no key that a table takes."""
+    letter_id = str(req.route_params["dead_letter_id"])
+    if LETTER_ID.fullmatch(letter_id) is None:
+        raise NotFound
+    return letter_id
 
 
 def _cursor(req: func.HttpRequest, form: re.Pattern[str]) -> str:

@@ -221,3 +221,11 @@ async def test_a_key_that_may_only_read_replays_nothing(begun: App) -> None:
         await begun.call("POST", "/v1/replays", key=reading, json={"of": "dead_letters"}), 403, "not-allowed"
     )
     problem(await begun.call("GET", "/v1/held-messages", key=sending), 403, "not-allowed")
+
+
+@pytest.mark.parametrize("name", ["#", "a" * 2_000, "a\nb", "x'or'1", "~"])
+@pytest.mark.parametrize("path", ["dead-letters/{}", "dead-letters/{}/replay", "held-messages/{}/replay"])
+async def test_an_id_that_is_none_is_nobodys(begun: App, path: str, name: str) -> None:
+    """Whatever stands in the place of an id, also what no table takes as a key, is answered as nobody's (X-5)."""
+    method = "POST" if path.endswith("replay") else "GET"
+    problem(await begun.v1(method, path.format(name)), 404, "not-found")
