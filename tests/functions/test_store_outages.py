@@ -216,3 +216,21 @@ async def test_a_message_that_was_put_back_counts_from_the_beginning(quiet: App)
         await quiet.queues.delete(keys.CHANGES, message)
         quiet.clock.forward(seconds=LONGEST_SECONDS + 1)
         assert message.dequeue_count == 1
+
+
+async def test_a_poison_message_that_cannot_be_stored_holds_up_no_other(quiet: App) -> None:
+    """Where the mailbox of one cannot be read, those behind it are dead letters all the same; it is one later."""
+    hint = ChangeHint(quiet.mail.client_states[-1].split(".")[1], 1, "sub-1", None, "created")
+    await quiet.queues.put("changes-poison", encode_job(Changes((hint,))))
+    await quiet.queues.put("changes-poison", "rubbish")
+
+    def fail_for_mailboxes(call: Call) -> None:
+        if call.place[:1] == (keys.MAILBOX,):
+            raise StoreUnavailable
+
+    quiet.tables.before = fail_for_mailboxes
+    await quiet.tick()
+    assert [kept.letter.work async for kept in quiet.services.dead_letters.all()] == [""]
+    quiet.tables.before = no_hook
+    await pass_time(quiet, 3)
+    assert {kept.letter.work async for kept in quiet.services.dead_letters.all()} == {"", "hints"}

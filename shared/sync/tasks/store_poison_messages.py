@@ -17,6 +17,7 @@ from shared.services import Services
 from shared.state import keys
 from shared.state.dead_letters import DeadLetter
 from shared.state.keys import mailbox_of_key
+from shared.storage.api import QueueMessage
 from shared.sync.inbound.deadly_mail import hold_deadly
 from shared.sync.mailbox.failures import attempt_apart
 from shared.sync.mailbox.subscriptions import sweep_now
@@ -46,13 +47,20 @@ async def store_poison_messages(s: Services) -> dict[str, int]:
 
 
 async def _drain(s: Services, queue: str) -> int:
+    """Store each message on its own: one that cannot be dealt with now stays where it is, and holds up no other."""
     messages = await s.queues.receive(f"{queue}-poison", MOST_A_QUEUE, VISIBILITY_SECONDS)
-    for message in messages:
-        await _sweep_for_hints(s, queue, message.text)
-        letter = _describe(DeadLetter(queue, CRASHED, s.clock.now()), message.text)
-        await s.dead_letters.add(digest("poison", queue, message.id), letter, message.text)
-        await s.queues.delete(f"{queue}-poison", message)
+    done = [await attempt_apart(partial(_store, s, queue, message)) for message in messages]
+    failed = [error for error in done if error is not None]
+    if failed:
+        raise failed[-1]
     return len(messages)
+
+
+async def _store(s: Services, queue: str, message: QueueMessage) -> None:
+    await _sweep_for_hints(s, queue, message.text)
+    letter = _describe(DeadLetter(queue, CRASHED, s.clock.now()), message.text)
+    await s.dead_letters.add(digest("poison", queue, message.id), letter, message.text)
+    await s.queues.delete(f"{queue}-poison", message)
 
 
 async def _sweep_for_hints(s: Services, queue: str, text: str) -> None:
