@@ -229,3 +229,25 @@ async def test_an_id_that_is_none_is_nobodys(begun: App, path: str, name: str) -
     """Whatever stands in the place of an id, also what no table takes as a key, is answered as nobody's (X-5)."""
     method = "POST" if path.endswith("replay") else "GET"
     problem(await begun.v1(method, path.format(name)), 404, "not-found")
+
+
+async def test_what_only_a_newer_version_reads_hides_nothing_else(begun: App) -> None:
+    """A row that this version cannot read takes itself out of the lists and of replays, and no other (E-30)."""
+    await refused(begun)
+    await unreadable(begun)
+    for prefix in ("event:", "seen:"):
+        for row in await begun.tables.query(keys.MAILBOX, keys.mailbox_partition(mailbox(begun))):
+            if row.row.startswith(prefix):
+                await begun.tables.replace(
+                    keys.MAILBOX, row.partition, row.row, {**row.values, "schema": 3}, row.etag
+                )
+    await unreadable(begun)
+    job = TaskMessage(
+        mailbox(begun).tenant_id, mailbox(begun).mailbox_id, Task(begun.clock.now(), TaskKind.SWEEP, "")
+    )
+    await begun.queues.put("maintenance-poison", encode_job(job))
+    await begun.tick()
+    assert [letter["work"] for letter in (await letters(begun))["dead_letters"]] == ["sweep"]
+    assert len((await held(begun))["held_messages"]) == 1
+    answer = await begun.v1("POST", "replays", json={"of": "dead_letters"})
+    assert len(answer.json()["replayed"]) == 1

@@ -159,22 +159,27 @@ async def tell_letter(s: Services, kept: KeptLetter) -> dict[str, Any] | None:
 
 
 async def _concerns(s: Services, kept: KeptLetter) -> dict[str, Any] | None:
-    """Which message, thread or event it is about; None where it may be foreign mail."""
+    """Which message, thread or event it is about; None where it may be foreign mail, or nobody can read what it is."""
     letter = kept.letter
     try:
         job = decode_job(TaskMessage, await s.dead_letters.payload_of(kept))
+        return await _concerned_by(s, letter.work, job)
     except (MalformedBody, UnknownForm, SealBroken, KeyUnavailable):
         return None
+
+
+async def _concerned_by(s: Services, work: str, job: TaskMessage) -> dict[str, Any] | None:
+    """The same of a task. Raises UnknownForm where only a newer version reads its row."""
     ctx, ref = MailboxContext(s, MailboxRef(job.tenant_id, job.mailbox_id)), job.task.ref
-    if letter.work in ABOUT_MAIL:
+    if work in ABOUT_MAIL:
         seen = await ctx.find(Seen, ref)
         if seen is None or not seen.value.thread_id:
             return None
         return {"message_id": seen.value.message_id, "thread_id": seen.value.thread_id}
-    if letter.work == TaskKind.SEND:
+    if work == TaskKind.SEND:
         item = await ctx.find(OutboxItem, ref)
         return {"message_id": item.value.message_id, "thread_id": item.value.thread_id} if item else {}
-    if letter.work == TaskKind.DELIVER:
+    if work == TaskKind.DELIVER:
         event = await ctx.find(Event, ref)
         return {"event_id": event.value.event_id, "message_id": event.value.message_id} if event else {}
     return {}

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.domain import ids
-from shared.domain.errors import NotFound, RowChanged, RowMissing
+from shared.domain.errors import NotFound, RowChanged, RowMissing, UnknownForm
 from shared.domain.held import asked_for
 from shared.domain.model import MailboxRef, MessageRecord, Reason, Seen, TaskKind
 from shared.domain.reasons import reason_data
@@ -172,7 +172,11 @@ async def _held_of(s: Services, ref: MailboxRef) -> list[HeldMail]:
 
 
 async def _held_as(s: Services, ref: MailboxRef, graph_message_id: str) -> list[HeldMail]:
-    stored = await s.ledger.find(ref, Seen, graph_message_id)
+    """The mail held under this id; none where it is held no more, or only a newer version reads its row."""
+    try:
+        stored = await s.ledger.find(ref, Seen, graph_message_id)
+    except UnknownForm:
+        return []
     return [HeldMail(ref, stored)] if stored is not None and stored.value.held is not None else []
 
 
