@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from shared.domain.held import MOST_DEATHS
@@ -13,6 +15,7 @@ from shared.sync.operators.held_mails import find_held
 from tests.functions.app import BEA_ADDRESS, App
 from tests.functions.fake_mail import FakeMail
 from tests.functions.host import QueueJob, workers
+from tests.functions.test_audits import completeness, missed
 from tests.functions.test_send_ends import mailbox_of
 
 HIDDEN_SECONDS = 600
@@ -132,3 +135,19 @@ async def test_a_death_by_chance_holds_nobody(begun: App, deadly: Deadly) -> Non
     await deadly.pass_time(15)
     assert received(begun) == 1
     assert await find_held(begun.services, begun.tenant.tenant_id) == []
+
+
+async def test_an_audit_gets_past_a_mail_that_kills(begun: App, deadly: Deadly) -> None:
+    """A mail that only the audit comes upon is held after some deaths like any other, and the audit ends."""
+    await begun.later(minutes=20)
+    bad = missed(begun)
+    deadly.mails.add(bad)
+    audited = await MailboxContext(begun.services, mailbox_of(begun)).read()
+    assert audited is not None
+    assert audited.audit_at is not None
+    hours = (audited.audit_at - begun.clock.now()) / timedelta(hours=1)
+    begun.clock.forward(hours=max(hours, 1))
+    assert 0 < await deadly.pass_time(12 * 60) <= 30
+    held = await find_held(begun.services, begun.tenant.tenant_id)
+    assert [mail.seen.value.graph_message_id for mail in held] == [bad]
+    assert (await completeness(begun) or {})["found_late"] == 0

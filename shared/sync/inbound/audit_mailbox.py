@@ -18,6 +18,7 @@ from shared.domain.errors import (
     ProviderUnavailable,
     Throttled,
     UpstreamSurprise,
+    WorkersDied,
 )
 from shared.domain.model import Audit, Mailbox, MessageRecord, OutboxItem, Outline, Reason, Seen, Task
 from shared.domain.outbound import may_turn_out_sent
@@ -57,10 +58,16 @@ class _Slice:
         )
 
 
-async def audit_if_due(ctx: MailboxContext) -> None:
-    """One slice of the audit, unless somebody did it: a doubled message costs one read."""
+async def audit_if_due(ctx: MailboxContext, *, again: bool = False) -> None:
+    """One slice of the audit, unless somebody did it: a doubled message costs one read.
+
+    `again`: the worker before died in it, which is a failure of the slice. Raises WorkersDied, and what the provider
+    raises.
+    """
     mailbox = ctx.mailbox
     if mailbox is not None and mailbox.audit_at is not None and mailbox.audit_at <= ctx.now():
+        if again:
+            raise WorkersDied
         respect_pause(mailbox, ctx.now())
         await _audit(_Slice(ctx, mailbox))
 
@@ -138,10 +145,16 @@ async def _may_be_confirmed(ctx: MailboxContext, key: str) -> bool:
 
 
 async def _bring_in(part: _Slice, outline: Outline) -> None:
-    """Nothing has brought it so far. Trouble of all mail ends the slice; a mail's own gets work of its own (E-30)."""
+    """Nothing has brought it so far. Trouble of all mail ends the slice; a mail's own gets work of its own (E-30).
+
+    So does each mail of a page at which the slice before failed: workers may die over one of them.
+    """
     ctx = part.ctx
     part.calls += 1
     found = Found(outline.graph_message_id, part.mailbox.generation, outline)
+    if part.audit.failures:
+        await import_later(ctx, found, ctx.now())
+        return
     decision = await attempt(ctx, lambda: import_message(ctx, found))
     match decision:
         case Failed():

@@ -86,7 +86,7 @@ async def _do(ctx: MailboxContext, task: Task, *, again: bool) -> None:
         case TaskKind.AUDIT:
             await ctx.read()
             await _forget_unless_due(ctx, task, ctx.stored)
-            await audit_if_due(ctx)
+            await audit_if_due(ctx, again=again)
         case _:
             await _do_by_row(ctx, task, again=again)
 
