@@ -63,11 +63,10 @@ def may_come_from_a_list(message: FetchedMessage, mailbox: Mailbox, contacts: It
         return True
     sender = message.sender.address if message.sender is not None else ""
     domains = {comparable_address(own).rpartition("@")[2] for own in mailbox.own_addresses}
-    known = {comparable_address(contact) for contact in contacts}
     return (
         own_addresses.has_travelled(message)
         and comparable_address(sender).rpartition("@")[2] in domains
-        and comparable_address(sender) not in known
+        and not among([sender], contacts)
         and not own_addresses.is_named(sender, mailbox)
     )
 

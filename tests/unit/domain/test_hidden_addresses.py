@@ -7,11 +7,20 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.addresses import among, hidden_address, is_hidden
-from shared.domain.copies import NOBODY, THE_USER, find_same
-from shared.domain.model import Author, Bounce, Direction, MessageRecord, MessageStatus, Origin
+from shared.domain.copies import NOBODY, THE_USER, find_same, may_come_from_a_list
+from shared.domain.model import (
+    Address,
+    Author,
+    Bounce,
+    Direction,
+    FetchedMessage,
+    MessageRecord,
+    MessageStatus,
+    Origin,
+)
 from shared.domain.retention import bare_index, bare_record, bare_send, bare_thread, is_under_way
 from shared.domain.threads import with_people
-from tests.builders import ANN, BEA, NOW, index, outbox_item, thread
+from tests.builders import ANN, BEA, NOW, a_mailbox, index, outbox_item, outline, thread
 
 
 @pytest.mark.parametrize("written", [BEA, BEA.upper(), f" {BEA} "])
@@ -55,6 +64,19 @@ def test_a_copy_is_known_by_its_hidden_author() -> None:
     assert bare_index(bare) == bare
     assert find_same(bare, [BEA], NOW, "msg_other")
     assert not find_same(bare, [ANN], NOW, "msg_other")
+
+
+def test_a_colleague_whose_time_is_over_is_still_no_list() -> None:
+    """A contact under the user's own domain is known by the hash: no original of such a mail is looked for."""
+    colleague = ANN.replace("ann", "eva")
+    received = FetchedMessage(
+        outline(), Address(colleague, ""), (), (), (), (), "Re: Your offer", "<p>Yes.</p>", None, NOW, NOW,
+        has_attachments=False, headers=(("Received", "from outside"),),
+    )  # fmt: skip
+    quiet = bare_thread(thread(participants=(colleague,)))
+    assert may_come_from_a_list(received, a_mailbox(), [])
+    assert not may_come_from_a_list(received, a_mailbox(), [colleague])
+    assert not may_come_from_a_list(received, a_mailbox(), quiet.participants)
 
 
 def test_nothing_of_people_is_left_of_a_send() -> None:
