@@ -14,6 +14,7 @@ from shared.state import keys
 from shared.sync.operators.held_mails import find_held
 from tests.functions.app import BEA_ADDRESS, App
 from tests.functions.fake_mail import FakeMail
+from tests.functions.fakes import FakeCrm
 from tests.functions.host import QueueJob, workers
 from tests.functions.test_audits import completeness, missed
 from tests.functions.test_send_ends import mailbox_of
@@ -151,3 +152,25 @@ async def test_an_audit_gets_past_a_mail_that_kills(begun: App, deadly: Deadly) 
     held = await find_held(begun.services, begun.tenant.tenant_id)
     assert [mail.seen.value.graph_message_id for mail in held] == [bad]
     assert (await completeness(begun) or {})["found_late"] == 0
+
+
+async def test_an_event_that_kills_is_put_off_and_given_up(
+    begun: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event over which workers die is no work for ever: operators see it, and it can be replayed."""
+    deadly = Deadly(begun, monkeypatch)
+
+    async def deliver(*_: object, **__: object) -> None:
+        deadly.deaths += 1
+        raise Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeCrm, "deliver", deliver)
+        reply(begun)
+        assert 0 < await deadly.pass_time(4 * 60) <= 80
+        assert await deadly.pass_time(60) == 0
+    (kept,) = [kept async for kept in begun.services.dead_letters.all()]
+    assert (kept.letter.work, kept.letter.cause) == ("deliver", "given_up:WorkersDied")
+    await begun.v1("POST", f"dead-letters/{kept.letter_id}/replay")
+    await begun.pump()
+    assert received(begun) == 1

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from shared.domain import inbound
 from shared.domain.connection import SWEPT_WITHIN, lies_in_outage
-from shared.domain.errors import MailboxClosed, OutcomeUnknown, StoreUnavailable, UnknownForm
+from shared.domain.errors import MailboxClosed, OutcomeUnknown, StoreUnavailable, UnknownForm, WorkersDied
 from shared.domain.held import SOON, first_held, pause_after
 from shared.domain.model import Event, MailboxRef, OutboxItem, Reason, Seen, Task, TaskKind
 from shared.domain.outbound import MAY_HAVE_LEFT
@@ -70,7 +70,7 @@ async def _do(ctx: MailboxContext, task: Task, *, again: bool) -> None:
         case TaskKind.DELIVER:
             event = await ctx.find(Event, task.ref)
             if await _forget_unless_due(ctx, task, event) and event is not None:
-                await deliver(ctx, event)
+                await _deliver(ctx, event, again=again)
         case TaskKind.LOOK_AGAIN:
             seen = await ctx.find(Seen, task.ref)
             if await _forget_unless_due(ctx, task, seen) and seen is not None:
@@ -89,6 +89,13 @@ async def _do(ctx: MailboxContext, task: Task, *, again: bool) -> None:
             await audit_if_due(ctx, again=again)
         case _:
             await _do_by_row(ctx, task, again=again)
+
+
+async def _deliver(ctx: MailboxContext, event: Stored[Event], *, again: bool) -> None:
+    """Tell the CRM. A death over it counts as a failure that nobody foresaw, so that even this ends (E-28)."""
+    if again:
+        raise WorkersDied
+    await deliver(ctx, event)
 
 
 async def _look_again(ctx: MailboxContext, seen: Stored[Seen], *, again: bool) -> None:
