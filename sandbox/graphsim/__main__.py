@@ -106,6 +106,7 @@ def _server(simulator: Simulator, port: int, tls: Path | None) -> _Quiet:
         log_level="warning",
         access_log=False,
         lifespan="off",
+        date_header=False,  # the answers carry the time of the world
         timeout_graceful_shutdown=1,
         ssl_certfile=str(tls) if tls else None,
     )

@@ -7,12 +7,15 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
 from sandbox.certificates import make_certificates
+from sandbox.clock import OffsetClock
 from sandbox.processes import free_ports
 from tests.graphsim.conftest import CLIENT, REDIRECT, SECRET
 
@@ -46,6 +49,8 @@ def test_it_serves_on_both_ports(tmp_path: Path) -> None:
     ]
     command += ["--tls-dir", str(tmp_path / "tls"), "--clock-file", str(tmp_path / "clock")]
     command += ["--knob", "retry_after=absent"]
+    clock = OffsetClock(tmp_path / "clock")
+    clock.advance((datetime(2031, 6, 1, tzinfo=UTC) - clock.now()).total_seconds())
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
         try:
             assert running.stdout is not None
@@ -62,7 +67,10 @@ def test_it_serves_on_both_ports(tmp_path: Path) -> None:
 
 
 def drive(plain: str, secure: str, authority: str) -> None:
-    """What is made known on one port is known on the other, and who does not trust the authority is turned away."""
+    """What is made known on one port is known on the other; answers carry the world's time.
+
+    Who does not trust the authority is turned away.
+    """
     registered = {"client_id": CLIENT, "client_secret": SECRET, "redirect_uris": [REDIRECT]}
     httpx.post(f"{plain}/__control/applications", json=registered).raise_for_status()
     httpx.post(f"{plain}/__control/users", json={"address": "ann@northwind.example"}).raise_for_status()
@@ -72,7 +80,9 @@ def drive(plain: str, secure: str, authority: str) -> None:
     found = httpx.get(f"{secure}/common/v2.0/.well-known/openid-configuration", verify=context).json()
     assert found["token_endpoint"] == f"{secure}/common/oauth2/v2.0/token"
     assert found["authorization_endpoint"].startswith(plain)
-    assert httpx.get(f"{secure}/v1.0/me", verify=context).status_code == 401
+    answer = httpx.get(f"{secure}/v1.0/me", verify=context)
+    assert answer.status_code == 401
+    assert [parsedate_to_datetime(date).year for date in answer.headers.get_list("date")] == [2031]
     assert "ann@northwind.example" in httpx.get(f"{plain}/outlook").text
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{secure}/v1.0/me")
