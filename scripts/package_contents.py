@@ -50,6 +50,14 @@ LEFT_OUT = {
 LEFT_OUT_WITHOUT_TELEMETRY = {
     "opentelemetry/sdk": "nothing exports traces; the app's libraries import the API only",
     "opentelemetry/semconv/_incubating": "names of attributes for instrumentations",
+    **{
+        f"opentelemetry/semconv/{name}": "names that only an exporter or an instrumentation uses"
+        for name in ("metrics", "resource", "trace", "version", "schemas.py")
+    },
+    **{
+        f"opentelemetry/semconv/attributes/{kind}_attributes.py": "names of attributes that nothing here sets"
+        for kind in ("code", "container", "db", "deployment", "k8s", "otel", "service", "telemetry")
+    },
 }
 NO_USE_AT_RUN_TIME = {
     ".pyi", ".typed", ".pyx", ".pxd", ".pxi", ".c", ".h", ".md", ".lock", ".cfg", ".png", ".js", ".css"

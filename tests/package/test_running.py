@@ -76,7 +76,7 @@ def test_azures_worker_library_finds_every_function(workshop: Workshop, python31
     assert done.returncode == 0, done.stderr[-3000:]
     bindings = json.loads(done.stdout.splitlines()[-1])
     compare(bindings)
-    assert len(bindings) == 40
+    assert len(bindings) == 46
 
 
 def test_what_the_package_lacks_is_not_found_elsewhere(
