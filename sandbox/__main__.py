@@ -63,6 +63,12 @@ def _other(asked: argparse.Namespace) -> Coroutine[Any, Any, int]:
     return run(asked.sabotage or None, asked.profile, package)
 
 
+def _at_least_once(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError("nothing is shown without a death")
+    return count
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -96,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     kills = commands.add_parser(
         "kills", help="kill workers while mail goes both ways, then judge what became of it"
     )
-    kills.add_argument("--kills", type=int, default=100, help="how many processes are killed (default: 100)")
+    kills.add_argument(
+        "--kills", type=_at_least_once, default=100, help="how many processes are killed (default: 100)"
+    )
     kills.add_argument(
         "--seed", type=int, default=0, help="seed of moves, victims and pauses (default: a new one)"
     )

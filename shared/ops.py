@@ -21,7 +21,7 @@ from typing import Final
 from shared import bootstrap, ops_work
 from shared.azd import find_deployment, read_settings
 from shared.domain.controls import has_controls
-from shared.domain.errors import InvalidRequest, NotFound
+from shared.domain.errors import InvalidRequest, NotFound, OutcomeUnknown, StoreUnavailable
 from shared.domain.model import Tenant, WebhookSecret
 from shared.domain.return_address import is_return_address
 from shared.identity import managed_identity, signed_in_operator
@@ -215,6 +215,9 @@ async def _carry_out_and_print(settings: Settings, parts: bootstrap.Parts, asked
         unknown = err.detail == NotFound.__doc__
         print(f"there is no tenant {asked.tenant}" if unknown else err.detail, file=sys.stderr)
         return 1
+    except (StoreUnavailable, OutcomeUnknown):
+        print("The storage does not answer; see /api/health/ready.", file=sys.stderr)
+        return 3
     except ops_work.NothingMeant as err:
         print(err, file=sys.stderr)
         return 2

@@ -15,7 +15,7 @@ REASON_TEXTS: Final = {
     Reason.ATTACHMENT_NOT_FETCHED: "A file could not be fetched from its address; nothing was sent.",
     Reason.TOO_MANY_ATTACHMENTS: "There are too many files on the message.",
     Reason.ATTACHMENTS_TOO_LARGE_TOGETHER: "The files are too large together.",
-    Reason.MESSAGE_UNREADABLE: "A message of the mailbox could not be read after several tries.",
+    Reason.MESSAGE_UNREADABLE: "A message of the mailbox could not be read so far.",
     Reason.THREAD_STOPPED: "The thread was stopped before the message left.",
     Reason.DISCONNECTED: "The mailbox was disconnected before the message left.",
     Reason.MAILBOX_CHANGED: "The user connected another mailbox before the message left.",

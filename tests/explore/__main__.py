@@ -35,6 +35,8 @@ def main() -> int:
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     wanted = parser.parse_args()
+    if unknown := {*filter(None, wanted.flows.split(","))} - {*FLOWS}:
+        parser.error(f"no such flow: {', '.join(sorted(unknown))}; there are {', '.join(FLOWS)}")
     with tempfile.TemporaryDirectory() as folder:
         if wanted.case:
             return _replay(Case.read(wanted.case), Path(folder))
@@ -60,7 +62,9 @@ def _replay(case: Case, folder: Path) -> int:
     print(
         f"met {outcome.hit} of {len(case.plan)} faults; {outcome.found or 'all is as it must be'}", flush=True
     )
-    return int(bool(outcome.found))
+    if outcome.hit < len(case.plan):
+        print("a fault was never met: no such call is made on this commit", flush=True)
+    return int(bool(outcome.found) or outcome.hit < len(case.plan))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shared import bootstrap, ops
-from shared.domain.errors import UpstreamSurprise
+from shared.domain.errors import StoreUnavailable, UpstreamSurprise
 from shared.ops import CreatedTenant, create_storage, create_tenant
 from shared.security.api_keys import SCOPES, ApiKeyring
 from shared.services import Services
@@ -215,6 +215,22 @@ def test_a_half_command_is_explained(
         command(*arguments)
     assert caught.value.code == 2
     assert "usage: python -m shared.ops" in capsys.readouterr().err
+
+
+def test_a_storage_that_does_not_answer_is_told(
+    command: Callable[..., int],
+    bench: Bench,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Commands end with one line and an exit code of their own while the storage does not answer."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(type(bench.services.tables), "query_partitions", refuse)
+    assert command("list-tenants") == 3
+    assert capsys.readouterr().err == "The storage does not answer; see /api/health/ready.\n"
 
 
 def test_stores_are_closed_after_a_failure_too(command: Callable[..., int], bench: Bench) -> None:
