@@ -28,7 +28,6 @@ from shared.domain.model import Tenant
 from shared.problem import UNEXPECTED, problem_for
 from shared.services import Services
 from shared.state.sessions import Session
-from shared.sync.connect.open_session import find_session
 from shared.telemetry import canonical_line, log_unexpected, new_instance
 
 KIB: Final = 1024
@@ -89,6 +88,8 @@ def session(
     """A route for our own settings page: its session token comes in a header, so no other site can send it (W-5)."""
 
     async def call(req: func.HttpRequest) -> func.HttpResponse:
+        from shared.sync.connect.open_session import find_session
+
         check_length(req, 16 * KIB)
         found = await find_session(services(), bearer_of(req))
         return await handler(req, found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 from string import Template
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import azure.functions as func
 import msgspec
@@ -41,10 +41,9 @@ from shared.domain.errors import FieldError, InvalidRequest, NotFound, Postbraid
 from shared.domain.model import CrmUser, Tenant
 from shared.json_reader import read_json
 from shared.state.sessions import CONNECT, Session
-from shared.sync.connect import open_session as opening
-from shared.sync.connect.show_connection import find_frame_origins
-from shared.sync.connect.show_connection import show_connection as show_one_connection
-from shared.sync.connect.sign_in import Departure, finish_sign_in, start_sign_in
+
+if TYPE_CHECKING:
+    from shared.sync.connect.sign_in import Departure
 
 bp = func.Blueprint()
 
@@ -58,6 +57,8 @@ FRAMED: Final = (
 @tenant_key("connect")
 async def create_session_link(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """A one-time link to the settings page for one user (W-1)."""
+    from shared.sync.connect import open_session as opening
+
     asked = read_json(req.get_body(), 256 * KIB, SessionLinkIn).user
     told = (
         ("display_name", asked.display_name),
@@ -75,6 +76,8 @@ async def create_session_link(req: func.HttpRequest, caller: Caller) -> func.Htt
 @tenant_key("read")
 async def show_connection(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """The connection of one user, for the CRM's server."""
+    from shared.sync.connect.show_connection import show_connection as show_one_connection
+
     user_id = user_id_of(req.route_params["user_id"])
     return json_answer(await show_one_connection(services(), caller.tenant.tenant_id, user_id))
 
@@ -91,6 +94,8 @@ def user_id_of(text: str) -> str:
 @public("open")
 async def show_settings_page(req: func.HttpRequest) -> func.HttpResponse:
     """The settings page: no data until its link's token is exchanged. Only registered origins may frame it (W-4)."""
+    from shared.sync.connect.show_connection import find_frame_origins
+
     origins = await find_frame_origins(services(), req.params.get("tenant"))
     return page(template("settings.html"), FRAMED + (" ".join(origins) or "'none'"))
 
@@ -111,6 +116,8 @@ async def serve_asset(req: func.HttpRequest) -> func.HttpResponse:
 @public("link_token")
 async def open_session(req: func.HttpRequest) -> func.HttpResponse:
     """Exchange a link's token for a session of the page (W-2)."""
+    from shared.sync.connect import open_session as opening
+
     asked = read_json(req.get_body(), 16 * KIB, SessionIn)
     opened = await opening.open_session(services(), asked.token, asked.tenant)
     user = opened.session.user
@@ -127,6 +134,8 @@ async def open_session(req: func.HttpRequest) -> func.HttpResponse:
 @session
 async def end_session(req: func.HttpRequest, opened: Session) -> func.HttpResponse:
     """The page leaves: its token opens nothing any more."""
+    from shared.sync.connect import open_session as opening
+
     del opened
     await opening.end_session(services(), bearer_of(req) or "")
     return json_answer({"status": "ended"})
@@ -136,6 +145,8 @@ async def end_session(req: func.HttpRequest, opened: Session) -> func.HttpRespon
 @session
 async def show_session_connection(req: func.HttpRequest, opened: Session) -> func.HttpResponse:
     """The connection of the page's user."""
+    from shared.sync.connect.show_connection import show_connection as show_one_connection
+
     del req
     s = services()
     shown = await show_one_connection(s, opened.tenant_id, opened.user.user_id)
@@ -153,6 +164,8 @@ def names_of(tenant: Tenant) -> dict[str, str | None]:
 @session
 async def create_start_ticket(req: func.HttpRequest, opened: Session) -> func.HttpResponse:
     """A ticket to start one sign-in in a top-level window (O-2)."""
+    from shared.sync.connect import open_session as opening
+
     del req
     return json_answer({"ticket": await opening.create_start_ticket(services(), opened, CONNECT)}, 201)
 
@@ -164,6 +177,8 @@ async def start_oauth(req: func.HttpRequest) -> func.HttpResponse:
 
     Not by a redirect: browsers hold a form's redirects to `form-action`, which names only us.
     """
+    from shared.sync.connect.sign_in import start_sign_in
+
     try:
         departure = await start_sign_in(services(), read_form(req).get("ticket", ""))
     except PostbraidError as err:
@@ -183,6 +198,8 @@ def departing(departure: Departure) -> func.HttpResponse:
 @public("oauth_callback", 64 * KIB)
 async def finish_oauth(req: func.HttpRequest) -> func.HttpResponse:
     """Microsoft's answer by form_post; the outcome waits for the person's yes (O-3, O-4, O-5)."""
+    from shared.sync.connect.sign_in import finish_sign_in
+
     cookie = cookie_of(req)
     try:
         secret = await finish_sign_in(services(), cookie, read_form(req))

@@ -25,8 +25,6 @@ from functions.results import (
 from shared.bootstrap import services
 from shared.domain.errors import PostbraidError
 from shared.state.sessions import DISCONNECT, Session
-from shared.sync.connect.open_session import create_start_ticket
-from shared.sync.connect.show_connection import show_connection
 
 bp = func.Blueprint()
 
@@ -36,6 +34,7 @@ bp = func.Blueprint()
 async def disconnect_user(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     """End the sync of a user's mailbox, and the user's links and sessions; again is fine."""
     from shared.sync.connect.disconnect import disconnect
+    from shared.sync.connect.show_connection import show_connection
 
     user_id, tenant_id = user_id_of(req.route_params["user_id"]), caller.tenant.tenant_id
     await disconnect(services(), tenant_id, user_id)
@@ -46,6 +45,8 @@ async def disconnect_user(req: func.HttpRequest, caller: Caller) -> func.HttpRes
 @session
 async def create_disconnect_ticket(req: func.HttpRequest, opened: Session) -> func.HttpResponse:
     """A ticket to open the page that asks whether to disconnect."""
+    from shared.sync.connect.open_session import create_start_ticket
+
     del req
     return json_answer({"ticket": await create_start_ticket(services(), opened, DISCONNECT)}, 201)
 
