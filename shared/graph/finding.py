@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from shared.domain.errors import ItemGone, ProviderUnavailable, UpstreamSurprise
@@ -45,7 +46,12 @@ class Finding:
             ]
         except ProviderUnavailable:
             ids = await self._list(access, operation, wanted, ("id",))
-            rows = [decoded(await self._read(access, operation, row.id), wire.Message) for row in ids]
+            rows = []
+            for row in ids:
+                with suppress(
+                    ItemGone
+                ):  # moved or deleted since it was listed; what was asked for may be another
+                    rows.append(decoded(await self._read(access, operation, row.id), wire.Message))
         return rows
 
     async def _list(

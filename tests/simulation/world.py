@@ -221,6 +221,17 @@ def _services(
     return bootstrap.build(settings, parts)
 
 
+def registered(settings: Settings) -> Application:
+    """The product's registration at the simulated Entra."""
+    secret = settings.entra_client_secret
+    return Application(
+        settings.entra_client_id,
+        secret.reveal() if secret else "",
+        (f"{APP}/api/oauth/callback", f"{APP}/api/oauth/admin-consent"),
+        "Postbraid",
+    )
+
+
 def _simulator(
     settings: Settings,
     seed: int,
@@ -229,14 +240,7 @@ def _simulator(
     wire: httpx.AsyncClient,
     sleep: Sleep,
 ) -> Simulator:
-    secret = settings.entra_client_secret
-    application = Application(
-        settings.entra_client_id,
-        secret.reveal() if secret else "",
-        (f"{APP}/api/oauth/callback", f"{APP}/api/oauth/admin-consent"),
-        "Postbraid",
-    )
-    config = SimulatorConfig(seed=seed, applications=(application,), knobs=knobs)
+    config = SimulatorConfig(seed=seed, applications=(registered(settings),), knobs=knobs)
     return build_simulator(config, clock, wire, sleep)
 
 

@@ -21,7 +21,6 @@ from sandbox.democrm.app import build_app
 from sandbox.democrm.crm import Config, Crm, build_crm
 from sandbox.democrm.model import User
 from sandbox.graphsim.app import Simulator, SimulatorConfig, build_simulator
-from sandbox.graphsim.config import Application
 from sandbox.graphsim.knobs import Value
 from sandbox.story.stage import Stage
 from shared import bootstrap
@@ -33,7 +32,7 @@ from shared.storage.stores import Stores
 from shared.storage.testing import Call, MemoryBlobs, MemoryQueues, MemoryTables
 from tests.concurrency.processes import OfRunningProcess, cross, mortal, running_in, start_in
 from tests.simulation.parts import APP, SIM, SeededRandom
-from tests.simulation.world import Wrap, environment
+from tests.simulation.world import Wrap, environment, registered
 from tests.worlds.clocks import LoopClock
 from tests.worlds.diary import Diary, Person
 from tests.worlds.network import Front, Network
@@ -248,14 +247,7 @@ async def _run_simulator(world: World) -> None:
 def _simulator(
     settings: Settings, seed: int, knobs: Mapping[str, Value], clock: LoopClock, wire: httpx.AsyncClient
 ) -> Simulator:
-    secret = settings.entra_client_secret
-    application = Application(
-        settings.entra_client_id,
-        secret.reveal() if secret else "",
-        (f"{APP}/api/oauth/callback", f"{APP}/api/oauth/admin-consent"),
-        "Postbraid",
-    )
-    config = SimulatorConfig(seed=seed, applications=(application,), knobs=knobs, concurrent=True)
+    config = SimulatorConfig(seed=seed, applications=(registered(settings),), knobs=knobs, concurrent=True)
     return build_simulator(config, clock, wire)
 
 
