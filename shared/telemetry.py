@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
 from collections import Counter
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from shared.invocation import invocation
 
@@ -18,9 +19,11 @@ ALLOWED: Final = frozenset({
     "past_due",
     "error", "where", "stack", "tenant", "mailbox", "connection", "thread", "decision", "reason", "operation", "port",
     "request_id", "code", "work", "instance", "decided", "erased", "failed", "faults",
-    "skipped", "graph_message_id", "threads", "in_mailbox", "told", "found_late",
+    "skipped", "graph_message_id", "threads", "in_mailbox", "told", "not_synced", "found_late",
     "minutes",
 })  # fmt: skip
+_CODE: Final = re.compile(r"[A-Za-z0-9_.]{1,80}")
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 QUIET: Final = ("azure", "httpx", "httpcore", "msal", "urllib3", "asyncio")
 
 
@@ -104,6 +107,28 @@ def new_instance() -> str:
     import uuid
 
     return uuid.uuid4().urn
+
+
+class Answer(NamedTuple):
+    """What a line says of the answer behind an error; None is left out of it."""
+
+    status: int | None
+    code: str | None
+    request_id: str | None
+
+
+def answer_of(error: Exception) -> Answer:
+    """The answer behind an error, as far as there was one.
+
+    What the other side wrote is let through only where it looks like what it should be, since it could hold anything.
+    """
+    status = getattr(error, "status", None)
+    code, request_id = str(getattr(error, "code", "")), str(getattr(error, "request_id", ""))
+    return Answer(
+        status if isinstance(status, int) and status else None,
+        code if _CODE.fullmatch(code) else None,
+        request_id if _REQUEST_ID.fullmatch(request_id) else None,
+    )
 
 
 def log_unexpected(error: Exception, instance: str | None = None) -> None:

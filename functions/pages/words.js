@@ -78,7 +78,8 @@ export function completenessWords(found, product) {
   const mails = held === 1 ? "the one mail" : `all ${held} mails`;
   const known = told >= held ? mails : `${told} of ${held} mails`;
   const rest = told >= held ? "" : " The rest is looked at again by itself.";
-  return `Checked ${ago(found.audited_at)}: ${product} knows ${known} of your active threads.${rest}`;
+  const without = found.not_synced ? ` ${held === 1 ? "It" : `${found.not_synced} of them`} did not sync.` : "";
+  return `Checked ${ago(found.audited_at)}: ${product} knows ${known} of your active threads.${without}${rest}`;
 }
 
 // Absent: the server does not say; null: nothing has synced yet.

@@ -166,7 +166,7 @@ def may_answer_an_unseen_copy(outline: Outline, mailbox: Mailbox, looks: int, no
     Mail without tags, and any mail of a mailbox from which nothing has just been sent, is never asked about again.
     """
     tagged = outline.in_reply_to is not None or bool(outline.references)
-    active = mailbox.last_thread_activity_at
+    active = mailbox.last_active_at
     recent = active is not None and now - active <= COPY_UNSEEN_WITHIN
     return tagged and recent and looks < len(COPY_TRIES_SECONDS)
 

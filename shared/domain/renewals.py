@@ -59,21 +59,22 @@ def next_sweep_at(mailbox: Mailbox, now: datetime) -> datetime:
 
 
 def is_active(mailbox: Mailbox, now: datetime) -> bool:
-    """Whether a message of a thread came or left within 7 days."""
-    last = mailbox.last_thread_activity_at
+    """Whether a message of a thread came or left within 7 days, synced or not."""
+    last = mailbox.last_active_at
     return last is not None and now - last <= ACTIVE_FOR
 
 
-def with_activity(mailbox: Mailbox, now: datetime) -> Mailbox:
+def with_activity(mailbox: Mailbox, now: datetime, *, synced: bool = True) -> Mailbox:
     """The mailbox after a message of a thread, for which Graph has just answered a call.
 
-    The time is noted once a minute, since nobody needs it finer.
+    `synced`: it did sync, which people are shown; not one that is only on its way out. The time is noted once a minute,
+    since nobody needs it finer.
     """
-    last = mailbox.last_thread_activity_at
+    last = mailbox.last_thread_activity_at if synced else mailbox.last_active_at
     working = with_working_call(mailbox)
     if last is not None and now - last < ACTIVITY_EVERY:
         return working
-    return replace(working, last_thread_activity_at=now)
+    return replace(working, last_thread_activity_at=now) if synced else replace(working, last_unsynced_at=now)
 
 
 def with_sweep_again_from(mailbox: Mailbox, since: datetime | None, now: datetime) -> Mailbox:

@@ -15,6 +15,9 @@ from shared.state.chores import FailingChore
 from shared.sync.silence import find_silent_queues, find_silent_timers
 
 FAILING_FOR: Final = timedelta(minutes=10)
+ANSWERS_WITHIN_SECONDS: Final = (
+    5.0  # all are asked at the same time, so this is how long the answer takes at most
+)
 
 
 async def find_faults(s: Services) -> tuple[str, ...]:
@@ -56,9 +59,12 @@ def _describe(chore: FailingChore) -> str:
 
 async def _fault(name: str, check: Awaitable[object]) -> str | None:
     try:
-        await check
+        async with asyncio.timeout(ANSWERS_WITHIN_SECONDS):
+            await check
     except PostbraidError as err:
         return f"{name}: {_said(err)}"
+    except TimeoutError:
+        return f"{name}: no answer within {ANSWERS_WITHIN_SECONDS:g} seconds"
     return None
 
 

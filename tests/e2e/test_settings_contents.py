@@ -84,16 +84,20 @@ async def test_times_and_reasons_are_said_when_they_are_known(
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
-        ((41, 41), "Northwind knows all 41 mails of your active threads."),
-        ((1, 1), "Northwind knows the one mail of your active threads."),
+        ((41, 41, 0), "Northwind knows all 41 mails of your active threads."),
+        ((1, 1, 0), "Northwind knows the one mail of your active threads."),
         (
-            (41, 40),
+            (41, 41, 2),
+            "Northwind knows all 41 mails of your active threads. 2 of them did not sync.",
+        ),
+        (
+            (41, 40, 0),
             "Northwind knows 40 of 41 mails of your active threads. The rest is looked at again by itself.",
         ),
     ],
 )
 async def test_what_the_audit_found_is_said(
-    person: BrowserContext, product: Product, counts: tuple[int, int], said: str
+    person: BrowserContext, product: Product, counts: tuple[int, int, int], said: str
 ) -> None:
     """The completeness figure is said in words once there is one; before the first audit there is no line."""
     product.status, product.mailbox = "connected", MAILBOX
@@ -101,8 +105,15 @@ async def test_what_the_audit_found_is_said(
     line = page.locator("[data-testid=completeness]:visible")
     await expect(line).to_have_count(0)
     at = (datetime.now(UTC) - timedelta(hours=3, minutes=5)).isoformat()
-    in_mailbox, told = counts
-    figure = {"audited_at": at, "threads": 7, "in_mailbox": in_mailbox, "told": told, "found_late": 0}
+    in_mailbox, told, not_synced = counts
+    figure = {
+        "audited_at": at,
+        "threads": 7,
+        "in_mailbox": in_mailbox,
+        "told": told,
+        "not_synced": not_synced,
+        "found_late": 0,
+    }
     product.more = {"completeness": figure}
     page = await opened(person)
     await expect(page.locator("[data-testid=completeness]:visible")).to_have_text(

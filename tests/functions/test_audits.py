@@ -27,6 +27,13 @@ async def figure(app: App) -> tuple[int, int, int]:
     return shown["in_mailbox"], shown["told"], shown["found_late"]
 
 
+async def parts(app: App) -> tuple[int, int, int]:
+    """Synced, not synced, missing."""
+    shown = await completeness(app)
+    assert shown is not None
+    return shown["synced"], shown["not_synced"], shown["missing"]
+
+
 def missed(app: App, sender: str = BEA_ADDRESS, **more: Any) -> str:
     """A mail of the thread arrives, and neither a notification nor a list of a sweep shows it."""
     parent = app.mail.sent_outline(next(iter(app.mail.sent)))
@@ -104,8 +111,23 @@ async def test_a_held_mail_shows_in_the_figure(begun: App) -> None:
     found = await figure(begun)
     assert found[0] == 2
     assert found[2] == 1
+    assert await parts(begun) == (1, 0, 1)
     await audited(begun)
     assert await figure(begun) == (2, 2, 0)
+    assert await parts(begun) == (1, 1, 0)
+
+
+async def test_a_mail_with_a_blocked_file_is_counted_apart(begun: App) -> None:
+    """A mail that was told as not synced is not counted among the synced ones, whoever brought it."""
+    await begun.arrives(
+        begun.mail.receive(
+            BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id, files=[("tool.exe", b"MZ")]
+        )
+    )
+    missed(begun, files=[("tool.exe", b"MZ")])
+    await audited(begun)
+    assert begun.crm.types().count("message.not_synced") == 2
+    assert (await figure(begun), await parts(begun)) == ((3, 3, 1), (1, 2, 0))
 
 
 async def test_a_send_that_left_after_all_is_found_by_its_key(begun: App) -> None:

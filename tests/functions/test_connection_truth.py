@@ -13,6 +13,7 @@ from shared.domain.errors import (
     GrantDead,
     MailboxClosed,
     MailboxUnusable,
+    MessageRefused,
     OutcomeUnknown,
     ProviderUnavailable,
     SealBroken,
@@ -21,6 +22,7 @@ from shared.domain.errors import (
     UpstreamSurprise,
 )
 from shared.domain.model import Mailbox, MailboxRef
+from shared.domain.renewals import is_active
 from shared.mailbox_context import MailboxContext
 from shared.state import keys
 from shared.storage.api import Row
@@ -96,6 +98,45 @@ async def test_half_a_connection_does_not_bind_its_user(app: App) -> None:
     await app.connect(mailbox="eve")
     shown = (await app.v1("GET", "users/u_ann/connection")).json()
     assert (shown["status"], shown["mailbox"]["address"]) == ("connected", "eve@northwind.example")
+
+
+# ---- when mail last synced
+
+
+async def last_synced(app: App) -> str | None:
+    shown: str | None = (await app.v1("GET", "users/u_ann/connection")).json()["last_synced_at"]
+    return shown
+
+
+async def test_what_did_not_sync_moves_no_time_of_a_sync(begun: App) -> None:
+    """A mail with a file that does not sync, and a send that never leaves, leave `last_synced_at` where it was."""
+    at = await last_synced(begun)
+    assert at is not None
+    begun.clock.forward(minutes=5)
+    parent = begun.mail.last_sent.internet_message_id
+    await begun.arrives(
+        begun.mail.receive("bea@fabrikam.example", in_reply_to=parent, files=[("tool.exe", b"MZ")])
+    )
+    assert (begun.crm.types()[-1], await last_synced(begun)) == ("message.not_synced", at)
+    begun.mail.next["send"] = [MessageRefused("refused_by_provider")]
+    await begun.accepted("m-2")
+    await begun.pump()
+    assert (begun.crm.types()[-1], await last_synced(begun)) == ("message.failed", at)
+    await begun.arrives(begun.mail.receive("bea@fabrikam.example", in_reply_to=parent))
+    assert (begun.crm.types()[-1], await last_synced(begun)) == (
+        "message.received",
+        begun.clock.now().isoformat().replace("+00:00", "Z"),
+    )
+
+
+async def test_a_mail_that_did_not_sync_keeps_the_mailbox_active(begun: App) -> None:
+    """A thread in which only unsynced mail comes is swept every quarter of an hour all the same."""
+    begun.clock.forward(days=8)
+    parent = begun.mail.last_sent.internet_message_id
+    await begun.arrives(
+        begun.mail.receive("bea@fabrikam.example", in_reply_to=parent, files=[("tool.exe", b"MZ")])
+    )
+    assert is_active(await mailbox_now(begun), begun.clock.now())
 
 
 # ---- two users, one mailbox

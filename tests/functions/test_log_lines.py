@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import structlog
 
+from shared.graph.errors import graph_error
 from shared.state import keys
-from shared.telemetry import only_allowed
+from shared.telemetry import answer_of, only_allowed
 from tests.functions.app import App, notifications_path
 
 URN = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -84,3 +85,29 @@ async def test_a_worker_says_what_work_it_did_for_whom(ready: App, lines: list[d
     await ready.pump(keys.OUTBOX)
     (line, *_) = of(lines, "work_outbox")
     assert (line["work"], line["mailbox"]) == ("send", ready.crm.last["mailbox"]["id"])
+
+
+async def test_what_graph_said_of_a_failure_is_in_its_line(begun: App, lines: list[dict[str, Any]]) -> None:
+    """Lines of a mail that cannot be read and of failed work have Graph's status, code and request id, and no words."""
+    headers = {"request-id": "0f3a-77", "date": "Mon, 02 Mar 2026 09:30:00 GMT"}
+    answer = graph_error("fetch", 400, ("ErrorCorruptData",), "of bea@fabrikam.example: Offer", headers)
+    number = begun.mail.receive("bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id)
+    begun.mail.unreadable[number] = answer
+    await begun.arrives(number)
+    begun.mail.next["outline"] = [graph_error("outline", 500, (), "", {"request-id": "0f3a-78"})]
+    await begun.arrives(begun.mail.receive("sven@stranger.example"))
+    said = {line["event"]: line for line in lines if line["event"] in {"mail.unreadable", "work.failed"}}
+    assert {
+        event: (line["status"], line.get("code"), line["request_id"]) for event, line in said.items()
+    } == {
+        "mail.unreadable": (400, "ErrorCorruptData", "0f3a-77"),
+        "work.failed": (500, None, "0f3a-78"),
+    }
+    assert "fabrikam" not in str(said)
+
+
+@pytest.mark.parametrize("odd", ["ann@northwind.example", "Error in 'Offer'", "x" * 200, "", "é"])
+def test_nothing_odd_of_an_answer_gets_into_a_line(odd: str) -> None:
+    """A code or a request id that does not look like one is left out: it could hold an address or a subject."""
+    answer = graph_error("fetch", 500, (odd,), "", {"request-id": odd})
+    assert answer_of(answer) == (500, None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from shared.domain.errors import (
     StoreUnavailable,
     UpstreamSurprise,
 )
+from shared.sync import readiness
 from tests.functions.answers import problem
 from tests.functions.app import App
 from tests.unit.test_settings import CLOUD, REFERENCE
@@ -135,4 +137,21 @@ async def test_a_store_that_is_down_is_named(app: App) -> None:
     document = problem(await app.call("GET", "/health/ready"), 503, "unavailable")
     assert document["faults"][:3] == [
         f"DataStorage, {kind}: The storage does not answer now." for kind in ("tables", "blobs", "queues")
+    ]
+
+
+async def test_a_service_that_hangs_is_named_in_time(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readiness waits for no service longer than its share of time, and names each that gave no answer."""
+
+    async def hangs(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    assert readiness.ANSWERS_WITHIN_SECONDS <= 5.0
+    monkeypatch.setattr(readiness, "ANSWERS_WITHIN_SECONDS", 0.05)
+    monkeypatch.setattr(type(app.services.tables), "get", hangs)
+    monkeypatch.setattr(type(app.services.sealer), "check", hangs)
+    document = problem(await app.call("GET", "/health/ready"), 503, "unavailable")
+    assert document["faults"] == [
+        "DataStorage, tables: no answer within 0.05 seconds",
+        "KEY_ENCRYPTION_KEY: no answer within 0.05 seconds",
     ]

@@ -119,7 +119,8 @@ class Audit:
     """What an audit has counted of the threads that were active in the last week: the completeness figure.
 
     Of the mails received from `since` until half an hour before it began, `in_mailbox` are of those threads; `told`: of
-    which the CRM was told, with a reason where they did not sync; `found_late`: that nothing but the audit has brought.
+    which the CRM was told; `not_synced`: those of them that it was told do not sync, with a reason; `found_late`: that
+    nothing but the audit has brought.
     `calls`: pages that were listed. While it is under way `ended_at` is None, everything before `place` is done and
     `skip` rows of that second, and `failures` are those in a row.
     """
@@ -132,10 +133,16 @@ class Audit:
     threads: int = 0
     in_mailbox: int = 0
     told: int = 0
+    not_synced: int = 0
     found_late: int = 0
     calls: int = 0
     failures: int = 0
     ended_at: datetime | None = None
+
+    @property
+    def missing(self) -> int:
+        """How many mails of the threads the CRM was not told of when it ended."""
+        return max(self.in_mailbox - self.told, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +166,8 @@ class Mailbox:
     `paused_since`: when the pause began. `aliases`: what the profile names beside `address`, last read at
     `profile_read_at`; `learned_addresses`: further ones by which mails of its own have named its user.
     `audited`: the last audit that ended; `auditing`: the one under way; `audit_at`: when the next slice of it is due.
+    `last_thread_activity_at`: when a mail of a thread was last sent or received; `last_unsynced_at`: when one last came
+    that did not sync, or was on its way out.
     """
 
     connection_id: str
@@ -193,6 +202,7 @@ class Mailbox:
     pending_since: datetime | None = None
     unsubscribed_since: datetime | None = None
     last_thread_activity_at: datetime | None = None
+    last_unsynced_at: datetime | None = None
     late_sweeps: int = 0
     failing_since: datetime | None = None
     failed_at: datetime | None = None
@@ -215,6 +225,11 @@ class Mailbox:
     def own_addresses(self) -> tuple[str, ...]:
         """Every address by which the profile names this mailbox's user (see `shared.domain.own_addresses`)."""
         return (self.address, *self.aliases)
+
+    @property
+    def last_active_at(self) -> datetime | None:
+        """When anything of a thread last came or was on its way, synced or not."""
+        return max(filter(None, (self.last_thread_activity_at, self.last_unsynced_at)), default=None)
 
 
 @dataclass(frozen=True, slots=True)

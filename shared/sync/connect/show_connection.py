@@ -62,6 +62,9 @@ def _completeness(connection: Connection, mailbox: Mailbox | None) -> dict[str, 
         "threads": audit.threads,
         "in_mailbox": audit.in_mailbox,
         "told": audit.told,
+        "synced": audit.told - audit.not_synced,
+        "not_synced": audit.not_synced,
+        "missing": audit.missing,
         "found_late": audit.found_late,
     }
 

@@ -20,7 +20,17 @@ from shared.domain.errors import (
     UpstreamSurprise,
     WorkersDied,
 )
-from shared.domain.model import Audit, Mailbox, MessageRecord, OutboxItem, Outline, Reason, Seen, Task
+from shared.domain.model import (
+    Audit,
+    Mailbox,
+    MessageRecord,
+    MessageStatus,
+    OutboxItem,
+    Outline,
+    Reason,
+    Seen,
+    Task,
+)
 from shared.domain.outbound import may_turn_out_sent
 from shared.domain.retries import Failed, PutOff, waits_for_somebody
 from shared.mailbox_context import MailboxContext
@@ -47,13 +57,14 @@ class _Slice:
         self.calls = 0
         self.counted: set[str] = set()
 
-    def count(self, *, told: bool, late: bool = False) -> None:
-        """One more mail of a thread."""
+    def count(self, *, told: bool, late: bool = False, synced: bool = True) -> None:
+        """One more mail of a thread; `synced`: it was not told as one that does not sync."""
         audit = self.audit
         self.audit = replace(
             audit,
             in_mailbox=audit.in_mailbox + 1,
             told=audit.told + told,
+            not_synced=audit.not_synced + (told and not synced),
             found_late=audit.found_late + late,
         )
 
@@ -125,8 +136,7 @@ async def _judge(part: _Slice, outline: Outline) -> None:
     seen = await ctx.find(Seen, outline.graph_message_id)
     if seen is not None:
         if seen.value.thread_id:
-            told = seen.value.held is None or await ctx.find(MessageRecord, seen.value.message_id) is not None
-            part.count(told=told)
+            await _count_seen(part, seen.value)
         return
     if audits.was_judged(outline, part.mailbox):
         return
@@ -137,6 +147,17 @@ async def _judge(part: _Slice, outline: Outline) -> None:
     elif not await _may_be_confirmed(ctx, outline.key):
         return
     await _bring_in(part, outline)
+
+
+async def _count_seen(part: _Slice, seen: Seen, *, late: bool = False) -> None:
+    """Only of one that did not sync, or is held, anything further is read: whether the CRM was told, and how."""
+    if seen.reason is None and seen.held is None:
+        part.count(told=True, late=late)
+        return
+    record = await part.ctx.find(MessageRecord, seen.message_id)
+    status = record.value.status if record is not None else None
+    told = seen.held is None or record is not None
+    part.count(told=told, late=late, synced=status is not MessageStatus.NOT_SYNCED)
 
 
 async def _may_be_confirmed(ctx: MailboxContext, key: str) -> bool:
@@ -166,10 +187,12 @@ async def _bring_in(part: _Slice, outline: Outline) -> None:
             raise Throttled((until - ctx.now()).total_seconds())
         case inbound.Wait(until, counts):
             await import_later(ctx, found, until, looks=counts)
-        case inbound.Import() | inbound.Skip(Reason.ECHO):
-            part.count(told=True, late=True)
-        case inbound.Hold():
-            part.count(told=False, late=True)
+        case inbound.Import() | inbound.Hold() | inbound.Skip(Reason.ECHO):
+            seen = await ctx.find(Seen, outline.graph_message_id)
+            if seen is not None:
+                await _count_seen(part, seen.value, late=True)
+            else:
+                part.count(told=not isinstance(decision, inbound.Hold), late=True)
         case inbound.Skip():
             pass
         case _:
@@ -198,6 +221,7 @@ def _log(ctx: MailboxContext, audit: Audit) -> None:
         threads=audit.threads,
         in_mailbox=audit.in_mailbox,
         told=audit.told,
+        not_synced=audit.not_synced,
         found_late=audit.found_late,
     )
 

@@ -110,7 +110,8 @@ async def _plan_rows(
     )
     direction = own_addresses.direction_of(message, mailbox, contacts)
     index = _index_row(message, stored.value, message_id, direction, judged, now)
-    tx.mailbox = own_addresses.with_learned_from(renewals.with_activity(mailbox, now), message, contacts)
+    active = renewals.with_activity(mailbox, now, synced=reason is None)
+    tx.mailbox = own_addresses.with_learned_from(active, message, contacts)
     thread = _with_message(stored.value, message, direction, kind, judged, now)
     event = await _render_event(
         ctx, mailbox, thread, message, judged, belongs.evidence, message_id, direction, kind, bounced

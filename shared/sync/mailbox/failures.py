@@ -27,7 +27,7 @@ from shared.domain.retries import Failed, is_outage
 from shared.mailbox_context import MailboxContext
 from shared.sync.mailbox.grant import mark_grant_dead, mark_unusable, note_failed_call
 from shared.sync.mailbox.unit_of_work import change
-from shared.telemetry import log, log_unexpected
+from shared.telemetry import answer_of, log, log_unexpected
 
 R = TypeVar("R")
 
@@ -48,7 +48,15 @@ async def attempt(ctx: MailboxContext, work: Callable[[], Awaitable[R]]) -> R | 
             error = await _note(ctx, err, began)
         if not isinstance(error, PostbraidError):
             log_unexpected(error)
-        log.info("work.failed", error=type(error).__name__, mailbox=ctx.ref.mailbox_id)
+        answer = answer_of(err)
+        log.info(
+            "work.failed",
+            error=type(error).__name__,
+            mailbox=ctx.ref.mailbox_id,
+            status=answer.status,
+            code=answer.code,
+            request_id=answer.request_id,
+        )
         return Failed(error, ctx.now(), ctx.services.random.jitter())
 
 
@@ -74,7 +82,15 @@ async def attempt_one_mail(ctx: MailboxContext, work: Callable[[], Awaitable[R]]
             raise
         if not isinstance(err, PostbraidError):
             log_unexpected(err)
-        log.info("mail.unreadable", error=type(err).__name__, mailbox=ctx.ref.mailbox_id)
+        answer = answer_of(err)
+        log.info(
+            "mail.unreadable",
+            error=type(err).__name__,
+            mailbox=ctx.ref.mailbox_id,
+            status=answer.status,
+            code=answer.code,
+            request_id=answer.request_id,
+        )
         return Failed(err, ctx.now(), ctx.services.random.jitter())
 
 

@@ -111,7 +111,7 @@ async def _write_sending(work: Sending, draft: Draft) -> bool:
             if is_over := ctx.now() >= waiting.send_by(item):
                 tx.abandon()
                 continue
-            active = renewals.with_activity(tx.mailbox, now)
+            active = renewals.with_activity(tx.mailbox, now, synced=False)
             tx.mailbox = with_learned(active, draft.sender, recipients_of(item))
             tx.add(work.stored.changed(item), *await plan_opening_rows(ctx, tx.mailbox, item, draft))
             tx.leave_to_timer()
