@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain.connection import with_trouble, with_working_call, without_trouble
+from shared.domain.held import MOST_DEATHS
 from shared.domain.model import Mailbox, SubscriptionState, SweepPlace, Trouble
 
 # Graph's maximum for basic Outlook subscriptions. It counts by its own clock and refuses more, and no send leaves
@@ -106,6 +107,12 @@ def with_sweep_taken(mailbox: Mailbox, now: datetime) -> Mailbox:
         sweep_leased_until=now + SWEEP_LEASE,
         sweep_deaths=mailbox.sweep_deaths + (mailbox.sweep_leased_until is not None),
     )
+
+
+def sweep_kills(mailbox: Mailbox) -> bool:
+    """Whether five workers in a row died in the sweep, and at no mail that can be passed by."""
+    deaths = mailbox.sweep_deaths
+    return deaths > MOST_DEATHS or (deaths == MOST_DEATHS and mailbox.sweep_at_mail is None)
 
 
 def sweep_since(mailbox: Mailbox, now: datetime) -> datetime:

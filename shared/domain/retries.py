@@ -19,6 +19,7 @@ from shared.domain.errors import (
     Throttled,
     Unavailable,
     UpstreamSurprise,
+    WorkersDied,
 )
 
 CRM_SCHEDULE_SECONDS: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -31,6 +32,9 @@ OUTAGE_SECONDS: Final = (15.0, 60.0, 240.0)
 ONE_ITEM_FOR_AT_MOST: Final = timedelta(hours=24)
 UNFORESEEN_SECONDS: Final = (60.0, 300.0, 600.0, 1_200.0)
 FAILURE_JITTER: Final = 0.2
+GIVEN_UP_EVERY: Final = timedelta(hours=1)
+AFTER_DEATHS: Final = (GIVEN_UP_EVERY, timedelta(hours=4), timedelta(hours=12), timedelta(days=1))
+MOST_FAILURES: Final = len(UNFORESEEN_SECONDS)
 
 REFUSALS: Final = (400, 413, 422)
 THROTTLES: Final = (429, 503)
@@ -128,6 +132,21 @@ def decide_after_failure(error: Exception, attempts: int, jitter: float) -> PutO
             return PutOff(UNFORESEEN_SECONDS[attempts] * (1 + FAILURE_JITTER * jitter), attempts + 1)
         case _:
             return GiveUp()
+
+
+def rest_given_up(error: Exception, attempts: int) -> timedelta:
+    """How long work rests that is done again although it was given up, for nothing else stands in for it.
+
+    `attempts`: what counted before this failure. What kills its workers rests ever longer, for a day at last.
+    """
+    if not isinstance(error, WorkersDied):
+        return GIVEN_UP_EVERY
+    return AFTER_DEATHS[min(max(attempts - MOST_FAILURES, 0), len(AFTER_DEATHS) - 1)]
+
+
+def count_given_up(error: Exception, attempts: int) -> int:
+    """What counts after a failure with which work was given up that is done again: its next failure ends it again."""
+    return max(attempts, MOST_FAILURES) + isinstance(error, WorkersDied)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ the watermark moved; so missed ticks are read later, and nothing is forgotten.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,6 +21,9 @@ from shared.storage.api import Row, TableStore
 WORK_TIMER: Final = "work"
 RENEWAL_TIMER: Final = "renewals"
 GRACE: Final = timedelta(minutes=2)
+# For ten minutes the host hides a message whose worker it has lost (Azure WebJobs SDK, `QueueProcessor`); then the
+# message comes again, and only that tells of the death.
+ANNOUNCED_FOR: Final = timedelta(minutes=11)
 _REMEMBERED: Final = 10_000
 
 
@@ -46,6 +50,7 @@ class DueIndex:
         self._clock = clock
         self._added: dict[tuple[str, str], None] = {}
         self._skipped: set[MailboxRef] = set()
+        self._announced: dict[tuple[MailboxRef, str], datetime] = {}
 
     async def add(self, mailbox: MailboxRef, task: Task) -> None:
         """Note the mailbox in the bucket of the task, or in the present one when that is later."""
@@ -96,6 +101,21 @@ class DueIndex:
     def read(self, mailbox: MailboxRef) -> None:
         """Its work could be read."""
         self._skipped.discard(mailbox)
+
+    def unannounced(self, mailbox: MailboxRef, due: Sequence[Task]) -> list[Task]:
+        """Those that this process has not announced of late: a message of each of the others is still to end.
+
+        Or what kills its worker would get a new one from each tick, before the message of the first one comes again.
+        """
+        since = self._clock.now() - ANNOUNCED_FOR
+        return [task for task in due if self._announced.get((mailbox, keys.row_of(task)), since) <= since]
+
+    def announced(self, mailbox: MailboxRef, tasks: Sequence[Task]) -> None:
+        """These were put on their queues. What is forgotten is announced once more often."""
+        if len(self._announced) >= _REMEMBERED:
+            self._announced.clear()
+        now = self._clock.now()
+        self._announced.update(((mailbox, keys.row_of(task)), now) for task in tasks)
 
     async def finish(self, buckets: list[DueBucket], timer: str, shard: int, read_at: datetime) -> None:
         """Take away the buckets that were surely over when they were read, then move the watermark past them."""

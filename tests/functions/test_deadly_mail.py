@@ -48,6 +48,8 @@ class Deadly:
         for _ in range(minutes):
             self.app.clock.forward(minutes=1)
             await self.app.tick()
+            if self.app.clock.now().minute % 15 == 0:
+                await self.app.tick("renew_subscriptions")
             for queue in keys.QUEUES:
                 await self._work(queue)
         return self.deaths - before

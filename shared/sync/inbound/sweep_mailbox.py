@@ -10,7 +10,14 @@ from itertools import count
 from shared.domain import admission, inbound, renewals
 from shared.domain.audits import with_audit_planned
 from shared.domain.connection import respect_pause, with_working_call
-from shared.domain.errors import Ambiguous, MailboxClosed, PostbraidError, Throttled, Unavailable
+from shared.domain.errors import (
+    Ambiguous,
+    MailboxClosed,
+    PostbraidError,
+    Throttled,
+    Unavailable,
+    WorkersDied,
+)
 from shared.domain.listing import PAGE, Ask, Listing, name_of_row
 from shared.domain.message_ids import normal_message_id
 from shared.domain.model import Mailbox, Outline, Reason, Right, SweepPlace, TaskKind
@@ -98,10 +105,13 @@ async def sweep_mailbox(ctx: MailboxContext) -> None:
 
     In this order: whatever is wrong with the subscription, mail is read. The cursor follows behind what is stored.
     Raises what the provider raises; the cursor then stands behind the last page that is stored, and the sweep is free.
+    Raises WorkersDied where five workers died in it, at no mail that can be passed by.
     """
     mailbox = await _take_lease(ctx)
     if mailbox is None:
         return
+    if renewals.sweep_kills(mailbox):
+        raise WorkersDied
     part = _begin(mailbox, ctx.now(), ctx.graph_now())
     try:
         await _read_pages(ctx, part)

@@ -18,10 +18,12 @@ from shared.domain.errors import (
     SubscriptionGone,
     Unavailable,
     UpstreamSurprise,
+    WorkersDied,
 )
+from shared.domain.held import MOST_DEATHS
 from shared.domain.model import Mailbox, Right, Subscription, SubscriptionState, Task, TaskKind, Trouble
 from shared.domain.own_addresses import with_profile
-from shared.domain.retries import UNFORESEEN_SECONDS, Failed, PutOff
+from shared.domain.retries import MOST_FAILURES, Failed, PutOff, count_given_up, rest_given_up
 from shared.mailbox_context import MailboxContext
 from shared.state.subscription_trail import SubscriptionNote
 from shared.sync.mailbox.access import access_of, fresh_access_of
@@ -36,8 +38,6 @@ from shared.sync.queueing.given_up import decide_verdict
 # old token that would change nothing. Tokens live 60 to 90 minutes; a doubled request does not refresh twice.
 FRESH_TOKEN: Final = timedelta(minutes=55)
 SOON: Final = timedelta(minutes=1)
-GIVEN_UP_EVERY: Final = timedelta(hours=1)
-MOST_FAILURES: Final = len(UNFORESEEN_SECONDS)
 LOOKS_AT_OTHER_WORKER: Final = 5
 
 
@@ -174,10 +174,12 @@ async def _record_granted(
     return changing.committed
 
 
-async def renew_if_due(ctx: MailboxContext) -> None:
-    """Renew, unless somebody did."""
+async def renew_if_due(ctx: MailboxContext, *, again: bool = False) -> None:
+    """Renew, unless somebody did. `again`: the worker before died in it. Raises WorkersDied, which counts it."""
     mailbox = ctx.mailbox
     if mailbox is not None and mailbox.renew_at is not None and mailbox.renew_at <= ctx.now():
+        if again:
+            raise WorkersDied
         await renew_subscription(ctx, mailbox)
 
 
@@ -267,8 +269,11 @@ async def plan_maintenance(ctx: MailboxContext, wait: timedelta) -> None:
 
 
 async def reschedule_maintenance(ctx: MailboxContext, task: Task, failed: Failed) -> None:
-    """Move a failed sweep or renewal; one that was given up is tried each hour, for nothing else watches over it."""
-    sweeps = task.kind is TaskKind.SWEEP
+    """Move a failed sweep or renewal; one that was given up is tried each hour, for nothing else watches over it.
+
+    Of a sweep that ends because workers died in it, the deaths were counted by its lease: the next one ends it again.
+    """
+    sweeps, died = task.kind is TaskKind.SWEEP, isinstance(failed.error, WorkersDied)
     # Loses to a sweep or renewal that another worker has done.
     async for tx in change(ctx):
         mailbox = tx.mailbox
@@ -277,8 +282,11 @@ async def reschedule_maintenance(ctx: MailboxContext, task: Task, failed: Failed
             tx.abandon()
             continue
         counted = mailbox.sweep_failures if sweeps else mailbox.renew_failures
+        if sweeps and died:
+            counted = max(counted, MOST_FAILURES)
         verdict = await decide_verdict(ctx, task, failed, counted)
-        until, failures = failed.at + GIVEN_UP_EVERY, MOST_FAILURES
+        until = failed.at + rest_given_up(failed.error, counted)
+        failures = count_given_up(failed.error, counted)
         if isinstance(verdict, PutOff):
             until, failures = failed.until(verdict), verdict.attempts
         if sweeps:
@@ -288,6 +296,8 @@ async def reschedule_maintenance(ctx: MailboxContext, task: Task, failed: Failed
                 sweep_failures=failures,
                 sweep_failing_since=mailbox.sweep_failing_since or due_at,
                 sweep_leased_until=None,
+                sweep_deaths=MOST_DEATHS - 1 if died else mailbox.sweep_deaths,
+                sweep_at_mail=None if died else mailbox.sweep_at_mail,
             )
         else:
             tx.mailbox = replace(mailbox, renew_at=until, renew_failures=failures)

@@ -12,7 +12,8 @@ from shared.domain.errors import MailboxClosed, OutcomeUnknown, StoreUnavailable
 from shared.domain.held import SOON, first_held, pause_after
 from shared.domain.model import Event, MailboxRef, OutboxItem, Reason, Seen, Task, TaskKind
 from shared.domain.outbound import MAY_HAVE_LEFT
-from shared.domain.retries import Failed, GiveUp, PutOff, is_outage
+from shared.domain.retention import LOOK_EVERY
+from shared.domain.retries import Failed, GiveUp, PutOff, count_given_up, is_outage, rest_given_up
 from shared.domain.tasks import tasks
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
@@ -28,7 +29,7 @@ from shared.sync.inbound.import_message import Found, import_message
 from shared.sync.inbound.look_again import look_again, reschedule_look
 from shared.sync.inbound.sweep_mailbox import sweep_if_due
 from shared.sync.mailbox.failures import attempt
-from shared.sync.mailbox.subscriptions import GIVEN_UP_EVERY, renew_if_due, reschedule_maintenance
+from shared.sync.mailbox.subscriptions import renew_if_due, reschedule_maintenance
 from shared.sync.mailbox.task_rows import end_task, move_task
 from shared.sync.mailbox.waking import enqueue_waiting, wake_if_repaired
 from shared.sync.outbound.lost_sends import count_death, give_back
@@ -36,7 +37,7 @@ from shared.sync.outbound.reschedule_send import reschedule_send
 from shared.sync.outbound.send_message import send_message
 from shared.sync.outbound.send_row import Sending
 from shared.sync.queueing.given_up import add_dead_letter, decide_verdict
-from shared.sync.tasks.erase_content import erase_content, reschedule_erasing
+from shared.sync.tasks.erase_content import erase_content
 from shared.sync.tasks.finish_closing import finish_closing
 from shared.telemetry import log
 
@@ -46,7 +47,7 @@ async def do_task(s: Services, ref: MailboxRef, task: Task, *, again: bool = Fal
 
     `again`: the queue repeats it, for the worker before did not come to an end.
 
-    Where its own row can only be read by a newer version, that is left as it is: its task row brings it again in five
+    Where its own row can only be read by a newer version, that is left as it is: its task row brings it again in some
     minutes.
     """
     ctx = MailboxContext(s, ref)
@@ -82,7 +83,7 @@ async def _do(ctx: MailboxContext, task: Task, *, again: bool) -> None:
         case TaskKind.RENEW:
             await ctx.read()
             await _forget_unless_due(ctx, task, ctx.stored)
-            await renew_if_due(ctx)
+            await renew_if_due(ctx, again=again)
         case TaskKind.AUDIT:
             await ctx.read()
             await _forget_unless_due(ctx, task, ctx.stored)
@@ -93,9 +94,14 @@ async def _do(ctx: MailboxContext, task: Task, *, again: bool) -> None:
 
 async def _deliver(ctx: MailboxContext, event: Stored[Event], *, again: bool) -> None:
     """Tell the CRM. A death over it counts as a failure that nobody foresaw, so that even this ends (E-28)."""
+    _count_death(again=again)
+    await deliver(ctx, event)
+
+
+def _count_death(*, again: bool) -> None:
+    """A death is a failure that nobody foresaw. Raises WorkersDied."""
     if again:
         raise WorkersDied
-    await deliver(ctx, event)
 
 
 async def _look_again(ctx: MailboxContext, seen: Stored[Seen], *, again: bool) -> None:
@@ -142,6 +148,13 @@ async def _do_by_row(ctx: MailboxContext, task: Task, *, again: bool) -> None:
             await hold_deadly(ctx, task.ref, 1, Erase(task))
         case TaskKind.RETRY_IMPORT:
             await _import_again(ctx, task)
+        case _:
+            _count_death(again=again)
+            await _do_own_row(ctx, task)
+
+
+async def _do_own_row(ctx: MailboxContext, task: Task) -> None:
+    match task.kind:
         case TaskKind.ENQUEUE_WAITING:
             await enqueue_waiting(ctx, task)
         case TaskKind.CLOSE:
@@ -188,14 +201,17 @@ async def _reschedule(ctx: MailboxContext, task: Task, failed: Failed) -> None:
 async def _reschedule_own_row(
     ctx: MailboxContext, task: Task, failed: Failed, verdict: PutOff | GiveUp
 ) -> None:
-    if task.kind is TaskKind.ERASE:
-        await reschedule_erasing(ctx, task, failed, verdict)
-    elif isinstance(verdict, PutOff):
+    """What is given up is done again after a rest, but for what comes by its own daily look."""
+    died = isinstance(failed.error, WorkersDied)
+    rest, counted = rest_given_up(failed.error, task.attempts), count_given_up(failed.error, task.attempts)
+    if isinstance(verdict, PutOff):
         await move_task(ctx, task, _later(task, failed.until(verdict), verdict.attempts))
-    elif task.kind is TaskKind.CLOSE:
-        await move_task(ctx, task, _later(task, failed.at + GIVEN_UP_EVERY, 0))
+    elif task.kind is TaskKind.ENQUEUE_WAITING:
+        await end_task(ctx, task)
+    elif task.kind is TaskKind.ERASE:
+        await move_task(ctx, task, _later(task, failed.at + LOOK_EVERY, counted if died else 0))
     else:
-        await end_task(ctx, task)  # what it would have enqueued comes by its own daily look
+        await move_task(ctx, task, _later(task, failed.at + rest, counted if died else 0))
 
 
 async def _reschedule_import(ctx: MailboxContext, task: Task, failed: Failed) -> None:

@@ -66,6 +66,7 @@ async def _enqueue_mailbox(s: Services, ref: MailboxRef, timer: str) -> int:
     due = [task.value for task in read.tasks if timer_of(task.value.kind) == timer]
     if due or read.more:
         await s.due.add_at(ref, timer, now + keys.BUCKET)
-    chosen = in_turn(due)[:MOST_A_MAILBOX]
+    chosen = s.due.unannounced(ref, in_turn(due)[:MOST_A_MAILBOX])
     await enqueue_all(MailboxContext(s, ref), chosen)
+    s.due.announced(ref, chosen)
     return len(chosen)

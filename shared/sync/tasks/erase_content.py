@@ -14,7 +14,6 @@ from typing import Final
 
 from shared.domain import retention
 from shared.domain.model import Event, MessageRecord, OutboxItem, StagedFile, Task, TaskKind
-from shared.domain.retries import Failed, GiveUp, PutOff
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state import keys
@@ -74,16 +73,6 @@ async def _walk(ctx: MailboxContext, begin: str) -> _Walk:
         after = page[-1].value.ref
         begin = after if kept is None else begin
     return _Walk(begin, half_way=True)
-
-
-async def reschedule_erasing(
-    ctx: MailboxContext, task: Task, failed: Failed, verdict: PutOff | GiveUp
-) -> None:
-    """Look again later; after a dead letter tomorrow."""
-    if isinstance(verdict, PutOff):
-        await move_task(ctx, task, replace(task, due_at=failed.until(verdict), attempts=verdict.attempts))
-    else:
-        await move_task(ctx, task, Task(failed.at + retention.LOOK_EVERY, TaskKind.ERASE, task.ref))
 
 
 async def _erase(ctx: MailboxContext, over: list[Stored[Event]]) -> None:
