@@ -20,7 +20,7 @@ _CODES = {
     500: "ErrorInternalServerTransientError", 502: "BadGateway", 503: "ServiceUnavailable", 504: "UnknownError",
 }  # fmt: skip
 
-# What stands in an answer of 200 that is none of Graph's: by the `body` of a fault.
+# What stands in an answer that is none of Graph's: by the `body` of a fault.
 NONSENSE = {
     "page": ("text/html", "<html><body>The service is being maintained.</body></html>"),
     "empty": ("application/json", ""),
@@ -41,9 +41,9 @@ class Fault:
     status: answered with `status` and `code`, and the operation is not executed. drop_before / drop_after: the
     connection is cut before / after the operation. delay: `seconds` pass first, of real time or of a virtual clock's
     where everything runs in one process. commit_late: answered with `status` (default 504) at once; the operation is
-    executed `seconds` of simulated time later. nonsense: answered with 200 and the NONSENSE that `body` names, as
-    proxies and broken servers do; the operation is not executed. `of_bodies`: it strikes only where a message's body is
-    asked for.
+    executed `seconds` of simulated time later. nonsense: answered with 200, or with `status`, and the NONSENSE
+    that `body` names, as proxies and broken servers do; the operation is not executed. `of_bodies`: it strikes only
+    where a message's body is asked for.
     """
 
     fault_id: int

@@ -78,7 +78,7 @@ async def _answer(world: World, request: Request, entry: Entry) -> Response:
         await _apply_fault(world, fault, call, operation)
     if fault and fault.kind == "nonsense":
         media, content = NONSENSE[fault.body]
-        return Response(content, 200, _tracing(world, request), media)
+        return Response(content, fault.status or 200, _tracing(world, request), media)
     reply = await _execute(call, operation, request)
     if fault and fault.kind == "drop_after":
         raise ConnectionCut

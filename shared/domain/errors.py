@@ -45,6 +45,7 @@ PostbraidError
 ├── WorkersDied                 a piece of work on which one worker after the other died
 ├── SealBroken                  a ciphertext that does not open where it stands
 └── UpstreamSurprise            the other side broke its contract
+    └── NotItsAnswer            what came is not the other side's at all: a gateway's page, a cut body, a redirect
 """
 
 from __future__ import annotations
@@ -314,3 +315,7 @@ class SealBroken(PostbraidError):
 
 class UpstreamSurprise(PostbraidError):
     """The other side answered in a way its contract does not know."""
+
+
+class NotItsAnswer(UpstreamSurprise):
+    """What came is not the other side's answer: a gateway's page, a cut body, a redirect. It says nothing but that."""

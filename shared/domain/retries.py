@@ -13,6 +13,7 @@ from shared.domain.errors import (
     Ambiguous,
     GrantDead,
     MailboxUnusable,
+    NotItsAnswer,
     OutcomeUnknown,
     ProviderUnavailable,
     RowChanged,
@@ -123,7 +124,7 @@ def decide_after_failure(error: Exception, attempts: int, jitter: float) -> PutO
             return PutOff(PROBE_GRANT_SECONDS, attempts)
         case MailboxUnusable():
             return PutOff(UNUSABLE_SECONDS, attempts)
-        case Unavailable() | Ambiguous() | RowChanged():
+        case Unavailable() | Ambiguous() | RowChanged() | NotItsAnswer():
             step = min(attempts, len(OUTAGE_SECONDS) - 1)
             asked = error.retry_after_seconds or 0.0 if isinstance(error, Unavailable) else 0.0
             wait = max(OUTAGE_SECONDS[step] * (1 + FAILURE_JITTER * jitter), asked)

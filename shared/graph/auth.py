@@ -166,7 +166,7 @@ class EntraSignIn:
         return None
 
     async def refresh(self, cache: str, *, claims: str | None = None) -> Refreshed:
-        """A fresh access token."""
+        """A fresh access token. What MSAL cannot read, or refuses by itself, is an outage: it is no user's fault."""
         if not json_object(cache):
             raise GrantDead  # without a refresh token nobody but the user can help
         held = _fresh_cache(cache)
@@ -180,7 +180,10 @@ class EntraSignIn:
             )
             return result
 
-        result = await self._run_with_app(renew, held) or {"error": "invalid_grant"}
+        try:
+            result = await self._run_with_app(renew, held) or {"error": "invalid_grant"}
+        except UpstreamSurprise as err:
+            raise ProviderUnavailable from err
         if "access_token" in result:
             return Refreshed(held.serialize(), str(result["access_token"]), self._until(result))
         raise refresh_refused(result)

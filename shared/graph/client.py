@@ -16,9 +16,16 @@ from weakref import WeakValueDictionary
 import httpx
 import msgspec
 
-from shared.domain.errors import Ambiguous, ProviderUnavailable, TooLarge, UploadFailed, UpstreamSurprise
+from shared.domain.errors import (
+    Ambiguous,
+    NotItsAnswer,
+    ProviderUnavailable,
+    TooLarge,
+    UploadFailed,
+    UpstreamSurprise,
+)
 from shared.graph import tolerant, wire
-from shared.graph.errors import UNSAFE, UPLOAD, graph_error, read_error
+from shared.graph.errors import DONE, UNSAFE, UPLOAD, graph_error, read_error
 from shared.ports import Access
 from shared.transport import NeverSent, NoAnswer, TooMuch, Transport
 
@@ -168,14 +175,14 @@ class GraphClient:
 
 
 def _checked(operation: str, answer: httpx.Response) -> httpx.Response:
-    if answer.is_success:
+    if answer.is_success and answer.status_code == DONE.get(operation, answer.status_code):
         return answer
     codes, message = read_error(answer.content)
     raise graph_error(operation, answer.status_code, codes, message, answer.headers)
 
 
 def decoded(content: bytes, kind: type[T]) -> T:
-    """A body as a wire type; what does not fit costs that member. Raises UpstreamSurprise."""
+    """A body as a wire type; what does not fit costs that member. Raises NotItsAnswer."""
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -183,7 +190,7 @@ def decoded(content: bytes, kind: type[T]) -> T:
     try:
         return tolerant.decode(content, kind)
     except (msgspec.DecodeError, tolerant.Unreadable, RecursionError) as err:
-        raise UpstreamSurprise from err
+        raise NotItsAnswer from err
 
 
 def same_origin(url: str, base_url: str) -> bool:

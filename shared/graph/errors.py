@@ -42,6 +42,10 @@ OF_AN_ITEM: Final = frozenset({
     "delete_draft",
 })  # fmt: skip
 
+# How Graph says that it was done, where it answers without a body ("message: send", "Delete message", "Delete
+# subscription"): any other 2xx is a gateway's, and nothing was done.
+DONE: Final = {"send": 202, "delete_draft": 204, "unsubscribe": 204}
+
 # What is created with our key, a property by name.
 KEYED: Final = frozenset({"create_draft", "create_reply"})
 
@@ -247,7 +251,7 @@ def _error(  # noqa: PLR0911 - one line for each meaning
         case Meaning.UNUSABLE:
             return errors.MailboxUnusable()
         case Meaning.DENIED | Meaning.FORBIDDEN:
-            return _forbidden(operation, meaning)
+            return _forbidden(operation, meaning, codes)
         case Meaning.GONE:
             return _gone(operation)
         case Meaning.UNREADABLE:
@@ -260,12 +264,13 @@ def _error(  # noqa: PLR0911 - one line for each meaning
             # Nothing was done. A 401 here is the second one, of a fresh token: only Entra says that a grant is dead.
             return errors.ProviderUnavailable()
         case Meaning.STRANGE:
-            return errors.UpstreamSurprise()
+            return errors.NotItsAnswer()
 
 
-def _forbidden(operation: str, meaning: Meaning) -> PostbraidError:
+def _forbidden(operation: str, meaning: Meaning, codes: tuple[str, ...]) -> PostbraidError:
+    """403. One without a code is a gateway's ("Microsoft Graph error responses"): nothing was denied or refused."""
     if operation == "send":
-        return errors.MessageRefused(Reason.SEND_DENIED.value)
+        return errors.MessageRefused(Reason.SEND_DENIED.value) if codes else errors.Ambiguous()
     if meaning is Meaning.DENIED and operation in OF_AN_ITEM:
         return errors.AccessRefused()  # protected: one mail does not speak for the grant
     if meaning is Meaning.DENIED:
@@ -283,9 +288,12 @@ def _gone(operation: str) -> PostbraidError:
 
 
 def _refused(operation: str, meaning: Meaning, codes: tuple[str, ...]) -> PostbraidError:
-    """Typed refusals end a send. An untyped one of `send` itself does not: it may say that the mail has left (E-14)."""
+    """Typed refusals end a send. An untyped one of `send` itself does not: it may say that the mail has left (E-14).
+
+    Graph's refusals have a code; a 4xx without one is a gateway's, and refuses nothing.
+    """
     if operation not in SENDING:
-        return errors.UpstreamSurprise()
+        return errors.UpstreamSurprise() if codes else errors.NotItsAnswer()
     typed = [REFUSALS[code] for code in reversed(codes) if code in REFUSALS]
     if typed:
         return errors.MessageRefused(typed[0].value)
@@ -293,9 +301,9 @@ def _refused(operation: str, meaning: Meaning, codes: tuple[str, ...]) -> Postbr
         return errors.MessageRefused(Reason.MESSAGE_TOO_LARGE.value)
     if meaning is Meaning.REFUSED:
         return errors.MessageRefused(Reason.MAILBOX_FULL.value)
-    return (
-        errors.Ambiguous() if operation == "send" else errors.MessageRefused(Reason.REFUSED_BY_PROVIDER.value)
-    )
+    if operation == "send":
+        return errors.Ambiguous()
+    return errors.MessageRefused(Reason.REFUSED_BY_PROVIDER.value) if codes else errors.NotItsAnswer()
 
 
 def pause_seconds(value: str | None, date: str | None = None) -> float:

@@ -43,12 +43,14 @@ class MsalHttp:
         self._discovered = discovered
 
     def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> Answer:
-        """Discovery documents; each is fetched once a process."""
+        """Discovery documents; each is fetched once a process, if it is one: a gateway's page is not remembered."""
         whole = f"{url}?{urlencode(params)}" if params else url
         if whole not in self._discovered:
             answer = self._run("discover", httpx.Request("GET", whole, headers=headers or {}))
             if answer.status_code != httpx.codes.OK:
                 return answer
+            if not _is_discovery(json_object(answer.text)):
+                raise ProviderUnavailable
             self._discovered[whole] = answer
         return self._discovered[whole]
 
@@ -86,6 +88,12 @@ def _judged(operation: str, answer: httpx.Response) -> Answer:
     if status >= 500 or (operation == "token" and not json_object(answer.text)):  # noqa: PLR2004 - as above
         raise ProviderUnavailable
     return Answer(status, answer.text, answer.headers)
+
+
+def _is_discovery(document: Mapping[str, Any]) -> bool:
+    """Whether this is an OpenID configuration, or what instance discovery answers, as far as MSAL reads them."""
+    read = (("authorization_endpoint", "token_endpoint"), ("tenant_discovery_endpoint",))
+    return any(all(isinstance(document.get(name), str) for name in names) for names in read)
 
 
 def json_object(text: str) -> dict[str, Any]:

@@ -215,10 +215,13 @@ class GraphMail:
     async def fill_reply(
         self, access: Access, graph_message_id: str, content: DraftContent, html: str
     ) -> None:
-        """Set a reply draft's body and recipients in one PATCH (createReply may have added people of its own)."""
+        """Set a reply draft's body and recipients in one PATCH (createReply may have added people of its own).
+
+        Its answer is read: after a gateway's 200 the reply would leave without its words.
+        """
         body = {**mapping.recipients_to_graph(content), "body": {"contentType": "html", "content": html}}
         request = self._client.message(graph_message_id).to_patch_request_information(body)
-        await self._client.call(access, "fill_reply", request)
+        decoded(await self._client.call(access, "fill_reply", request), wire.Message)
 
     async def attach(
         self, access: Access, graph_message_id: str, file: OutgoingFile, *, directly: bool = False

@@ -26,6 +26,7 @@ NEVER_ANSWERED = {
     errors.SealBroken,
     errors.WorkersDied,
     errors.UpstreamSurprise,
+    errors.NotItsAnswer,
 }
 
 

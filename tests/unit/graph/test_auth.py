@@ -45,6 +45,7 @@ class Entra:
     claims: dict[str, Any] = field(default_factory=dict)
     answer: dict[str, Any] = field(default_factory=dict)
     raw: httpx.Response | Exception | None = None
+    configuration: httpx.Response | None = None
     issuer: str | None = ISSUER
     nonce: str = ""
     requests: list[httpx.Request] = field(default_factory=list)
@@ -59,6 +60,8 @@ class Entra:
         return self.raw or httpx.Response(200, json=self._tokens())
 
     def _configuration(self) -> httpx.Response:
+        if self.configuration is not None:
+            return self.configuration
         base = "https://login.example/common/oauth2/v2.0"
         found = {"authorization_endpoint": f"{base}/authorize", "token_endpoint": f"{base}/token"}
         return httpx.Response(200, json={**found, **({"issuer": self.issuer} if self.issuer else {})})
@@ -183,6 +186,31 @@ async def test_discovery_is_read_once(sign_in: EntraSignIn, entra: Entra) -> Non
     await sign_in.refresh(grant.cache)
     await sign_in.begin(state="another")
     assert entra.calls() == ["GET", "POST", "POST"]
+
+
+NO_CONFIGURATIONS = [
+    httpx.Response(200, content=b"<html>The service is being maintained.</html>"),
+    httpx.Response(200, json={"status": "ok"}),
+    httpx.Response(200, json={"token_endpoint": 7, "authorization_endpoint": None}),
+    httpx.Response(200, content=b""),
+    httpx.Response(404, content=b"<html>"),
+    httpx.Response(302, headers={"Location": "https://elsewhere.example"}),
+]
+
+
+@pytest.mark.parametrize("page", NO_CONFIGURATIONS, ids=str)
+async def test_a_gateways_page_is_not_remembered(
+    sign_in: EntraSignIn, entra: Entra, page: httpx.Response
+) -> None:
+    """What comes in place of the OpenID configuration is an outage to a refresh, and forgotten when that is over."""
+    cache = await kept_cache(sign_in, entra)
+    sign_in._discovered.clear()
+    entra.configuration = page
+    for _ in range(2):
+        with pytest.raises(errors.ProviderUnavailable):
+            await sign_in.refresh(cache)
+    entra.configuration = None
+    assert (await sign_in.refresh(cache)).access_token == "access-1"
 
 
 @pytest.mark.parametrize("state", ["another", "", None])

@@ -228,7 +228,17 @@ def test_denied() -> None:
     assert type(error("subscribe", 403, "ExtensionError")) is errors.ProviderUnavailable
     assert type(error("subscribe", 403)) is errors.ProviderUnavailable
     assert _reason(error("send", 403, "ErrorAccessDenied")) == "send_denied"
-    assert _reason(error("send", 403)) == "send_denied"
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 422])
+def test_a_gateways_refusal_refuses_nothing(status: int) -> None:
+    """Graph's refusals have a code: a 4xx without one ends no send, kills no consent and may be tried again."""
+    for operation in SENDING:
+        found = error(operation, status)
+        assert isinstance(found, errors.Ambiguous | errors.NotItsAnswer | errors.ProviderUnavailable)
+    for operation in READS:
+        found = error(operation, status)
+        assert isinstance(found, errors.NotItsAnswer | errors.ProviderUnavailable)
 
 
 def test_the_wrong_size_is_known_as_such() -> None:
@@ -255,9 +265,9 @@ def test_a_failed_handshake_is_no_bad_request(code: str) -> None:
 
 
 def test_redirects_are_surprises() -> None:
-    """A redirect or another status that Graph does not use is an UpstreamSurprise."""
+    """A redirect or another status that Graph does not use is not its answer."""
     for status in (100, 204, 301, 302, 307, 399):
-        assert type(error("outline", status)) is errors.UpstreamSurprise
+        assert type(error("outline", status)) is errors.NotItsAnswer
     assert status_of(error("outline", 302)) == 302
 
 

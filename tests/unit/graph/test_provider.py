@@ -46,9 +46,32 @@ def select(request: httpx.Request) -> set[str]:
     return set(query(request)["$select"].split(","))
 
 
+@pytest.mark.parametrize("content", [b"<html>", b"", b"null", b'{"id": null}'])
+async def test_a_200_of_a_gateway_is_no_yes(wire: Wire, mail: GraphMail, ann: Tokens, content: bytes) -> None:
+    """A mail has left, a draft is gone and a reply has its words only where Graph itself says so."""
+    wire.then(200, content)
+    for call in (
+        mail.send(ann, ID),
+        mail.delete_draft(ann, ID),
+        mail.unsubscribe(ann, "sub"),
+        mail.fill_reply(ann, ID, CONTENT, "<p>Hi</p>"),
+        mail.create_draft(ann, CONTENT),
+        mail.create_reply(ann, ID, CONTENT),
+    ):
+        with pytest.raises(errors.NotItsAnswer):
+            await call
+
+
 async def test_every_call_asks_for_immutable_ids(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
     """Every call to Graph asks for immutable ids."""
-    wire.then(200, {**MESSAGE, "value": [], "expirationDateTime": "2026-03-09T09:00:00Z", "mail": "ann@x"})
+    body = {**MESSAGE, "value": [], "expirationDateTime": "2026-03-09T09:00:00Z", "mail": "ann@x"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/send"):
+            return httpx.Response(202)
+        return httpx.Response(204) if request.method == "DELETE" else httpx.Response(200, json=body)
+
+    wire.answers = [answer]
     await mail.profile(ann)
     await mail.outline(ann, ID)
     await mail.files(ann, ID)
