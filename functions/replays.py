@@ -14,6 +14,7 @@ from functions.boundary import KIB, Caller, json_answer, page_limit, tenant_key
 from functions.wire import ReplayIn
 from shared.bootstrap import services
 from shared.domain.errors import Conflict, FieldError, InvalidRequest, NotFound
+from shared.domain.stamps import PATTERN
 from shared.json_reader import read_json
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 bp = func.Blueprint()
 
 LETTER_ID: Final = re.compile(r"[a-z2-7]{26}")
-HELD_PLACE: Final = re.compile(r"mbx_[a-z2-7]{26}\|msg_[a-z2-7]{26}_[a-z2-7]{26}")
+HELD_PLACE: Final = re.compile(rf"mbx_[a-z2-7]{{26}}\|(~|{PATTERN}\|[a-z_]{{1,40}}\|[a-z2-7]{{26}})")
 
 
 @bp.route(route="v1/held-messages", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -31,7 +32,7 @@ async def list_held_messages(req: func.HttpRequest, caller: Caller) -> func.Http
     """Messages of threads that nobody could decide on yet, a page at a time (R14)."""
     from shared.sync.operators.held_mails import list_told_held
 
-    after, limit = _cursor(req, HELD_PLACE), page_limit(req)
+    after, limit = _place(req.params.get("after", ""), HELD_PLACE), page_limit(req)
     return json_answer(await list_told_held(services(), caller.tenant.tenant_id, after, limit))
 
 
@@ -53,7 +54,7 @@ async def list_dead_letters(req: func.HttpRequest, caller: Caller) -> func.HttpR
     """Work of this tenant that was given up, refused or crashed, a page at a time (E-29)."""
     from shared.sync.operators.dead_letters import list_told_letters
 
-    after, limit = _cursor(req, LETTER_ID), page_limit(req)
+    after, limit = _place(req.params.get("after", ""), LETTER_ID), page_limit(req)
     return json_answer(await list_told_letters(services(), caller.tenant.tenant_id, after, limit))
 
 
@@ -98,8 +99,13 @@ async def replay_all(req: func.HttpRequest, caller: Caller) -> func.HttpResponse
             (FieldError("/of", "work, cause and since are of dead letters"),),
         )
     wanted = Wanted(None, asked.mailbox_id, asked.work, asked.cause, asked.since, again=False)
-    replay = replay_held_messages if asked.of == "held_messages" else replay_told_letters
-    return json_answer(await replay(services(), caller.tenant.tenant_id, wanted), 202)
+    replay, form = (
+        (replay_held_messages, HELD_PLACE)
+        if asked.of == "held_messages"
+        else (replay_told_letters, LETTER_ID)
+    )
+    after = _place(asked.after, form)
+    return json_answer(await replay(services(), caller.tenant.tenant_id, wanted, after), 202)
 
 
 def _replayed(replayed_id: str, replayed: Replayed) -> func.HttpResponse:
@@ -117,11 +123,10 @@ def _letter_id(req: func.HttpRequest) -> str:
     return letter_id
 
 
-def _cursor(req: func.HttpRequest, form: re.Pattern[str]) -> str:
+def _place(after: str, form: re.Pattern[str]) -> str:
     """The `next` of the page before, "" for the first. Raises InvalidRequest."""
-    after = req.params.get("after", "")
     if after and form.fullmatch(after) is None:
         raise InvalidRequest(
             "The cursor is not one of ours.", (FieldError("/after", "not a `next` of ours"),)
         )
-    return str(after)
+    return after

@@ -93,3 +93,4 @@ class ReplayIn(_In):
     work: Annotated[str, msgspec.Meta(min_length=1, max_length=40)] | None = None
     cause: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
     since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    after: Annotated[str, msgspec.Meta(max_length=200)] = ""

@@ -20,6 +20,10 @@ OURS_LEFT_OUT = {
     "shared/storage/testing": "in-memory stores, for tests",
     "shared/ops.py": "commands that operators run on their own machine",
     "shared/ops_work.py": "part of them",
+    **{
+        f"shared/sync/operators/{name}.py": "part of them"
+        for name in ("asked_looks", "open_letters", "status", "tenants")
+    },
 }
 
 LEFT_OUT = {

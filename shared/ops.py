@@ -22,6 +22,7 @@ from shared import bootstrap, ops_work
 from shared.azd import find_deployment, read_settings
 from shared.domain.controls import has_controls
 from shared.domain.errors import InvalidRequest, NotFound, OutcomeUnknown, StoreUnavailable
+from shared.domain.ids import is_tenant_id
 from shared.domain.model import Tenant, WebhookSecret
 from shared.domain.return_address import is_return_address
 from shared.identity import managed_identity, signed_in_operator
@@ -112,7 +113,7 @@ async def rotate_webhook_secret(s: Services, tenant_id: str, overlap: timedelta)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, run, print; 0, 1 for a tenant that is not there, 2 with every wrong setting named."""
+    """Parse, run, print; 0, 1 for a tenant that is not there or a status that is not well, 2 for wrong settings."""
     asked = _parser().parse_args(arguments)
     try:
         return asyncio.run(_run(asked))
@@ -207,13 +208,12 @@ async def _carry_out_and_print(settings: Settings, parts: bootstrap.Parts, asked
         return 2
     s = bootstrap.build(settings, parts)
     try:
-        shown = await _carry_out(s, settings, asked)
+        done = await _carry_out(s, settings, asked)
     except InvalidRequest:
         print(f"--webhook-url: {WHERE_EVENTS_GO}", file=sys.stderr)
         return 2
     except NotFound as err:
-        unknown = err.detail == NotFound.__doc__
-        print(f"there is no tenant {asked.tenant}" if unknown else err.detail, file=sys.stderr)
+        print(await _not_found(s, asked, err), file=sys.stderr)
         return 1
     except (StoreUnavailable, OutcomeUnknown):
         print("The storage does not answer; see /api/health/ready.", file=sys.stderr)
@@ -226,13 +226,25 @@ async def _carry_out_and_print(settings: Settings, parts: bootstrap.Parts, asked
         await s.blobs.close()
         await s.queues.close()
         await s.sealer.close()
+    shown = done.shown if isinstance(done, ops_work.Verdict) else done
     if isinstance(shown, str):
         print(shown)
     elif asked.json:
         print(json.dumps(shown))
     else:
         print("\n".join(f"{name}: {_written(value)}" for name, value in shown.items()))
-    return 0
+    return 1 if isinstance(done, ops_work.Verdict) and not done.is_well else 0
+
+
+async def _not_found(s: Services, asked: argparse.Namespace, err: NotFound) -> str:
+    """What is not there; for a tenant's name its id, which is what commands take."""
+    if err.detail != NotFound.__doc__:
+        return err.detail
+    if is_tenant_id(asked.tenant):
+        return f"there is no tenant {asked.tenant}"
+    same = [each.tenant_id async for each in s.tenants.all() if each.name.lower() == asked.tenant.lower()]
+    hint = f"{', '.join(same)} is called so" if same else "list-tenants shows the ids"
+    return f"there is no tenant {asked.tenant}: commands take an id, and {hint}"
 
 
 def _written(value: object) -> object:
@@ -247,8 +259,11 @@ def _written(value: object) -> object:
 
 async def _carry_out(
     s: Services, settings: Settings, asked: argparse.Namespace
-) -> str | Mapping[str, object]:
-    """Carry out a command; what to show of it."""
+) -> str | Mapping[str, object] | ops_work.Verdict:
+    """Carry out a command; what to show of it. Raises NotFound."""
+    tenant_id = getattr(asked, "tenant", None)
+    if tenant_id is not None and not is_tenant_id(tenant_id):
+        raise NotFound  # a name, perhaps
     match asked.command:
         case "create-storage":
             return await create_storage(s)

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from shared.domain.errors import NotFound
 from shared.services import Services
 from shared.state.dead_letters import KeptLetter
+from shared.sync.operators.asked_looks import (
+    ask_for_looks,
+    count_outcomes,
+    describe_held,
+    find_held,
+    wait_for_looks,
+)
 from shared.sync.operators.dead_letters import (
     Wanted,
     describe_letter,
@@ -20,18 +28,14 @@ from shared.sync.operators.dead_letters import (
     find_letters,
     show_letter,
 )
-from shared.sync.operators.held_mails import (
-    HeldMail,
-    describe_held,
-    find_held,
-    look_now,
-    wait_for_looks,
-)
-from shared.sync.operators.replay import replay_letter
-from shared.sync.operators.status import describe_installation
+from shared.sync.operators.held_mails import HeldMail
+from shared.sync.operators.open_letters import list_letter
+from shared.sync.operators.replay import audit_now, replay_letter
+from shared.sync.operators.status import counted, describe_installation
 from shared.sync.operators.tenants import describe_tenants
 
 Shown = str | Mapping[str, object]
+CAME_IN: Final = ("received", "sent", "not_synced")
 COMMANDS: Final = (
     "status",
     "list-tenants",
@@ -42,6 +46,17 @@ COMMANDS: Final = (
     "show-dead-letter",
     "replay-dead-letter",
 )
+
+
+NOUNS: Final = {"tenants": "tenant", "held": "held mail", "dead_letters": "dead letter"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to show, and whether all is well: the command's exit code says so too."""
+
+    shown: Shown
+    is_well: bool
 
 
 class NothingMeant(Exception):
@@ -83,22 +98,32 @@ def add_commands(commands: Any) -> None:
         command.add_argument("--json", action="store_true", help="print JSON")
 
 
-async def carry_out(s: Services, asked: argparse.Namespace) -> Shown:
+async def carry_out(s: Services, asked: argparse.Namespace) -> Shown | Verdict:
     """Carry out one of these commands; what to show of it. Raises NotFound, NothingMeant."""
     match asked.command:
         case "status":
-            return _shown("rows", await describe_installation(s), as_json=asked.json)
+            return await _status(s, as_json=asked.json)
         case "list-tenants":
             return _shown("tenants", await describe_tenants(s), as_json=asked.json)
         case "list-held" | "show-held" | "replay-held":
             return await _carry_out_on_held(s, asked)
         case "list-dead-letters":
-            found = [describe_letter(kept) for kept in await find_letters(s, _wanted(s, asked))]
+            found = [await list_letter(s, kept) for kept in await find_letters(s, _wanted(s, asked))]
             return _shown("dead_letters", found, as_json=asked.json)
         case "show-dead-letter":
             return await show_letter(s, await _letter(s, asked.id))
         case _:
             return await _replay_letters(s, asked)
+
+
+async def _status(s: Services, *, as_json: bool) -> Verdict:
+    lines = await describe_installation(s)
+    to_do = [line.to_do for line in lines if line.to_do is not None]
+    if as_json:
+        rows = [line.shown for line in lines]
+        return Verdict({"rows": rows, "well": not to_do, "to_do": to_do}, not to_do)
+    end = ["to do:", *(f"- {each}" for each in to_do)] if to_do else ["all well"]
+    return Verdict("\n".join([*(_line(line.shown) for line in lines), *end]), not to_do)
 
 
 async def _carry_out_on_held(s: Services, asked: argparse.Namespace) -> Shown:
@@ -119,8 +144,17 @@ async def list_held(s: Services, tenant_id: str, *, now: bool, as_json: bool = F
     await s.tenants.get(tenant_id)
     found = await find_held(s, tenant_id)
     if now:
-        return _shown("held", await wait_for_looks(s, await look_now(s, found)), as_json=as_json)
+        return await _look(s, found, as_json=as_json)
     return _shown("held", [describe_held(mail) for mail in found], as_json=as_json)
+
+
+async def _look(s: Services, found: Sequence[HeldMail], *, as_json: bool) -> Shown:
+    """Have these looked at and say what came of each. Where one came in, the mailbox's figure is made anew."""
+    looked = await wait_for_looks(s, await ask_for_looks(s, found))
+    came_in = {mail["mailbox_id"] for mail in looked if mail["outcome"] in CAME_IN}
+    for ref in {mail.mailbox for mail in found if mail.mailbox.mailbox_id in came_in}:
+        await audit_now(s, ref)
+    return _shown("held", looked, as_json=as_json, end=count_outcomes(looked))
 
 
 async def _show_held(s: Services, tenant_id: str, name: str) -> Shown:
@@ -139,16 +173,13 @@ async def _replay_held(s: Services, asked: argparse.Namespace) -> Shown:
         found = await _named(s, asked.tenant, asked.id)
     else:
         await s.tenants.get(asked.tenant)
-        found = [
-            mail
-            for mail in await find_held(s, asked.tenant)
-            if asked.mailbox in {None, mail.mailbox.mailbox_id}
-        ]
-    return _shown("held", await wait_for_looks(s, await look_now(s, found)), as_json=asked.json)
+        found = await find_held(s, asked.tenant, asked.mailbox)
+    return await _look(s, found, as_json=asked.json)
 
 
 async def _named(s: Services, tenant_id: str, names: Sequence[str]) -> list[HeldMail]:
     """The held mails with these ids. Raises NotFound where there is none."""
+    await s.tenants.get(tenant_id)
     held = await find_held(s, tenant_id)
     found = [next((mail for mail in held if mail.is_called(name)), None) for name in names]
     if None in found:
@@ -181,10 +212,16 @@ def _wanted(s: Services, asked: argparse.Namespace, *, again: bool = True) -> Wa
     return Wanted(asked.tenant, asked.mailbox, asked.work, asked.cause, since, again)
 
 
-def _shown(name: str, rows: Iterable[Mapping[str, object]], *, as_json: bool) -> Shown:
-    """As JSON under a name, or a line for each; what says nothing is left out of a line."""
+def _shown(
+    name: str, rows: Iterable[Mapping[str, object]], *, as_json: bool, end: str | None = None
+) -> Shown:
+    """As JSON under a name, or a line for each and a line at the end: `end`, or how many there are."""
     listed = list(rows)
     if as_json:
         return {name: listed}
-    lines = [" ".join(f"{key}={value}" for key, value in row.items() if value is not None) for row in listed]
-    return "\n".join([*lines, f"{len(listed)} {name.replace('_', ' ')}"])
+    return "\n".join([*map(_line, listed), end or counted(len(listed), NOUNS[name])])
+
+
+def _line(row: Mapping[str, object]) -> str:
+    """What says nothing is left out."""
+    return " ".join(f"{key}={value}" for key, value in row.items() if value is not None)

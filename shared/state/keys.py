@@ -49,6 +49,7 @@ QUEUES: Final = (CHANGES, OUTBOX, DELIVERIES, MAINTENANCE)
 MAILBOX_ROW: Final = "mailbox"
 FENCE_PREFIX: Final = "fence:"
 ACTIVITY_PREFIX: Final = "act:"
+TASK_PREFIX: Final = "task:"
 BUCKET: Final = timedelta(minutes=5)
 DUE_SHARDS: Final = 1
 _ENDS: Final = "ends|"
@@ -75,20 +76,8 @@ def mailbox_partition(mailbox: MailboxRef) -> str:
     return f"{mailbox.tenant_id}|{mailbox.mailbox_id}"
 
 
-def partitions_of_tenant(tenant_id: str) -> tuple[str, str]:
-    """Where the partitions of a tenant's mailboxes begin and end."""
-    prefix = f"{tenant_id}|"
-    return prefix, after_prefix(prefix)
-
-
-def mailbox_from_partition(partition: str) -> MailboxRef:
-    """The inverse of mailbox_partition."""
-    tenant_id, mailbox_id = partition.split("|")
-    return MailboxRef(tenant_id, mailbox_id)
-
-
 def mailbox_in(partition: str) -> MailboxRef | None:
-    """The same for text that may be anything: None where it names no mailbox."""
+    """The inverse of mailbox_partition, for text that may be anything: None where it names no mailbox."""
     tenant_id, found, mailbox_id = partition.partition("|")
     is_one = found and tenant_id and mailbox_id and "|" not in mailbox_id
     return MailboxRef(tenant_id, mailbox_id) if is_one else None
@@ -122,7 +111,7 @@ def conversation_prefix(conversation_id: str) -> str:
 
 def task_row(due_at: datetime, kind: TaskKind, ref: str) -> str:
     """Due work sorts by time; the same work at the same time is one row."""
-    return f"task:{stamp(due_at)}|{kind.value}|{digest('task', ref)}"
+    return f"{TASK_PREFIX}{stamp(due_at)}|{kind.value}|{digest('task', ref)}"
 
 
 def thread_row(thread_id: str) -> str:

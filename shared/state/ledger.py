@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -167,14 +167,14 @@ class Ledger:
         row = await self._tables.get(keys.MAILBOX, keys.mailbox_partition(ref), keys.row_of(task))
         return decode(Task, row.values, row.etag) if row else None
 
-    async def tasks_of_tenant(self, tenant_id: str) -> AsyncIterator[tuple[MailboxRef, Task]]:
-        """Every task of every mailbox of a tenant whose kind is known, by mailbox and time (for commands)."""
-        rows = self._tables.query_partitions(
-            keys.MAILBOX, *keys.partitions_of_tenant(tenant_id), row_from="task:", row_to="task;"
-        )
-        async for row in rows:
-            if (task := _known_task(row)) is not None:
-                yield keys.mailbox_from_partition(row.partition), task.value
+    async def tasks_behind(
+        self, ref: MailboxRef, place: str, limit: int
+    ) -> list[tuple[str, Stored[Task] | None]]:
+        """Tasks behind that place ("" for all) with their places, by time; None for a kind that is not known."""
+        start = f"{keys.TASK_PREFIX}{place}~" if place else keys.TASK_PREFIX
+        end = keys.after_prefix(keys.TASK_PREFIX)
+        rows = await self._tables.query(keys.MAILBOX, keys.mailbox_partition(ref), start, end, limit)
+        return [(row.row.removeprefix(keys.TASK_PREFIX), _known_task(row)) for row in rows]
 
     async def events(self, ref: MailboxRef, after_ref: str, limit: int) -> list[Stored[Event]]:
         """Recorded events behind `after_ref` ("" for all), oldest first."""

@@ -179,6 +179,12 @@ class Tenants:
         rows = await self._tables.query(keys.TENANTS, tenant_id, "mailbox:", "mailbox;")
         return [decode(MailboxOfTenant, row.values, row.etag).value.mailbox_id for row in rows]
 
+    async def mailboxes_from(self, tenant_id: str, mailbox_id: str, limit: int) -> Sequence[str]:
+        """The same from that id on ("" for the first), by id, at most so many."""
+        start = f"mailbox:{mailbox_id}"
+        rows = await self._tables.query(keys.TENANTS, tenant_id, start, "mailbox;", limit)
+        return [decode(MailboxOfTenant, row.values, row.etag).value.mailbox_id for row in rows]
+
     async def load_data_key(self, tenant_id: str, key_id: str | None) -> tuple[str, str] | None:
         """A data key (id, wrapped); without an id the newest one."""
         rows = await self._tables.query(keys.TENANTS, tenant_id, "dek:", "dek;")

@@ -20,7 +20,6 @@ APART: Final[dict[str, str]] = {
     "shared.ops": "commands of an operator, each repeated by whoever gave it",
     "shared.state.tenants.Tenants.": "tenants, keys and secrets are made and changed by an operator's commands",
     "shared.sync.queueing.newer_messages": "two versions at once are played by tests of their own",
-    "shared.state.ledger.Ledger.tasks_of_tenant": "an operator's audit; it only reads",
     "shared.state.dead_letters.DeadLetters.all": "an operator's list",
     "shared.storage": "the stores themselves",
     "shared.sync.readiness": "asks and changes nothing",

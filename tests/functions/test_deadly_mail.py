@@ -11,7 +11,7 @@ from shared.domain.model import Seen
 from shared.mailbox_context import MailboxContext
 from shared.ports import Access
 from shared.state import keys
-from shared.sync.operators.held_mails import find_held
+from shared.sync.operators.asked_looks import find_held
 from tests.functions.app import BEA_ADDRESS, App
 from tests.functions.fake_mail import FakeMail
 from tests.functions.fakes import FakeCrm

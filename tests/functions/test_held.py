@@ -400,7 +400,7 @@ async def test_operators_see_what_is_held(begun: App) -> None:
     assert "outcome=received" in said
     assert "outcome=forgotten" in said
     assert begun.crm.types()[-1] == "message.received"
-    assert str(await ops_work.list_held(begun.services, tenant, now=False)).endswith("0 held")
+    assert str(await ops_work.list_held(begun.services, tenant, now=False)).endswith("0 held mails")
     with pytest.raises(NotFound):
         await ops_work.list_held(begun.services, "ten_of_nobody", now=False)
 

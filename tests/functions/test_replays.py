@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
+from shared.domain import ids
 from shared.domain.errors import ItemUnreadable, UpstreamSurprise
-from shared.domain.model import ChangeHint, Task, TaskKind
+from shared.domain.held import first_held
+from shared.domain.model import ChangeHint, Reason, Seen, Task, TaskKind
 from shared.state import keys
+from shared.state.ledger import new
+from shared.storage.testing.calls import no_hook
+from shared.sync.operators import by_filter, held_mails, pages
 from shared.sync.queueing.jobs import Changes, TaskMessage, encode_job
 from tests.functions.answers import problem
 from tests.functions.app import BEA_ADDRESS, App
@@ -82,7 +88,8 @@ async def test_the_crm_sees_nothing_of_what_may_be_foreign(begun: App) -> None:
         problem(await begun.v1("POST", f"dead-letters/{each.letter_id}/replay"), 404, "not-found")
     for of in ("dead_letters", "held_messages"):
         answer = await begun.v1("POST", "replays", json={"of": of})
-        assert answer.json() == {"replayed": [], "more": False}
+        shown = answer.json()
+        assert (shown["replayed"], shown["more"], shown["next"]) == ([], False, None)
     assert not set(begun.mail.calls) & {"fetch", "people"}
 
 
@@ -136,8 +143,11 @@ async def test_a_replay_by_filter_comes_to_an_end(begun: App) -> None:
         answer = await begun.v1("POST", "replays", json={"of": "dead_letters", **body})
         assert (answer.status, answer.json()["replayed"]) == (202, [])
     meant = {"of": "dead_letters", "cause": "refused", "work": "deliver", "since": "2020-01-01T00:00:00Z"}
-    done = [(await begun.v1("POST", "replays", json=meant)).json()["replayed"] for _ in range(2)]
-    assert [len(replayed) for replayed in done] == [1, 0]
+    done = [(await begun.v1("POST", "replays", json=meant)).json() for _ in range(2)]
+    assert [(len(each["replayed"]), each["detail"]) for each in done] == [
+        (1, "1 due again, and a worker takes each within a minute."),
+        (0, "No dead letter is meant that was not replayed since it last happened."),
+    ]
     await begun.pump()
     assert begun.crm.types()[-1] == "message.received"
     number = await unreadable(begun)
@@ -251,3 +261,104 @@ async def test_what_only_a_newer_version_reads_hides_nothing_else(begun: App) ->
     assert len((await held(begun))["held_messages"]) == 1
     answer = await begun.v1("POST", "replays", json={"of": "dead_letters"})
     assert len(answer.json()["replayed"]) == 1
+
+
+# ---- bounds of one call
+
+
+async def crowd(app: App, number: int, *, told: bool = False) -> None:
+    """So many held mails of the thread, or of nobody, written as a first look writes them."""
+    ref, now = mailbox(app), app.clock.now()
+    thread_id = app.crm.last["thread_id"] if told else ""
+    for each in range(number):
+        name = f"crowd-{number}-{told}-{each}"
+        message_id = ids.inbound_message_id(ref.mailbox_id, name) if told else ""
+        held = first_held(now, 1)
+        seen = Seen(name, message_id, thread_id, Reason.MESSAGE_UNREADABLE, now, held)
+        await app.services.ledger.write(ref, new(seen))
+
+
+async def calls_of(app: App, asking: Awaitable[Any]) -> tuple[int, Any]:
+    """How often tables were called, and the answer."""
+    counted = []
+    app.tables.before = counted.append
+    answer = await asking
+    app.tables.before = no_hook
+    return len(counted), answer
+
+
+async def test_a_page_of_held_messages_costs_a_bounded_number_of_reads(
+    begun: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many mailboxes and held mails of nobody there are, a page reads as far as its bound, and goes on."""
+    monkeypatch.setattr(pages, "MOST_READS", 20)
+    monkeypatch.setattr(held_mails, "AT_ONCE", 10)
+    await crowd(begun, 40)
+    await crowd(begun, 3, told=True)
+    for number in range(60):
+        mailbox_id = ids.mailbox_id(begun.tenant.tenant_id, "tid", str(number))
+        await begun.services.tenants.note_mailbox(begun.tenant.tenant_id, mailbox_id)
+    seen: list[str] = []
+    after, called = "", 0
+    while after is not None:
+        calls, page = await calls_of(begun, held(begun, limit="2", after=after))
+        called += 1
+        assert calls <= 60
+        seen += [row["message_id"] for row in page["held_messages"]]
+        after = page["next"]
+    assert (len(seen), len(set(seen)), called > 4) == (3, 3, True)
+
+
+async def test_a_replay_of_many_goes_on_where_it_stopped(begun: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay of more than one call can do says where to go on, does each once, and ends although all are in vain."""
+    monkeypatch.setattr(by_filter, "MOST_AT_ONCE", 2)
+    begun.mail.next["outline"] = [ItemUnreadable() for _ in range(200)]
+    await crowd(begun, 5, told=True)
+    begun.clock.forward(seconds=1)
+    done: list[str] = []
+    answer: dict[str, Any] = {"next": ""}
+    for _ in range(3):
+        body = {"of": "held_messages", "after": answer["next"]}
+        answer = (await begun.v1("POST", "replays", json=body)).json()
+        done += [each["id"] for each in answer["replayed"]]
+        await begun.pump()
+    assert (len(done), len(set(done)), answer["more"], answer["next"]) == (5, 5, False, None)
+
+
+async def test_a_replay_that_finds_all_of_it_due_says_so(begun: App) -> None:
+    """A second replay before a worker has looked does nothing, and says why; so does one of nothing."""
+    await crowd(begun, 2, told=True)
+    begun.clock.forward(seconds=1)
+    said = []
+    for mailbox_id in (None, None, "mbx_x'#/"):
+        body = {"of": "held_messages", "mailbox_id": mailbox_id}
+        shown = (await begun.v1("POST", "replays", json=body)).json()
+        said.append((len(shown["replayed"]), shown["more"], shown["detail"]))
+    assert said == [
+        (2, False, "2 due again, and a worker takes each within a minute."),
+        (
+            0,
+            False,
+            "Each message that is meant is due already, or is being looked at; a worker takes it within a minute.",
+        ),
+        (0, False, "No message that is meant is held."),
+    ]
+
+
+async def test_a_place_of_another_list_is_refused(begun: App) -> None:
+    """`after` of a replay is a `next` of the same kind of replay; anything else is refused with a problem."""
+    for of, after in (("held_messages", "a" * 26), ("dead_letters", "mbx_x|~"), ("dead_letters", "'")):
+        problem(await begun.v1("POST", "replays", json={"of": of, "after": after}), 422, "invalid-request")
+
+
+async def test_a_held_message_is_found_among_many_by_its_id(
+    begun: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A held message of which the CRM was not told yet is found without reading the others."""
+    monkeypatch.setattr(pages, "MOST_READS", 5)
+    await crowd(begun, 30, told=True)
+    ref = mailbox(begun)
+    message_id = ids.inbound_message_id(ref.mailbox_id, "crowd-30-True-29")
+    begun.clock.forward(seconds=1)
+    calls, answer = await calls_of(begun, begun.v1("POST", f"held-messages/{message_id}/replay"))
+    assert (answer.status, calls < 20) == (202, True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from shared import ops, ops_work
-from shared.domain.errors import CrmUnavailable
+from shared.domain.errors import CrmUnavailable, ItemUnreadable
 from shared.state import keys
-from tests.functions.app import App
+from shared.sync.events.endpoint import open_endpoint
+from tests.functions.app import BEA_ADDRESS, App
 from tests.functions.fakes import FakeAnswer
 from tests.functions.test_endpoint import feed
 
@@ -20,8 +21,14 @@ async def faults(app: App) -> list[str]:
 
 async def status(app: App) -> list[dict[str, Any]]:
     """What the operator's command says."""
-    shown: Any = await ops_work.carry_out(app.services, ops._parser().parse_args(["status", "--json"]))
-    return list(shown["rows"])
+    return list((await verdict(app))["rows"])
+
+
+async def verdict(app: App) -> dict[str, Any]:
+    """The same with what is to be done."""
+    done: Any = await ops_work.carry_out(app.services, ops._parser().parse_args(["status", "--json"]))
+    assert done.shown["well"] is done.is_well
+    return dict(done.shown)
 
 
 async def silent_timers(app: App) -> list[str]:
@@ -106,4 +113,95 @@ async def test_status_names_what_is_amiss(begun: App) -> None:
     await begun.tick()
     rows = await status(begun)
     assert any(row.get("state") == "consent_refused" and "mailbox_id" in row for row in rows)
-    assert {"dead_letters": 1, "cause": "crashed_workers"} in rows
+    assert {"dead_letters": 1, "cause": "crashed_workers", "state": "ended"} in rows
+
+
+async def said(app: App, *words: str) -> tuple[str, int]:
+    """What a command prints and its exit code, over the app's stores."""
+    asked = ops._parser().parse_args(words)
+    done = await ops_work.carry_out(app.services, asked)
+    shown = done.shown if isinstance(done, ops_work.Verdict) else done
+    return str(shown), 1 if isinstance(done, ops_work.Verdict) and not done.is_well else 0
+
+
+async def quiet(app: App) -> None:
+    """Both timers have run."""
+    await app.tick()
+    await app.tick("renew_subscriptions")
+
+
+async def test_status_says_that_all_is_well(begun: App) -> None:
+    """Where nothing is to be done, status ends with `all well` and exits with 0, also for what its user must mend."""
+    await quiet(begun)
+    shown, code = await said(begun, "status")
+    assert (shown.splitlines()[-1], code) == ("all well", 0)
+    begun.sign_in.dead = True
+    begun.clock.forward(minutes=61)
+    await begun.later(minutes=20)
+    await quiet(begun)
+    shown, code = await said(begun, "status")
+    assert "state=consent_refused" in shown
+    assert (shown.splitlines()[-1], code) == ("all well", 0)
+
+
+async def test_status_is_clean_again_when_the_work_is_done(begun: App) -> None:
+    """Each thing to do has its command; what was mended, by whatever way, is counted no more."""
+    tenant_id = begun.tenant.tenant_id
+    begun.crm.answers.append(FakeAnswer(410))
+    await begun.answered()
+    number = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
+    begun.mail.unreadable[number] = ItemUnreadable()
+    await begun.arrives(number)
+    await begun.later(minutes=50)
+    await quiet(begun)
+    to_do = (await verdict(begun))["to_do"]
+    assert [each.partition(":")[0].partition(" since")[0] for each in to_do] == [
+        "endpoint off",
+        f"1 held mail of {tenant_id}",
+        "1 dead letter, endpoint_gone, open",
+        "1 dead letter, given_up",
+    ]
+    assert f"python -m shared.ops open-endpoint {tenant_id}" in to_do[0]
+    assert f"python -m shared.ops list-held {tenant_id}" in to_do[1]
+    shown, code = await said(begun, "status")
+    assert ("to do:" in shown.splitlines(), code) == (True, 1)
+    await open_endpoint(begun.services, tenant_id)
+    assert len((await verdict(begun))["to_do"]) == 2
+    begun.mail.unreadable.clear()
+    await begun.later(hours=2)
+    await quiet(begun)
+    assert begun.crm.types()[-1] == "message.received"
+    shown, code = await said(begun, "status")
+    assert (shown.splitlines()[-1], code) == ("all well", 0)
+    listed, _ = await said(begun, "list-dead-letters")
+    assert [line.rpartition("state=")[2] for line in listed.splitlines()[:-1]] == ["done", "done"]
+
+
+async def test_what_ended_for_good_is_news_for_a_day(ready: App) -> None:
+    """A send that was given up cannot be repeated: status names it for a day, then only the list does."""
+    ready.mail.next["create_draft"] = [KeyError("odd") for _ in range(9)]
+    await ready.accepted()
+    await ready.later(minutes=50)
+    await quiet(ready)
+    assert [each.partition(":")[0] for each in (await verdict(ready))["to_do"]] == ["1 dead letter, given_up"]
+    ready.clock.forward(days=1)
+    await ready.later(minutes=20)
+    await quiet(ready)
+    assert (await verdict(ready))["to_do"] == []
+    assert (await said(ready, "list-dead-letters"))[0].endswith("1 dead letter")
+
+
+async def test_a_mail_held_for_long_is_no_news(begun: App) -> None:
+    """A mail that stays unreadable was told and is looked at daily: after a week status asks for nothing."""
+    number = begun.mail.receive(BEA_ADDRESS, in_reply_to=begun.mail.last_sent.internet_message_id)
+    begun.mail.unreadable[number] = ItemUnreadable()
+    await begun.arrives(number)
+    await begun.later(minutes=50)
+    await said(begun, "replay-dead-letter", "--all")
+    for _ in range(8):
+        begun.clock.forward(days=1)
+        await begun.later(minutes=20)
+    await quiet(begun)
+    done = await verdict(begun)
+    assert [row["held"] for row in done["rows"] if "held" in row] == [1]
+    assert not any("held mail" in each for each in done["to_do"])

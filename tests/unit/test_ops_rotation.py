@@ -112,3 +112,17 @@ def test_an_overlap_is_up_to_ninety_days(
     with pytest.raises(SystemExit) as caught:
         command("rotate-key", tenant["tenant_id"], "--overlap-hours", hours)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("name", ["list-held", "replay-held", "rotate-key"])
+def test_a_name_in_the_place_of_an_id_is_explained(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str], tenant: dict[str, str], name: str
+) -> None:
+    """Who gives a tenant's name is told its id; who gives anything else, where ids are listed."""
+    for given, hint in (
+        ("northwind", f"{tenant['tenant_id']} is called so"),
+        ("No/such#one?", "list-tenants shows the ids"),
+    ):
+        assert command(name, given) == 1
+        said = f"there is no tenant {given}: commands take an id, and {hint}\n"
+        assert capsys.readouterr() == ("", said)

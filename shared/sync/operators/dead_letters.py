@@ -17,6 +17,7 @@ from shared.mailbox_context import MailboxContext
 from shared.services import Services
 from shared.state.dead_letters import NOBODY, DeadLetter, KeptLetter
 from shared.sync.events.endpoint import ENDPOINT
+from shared.sync.operators.pages import Walk, take_page
 from shared.sync.operators.times import to_the_second
 from shared.sync.queueing.jobs import TaskMessage, decode_job
 
@@ -64,10 +65,22 @@ class Wanted:
         )
 
 
+ALL: Final = Wanted()
+
+
 async def find_letters(s: Services, wanted: Wanted) -> list[KeptLetter]:
-    """Those dead letters, the oldest first; for commands, since all are read."""
-    found = [kept async for kept in s.dead_letters.all() if wanted.holds(kept.letter)]
+    """Those dead letters, the oldest first; for commands, since all are read, or all of the tenant that is meant."""
+    every = s.dead_letters.all() if wanted.tenant_id is None else _of_tenant(s, wanted.tenant_id)
+    found = [kept async for kept in every if wanted.holds(kept.letter)]
     return sorted(found, key=lambda kept: (kept.letter.at, kept.letter_id))
+
+
+async def _of_tenant(s: Services, tenant_id: str) -> AsyncIterator[KeptLetter]:
+    after = ""
+    while page := await s.dead_letters.of_tenant(tenant_id, after, PAGE):
+        for kept in page:
+            yield kept
+        after = page[-1].letter_id
 
 
 async def find_letter(s: Services, letter_id: str) -> KeptLetter:
@@ -104,25 +117,22 @@ async def show_letter(s: Services, kept: KeptLetter) -> dict[str, Any]:
 
 
 async def told_letters(
-    s: Services, tenant_id: str, after: str = ""
-) -> AsyncIterator[tuple[KeptLetter, dict[str, Any]]]:
-    """The tenant's dead letters behind that id, by id, with what the API shows; foreign ones are passed over."""
+    s: Services, tenant_id: str, after: str, wanted: Wanted = ALL
+) -> Walk[tuple[KeptLetter, dict[str, Any]]]:
+    """The tenant's dead letters behind that id that are meant, by id, with what the API shows; no foreign ones."""
     while page := await s.dead_letters.of_tenant(tenant_id, after, PAGE):
         for kept in page:
-            told = await tell_letter(s, kept)
-            if told is not None:
-                yield kept, told
+            if wanted.holds(kept.letter):
+                told = await tell_letter(s, kept)
+                yield kept.letter_id, (kept, told) if told is not None else None
         after = page[-1].letter_id
+        yield after, None
 
 
 async def list_told_letters(s: Services, tenant_id: str, after: str, limit: int) -> dict[str, Any]:
     """A page of them."""
-    page: list[dict[str, Any]] = []
-    async for _, told in told_letters(s, tenant_id, after):
-        page.append(told)
-        if len(page) > limit:
-            break
-    return {"dead_letters": page[:limit], "next": page[limit - 1]["id"] if len(page) > limit else None}
+    page, further = await take_page(told_letters(s, tenant_id, after), limit)
+    return {"dead_letters": [told for _, told in page], "next": further}
 
 
 async def find_told_letter(s: Services, tenant_id: str, letter_id: str) -> tuple[KeptLetter, dict[str, Any]]:
@@ -141,7 +151,7 @@ async def tell_letter(s: Services, kept: KeptLetter) -> dict[str, Any] | None:
         return None
     concerns = {"message_id": None, "thread_id": None, "event_id": None}
     if letter.work != ENDPOINT:
-        found = await _concerns(s, kept)
+        found = await find_concerned(s, kept)
         if found is None:
             return None
         concerns |= found
@@ -158,7 +168,7 @@ async def tell_letter(s: Services, kept: KeptLetter) -> dict[str, Any] | None:
     }
 
 
-async def _concerns(s: Services, kept: KeptLetter) -> dict[str, Any] | None:
+async def find_concerned(s: Services, kept: KeptLetter) -> dict[str, Any] | None:
     """Which message, thread or event it is about; None where it may be foreign mail, or nobody can read what it is."""
     letter = kept.letter
     try:

@@ -185,6 +185,12 @@ async def _bring_forward(ctx: MailboxContext, kind: TaskKind) -> Replayed:
     return Replayed.DUE if changing.committed else Replayed.DONE
 
 
+async def audit_now(s: Services, ref: MailboxRef) -> None:
+    """Have the mailbox's completeness counted anew; nothing where it was closed, or none is planned."""
+    with suppress(MailboxClosed):
+        await _bring_forward(MailboxContext(s, ref), TaskKind.AUDIT)
+
+
 async def _move_own_row(ctx: MailboxContext, task: Task) -> Replayed:
     """Work whose task is a row of its own: it still stands, at a later time, unless it was done."""
     standing = await ctx.services.ledger.tasks(ctx.ref, ctx.now() + EVER, None)

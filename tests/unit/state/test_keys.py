@@ -52,7 +52,7 @@ def test_every_record_has_a_row_that_the_service_takes(kind: type[Any], data: st
 
 def test_a_mailbox_comes_back_from_its_partition() -> None:
     """A mailbox's partition key leads back to the mailbox."""
-    assert keys.mailbox_from_partition(keys.mailbox_partition(MAILBOX)) == MAILBOX
+    assert keys.mailbox_in(keys.mailbox_partition(MAILBOX)) == MAILBOX
 
 
 def test_partitions_begin_with_the_tenant() -> None:
