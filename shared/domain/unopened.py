@@ -20,8 +20,13 @@ def is_undecided(former: Connection, current: Connection, mailbox: Mailbox | Non
 
     `mailbox` is the current connection's.
     """
-    takes_its_place = current.replaces == former.connection_id and current.ended_at is None
-    return takes_its_place and was_never_opened(current, mailbox)
+    return current.replaces == former.connection_id and is_changing(current, mailbox)
+
+
+def is_changing(current: Connection, mailbox: Mailbox | None) -> bool:
+    """Whether the user's mailbox is just being changed: this connection opens its mailbox soon, or is given up (R6)."""
+    waits = current.replaces is not None and current.ended_at is None
+    return waits and was_never_opened(current, mailbox)
 
 
 def given_up(connection: Connection, now: datetime) -> Connection:

@@ -121,6 +121,12 @@ class Crossings:
             raise errors.after()
         return await self._act(process, act, errors, kind)
 
+    def forget(self) -> None:
+        """What was made so far is of no case, and nothing is planned."""
+        self.on, self.since_hit = False, 0
+        for kept in (self.plan, self.made, self.hit, self._numbers):
+            kept.clear()
+
     async def _act(
         self, process: Any, act: Callable[[], Awaitable[T]], errors: Errors, kind: Kind | None
     ) -> T:

@@ -1,96 +1,24 @@
-"""The flows whose every call is crossed: the prepared world that each begins in, and what people and programs do."""
+"""The flows whose every call is crossed: what people and programs do, from a prepared world on (`beginnings`)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx
 
-from sandbox.story import acts
-from sandbox.story.acts import PDF, PNG, attached
+from sandbox.story.acts import PNG, attached
 from sandbox.story.life import SECOND_ADDRESS
 from sandbox.story.stage import ANN_ADDRESS
-from tests.explore.platform import DAY, HOUR, MINUTE
+from tests.explore import beginnings
+from tests.explore.beginnings import LONG, PAPER
+from tests.explore.platform import HOUR, MINUTE
 from tests.explore.truth import Truth, at_once
 from tests.simulation.parts import CRM
 
-PAPER: Final = attached("a.pdf", "application/pdf", PDF)
-LONG: Final = "".join(f"<p>Paragraph {number} of a long mail.</p>" for number in range(3_000))
 Play = Callable[[Truth], Awaitable[None]]
-
-
-# ---- prepared worlds
-
-
-async def fresh(truth: Truth) -> None:
-    """People and mailboxes; nobody has connected."""
-    await acts.seed(truth.stage)
-    await truth.stage.control("POST", "users", address=SECOND_ADDRESS, display_name="Ann Archer")
-
-
-async def connected(truth: Truth) -> None:
-    """Ann has connected and nothing was sent."""
-    await fresh(truth)
-    await truth.user_connects()
-    await asyncio.sleep(MINUTE)
-
-
-async def begun(truth: Truth) -> None:
-    """The CRM has written, the contact has answered."""
-    await connected(truth)
-    await truth.crm_sends("Send0x")
-    await truth.contact_answers("Answer0x", "Send0x")
-    await asyncio.sleep(20 * MINUTE)
-
-
-async def stale(truth: Truth) -> None:
-    """The access token is about to end, or has."""
-    await begun(truth)
-    truth.world.clock.advance(3 * HOUR)
-    await asyncio.sleep(20.0)
-
-
-async def old(truth: Truth) -> None:
-    """The subscription is to be renewed within minutes."""
-    await begun(truth)
-    await _until_task(truth, "renew")
-
-
-async def aged(truth: Truth) -> None:
-    """Everything has lain for over a month: words, files, a message that nobody could read, an upload nobody used."""
-    await begun(truth)
-    await _put_unreadable(truth)
-    await truth.crm_sends("SendOx", within="Send0x", files=(60,))
-    await truth.contact_answers("AnswerOx", "Send0x", html=f"<p>AnswerOx</p>{LONG}", attachments=[PAPER])
-    await asyncio.sleep(20 * MINUTE)
-    headers = {"content-type": "application/pdf", "content-disposition": 'attachment; filename="unused.pdf"'}
-    await truth.stage.api("POST", "/v1/files", content=PDF, headers=headers)
-    truth.world.clock.advance(37 * DAY)
-
-
-async def _put_unreadable(truth: Truth) -> None:
-    """Messages of queues that no version of ours has written."""
-    queues = truth.world.stores.queues
-    await queues.put("maintenance", "neither JSON nor ours")
-    await queues.put("changes-poison", "neither JSON nor ours")
-    truth.has_letters = True
-    await asyncio.sleep(10 * MINUTE)
-
-
-async def _until_task(truth: Truth, kind: str) -> None:
-    """Nothing runs until shortly before such a task is due, which is cheaper than days of sweeps."""
-    clock = truth.world.clock
-    rows = truth.world.stores.tables.query_partitions("Mailbox")
-    tasks = [row.row async for row in rows if row.row.startswith("task:") and f"|{kind}|" in row.row]
-    due_at = datetime.strptime(tasks[0].split("|")[0], "task:%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
-    clock.advance((due_at - clock.now()).total_seconds() - 2 * MINUTE)
-
-
-# ---- flows
 
 
 async def connect(truth: Truth) -> None:
@@ -178,6 +106,20 @@ async def repair(truth: Truth) -> None:
     await at_once(truth.world, truth.user_connects(), truth.crm_sends("SendBx"))
 
 
+async def ask_again(truth: Truth) -> None:
+    """The CRM asks again for what was not answered, and the user has another mailbox now."""
+    await at_once(truth.world, truth.crm_asks_again("SendAx"), truth.crm_sends("SendBx"))
+
+
+async def call_off(truth: Truth) -> None:
+    """A change of the mailbox came to nothing; the CRM sends and the contact answers, and the former one counts."""
+    await at_once(
+        truth.world,
+        truth.crm_sends("SendAx"),
+        truth.contact_answers("AnswerAx", "Send0x"),
+    )
+
+
 async def refresh(truth: Truth) -> None:
     """The access token has ended; a send and an answer need one at the same time."""
     await at_once(
@@ -222,6 +164,24 @@ async def sweep(truth: Truth) -> None:
     await asyncio.sleep(20 * MINUTE)
 
 
+async def crowd(truth: Truth) -> None:
+    """A program moves all mails at once, so that a sweep lists more of one second than a page holds."""
+    await truth.stage.control("PUT", "knobs", list_next_link="kept", list_500="never", list_504="never")
+    await truth.stage.control("POST", "notifications", action="drop", count=1)
+    await truth.contact_answers("AnswerAx", "Send0x")
+    await asyncio.sleep(30.0)
+    moved = {"from": "inbox", "folder": "archive"}
+    await truth.stage.control("POST", f"mailboxes/{ANN_ADDRESS}/move-all", **moved)
+    await asyncio.sleep(20 * MINUTE)
+
+
+async def come_late(truth: Truth) -> None:
+    """Graph answers again, lists last; what answered a late mail is looked for in its conversation."""
+    await truth.stage.control("DELETE", "faults")
+    await truth.stage.control("POST", "faults", operation="message.list", kind="status", status=503, count=2)
+    await asyncio.sleep(40 * MINUTE)
+
+
 async def deliver(truth: Truth) -> None:
     """The CRM's endpoint is down for some deliveries."""
     await truth.stage.of_crm("POST", "/__control/outage", count=3)
@@ -262,6 +222,12 @@ async def files(truth: Truth) -> None:
     )
 
 
+async def broken_upload(truth: Truth) -> None:
+    """The host of large files fails: the draft that lacks one is thrown away, another is made without that host."""
+    await truth.stage.control("POST", "faults", operation="upload.put", kind="status", status=500, count=1)
+    await truth.crm_sends("SendAx", files=(3_145_728, 1_500_000))
+
+
 async def untagged(truth: Truth) -> None:
     """An answer names nothing that it answers: its conversation and its writer lead to the thread."""
     await truth.stage.control(
@@ -281,7 +247,7 @@ async def odd_files(truth: Truth) -> None:
 
 async def unreadable(truth: Truth) -> None:
     """Queues hold what no version of ours has written, while the contact answers."""
-    await at_once(truth.world, truth.contact_answers("AnswerAx", "Send0x"), _put_unreadable(truth))
+    await at_once(truth.world, truth.contact_answers("AnswerAx", "Send0x"), beginnings.put_unreadable(truth))
 
 
 async def by_page(truth: Truth) -> None:
@@ -329,6 +295,11 @@ async def erase(truth: Truth) -> None:
     await asyncio.sleep(10 * MINUTE)
 
 
+async def forget(truth: Truth) -> None:
+    """Lines that only tell what happened are erased while the CRM sends."""
+    await at_once(truth.world, truth.crm_sends("SendAx"), asyncio.sleep(10 * MINUTE))
+
+
 async def _lifecycle(truth: Truth, event: str) -> None:
     found: list[dict[str, Any]] = (await truth.stage.control("GET", "subscriptions"))["subscriptions"]
     for subscription in found:
@@ -345,29 +316,35 @@ class Flow:
 
 
 FLOWS: Final[dict[str, Flow]] = {
-    "connect": Flow(fresh, connect, 3),
-    "first_send": Flow(connected, first_send, 10),
-    "send": Flow(begun, send, 10),
-    "sends": Flow(begun, sends, 10),
-    "inbound": Flow(begun, inbound, 10),
-    "own_copy": Flow(begun, own_copy, 10),
-    "held": Flow(begun, held, 1),
-    "disconnect": Flow(begun, disconnect, 20),
-    "update": Flow(begun, update, 20),
-    "repair": Flow(begun, repair, 20),
-    "refresh": Flow(stale, refresh, 10),
-    "renew": Flow(old, renew, 3),
-    "recreate": Flow(begun, recreate, 20),
-    "missed": Flow(begun, missed, 20),
-    "sweep": Flow(begun, sweep, 3),
-    "deliver": Flow(begun, deliver, 3),
-    "stop": Flow(begun, stop, 10),
-    "files": Flow(begun, files, 10),
-    "untagged": Flow(begun, untagged, 5),
-    "odd_files": Flow(begun, odd_files, 5),
-    "unreadable": Flow(begun, unreadable, 1),
-    "by_page": Flow(begun, by_page, 5),
-    "give_up": Flow(begun, give_up, 3),
-    "look_now": Flow(begun, look_now, 3),
-    "erase": Flow(aged, erase, 3),
+    "connect": Flow(beginnings.fresh, connect, 3),
+    "first_send": Flow(beginnings.connected, first_send, 10),
+    "send": Flow(beginnings.begun, send, 10),
+    "sends": Flow(beginnings.begun, sends, 10),
+    "inbound": Flow(beginnings.begun, inbound, 10),
+    "own_copy": Flow(beginnings.begun, own_copy, 10),
+    "held": Flow(beginnings.begun, held, 1),
+    "disconnect": Flow(beginnings.begun, disconnect, 20),
+    "update": Flow(beginnings.begun, update, 20),
+    "repair": Flow(beginnings.begun, repair, 20),
+    "ask_again": Flow(beginnings.claimed, ask_again, 10),
+    "call_off": Flow(beginnings.unopened, call_off, 20),
+    "refresh": Flow(beginnings.stale, refresh, 10),
+    "renew": Flow(beginnings.old, renew, 3),
+    "recreate": Flow(beginnings.begun, recreate, 20),
+    "missed": Flow(beginnings.begun, missed, 20),
+    "sweep": Flow(beginnings.begun, sweep, 3),
+    "crowd": Flow(beginnings.crowded, crowd, 3),
+    "come_late": Flow(beginnings.silent, come_late, 3),
+    "deliver": Flow(beginnings.begun, deliver, 3),
+    "stop": Flow(beginnings.begun, stop, 10),
+    "files": Flow(beginnings.begun, files, 10),
+    "broken_upload": Flow(beginnings.begun, broken_upload, 10),
+    "untagged": Flow(beginnings.begun, untagged, 5),
+    "odd_files": Flow(beginnings.begun, odd_files, 5),
+    "unreadable": Flow(beginnings.begun, unreadable, 1),
+    "by_page": Flow(beginnings.begun, by_page, 5),
+    "give_up": Flow(beginnings.begun, give_up, 3),
+    "look_now": Flow(beginnings.begun, look_now, 3),
+    "erase": Flow(beginnings.aged, erase, 3),
+    "forget": Flow(beginnings.ancient, forget, 3),
 }

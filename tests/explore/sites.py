@@ -22,6 +22,7 @@ APART: Final[dict[str, str]] = {
     "shared.sync.queueing.newer_messages": "two versions at once are played by tests of their own",
     "shared.state.dead_letters.DeadLetters.all": "an operator's list",
     "shared.storage": "the stores themselves",
+    "shared.sync.operators.status": "an operator's first look; it only reads",
     "shared.sync.readiness": "asks and changes nothing",
     "shared.transport": "the way out itself",
     "shared.azure_http": "Azure's own clients; in the flows the stores are in memory",

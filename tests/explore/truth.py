@@ -67,9 +67,13 @@ class Truth:
         ends: tuple[str, ...] = ("sent",),
         within: str = "",
         files: Sequence[int] = (),
+        pauses: Sequence[float] = PAUSES,
         **more: Any,
     ) -> None:
-        """The CRM asks for a mail to the contact, `within` the thread of another word, until it is told yes or no."""
+        """The CRM asks for a mail to the contact, `within` the thread of another word, until it is told yes or no.
+
+        With no `pauses` it asks once.
+        """
         self.attempted += 1
         send = self.sends[word] = Send(f"crm-{word}", frozenset(ends))
         order = {
@@ -84,11 +88,19 @@ class Truth:
                 for number, size in enumerate(files)
             ]
         answer = await self.stage.crm.post("/api/messages", json=order)
-        for pause in PAUSES:
+        await self._asks_again(word, answer, pauses)
+
+    async def crm_asks_again(self, word: str) -> None:
+        """The CRM asks for the same mail, after a break."""
+        answer = await self.stage.crm.post(f"/api/messages/{self.sends[word].identity}/retry")
+        await self._asks_again(word, answer, PAUSES)
+
+    async def _asks_again(self, word: str, answer: httpx.Response, pauses: Sequence[float]) -> None:
+        for pause in pauses:
             if answer.status_code < 500:
                 break
             await asyncio.sleep(pause)
-            answer = await self.stage.crm.post(f"/api/messages/{send.identity}/retry")
+            answer = await self.stage.crm.post(f"/api/messages/{self.sends[word].identity}/retry")
         self.took(word, answer)
 
     def took(self, word: str, answer: httpx.Response) -> None:
@@ -134,18 +146,24 @@ class Truth:
         """Sign in until the last page says that it worked."""
         self.attempted += 1
         for pause in PAUSES:
-            try:
-                page = await connect(self.stage, address=address)
-            except (Lie, httpx.HTTPError, KeyError, ValueError) as err:
-                self.world.tell(f"        the user sees {type(err).__name__}: {err}")
-                page = ""
-            if "Mailbox connected" in page or "now syncs" in page or "Email address updated" in page:
+            if await self.user_tries(address):
                 self.acknowledged += 1
                 self.status, self.address = "connected", address
                 return
-            self.world.tell(f"        the user sees {re.sub('<[^>]+>', ' ', page)[-300:]!r}")
             await asyncio.sleep(pause)
         raise Lie("nobody can sign in")
+
+    async def user_tries(self, address: str) -> bool:
+        """Sign in once; whether the last page says that it worked."""
+        try:
+            page = await connect(self.stage, address=address)
+        except (Lie, httpx.HTTPError, KeyError, ValueError) as err:
+            self.world.tell(f"        the user sees {type(err).__name__}: {err}")
+            return False
+        if "Mailbox connected" in page or "now syncs" in page or "Email address updated" in page:
+            return True
+        self.world.tell(f"        the user sees {re.sub('<[^>]+>', ' ', page)[-300:]!r}")
+        return False
 
     async def user_disconnects(self) -> None:
         """Disconnect until it is so."""

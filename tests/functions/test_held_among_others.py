@@ -9,8 +9,11 @@ import pytest
 
 from shared.domain.errors import ItemUnreadable
 from shared.domain.model import Address, MessageIndex, Thread
+from shared.state.keys import MAINTENANCE
 from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App
 from tests.functions.fake_mail import SENT_ITEMS
+from tests.functions.host import QueueJob, workers
+from tests.functions.racing import interrupted
 from tests.functions.test_bounces import arrived, named
 from tests.functions.test_making_subscriptions import mailbox
 
@@ -131,3 +134,21 @@ async def test_a_held_mail_that_moved_is_known_among_others_of_its_id(begun: App
     begun.mail.unlisted.add("moved")
     await begun.later(minutes=2)
     assert begun.crm.types()[2:] == ["message.received"]
+
+
+@pytest.mark.parametrize("at_call", range(2, 20, 3))
+async def test_two_workers_at_the_look_that_is_told(begun: App, at_call: int) -> None:
+    """A message with the last quick look is handed out twice: the CRM is told once that the mail does not sync."""
+    await held(begun, answer(begun))
+    await begun.later(minutes=43)
+    assert begun.crm.types()[2:] == []
+    begun.clock.forward(minutes=3)
+    await begun.tick()
+    jobs = [QueueJob(message) for message in await begun.queues.receive(MAINTENANCE, 32)]
+    [look] = [job for job in jobs if b"look_again" in job.get_body()]
+    work = workers()[MAINTENANCE]
+    with interrupted(begun, at_call, lambda: work(msg=look)) as seen:
+        await work(msg=look)
+    await begun.later(minutes=5)
+    assert seen.reached
+    assert begun.crm.types()[2:] == ["message.not_synced"]

@@ -12,7 +12,8 @@ from shared.domain.errors import StoreUnavailable, Throttled
 from shared.domain.model import FenceState, MailboxRef, TaskKind
 from shared.state import keys
 from shared.storage.testing.calls import Call, no_hook
-from tests.functions.app import App
+from tests.functions.answers import problem
+from tests.functions.app import App, send_body
 from tests.functions.deaths import death_at
 from tests.functions.racing import overtake
 from tests.functions.test_connection_truth import status
@@ -232,3 +233,45 @@ async def test_a_change_that_is_refused_late_is_a_disconnect_that_is_told(begun:
     assert await status(begun) == "disconnected"
     assert "connection.disconnected" in begun.crm.types()
     assert await token_owners(begun) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "when"), [(keys.CONNECTIONS, "after"), (keys.MAILBOX, "before"), (keys.MAILBOX, "after")]
+)
+async def test_a_send_while_the_mailbox_is_changed_is_to_come_again(
+    begun: App, table: str, when: str
+) -> None:
+    """The new mailbox is not open yet: 503, not that nobody is connected; repeated, the send leaves from there (R6)."""
+    cookie = await begun.signed_in(await begun.page_session(), "eve")
+
+    async def send() -> None:
+        problem(await begun.v1("POST", "messages", json=send_body("m-2")), 503, "busy")
+
+    async def send_once_written(call: Call) -> None:
+        if call.operation == "transact" and call.place[0] == keys.CONNECTIONS:
+            begun.tables.after = no_hook
+            overtake(begun, "transact", table, send, when)
+
+    if table == keys.CONNECTIONS:
+        overtake(begun, "transact", table, send, when)
+    else:
+        begun.tables.after = send_once_written
+    assert (await begun.confirmed(cookie)).outcome == "connected"
+    message_id = await begun.accepted("m-2")
+    await begun.later(minutes=2)
+    assert await begun.standing(message_id) == ("sent", None)
+
+
+async def test_a_send_whose_mailbox_is_changed_before_its_row_is_to_come_again(begun: App) -> None:
+    """The mailbox was open when the send was judged, and another has taken its place before its row stood (R6)."""
+
+    async def change_between(call: Call) -> None:
+        if call.operation == "transact" and any(row.startswith("out:") for row in call.place):
+            begun.tables.before = no_hook
+            await begun.connect(mailbox="eve")
+
+    begun.tables.before = change_between
+    problem(await begun.v1("POST", "messages", json=send_body("m-2")), 503, "busy")
+    message_id = await begun.accepted("m-2")
+    await begun.later(minutes=2)
+    assert await begun.standing(message_id) == ("sent", None)

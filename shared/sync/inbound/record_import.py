@@ -31,7 +31,7 @@ from shared.state.codec import Stored
 from shared.state.ledger import Change, new
 from shared.sync.events.announce import activity, render_not_synced, render_synced
 from shared.sync.events.rendering import told_again
-from shared.sync.inbound.held_rows import Known, held_as, message_id_of, plan_seen_rows, read_again
+from shared.sync.inbound.held_rows import Known, held_as, message_id_of, plan_seen_rows, read_again, was_told
 from shared.sync.inbound.judge_files import Judged
 from shared.sync.inbound.look_back import note_look_back
 from shared.sync.inbound.read_bounce import Bounced, ReadBounce, find_bounced
@@ -60,6 +60,8 @@ async def record_import(
     # Loses to other writes of the fence, of the thread, of its Message-ID, and to another import of this mail.
     async for tx in change(ctx, generation, as_read=True):
         fresh = known if tx.first else await read_again(ctx, message.outline, known)
+        if fresh and not tx.first and judged.holds_on and await was_told(ctx, fresh.held):
+            fresh = None  # another look at it has told the CRM
         judged_again = fresh is not None and _has_new_copies(ctx, message.outline, fresh, authors)
         rows = (
             await _plan_rows(ctx, tx, message, judged, belongs, fresh, read)

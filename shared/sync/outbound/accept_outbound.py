@@ -37,6 +37,7 @@ from shared.domain.model import (
     Thread,
     ThreadMessage,
 )
+from shared.domain.unopened import is_changing
 from shared.domain.waiting import Waiting
 from shared.html import LEAVING, Cleaned, Pictures, clean_html, html_to_text
 from shared.mailbox_context import MailboxContext
@@ -83,7 +84,7 @@ async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> 
         raise NoActiveConnection
     ctx = MailboxContext(s, MailboxRef(tenant_id, connection.value.mailbox_id))
     if current_status(connection.value, await ctx.read(), ctx.now()) not in MAY_SEND:
-        raise NoActiveConnection
+        raise await _why_none_sends(s, tenant_id, request.user_id)
     thread, crm_thread_id = await _find_answered(ctx, request)
     item = _plan_item(ctx, connection.value, request, thread, crm_thread_id)
     waits = await find_waiting(ctx, ctx.mailbox, item, thread if isinstance(thread, Thread) else None)
@@ -94,9 +95,20 @@ async def accept_outbound(s: Services, tenant_id: str, request: SendRequest) -> 
     if claim.body_hash != request.body_hash:
         raise CrmMessageIdReused
     if claim.mailbox_id != ctx.ref.mailbox_id:
-        raise NoActiveConnection
+        raise await _why_none_sends(s, tenant_id, request.user_id)
     await _write(ctx, item, connection.value.connection_id)
     return Accepted(item, waits)
+
+
+async def _why_none_sends(s: Services, tenant_id: str, user_id: str) -> NoActiveConnection | RaceLost:
+    """Nobody is connected; or the user's mailbox is just being changed, and the same request soon finds one (R6)."""
+    current = await s.connections.current(tenant_id, user_id)
+    if current is None:
+        return NoActiveConnection()
+    connection, ctx = current.value, MailboxContext(s, MailboxRef(tenant_id, current.value.mailbox_id))
+    mailbox = await ctx.read()
+    may_send = current_status(connection, mailbox, ctx.now()) in MAY_SEND
+    return RaceLost() if may_send or is_changing(connection, mailbox) else NoActiveConnection()
 
 
 def _validate(request: SendRequest) -> None:
@@ -272,7 +284,7 @@ async def _write(ctx: MailboxContext, item: OutboxItem, connection_id: str) -> N
                 new(item), new(record), new(ThreadMessage(item.thread_id, item.message_id, item.created_at))
             )
     except MailboxClosed as err:
-        raise NoActiveConnection from err
+        raise await _why_none_sends(ctx.services, ctx.ref.tenant_id, item.user_id) from err
 
 
 async def _refuse_into_stopped(ctx: MailboxContext, item: OutboxItem) -> None:
