@@ -50,7 +50,12 @@ def ours() -> set[str]:
         code = each.startswith(("functions/", "shared/")) and path.suffix == ".py"
         if code or each.startswith("functions/pages/"):
             found.add(each)
-    operators = {"shared/ops.py", "shared/ops_work.py"}
+    commands = ("asked_looks", "open_letters", "status", "tenants")
+    operators = {
+        "shared/ops.py",
+        "shared/ops_work.py",
+        *(f"shared/sync/operators/{module}.py" for module in commands),
+    }
     return {each for each in found - operators if not each.startswith("shared/storage/testing/")}
 
 
