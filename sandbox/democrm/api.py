@@ -35,6 +35,7 @@ class MessageInput(msgspec.Struct, forbid_unknown_fields=True):
     contact_id: str | None = None
     to: str | list[Person] = []
     cc: list[Person] = []
+    bcc: list[Person] = []
     subject: str = ""
     html: str | None = None
     text: str = ""
@@ -188,6 +189,7 @@ def _order(crm: Crm, wanted: MessageInput) -> Order:
         text=wanted.text,
         to=tuple(to),
         cc=tuple(wanted.cc),
+        bcc=tuple(wanted.bcc),
         conversation_id=wanted.conversation_id,
         thread_id=wanted.thread_id,
         crm_message_id=wanted.crm_message_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -62,6 +62,7 @@ class Order:
     text: str
     to: tuple[Person, ...] = ()
     cc: tuple[Person, ...] = ()
+    bcc: tuple[Person, ...] = ()
     conversation_id: str | None = None
     thread_id: str | None = None
     crm_message_id: str | None = None
@@ -210,7 +211,7 @@ def _request(store: Store, message: Message, order: Order, file_ids: list[str]) 
         "crm_thread_id": conversation.id,
         "to": _people(message.to),
         "cc": _people(message.cc),
-        "bcc": [],
+        "bcc": _people(order.bcc),
         "subject": message.subject,
         "body": {"html": order.html} | ({"text": order.text} if order.text else {}),
         "attachments": [
@@ -235,7 +236,7 @@ def _as_shown(file: NewFile) -> File:
     )
 
 
-def _people(people: list[Person]) -> list[dict[str, str]]:
+def _people(people: Iterable[Person]) -> list[dict[str, str]]:
     return [{"address": person.address} | ({"name": person.name} if person.name else {}) for person in people]
 
 

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from tests.worlds.oracle import KINDS, summed
 from tests.worlds.run import Result, run_seed
+from tests.worlds.telling import in_words
 
 ROOT = Path(__file__).parents[2]
 ALL_SEEDS = 300
@@ -38,7 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(_line(total), flush=True)
     others = {name: count for name, count in sorted(total.items()) if name not in SHOWN_KINDS}
     days = sum(result.days for result in results)
-    print(f"{len(results)} worlds, {days:.0f} days, {others}, commit {_commit()}")
+    print(
+        f"{len(results)} worlds of {days:.0f} days in all, commit {_commit()}. What was done and came of it:"
+    )
+    print(textwrap.fill(in_words(others), 110, initial_indent="  ", subsequent_indent="  "))
     return 1 if any(total[kind] for kind in KINDS) else 0
 
 

@@ -16,6 +16,7 @@ from tests.worlds.outages import Outage, Outages, fail_before
 
 GRAPH_HOST = httpx.URL(SECURE).netloc.decode()
 QUICK, SLOW, VERY_SLOW = (0.02, 0.3), (1.0, 15.0), (16.0, 70.0)
+LATE = (3.0, 40.0)
 MAIL_PATHS = ("/v1.0/", "/api/v2.0/")
 
 
@@ -48,7 +49,9 @@ class Network(httpx.AsyncBaseTransport):
             return answer
         # What has arrived is carried out, whatever becomes of the process or of its patience.
         answer = await asyncio.shield(start_in(None, lambda: self._carry_out(request)))
-        if outage is not None:
+        if outage is not None and outage.how == "slow":
+            await asyncio.sleep(self.dice.uniform(*LATE))
+        elif outage is not None:
             raise httpx.ReadError("cut", request=request)
         if self.fatal(request):
             asking.die()

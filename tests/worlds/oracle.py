@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.worlds.diary import Diary, Mail, Person, Send, first_word
+from tests.worlds.diary import NEVER, Diary, Mail, Person, Send, first_word
 
 HOUR, DAY = 3600.0, 86_400.0
 KINDS = ("lost", "unexpected", "doubled", "stuck", "foreign bodies", "lies about status")
 NOTICED_WITHIN = 9 * HOUR  # an idle mailbox is looked at every six hours, and a token lives for an hour
 ENDED = ("sent", "failed", "unconfirmed")
+UNFIT = (413, 422)
 # Reasons that are true only while something of these lasted so long after the CRM had asked.
 TRUE_AFTER = {
     "waited_too_long": ({"graph", "mailbox", "entra", "tables", "queues", "blobs", "revoked"}, 2.5 * DAY),
@@ -63,21 +64,26 @@ class Evidence:
 def judge(evidence: Evidence) -> Verdict:
     """Everything that is not as it must be."""
     verdict = Verdict()
-    left = Counter(first_word(mail["html"]) for mail in evidence.outside if mail["to_contact"])
+    left = Counter((first_word(mail["html"]), mail["reader"]) for mail in evidence.outside)
     for send in evidence.diary.sends.values():
-        _judge_send(verdict, evidence, send, left[send.word])
+        _judge_send(verdict, evidence, send, [left[send.word, contact] for contact in send.contacts])
     for mail in evidence.diary.mails.values():
         _judge_mail(verdict, evidence, mail)
     _judge_reads(verdict, evidence)
     _judge_events(verdict, evidence)
+    _judge_drafts(verdict, evidence)
+    for kind, text in evidence.diary.wrong:
+        verdict.add(kind, text)
     for queue, count in evidence.waiting.items():
         if count:
             verdict.add("stuck", f"{count} messages in {queue}")
     return verdict
 
 
-def _judge_send(verdict: Verdict, evidence: Evidence, send: Send, left: int) -> None:
+def _judge_send(verdict: Verdict, evidence: Evidence, send: Send, reached: list[int]) -> None:
+    """`reached` is how often it came to each of its contacts."""
     verdict.attempted += 1
+    left = max(reached)
     own = [
         message
         for message in evidence.messages[send.person.tenant]
@@ -85,16 +91,32 @@ def _judge_send(verdict: Verdict, evidence: Evidence, send: Send, left: int) -> 
     ]
     if left > 1:
         verdict.add("doubled", f"{send.word} left {left} times")
+    if left and not min(reached):
+        verdict.add("lost", f"{send.word} left to only some of its recipients")
     if len(own) > 1:
         verdict.add("doubled", f"{send.word} is shown {len(own)} times")
     if send.answer != 202:
         _judge_refusal(verdict, evidence, send, left)
         return
     verdict.acknowledged += 1
+    _judge_acceptance(verdict, evidence.diary, send)
     shown = next((message for message in own if message["id"] == send.crm_message_id), None)
     if shown is None:
         verdict.add("lost", f"{send.word} is not in the CRM")
-        return
+    else:
+        _judge_outcome(verdict, evidence.diary, send, shown, left)
+
+
+def _judge_acceptance(verdict: Verdict, diary: Diary, send: Send) -> None:
+    """What cannot leave is refused at once."""
+    if send.unfit:
+        verdict.add("unexpected", f"{send.word} was accepted with a file that does not sync")
+    for stop in diary.stops:
+        if stop.thread == send.asked and stop.told <= send.at and send.answered_at <= stop.back:
+            verdict.add("unexpected", f"{send.word} was accepted in a stopped thread")
+
+
+def _judge_outcome(verdict: Verdict, diary: Diary, send: Send, shown: dict[str, Any], left: int) -> None:
     status, reason = shown["status"], (shown["reason"] or {}).get("code")
     verdict.figures[f"send {status}"] += 1
     if status not in ENDED:
@@ -103,16 +125,19 @@ def _judge_send(verdict: Verdict, evidence: Evidence, send: Send, left: int) -> 
         verdict.add("lies about status", f"{send.word} is sent and never left")
     elif status == "failed" and left:
         verdict.add("lies about status", f"{send.word} is failed ({reason}) and left")
-    elif status == "failed" and not _is_true(evidence.diary, send, str(reason)):
+    elif status == "failed" and not _is_true(diary, send, str(reason)):
         verdict.add("lost", f"{send.word} failed: {reason}")
 
 
 def _judge_refusal(verdict: Verdict, evidence: Evidence, send: Send, left: int) -> None:
-    """A mail is refused only while its user is not connected, and then does not leave."""
+    """A mail is refused only for a file, or while its user is not connected or its thread stopped; then it stays."""
     if left:
         verdict.add("lies about status", f"{send.word} was refused ({send.answer}) and left")
-    closings = [closing for closing in evidence.diary.closings if closing.person == send.person]
-    if not any(closing.since <= send.answered_at and send.at <= closing.until for closing in closings):
+    closings = [each for each in evidence.diary.closings if each.person == send.person and not each.by_change]
+    stops = [stop for stop in evidence.diary.stops if stop.thread == send.asked]
+    if send.unfit and send.answer in UNFIT:
+        return
+    if not any(each.since <= send.answered_at and send.at <= each.until for each in (*closings, *stops)):
         verdict.add("lost", f"{send.word} was refused with {send.answer} by an open mailbox")
 
 
@@ -120,13 +145,19 @@ def _is_true(diary: Diary, send: Send, reason: str) -> bool:
     """Whether a send may have failed for that reason."""
     if send.kills:
         return True  # five deaths hold or end it
-    if reason == "disconnected":
-        return any(closing.person == send.person and closing.until > send.at for closing in diary.closings)
+    if reason in {"disconnected", "mailbox_changed"}:
+        return any(
+            each.person == send.person and each.until > send.at
+            and each.by_change == (reason == "mailbox_changed")
+            for each in diary.closings
+        )  # fmt: skip
+    if reason == "thread_stopped":
+        return any(stop.thread in {send.thread, send.asked} and stop.until > send.at for stop in diary.stops)
     whats, seconds = TRUE_AFTER.get(reason, (set(), 0.0))
     lasted = sum(
         max(0.0, until - max(since, send.at))
         for what, address, since, until in diary.outages
-        if what in whats and address in {None, send.person.address}
+        if what in whats and address in {None, send.person.address, send.person.second}
     )
     return bool(whats) and lasted > 0 and lasted >= seconds
 
@@ -147,6 +178,9 @@ def _judge_mail(verdict: Verdict, evidence: Evidence, mail: Mail) -> None:
         verdict.add("unexpected", f"{mail.word} is shown to another tenant")
     if own > 1:
         verdict.add("doubled", f"{mail.word} is shown {own} times")
+    if mail.unfit:
+        _judge_unfit(verdict, evidence, mail, own)
+        return
     if mail.must and not own:
         verdict.add("lost", f"{mail.word} of {mail.thread} ({mail.kind}) is not shown")
     if own and mail.why_not and not mail.must and not mail.why_not.startswith("maybe"):
@@ -156,6 +190,38 @@ def _judge_mail(verdict: Verdict, evidence: Evidence, mail: Mail) -> None:
             expected = "inbound" if mail.kind == "answer" else "outbound"
             if mail.kind != "private" and message["direction"] != expected:
                 verdict.add("lies about status", f"{mail.word} is shown as {message['direction']}")
+
+
+def _judge_unfit(verdict: Verdict, evidence: Evidence, mail: Mail, shown: int) -> None:
+    """A mail with a file that does not sync is told as that, once, and nothing of its words (R7)."""
+    told = [
+        message
+        for message in evidence.messages[mail.person.tenant]
+        if message["status"] == "not_synced"
+        and any(
+            first_word(str(file["name"])) == mail.word for file in (message["reason"] or {}).get("files", [])
+        )
+    ]
+    if shown:
+        verdict.add("unexpected", f"{mail.word} is shown, although its file does not sync")
+    if len(told) > 1:
+        verdict.add("doubled", f"{mail.word} is told {len(told)} times as not synced")
+    if mail.must and not told:
+        verdict.add("lost", f"{mail.word} of {mail.thread} ({mail.kind}) is not told as not synced")
+    if told and not mail.must and not mail.why_not.startswith("maybe"):
+        verdict.add("unexpected", f"{mail.word} is told as not synced, although {mail.why_not}")
+
+
+def _judge_drafts(verdict: Verdict, evidence: Evidence) -> None:
+    """What a person leaves as a draft stays there (E-11)."""
+    for word, address in evidence.diary.drafts.items():
+        kept = [
+            mail
+            for mail in evidence.mailboxes[address]
+            if mail["is_draft"] and first_word(mail["html"]) == word
+        ]
+        if len(kept) != 1:
+            verdict.add("lost", f"the draft {word} lies {len(kept)} times in its mailbox")
 
 
 def _judge_reads(verdict: Verdict, evidence: Evidence) -> None:
@@ -171,8 +237,7 @@ def _judge_reads(verdict: Verdict, evidence: Evidence) -> None:
             verdict.add("foreign bodies", f"a list: {what}")
             continue
         word = words.get((read["address"], read["message_id"]), "")
-        owner = evidence.diary.person_of(word)
-        if word and (owner is None or owner.address != read["address"]):
+        if word and not evidence.diary.may_read(word, read["address"]):
             verdict.add("foreign bodies", f"{word}: {what}")
 
 
@@ -209,14 +274,25 @@ def _was_long_down(diary: Diary, endpoint: str) -> bool:
 # ---- at any moment
 
 
-def judge_connection(diary: Diary, person: Person, now: float, status: str) -> str | None:
+def judge_connection(
+    diary: Diary, person: Person, now: float, status: str, address: str | None
+) -> str | None:
     """What is a lie in the status of a connection that the API shows at this moment; None where it may be true."""
-    closings = [closing for closing in diary.closings if closing.person == person]
-    for closing in closings:
-        if closing.told is not None and closing.told <= now and closing.back is None:
+    if diary.changes_mailbox(person, now, now):
+        return None
+    for closing in diary.closings:
+        if closing.person != person or closing.by_change:
+            continue
+        if closing.told <= now and closing.back == NEVER:
             return None if status == "disconnected" else f"{person.user_id} is {status} after a disconnect"
         if closing.since <= now < closing.until:
             return None
+    if address != diary.address_of(person):
+        return f"{person.user_id} is {status} with another mailbox"
+    return _judge_grant(diary, person, now, status)
+
+
+def _judge_grant(diary: Diary, person: Person, now: float, status: str) -> str | None:
     dead = next(
         (each for each in diary.revocations if each.person == person and each.since <= now < each.until), None
     )

@@ -20,7 +20,7 @@ class Outage:
     """`what` fails from now on: graph, entra, crm, mailbox (then of `address`), tables, queues or blobs.
 
     `how`: refused (no connection), hangs (no answer ever), cut (done, and no answer), nonsense (200 with a page), or
-    the status that is answered. `share` is how much of it fails.
+    the status that is answered; slow (done, and answered after a while). `share` is how much of it fails.
     """
 
     what: str
@@ -79,7 +79,7 @@ class Outages:
 
 async def fail_before(outage: Outage, request: httpx.Request) -> httpx.Response | None:
     """What comes of a request instead of its being carried out; None where it is carried out first."""
-    if outage.how == "cut":
+    if outage.how in {"cut", "slow"}:
         return None
     if outage.how == "refused":
         raise httpx.ConnectError("refused", request=request)

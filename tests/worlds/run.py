@@ -18,7 +18,7 @@ from sandbox.clock import VirtualClock
 from tests.concurrency.loop import VirtualLoop
 from tests.simulation.explorer import chosen_knobs
 from tests.simulation.world import Wrap
-from tests.worlds import people, troubles
+from tests.worlds import mails, people, standing, troubles
 from tests.worlds.diary import Person, first_word
 from tests.worlds.oracle import Evidence, Verdict, judge, judge_connection, judge_sending
 from tests.worlds.world import CRMS, Beginning, World, a_world, quiet_logs
@@ -33,14 +33,18 @@ REST = (
 OfSomebody = Callable[[World, Person], Awaitable[None]]
 OfAll = Callable[[World], Awaitable[Any]]
 MOVES: tuple[tuple[OfSomebody, int], ...] = (
-    (people.crm_writes, 3), (people.crm_replies, 4), (people.contact_answers, 8), (people.user_answers, 3),
-    (people.private_mail, 3), (people.tidy, 1), (people.an_answer_kills, 1), (people.a_send_kills, 1),
+    (people.crm_writes, 3), (people.crm_replies, 4), (people.crm_repeats, 1), (people.contact_answers, 8),
+    (mails.another_answers, 1), (people.user_answers, 3), (mails.user_forwards, 1), (people.private_mail, 3),
+    (mails.mail_goes, 2), (mails.everything_is_moved, 1), (standing.a_thread_stops, 2),
+    (people.an_answer_kills, 1), (people.a_send_kills, 1),
 )  # fmt: skip
-LONG_MOVES: tuple[tuple[OfSomebody, int], ...] = ((people.consent_dies, 2), (people.disconnects, 1))
+LONG_MOVES: tuple[tuple[OfSomebody, int], ...] = (
+    (standing.consent_dies, 2), (standing.disconnects, 1), (standing.updates_email, 2), (standing.signs_in_again, 1),
+)  # fmt: skip
 TROUBLES: tuple[tuple[OfAll, int], ...] = (
     (troubles.outage_begins, 4), (troubles.a_process_dies, 5), (troubles.all_workers_die, 1),
     (troubles.notifications_fail, 2), (troubles.lifecycle, 1), (troubles.graph_fails, 4),
-    (troubles.a_mailbox_is_throttled, 1),
+    (troubles.a_mailbox_is_throttled, 1), (troubles.graphs_clock_is_set, 1), (troubles.endpoints_are_opened, 1),
 )  # fmt: skip
 PAUSES = (0.0, 0.0, 0.0, 0.3, 0.3, 1.0, 1.0, 5.0, 5.0, 30.0, 90.0, 90.0, 20 * MINUTE, 2 * HOUR)
 QUEUES = ("changes", "outbox", "deliveries", "maintenance")
@@ -82,7 +86,7 @@ class Director:
             await self._trouble()
             return
         person = dice.choice(self.world.diary.people)
-        if draw < 0.36 and person not in self.busy:
+        if draw < 0.39 and person not in self.busy:
             act = dice.choices([act for act, _ in LONG_MOVES], weights=[weight for _, weight in LONG_MOVES])[
                 0
             ]
@@ -90,6 +94,7 @@ class Director:
         else:
             act = dice.choices([act for act, _ in MOVES], weights=[weight for _, weight in MOVES])[0]
         self.world.tell(f"{act.__name__} {person.user_id}")
+        self.world.diary.done[act.__name__] += 1
         self._begin(act, person)
 
     async def _trouble(self) -> None:
@@ -97,6 +102,7 @@ class Director:
             [act for act, _ in TROUBLES], weights=[weight for _, weight in TROUBLES]
         )[0]
         self.world.tell(act.__name__)
+        self.world.diary.done[act.__name__] += 1
         if act is troubles.notifications_fail:
             self._start(act(self.world))
         else:
@@ -148,8 +154,9 @@ class Director:
         with suppress(httpx.HTTPError, ValueError, KeyError):
             shown = await world.stage(person).api("GET", f"/v1/users/{person.user_id}/connection")
             if shown.status_code == 200:
-                for moment in {before, world.now()}:
-                    lie = judge_connection(world.diary, person, moment, shown.json()["status"])
+                status, mailbox = shown.json()["status"], shown.json()["mailbox"] or {}
+                for moment in (before, world.now()):
+                    lie = judge_connection(world.diary, person, moment, status, mailbox.get("address"))
                     if lie is None:
                         break
                 else:
@@ -176,18 +183,18 @@ class Director:
         self.lies.append(lie)
 
     async def _left(self, send: Any) -> bool:
-        mails = await self.world.stages[0].mailbox(send.person.address)
-        outside = await self.world.stages[0].outside(send.contact)
-        return any(first_word(mail["html"]) == send.word and not mail["is_draft"] for mail in mails) or any(
-            first_word(mail["html"]) == send.word for mail in outside
-        )
+        stage = self.world.stages[0]
+        boxes = [await stage.mailbox(each) for each in (send.person.address, send.person.second)]
+        outside = [mail for contact in send.contacts for mail in await stage.outside(contact)]
+        inside = [mail for box in boxes for mail in box if not mail["is_draft"]]
+        return any(first_word(mail["html"]) == send.word for mail in (*inside, *outside))
 
 
 async def _evidence(world: World) -> Evidence:
     states = [await stage.of_crm("GET", "/__control/state") for stage in world.stages]
-    addresses = [person.address for person in world.diary.people]
+    addresses = [address for person in world.diary.people for address in (person.address, person.second)]
     outside = [
-        {**mail, "to_contact": True}
+        {**mail, "reader": contact}
         for contact in people.CONTACTS
         for mail in await world.stages[0].outside(contact)
     ]
@@ -234,6 +241,8 @@ def begins(seed: int) -> Beginning:
     knobs.pop(
         "refresh_token_days", None
     )  # a consent that ends by itself is no move, so the diary would not know it
+    if knobs.get("access_token_seconds") == 600:
+        del knobs["access_token_seconds"]  # by Graph's clock such a token would be over before it begins
     wrong_by = timedelta(minutes=dice.choice((0, 0, dice.uniform(-20, 20))))
     return Beginning(seed, knobs, dice.randint(3, 6), wrong_by)
 
@@ -254,7 +263,7 @@ async def _play(
             verdict.add("stuck", f"the world broke: {error!r}")
         for lie in director.lies:
             verdict.add("lies about status", lie)
-        verdict.figures.update(deaths=world.product.deaths)
+        verdict.figures.update(world.diary.figures(), deaths=world.product.deaths)
         return Result(beginning.seed, verdict, world.tale, world.now() / DAY)
 
 

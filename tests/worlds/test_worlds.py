@@ -9,7 +9,8 @@ import pytest
 
 from sandbox.sabotage import SABOTAGES
 from tests.worlds import people
-from tests.worlds.run import Director, run
+from tests.worlds.run import LONG_MOVES, MOVES, TROUBLES, Director, run
+from tests.worlds.telling import WORDS, in_words
 from tests.worlds.world import Beginning
 
 HERE = Path(__file__).parent
@@ -59,3 +60,10 @@ def test_a_seed_gives_the_same_world() -> None:
     assert first.tale == second.tale
     assert first.days == second.days
     assert not first.verdict.all()
+
+
+def test_every_move_is_told_in_words() -> None:
+    """What the worlds did is printed in words: each move has some."""
+    names = {act.__name__ for act, _ in (*MOVES, *LONG_MOVES, *TROUBLES)}
+    assert names <= set(WORDS)
+    assert in_words({"crm_writes": 2}).startswith("2 threads begun by a CRM, 0 replies")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from tests.simulation.explorer import PATTERNS
@@ -13,7 +14,7 @@ HOW = {
     "graph": ("refused", "hangs", "cut", "500", "503", "504", "401", "nonsense"),
     "mailbox": ("500", "503", "403", "401", "nonsense", "cut", "hangs"),
     "entra": ("refused", "hangs", "cut", "500", "503", "nonsense"),
-    "crm": ("refused", "hangs", "cut", "500", "503"),
+    "crm": ("refused", "hangs", "cut", "500", "503", "slow", "410"),
     "tables": ("refused", "cut"),
     "queues": ("refused", "cut"),
     "blobs": ("refused", "cut"),
@@ -21,6 +22,7 @@ HOW = {
 LENGTHS = ((MINUTE, 6), (10 * MINUTE, 7), (2 * HOUR, 5), (26 * HOUR, 1), (5 * DAY, 1))
 LONG = 20 * HOUR
 MOST_CROSSINGS = 80
+MOST_WRONG, MOST_BACK = timedelta(minutes=20), 8.0  # a sweep reads ten minutes back
 
 
 async def outage_begins(world: World) -> None:
@@ -31,7 +33,7 @@ async def outage_begins(world: World) -> None:
     if seconds > LONG and any(until - since > LONG for _, _, since, until in world.diary.outages):
         seconds = 2 * HOUR
     seconds *= dice.uniform(0.7, 1.0)
-    address = dice.choice(world.diary.people).address if what == "mailbox" else None
+    address = world.diary.address_of(dice.choice(world.diary.people)) if what == "mailbox" else None
     if what == "crm":
         address = dice.choice(sorted(world.network.crms.values()))
     share = dice.choice((1.0, 1.0, 0.5, 0.1)) if seconds < LONG else 1.0
@@ -82,7 +84,7 @@ async def graph_fails(world: World) -> None:
     kind = dice.choice(("status", "status", "drop_before", "drop_after", "commit_late"))
     fault: dict[str, Any] = {
         "operation": dice.choice(PATTERNS), "kind": kind, "count": dice.randint(1, 3),
-        "address": dice.choice(world.diary.people).address,
+        "address": world.diary.address_of(dice.choice(world.diary.people)),
     }  # fmt: skip
     if kind == "status":
         fault |= {"status": dice.choice((429, 500, 503, 504)), "retry_after": dice.choice((None, "5", "120"))}
@@ -95,7 +97,29 @@ async def graph_fails(world: World) -> None:
 async def a_mailbox_is_throttled(world: World) -> None:
     """Every call for a mailbox is answered 429 for a while."""
     person, seconds = world.dice.choice(world.diary.people), world.dice.choice((20, 120, 700))
-    await world.stages[0].control("POST", "throttle", address=person.address, seconds=seconds, retry_after=15)
+    address = world.diary.address_of(person)
+    await world.stages[0].control("POST", "throttle", address=address, seconds=seconds, retry_after=15)
+
+
+async def graphs_clock_is_set(world: World) -> None:
+    """Graph's clock is set: forward by up to twenty minutes, or back by up to eight, and never beyond twenty."""
+    dice, clock = world.dice, world.graph_clock
+    step = timedelta(minutes=dice.choice((dice.uniform(0, 20), dice.uniform(-MOST_BACK, 0))))
+    step = min(max(step, -MOST_WRONG - clock.wrong_by), MOST_WRONG - clock.wrong_by)
+    if step < timedelta() and any(world.now() - at < HOUR for at in world.diary.steps_back):
+        return
+    if step < timedelta():
+        world.diary.steps_back.append(world.now())
+    clock.wrong_by += step
+    world.tell(
+        f"  by {step.total_seconds() / 60:+.1f} minutes, to {clock.wrong_by.total_seconds() / 60:+.1f}"
+    )
+    world.network.called()
+
+
+async def endpoints_are_opened(world: World) -> None:
+    """An operator opens the endpoints that were turned off by a 410."""
+    await world.open_endpoints()
 
 
 async def everything_works(world: World) -> None:
@@ -108,6 +132,7 @@ async def everything_works(world: World) -> None:
     stage = world.stages[0]
     await stage.control("DELETE", "faults")
     await stage.control("POST", "notifications", action="resume")
+    await world.open_endpoints()
     for process in (*world.product.workers, *world.product.fronts):
         process.left = None
     world.kills = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -30,6 +30,7 @@ from shared.services import Services
 from shared.settings import Settings
 from shared.storage.stores import Stores
 from shared.storage.testing import Call, MemoryBlobs, MemoryQueues, MemoryTables
+from shared.sync.events.endpoint import open_endpoint
 from tests.concurrency.processes import OfRunningProcess, cross, mortal, running_in, start_in
 from tests.simulation.parts import APP, SIM, SeededRandom
 from tests.simulation.world import Wrap, environment, registered
@@ -53,6 +54,10 @@ class Beginning:
     wrong_by: timedelta = timedelta()
 
 
+async def _nothing() -> None:
+    return
+
+
 @dataclass(slots=True)
 class World:
     """Everything that runs, and what was done to it."""
@@ -68,6 +73,7 @@ class World:
     stores: Stores
     crms: list[Crm] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
+    open_endpoints: Callable[[], Awaitable[None]] = _nothing
     diary: Diary = field(default_factory=Diary)
     knobs: Mapping[str, Value] = field(default_factory=dict)
     tale: list[str] = field(default_factory=list)
@@ -141,6 +147,14 @@ async def a_world(folder: Path, beginning: Beginning, wrap: Wrap | None = None) 
 
 async def _add_tenants(world: World, services: Services, stack: AsyncExitStack) -> None:
     await create_storage(services)
+    tenants: list[str] = []
+
+    async def open_endpoints() -> None:
+        """What an operator does once a CRM that has said 410 is there again."""
+        for tenant_id in tenants:
+            await open_endpoint(services, tenant_id)
+
+    world.open_endpoints = open_endpoints
     keyring = services.api_keys
     assert isinstance(keyring, ApiKeyring)
     for address in CRMS:
@@ -148,6 +162,7 @@ async def _add_tenants(world: World, services: Services, stack: AsyncExitStack) 
         tenant = await create_tenant(
             services, keyring, f"Tenant {name}", f"{address}/webhooks/postbraid", [address]
         )
+        tenants.append(tenant.tenant_id)
         crm = build_crm(Config(tenant.api_key, tenant.webhook_secret), APP, world.clock, world.network)
         world.crms.append(crm)
         world.network.programs[name] = httpx.ASGITransport(build_app(crm))
@@ -155,7 +170,7 @@ async def _add_tenants(world: World, services: Services, stack: AsyncExitStack) 
             await stack.enter_async_context(httpx.AsyncClient(base_url=base, transport=world.network))
             for base in (APP, SIM, address)
         ]
-        world.stages.append(Stage(*clients, tenant.api_key, asyncio.sleep, _settle, _quiet))
+        world.stages.append(Stage(*clients, tenant.api_key, asyncio.sleep, _settle, _nothing))
     world.network.crms = {httpx.URL(address).netloc.decode(): address for address in CRMS}
 
 
@@ -164,14 +179,11 @@ async def _settle(_check: Any, _seconds: float) -> Any:
     raise NotImplementedError(msg)
 
 
-async def _quiet() -> None:
-    return
-
-
 def _add_people(world: World, mailboxes: int) -> None:
     for number in range(mailboxes):
         tenant, name = number % 2 if mailboxes > 3 else 0, NAMES[number]
-        person = Person(tenant, f"u_{name}", f"{name}@{('northwind', 'fourthcoffee')[tenant]}.example")
+        domain = f"{('northwind', 'fourthcoffee')[tenant]}.example"
+        person = Person(tenant, f"u_{name}", f"{name}@{domain}", f"{name}.two@{domain}")
         world.diary.people.append(person)
         store = world.crms[tenant].store
         store.put("users", person.user_id, User(person.user_id, name.title(), person.address))
