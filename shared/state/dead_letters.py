@@ -146,7 +146,12 @@ class DeadLetters:
         return (await self._sealer.unseal(letter.tenant_id, place, letter.sealed)).decode()
 
     async def note_replay(self, kept: KeptLetter, now: datetime) -> None:
-        """Note that its work was made due again. Where it was given up anew meanwhile, that stands."""
+        """Note that somebody wanted its work to be due again. Where it was given up anew meanwhile, that stands.
+
+        Nothing is written over a row that this version cannot read.
+        """
+        if kept.letter.cause == UNREADABLE:
+            return
         letter = replace(kept.letter, replayed_at=now)
         row = encode(kept.stored.changed(letter))
         try:

@@ -227,12 +227,13 @@ async def test_a_row_that_a_sweep_passed_by_is_listed_again(begun: App) -> None:
 
 @pytest.mark.parametrize("text", ["nonsense", '{"v":9,"job":{"of":"tomorrow"}}'])
 async def test_what_cannot_be_read_is_not_replayed(app: App, text: str) -> None:
-    """A poison message that is no job of ours stays a dead letter: it says that it cannot be replayed."""
+    """A poison message that is no job of ours stays a dead letter: its replay says so, and is noted."""
     await app.queues.put("outbox-poison", text)
     await app.tick()
     (letter,) = await letters(app)
     assert await outcome(app, letter["id"]) == "payload_unreadable"
-    assert (await letters(app))[0]["replayed_at"] is None
+    assert (await letters(app))[0]["replayed_at"] is not None
+    assert await outcome(app, letter["id"]) == "payload_unreadable"
     assert (await command(app, "show-dead-letter", letter["id"]))["payload"] == text
 
 

@@ -362,3 +362,22 @@ async def test_a_held_message_is_found_among_many_by_its_id(
     begun.clock.forward(seconds=1)
     calls, answer = await calls_of(begun, begun.v1("POST", f"held-messages/{message_id}/replay"))
     assert (answer.status, calls < 20) == (202, True)
+
+
+async def test_a_replay_ends_though_nobody_can_read_what_is_meant(
+    begun: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work of a mailbox whose row only a newer version reads says so once, and hides nothing behind it (E-30)."""
+    monkeypatch.setattr(by_filter, "MOST_AT_ONCE", 1)
+    place = mailbox(begun)
+    for kind in (TaskKind.SWEEP, TaskKind.RENEW):
+        job = TaskMessage(place.tenant_id, place.mailbox_id, Task(begun.clock.now(), kind, ""))
+        await begun.queues.put("maintenance-poison", encode_job(job))
+    await begun.tick()
+    (row,) = await begun.tables.query(keys.MAILBOX, keys.mailbox_partition(place), "mailbox", "mailbox~")
+    newer = {**row.values, "schema": 3}
+    await begun.tables.replace(keys.MAILBOX, row.partition, row.row, newer, row.etag)
+    answers = [(await begun.v1("POST", "replays", json={"of": "dead_letters"})).json() for _ in range(3)]
+    assert [answer["more"] for answer in answers] == [True, False, False]
+    outcomes = [each["outcome"] for answer in answers for each in answer["replayed"]]
+    assert outcomes == ["payload_unreadable"] * 2

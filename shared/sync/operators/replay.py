@@ -52,17 +52,20 @@ HOW_IT_WENT: Final = {
     Replayed.DUE: "It is due again; a worker takes it within a minute.",
     Replayed.DONE: "It was done meanwhile; nothing is left to do.",
     Replayed.ENDED: "It has ended, and the CRM was told so; it is not done again.",
-    Replayed.UNREADABLE: "What the work was cannot be read, so it cannot be done again.",
+    Replayed.UNREADABLE: "What the work was, or its rows, cannot be read by this version: it is not done again.",
 }
 
 
 async def replay_letter(s: Services, kept: KeptLetter) -> Replayed:
-    """Make its work due again, and note that on the dead letter. Raises KeyUnavailable, StoreUnavailable."""
+    """Make its work due again, and note that on the dead letter. Raises KeyUnavailable, StoreUnavailable.
+
+    What cannot be read is noted as well: whoever replays all that is meant comes to an end.
+    """
     try:
         payload = await s.dead_letters.payload_of(kept)
         replayed = await _replay(s, kept, payload)
     except (MalformedBody, UnknownForm, SealBroken, ValueError):
-        return Replayed.UNREADABLE
+        replayed = Replayed.UNREADABLE
     except MailboxClosed:
         replayed = Replayed.ENDED
     await s.dead_letters.note_replay(kept, s.clock.now())
