@@ -9,6 +9,7 @@ from shared.state import keys
 from shared.storage.api import TableStore
 
 PLACE: Final = (keys.DUE, "outage", "catch_up")
+STANDSTILL: Final = (keys.DUE, "outage", "standstill")
 NEXT: Final = "bucket"
 
 
@@ -22,6 +23,18 @@ class CatchUps:
     async def begin(self) -> None:
         """From the mailboxes that are listed for now on; anew where one is under way. Raises StoreUnavailable."""
         await self.go_on(keys.bucket_of(self._clock.now()))
+
+    async def begin_once(self, standstill: int) -> bool:
+        """The same, unless one was begun for this standstill, named by its bucket. Raises StoreUnavailable.
+
+        A list that stands still is found so at each tick; a catch-up that began anew each time would not get on.
+        """
+        row = await self._tables.get(*STANDSTILL)
+        if row is not None and str(row.values.get(NEXT, "")) == str(standstill):
+            return False
+        await self.begin()
+        await self._tables.upsert(*STANDSTILL, {"schema": 1, NEXT: standstill})
+        return True
 
     async def go_on(self, bucket: int) -> None:
         """The mailboxes listed in this bucket and behind it are still to be looked after. Raises StoreUnavailable."""

@@ -16,6 +16,7 @@ from shared.storage.testing import Call
 from shared.storage.testing.calls import no_hook
 from shared.sync.queueing.jobs import Changes, encode_job
 from shared.sync.queueing.put_back import LONGEST_SECONDS
+from shared.sync.tasks import store_poison_messages
 from shared.sync.tasks.sweep_after_outage import MOST_A_TICK, SPREAD
 from tests.functions.app import BEA_ADDRESS, App
 from tests.functions.host import QueueJob, workers
@@ -234,3 +235,54 @@ async def test_a_poison_message_that_cannot_be_stored_holds_up_no_other(quiet: A
     quiet.tables.before = no_hook
     await pass_time(quiet, 3)
     assert {kept.letter.work async for kept in quiet.services.dead_letters.all()} == {"", "hints"}
+
+
+async def test_a_list_that_stands_still_for_hours_is_one_outage(quiet: App) -> None:
+    """Where the watermark cannot be moved for hours, mailboxes are swept once, and once more when it can."""
+    swept = quiet.mail.calls.count("sweep")
+
+    def fail_watermarks(call: Call) -> None:
+        if call.writes and call.place[:2] == (keys.DUE, "watermark"):
+            raise StoreUnavailable
+
+    quiet.tables.before = fail_watermarks
+    await pass_time(quiet, 30)
+    for _ in range(5):
+        await pass_time(quiet, 30)
+        assert quiet.mail.calls.count("sweep") == swept + 1
+    quiet.tables.before = no_hook
+    await pass_time(quiet, IN_TIME)
+    assert quiet.mail.calls.count("sweep") == swept + 2
+
+
+async def test_poison_of_a_mailbox_that_cannot_be_read_is_a_dead_letter(quiet: App) -> None:
+    """Where only a newer version reads the mailbox's row, the hint over which workers died is kept all the same."""
+    hint = ChangeHint(quiet.mail.client_states[-1].split(".")[1], 1, "sub-1", "AAQ=", "created")
+    await quiet.queues.put("changes-poison", encode_job(Changes((hint,))))
+    partition = keys.mailbox_partition(mailbox_of(quiet))
+    (row,) = await quiet.tables.query(keys.MAILBOX, partition, keys.MAILBOX_ROW, f"{keys.MAILBOX_ROW}~")
+    await quiet.tables.replace(
+        keys.MAILBOX, partition, row.row, {**row.values, "schema": 3, "data": "{"}, row.etag
+    )
+    await quiet.tick()
+    assert [kept.letter.work async for kept in quiet.services.dead_letters.all()] == ["hints"]
+    assert await quiet.services.chores.failing() == []
+
+
+async def test_poison_of_a_mailbox_whose_rows_fail_for_days_is_a_dead_letter(
+    quiet: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is kept before its queue forgets it, a week after."""
+    monkeypatch.setattr(store_poison_messages, "MOST_TRIES", 5)
+    hint = ChangeHint(quiet.mail.client_states[-1].split(".")[1], 1, "sub-1", "AAQ=", "created")
+    await quiet.queues.put("changes-poison", encode_job(Changes((hint,))))
+
+    def fail_for_mailboxes(call: Call) -> None:
+        if call.place[:1] == (keys.MAILBOX,):
+            raise StoreUnavailable
+
+    quiet.tables.before = fail_for_mailboxes
+    await pass_time(quiet, 4)
+    assert await dead_letters(quiet) == 0
+    await pass_time(quiet, 3)
+    assert [kept.letter.work async for kept in quiet.services.dead_letters.all()] == ["hints"]

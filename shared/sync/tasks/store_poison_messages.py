@@ -7,7 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from shared.domain.errors import MailboxClosed, MalformedBody, UnknownForm
+from shared.domain.errors import (
+    MailboxClosed,
+    MalformedBody,
+    OutcomeUnknown,
+    StoreUnavailable,
+    UnknownForm,
+)
 from shared.domain.held import MOST_DEATHS
 from shared.domain.ids import is_tenant_id
 from shared.domain.model import ChangeHint
@@ -25,6 +31,7 @@ from shared.sync.queueing.jobs import Changes, TaskMessage, decode_job
 
 VISIBILITY_SECONDS: Final = 60
 MOST_A_QUEUE: Final = 32
+MOST_TRIES: Final = 5 * 24 * 60  # one a minute
 CRASHED: Final = "crashed_workers"
 HINTS: Final = "hints"
 
@@ -57,7 +64,13 @@ async def _drain(s: Services, queue: str) -> int:
 
 
 async def _store(s: Services, queue: str, message: QueueMessage) -> None:
-    await _sweep_for_hints(s, queue, message.text)
+    """A failing store may be an outage, after which the mailbox is to be swept; any other trouble of its rows stays.
+
+    A store that fails for days for this mailbox is waited for no longer: the poison queue forgets after a week.
+    """
+    swept = await attempt_apart(partial(_sweep_for_hints, s, queue, message.text))
+    if isinstance(swept, StoreUnavailable | OutcomeUnknown) and message.dequeue_count < MOST_TRIES:
+        raise swept
     letter = _describe(DeadLetter(queue, CRASHED, s.clock.now()), message.text)
     await s.dead_letters.add(digest("poison", queue, message.id), letter, message.text)
     await s.queues.delete(f"{queue}-poison", message)

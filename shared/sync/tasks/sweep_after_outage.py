@@ -34,12 +34,14 @@ LISTED_AHEAD: Final = renewals.SWEEP_IDLE_EVERY + 2 * keys.BUCKET
 async def note_standstill(s: Services) -> None:
     """Where the list of due work was not read for a while, note that mailboxes are to be swept.
 
-    To be called before it is read again, for that forgets how long it was. Raises StoreUnavailable.
+    Once for each time at which it came to stand, however long that is. To be called before it is read again, for that
+    forgets how long it was. Raises StoreUnavailable.
     """
     read_until = await s.due.passed_until(WORK_TIMER)
-    if read_until is not None and s.clock.now() - read_until >= OUTAGE_LAG:
+    if read_until is None or s.clock.now() - read_until < OUTAGE_LAG:
+        return
+    if await s.catch_ups.begin_once(keys.bucket_of(read_until)):
         log.error("outage.over", work="enqueue_due_work")
-        await s.catch_ups.begin()
 
 
 async def note_recovery(s: Services, ended: list[FailingChore]) -> None:
