@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from shared.domain.errors import OutcomeUnknown, StoreUnavailable
-from shared.domain.model import ChangeHint, MailboxRef
+from shared.domain.model import ChangeHint, MailboxRef, Seen
 from shared.domain.renewals import SWEEP_ACTIVE_EVERY
 from shared.state import keys
 from shared.storage.testing import Call
 from shared.storage.testing.calls import no_hook
+from shared.sync.operators.replay import Replayed, replay_letter
+from shared.sync.queueing import put_back as put_back_module
 from shared.sync.queueing.jobs import Changes, encode_job
 from shared.sync.queueing.put_back import LONGEST_SECONDS
 from shared.sync.tasks import store_poison_messages
@@ -286,3 +288,71 @@ async def test_poison_of_a_mailbox_whose_rows_fail_for_days_is_a_dead_letter(
     assert await dead_letters(quiet) == 0
     await pass_time(quiet, 3)
     assert [kept.letter.work async for kept in quiet.services.dead_letters.all()] == ["hints"]
+
+
+def fail_for(app: App, graph_message_id: str) -> None:
+    """Whatever is written of this mail fails, and nothing else."""
+
+    def fail_it(call: Call) -> None:
+        if call.operation == "get" and call.place[-1] == keys.row_by_identity(Seen, graph_message_id):
+            raise StoreUnavailable
+
+    app.tables.before = fail_it
+
+
+async def test_a_hint_whose_store_always_fails_ends_as_a_dead_letter(
+    quiet: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the stores answer, what fails for a mail alone is no outage: seen by a person, and replayed when mended."""
+    monkeypatch.setattr(put_back_module, "MOST_OF_A_HINT", 20)
+    number = reply(quiet)
+    await quiet.notify(number)
+    fail_for(quiet, number)
+    await pass_time(quiet, 600)
+    quiet.clock.forward(days=1)
+    assert await quiet.queues.receive(keys.CHANGES, 32) == []
+    assert await quiet.queues.count("changes-poison") == 1
+    quiet.tables.before = no_hook
+    await pass_time(quiet, IN_TIME)
+    kept = [kept async for kept in quiet.services.dead_letters.all()]
+    assert [(each.letter.work, each.letter.cause) for each in kept] == [("hints", "store_fails")]
+    assert received(quiet) == 1
+
+
+async def test_the_dead_letter_of_a_held_mails_hint_is_replayed_at_once(quiet: App) -> None:
+    """The mail of a hint over which workers died is held for a day; the replay of the letter looks at it now."""
+    hint = ChangeHint(quiet.mail.client_states[-1].split(".")[1], 1, "sub-1", reply(quiet), "created")
+    await quiet.queues.put("changes-poison", encode_job(Changes((hint,))))
+    await pass_time(quiet, 30)
+    assert received(quiet) == 0
+    (kept,) = [kept async for kept in quiet.services.dead_letters.all()]
+    assert await replay_letter(quiet.services, kept) is Replayed.DUE
+    await pass_time(quiet, 2)
+    assert received(quiet) == 1
+
+
+@pytest.mark.parametrize("store", ["tables", "blobs", "queues"])
+async def test_an_outage_of_days_is_never_poison(
+    quiet: App, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    """However often a hint is put back while a whole store fails, it comes in when that answers again."""
+    monkeypatch.setattr(put_back_module, "MOST_OF_A_HINT", 3)
+    number = quiet.mail.receive(
+        BEA_ADDRESS, in_reply_to=quiet.mail.last_sent.internet_message_id, files=[("a.txt", b"words")]
+    )
+    await quiet.notify(number)
+    fail(quiet, store)
+    await pass_time(quiet, 300)
+    quiet.tables.before = quiet.blobs.before = quiet.queues.before = no_hook
+    assert await quiet.queues.count("changes-poison") == 0
+    await pass_time(quiet, IN_TIME)
+    assert (received(quiet), await dead_letters(quiet)) == (1, 0)
+
+
+async def test_a_hint_whose_store_fails_keeps_none_behind_it_waiting(quiet: App) -> None:
+    """Of several hints in one message the others come in within minutes."""
+    bad, good = reply(quiet), reply(quiet)
+    await quiet.notify(bad, good)
+    fail_for(quiet, bad)
+    await pass_time(quiet, 10)
+    assert received(quiet) == 1

@@ -159,7 +159,7 @@ async def _replay_hint(s: Services, hint: ChangeHint) -> None:
         return
     ctx = MailboxContext(s, ref)
     if hint.graph_message_id is not None:
-        await _import_now(ctx, hint.graph_message_id)
+        await _look_at_mail(ctx, hint.graph_message_id)
         return
     with suppress(MailboxClosed):
         await sweep_now(ctx)

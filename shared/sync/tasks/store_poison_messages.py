@@ -28,11 +28,13 @@ from shared.sync.inbound.deadly_mail import hold_deadly
 from shared.sync.mailbox.failures import attempt_apart
 from shared.sync.mailbox.subscriptions import sweep_now
 from shared.sync.queueing.jobs import Changes, TaskMessage, decode_job
+from shared.sync.queueing.put_back import is_given_up
 
 VISIBILITY_SECONDS: Final = 60
 MOST_A_QUEUE: Final = 32
 MOST_TRIES: Final = 5 * 24 * 60  # one a minute
 CRASHED: Final = "crashed_workers"
+STORE_FAILS: Final = "store_fails"
 HINTS: Final = "hints"
 
 
@@ -71,13 +73,17 @@ async def _store(s: Services, queue: str, message: QueueMessage) -> None:
     swept = await attempt_apart(partial(_sweep_for_hints, s, queue, message.text))
     if isinstance(swept, StoreUnavailable | OutcomeUnknown) and message.dequeue_count < MOST_TRIES:
         raise swept
-    letter = _describe(DeadLetter(queue, CRASHED, s.clock.now()), message.text)
+    cause = STORE_FAILS if is_given_up(message.text) else CRASHED
+    letter = _describe(DeadLetter(queue, cause, s.clock.now()), message.text)
     await s.dead_letters.add(digest("poison", queue, message.id), letter, message.text)
     await s.queues.delete(f"{queue}-poison", message)
 
 
 async def _sweep_for_hints(s: Services, queue: str, text: str) -> None:
-    """A hint stands nowhere else: what it pointed at is found by a sweep, at once. A single one is what killed."""
+    """A hint stands nowhere else: what it pointed at is found by a sweep, at once. A single one has its mail held.
+
+    Where its store failed, no worker died: it is looked at soon.
+    """
     hints: tuple[ChangeHint, ...] = ()
     if queue == keys.CHANGES:
         with suppress(MalformedBody, UnknownForm):
@@ -88,7 +94,7 @@ async def _sweep_for_hints(s: Services, queue: str, text: str) -> None:
             continue
         with suppress(MailboxClosed):
             if single is not None:
-                await hold_deadly(MailboxContext(s, owner), single, MOST_DEATHS)
+                await hold_deadly(MailboxContext(s, owner), single, 1 if is_given_up(text) else MOST_DEATHS)
             await sweep_now(MailboxContext(s, owner))
 
 
