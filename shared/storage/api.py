@@ -1,8 +1,9 @@
 """What a storage account can do, as small protocols that Azure's clients and the in-memory stores both fulfil.
 
 Errors of every method:
-    StoreUnavailable    no answer, or "busy": nothing was written (it has `retry_after_seconds` where the store said so)
-    OutcomeUnknown      writes only: sent, but the answer was lost or was a 5xx; read a row to conclude (E-6)
+    StoreUnavailable    no answer, "busy" or access denied: nothing was written (it has `retry_after_seconds` where the
+                        store said so)
+    OutcomeUnknown      writes only: sent, and the answer was lost, a 5xx or none of the store's; read a row (E-6)
     TooLarge            over a limit of the service; found out before anything is sent where the limit is known
     UpstreamSurprise    anything else that the service's documentation does not lead to, such as a missing table
 """

@@ -10,7 +10,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from shared.domain.errors import BlobExists, UpstreamSurprise
 from shared.storage.api import Blob, BlobInfo, Observe
-from shared.storage.wire import answered, code_of
+from shared.storage.wire import answered, code_of, speaks
 
 
 class AzureBlobs:
@@ -43,6 +43,8 @@ class AzureBlobs:
                     content_settings=ContentSettings(content_type=content_type),
                 )
             except ResourceExistsError as error:
+                if not speaks(error):
+                    raise
                 raise BlobExists from error
 
     async def get(self, container: str, name: str) -> Blob | None:
@@ -52,7 +54,7 @@ class AzureBlobs:
             try:
                 download = await self._service.get_blob_client(container, name).download_blob()
             except ResourceNotFoundError as error:
-                _insist_on_container(error)
+                _insist_on_blob(error)
                 return None
             data = await download.readall()
             return Blob(data, str(download.properties.content_settings.content_type))
@@ -64,7 +66,7 @@ class AzureBlobs:
             try:
                 await self._service.get_blob_client(container, name).delete_blob()
             except ResourceNotFoundError as error:
-                _insist_on_container(error)
+                _insist_on_blob(error)
 
     async def list(self, container: str, prefix: str = "") -> list[BlobInfo]:
         """The blobs whose names begin with `prefix`, by name."""
@@ -83,6 +85,9 @@ class AzureBlobs:
         await self._service.close()
 
 
-def _insist_on_container(error: ResourceNotFoundError) -> None:
+def _insist_on_blob(error: ResourceNotFoundError) -> None:
+    """Only the service knows that a blob is not there: a gateway's 404 says nothing of it."""
+    if not speaks(error):
+        raise error
     if code_of(error) == "ContainerNotFound":
         raise UpstreamSurprise("A container is missing in the storage account.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -14,7 +15,7 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 from shared.domain.errors import RowChanged, RowExists, RowMissing, UpstreamSurprise
 from shared.storage import limits
 from shared.storage.api import Delete, Insert, Observe, Op, Replace, Row, Upsert, Value
-from shared.storage.wire import answered, code_of
+from shared.storage.wire import answered, code_of, speaks
 
 PAGE = 1000
 INT32 = 2**31
@@ -88,15 +89,14 @@ class AzureTables:
     async def delete(self, table: str, partition: str, row: str, etag: str | None = None) -> None:
         """Take a row away.
 
-        With an ETag this is a transaction of one, because the client's own delete hides a missing row.
+        This is a transaction of one, because the client's own delete takes every 404 for a missing row.
         """
         if etag is not None:
             await self.transact(table, partition, [Delete(row, etag)])
             return
         limits.check_keys(partition, row)
-        self._observe("table", "delete")
-        async with answered(writes=True):
-            await self._client(table).delete_entity(partition, row)
+        with suppress(RowMissing):
+            await self._submit(table, partition, [Delete(row)], "delete")
 
     async def query(
         self,
@@ -137,7 +137,10 @@ class AzureTables:
     async def transact(self, table: str, partition: str, ops: Sequence[Op]) -> list[str]:
         """All of `ops` or none."""
         limits.check_transaction(partition, ops)
-        self._observe("table", "transact")
+        return await self._submit(table, partition, ops, "transact")
+
+    async def _submit(self, table: str, partition: str, ops: Sequence[Op], operation: str) -> list[str]:
+        self._observe("table", operation)
         async with answered(writes=True):
             try:
                 done = await self._client(table).submit_transaction([_operation(partition, op) for op in ops])
@@ -230,7 +233,7 @@ def _operation(partition: str, op: Op) -> tuple[str, dict[str, Any], dict[str, A
 def _conclude(error: HttpResponseError, outcomes: Outcomes, row: str) -> NoReturn:
     """Raise what a refused write means for its row; any other error goes on as it is, to be translated."""
     _insist_on_table(error)
-    if kind := outcomes.get(error.status_code or 0):
+    if speaks(error) and (kind := outcomes.get(error.status_code or 0)):
         raise kind(row) from error
     raise error
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
+from xml.etree.ElementTree import ParseError
 
 from azure.core.exceptions import (
     AzureError,
@@ -22,6 +24,10 @@ BUSY = frozenset({429, 503})
 REQUEST_TIMEOUT = 408
 CONTENT_TOO_LARGE = 413
 SERVER_ERROR = 500
+# A refused key, a firewall, a role that was taken away: operators mend it, and nothing was read or written.
+DENIED: Final = frozenset({401, 403})
+# What the clients raise over an answer that they cannot read.
+UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, ParseError)
 TOO_LARGE_CODES = frozenset(
     {
         "EntityTooLarge",
@@ -42,6 +48,8 @@ async def answered(*, writes: bool) -> AsyncIterator[None]:
         raise _no_answer(writes=writes, error=error) from error
     except AzureError as error:
         raise translate(error, writes=writes) from error
+    except UNREADABLE as error:
+        raise _no_answer(writes=writes, error=error) from error
 
 
 def translate(error: AzureError, *, writes: bool) -> PostbraidError:
@@ -78,7 +86,16 @@ def _refusal(error: HttpResponseError, status: int, *, writes: bool) -> Postbrai
         return _no_answer(writes=writes, error=error)
     if status == CONTENT_TOO_LARGE or code_of(error) in TOO_LARGE_CODES:
         return TooLarge(f"The storage refused it as too large ({code_of(error) or status}).")
+    if not speaks(error):
+        return _no_answer(writes=writes, error=error)
+    if status in DENIED:
+        return StoreUnavailable(f"The storage answered {status} {code_of(error)}.")
     return UpstreamSurprise(f"The storage answered {status} {code_of(error)}.")
+
+
+def speaks(error: HttpResponseError) -> bool:
+    """Whether the service itself refused: it says so by a code, and a gateway's page or redirect has none."""
+    return code_of(error) != ""
 
 
 def _no_answer(*, writes: bool, error: Exception) -> PostbraidError:

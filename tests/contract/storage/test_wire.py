@@ -183,10 +183,46 @@ async def test_too_large_for_the_service_is_too_large() -> None:
 
 @every_call
 async def test_a_refusal_that_has_no_meaning_here_is_a_surprise(act: Act) -> None:
-    """A refused key or a firewall is an UpstreamSurprise."""
-    async with stub(answer(403, "x-ms-error-code: AuthorizationFailure")) as (_, stores):
-        with pytest.raises(UpstreamSurprise, match="403 AuthorizationFailure"):
+    """A request that the service finds wrong is an UpstreamSurprise."""
+    async with stub(answer(400, "x-ms-error-code: InvalidInput")) as (_, stores):
+        with pytest.raises(UpstreamSurprise, match="400 InvalidInput"):
             await act(stores)
+
+
+@every_call
+@pytest.mark.parametrize("status", [401, 403])
+async def test_denied_access_is_an_outage(act: Act, status: int) -> None:
+    """A refused key, a firewall or a role that was taken away is an outage: no work is given up over it."""
+    async with stub(answer(status, "x-ms-error-code: AuthorizationFailure")) as (_, stores):
+        with pytest.raises(StoreUnavailable, match=f"{status} AuthorizationFailure") as denied:
+            await act(stores)
+        assert vars(denied.value).items() >= {"status": status, "code": "AuthorizationFailure"}.items()
+
+
+PAGE = b"<html><body>The service is being maintained.</body></html>"
+
+
+def page(status: int, body: bytes = PAGE) -> bytes:
+    head = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Content-Type: text/html", "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+@every_call
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 412])
+async def test_a_gateway_says_nothing_of_a_row(act: Act, status: int) -> None:
+    """What has no code of the service is not its answer: no row is missing, there or changed for it."""
+    async with stub(page(status)) as (_, stores):
+        with pytest.raises((StoreUnavailable, OutcomeUnknown)):
+            await act(stores)
+
+
+@pytest.mark.parametrize("body", [PAGE, b"", b'{"status":"ok"}', b"[]"])
+@pytest.mark.parametrize("name", [*WRITES, "get", "query", "blob get", "blob list"])
+async def test_a_gateways_200_is_no_yes(name: str, body: bytes) -> None:
+    """A page in place of an answer neither confirms a write nor is read as an empty list."""
+    async with stub(page(200, body)) as (_, stores):
+        with pytest.raises((StoreUnavailable, OutcomeUnknown)):
+            await {**WRITES, **READS}[name](stores)
 
 
 @every_call
