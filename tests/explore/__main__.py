@@ -39,7 +39,13 @@ def main() -> int:
         parser.error(f"no such flow: {', '.join(sorted(unknown))}; there are {', '.join(FLOWS)}")
     with tempfile.TemporaryDirectory() as folder:
         if wanted.case:
-            return _replay(Case.read(wanted.case), Path(folder))
+            try:
+                case = Case.read(wanted.case)
+            except ValueError as err:
+                parser.error(
+                    f"{wanted.case!r} is no case, which is FLOW/SEED/SITE#NUMBER:KIND as printed: {err}"
+                )
+            return _replay(case, Path(folder))
         return _explore(wanted, Path(folder))
 
 
@@ -62,8 +68,8 @@ def _replay(case: Case, folder: Path) -> int:
     print(
         f"met {outcome.hit} of {len(case.plan)} faults; {outcome.found or 'all is as it must be'}", flush=True
     )
-    if outcome.hit < len(case.plan):
-        print("a fault was never met: no such call is made on this commit", flush=True)
+    for fault in case.plan[outcome.hit :]:
+        print(f"never met: {fault}; the flow makes no such call on this commit", flush=True)
     return int(bool(outcome.found) or outcome.hit < len(case.plan))
 
 

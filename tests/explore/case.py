@@ -33,8 +33,11 @@ class Case:
 
     @classmethod
     def read(cls, text: str) -> Case:
-        """The inverse of `str`."""
+        """The inverse of `str`. Raises ValueError for what is no case."""
         flow, seed, plan = text.split("/", 2)
+        if flow not in FLOWS:
+            msg = f"{flow} is no flow"
+            raise ValueError(msg)
         return cls(flow, int(seed), tuple(Fault.read(fault) for fault in plan.split("|") if fault))
 
 

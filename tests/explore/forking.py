@@ -58,6 +58,7 @@ def _fork(truth: Truth, case: Case) -> tuple[int, int]:
         os.close(writing)
         return pid, reading
     os.close(reading)
+    gc.disable()  # it ends within a second or so
     faulthandler.dump_traceback_later(LONGEST_SECONDS, exit=True)
     try:
         document: Any = play_here(truth, case).as_json()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -41,15 +41,23 @@ class Run:
 
     def singles(self) -> None:
         """Every site of every flow, every kind; then the sites that only a fault led to."""
-        led_to: dict[str, list[Case]] = {}
-        for number, (flow, truth) in enumerate(self._prepared()):
-            self._share_time(len(self.flows) - number)
+        cases: dict[str, list[Case]] = {}
+        for flow, truth in self._prepared():
             first = self._shuffled(singles_of(self._calm(truth, flow), self.occurrences))
-            cases = [Case(flow, self.seed, (fault,)) for fault in first if self._is_new(fault)]
-            led_to[flow] = self._play(truth, cases)
+            cases[flow] = [Case(flow, self.seed, (fault,)) for fault in first if self._is_new(fault)]
+        self.report.expect(_count(cases), f"of {len(cases)} flows")
+        led_to: dict[str, list[Case]] = {}
+        for number, (flow, truth) in enumerate(self._prepared(again=True)):
+            self._share_time(len(cases) - number)
+            led_to[flow] = self._play(truth, flow, cases.get(flow, []))
+        self.report.skip(_count(cases, but=led_to))
         self._flow_until = self.until
-        for flow, truth in self._prepared(again=True):
-            self._play(truth, self._shuffled(led_to.get(flow, [])))
+        self.report.expect(_count(led_to), "at calls that only a failure led to")
+        reached = {
+            flow: self._play(truth, flow, self._shuffled(led_to.get(flow, [])))
+            for flow, truth in self._prepared(again=True)
+        }
+        self.report.skip(_count(led_to, but=reached))
 
     def _is_new(self, fault: Fault) -> bool:
         """Whether this was not played in another flow already, where a site is to fail in one flow only."""
@@ -60,12 +68,13 @@ class Run:
     def pairs(self, count: int) -> None:
         """So many draws of two faults, the second some calls after the first; the interleaving is drawn too."""
         dice = random.Random(f"pairs {self.seed}")
+        self.report.expect(count, f"of {len(self.flows)} flows")
         share = -(-count // len(self.flows))
         for flow, truth in self._prepared():
             number = min(share, count)
             count -= number
             calm = self._calm(truth, flow)
-            self._play(truth, [_pair(flow, calm, dice) for _ in range(number)])
+            self._play(truth, flow, [_pair(flow, calm, dice) for _ in range(number)])
 
     def _prepared(self, *, again: bool = False) -> Iterator[tuple[str, Truth]]:
         """Flows that begin in the same world share it."""
@@ -73,7 +82,8 @@ class Run:
         for _, names in groupby(ordered, key=lambda name: FLOWS[name].prepare):
             group = list(names)
             if self.until is not None and time.monotonic() > self.until:
-                print("" if again else f"  skipped: {', '.join(group)}", flush=True)
+                if not again:
+                    print(f"  skipped: {', '.join(group)}", flush=True)
                 continue
             if group[0] not in self._worlds:
                 self._worlds |= dict.fromkeys(group, prepared(group[0], self.folder))
@@ -87,8 +97,9 @@ class Run:
         self.report.add(case, outcome)
         return outcome
 
-    def _play(self, truth: Truth, cases: list[Case]) -> list[Case]:
+    def _play(self, truth: Truth, flow: str, cases: list[Case]) -> list[Case]:
         """Play them; the cases in which a fault reaches the sites that only these cases led to."""
+        self.report.begin(flow, len(cases))
         led_to: list[Case] = []
         played = 0
         for case, outcome in play_all(truth, self._while_there_is_time(cases), self.jobs):
@@ -99,7 +110,7 @@ class Run:
                     faults = (Fault(crossing.site, crossing.number, kind) for kind in crossing.kinds)
                     led_to += [Case(case.flow, case.seed, (*case.plan, fault)) for fault in faults]
             self.report.add(case, outcome)
-        self.report.skipped += len(cases) - played
+        self.report.skip(len(cases) - played)
         return led_to
 
     def _while_there_is_time(self, cases: list[Case]) -> Iterator[Case]:
@@ -120,6 +131,11 @@ class Run:
         return (
             random.Random(f"order {self.seed}").sample(items, len(items)) if self.until is not None else items
         )
+
+
+def _count(cases: Mapping[str, list[Case]], but: Collection[str] = ()) -> int:
+    """How many cases of flows there are, but for these flows."""
+    return sum(len(of_flow) for flow, of_flow in cases.items() if flow not in but)
 
 
 def singles_of(calm: Outcome, occurrences: int) -> list[Fault]:

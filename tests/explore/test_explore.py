@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.explore.case import Case
+from tests.explore.__main__ import main
+from tests.explore.case import Case, Outcome
 from tests.explore.faults import Fault, Kind
+from tests.explore.report import Report
 from tests.explore.sites import ROOT, sites_of_source, uncrossed
 
 SCRIPT = """
@@ -57,6 +60,55 @@ def test_a_case_is_a_text() -> None:
     """The text by which a case is replayed says all of it."""
     case = Case("send", 7, (Fault("graph.send@a.b<c.d", 2, Kind.LATE), Fault("", 11, Kind.DIE_AFTER)))
     assert Case.read(str(case)) == case
+
+
+def _command(*words: str) -> subprocess.CompletedProcess[str]:
+    """What `make explore` calls."""
+    command = [sys.executable, "-m", "tests.explore", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_the_case_of_the_readme_is_one() -> None:
+    """It is played as it stands there, and its fault is met."""
+    [case] = re.findall("CASE='(.+)'", Path(__file__).with_name("README.md").read_text())
+    done = _command("--case", case)
+    assert "met 1 of 1 faults; all is as it must be" in done.stdout, done.stderr
+    assert done.returncode == 0
+
+
+def test_a_case_that_is_never_met_fails() -> None:
+    """One whose fault no call meets says so: it is of other code, or was copied in part."""
+    done = _command("--case", "connect/1/a.b@c#1:die_after")
+    assert "never met: a.b@c#1:die_after" in done.stdout, done.stderr
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [("conect/1/", "conect is no flow"), ("connect/1/a.b@c#1:die", "'die'"), ("connect", "is no case")],
+)
+def test_a_misspelt_case_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], case: str, said: str
+) -> None:
+    """What is no case ends in a sentence that says why."""
+    monkeypatch.setattr("sys.argv", ["explore", "--case", case])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_run_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """While it runs: how many cases of the flow and of all were played; at its end what each flow had."""
+    report = Report()
+    report.expect(3, "of 2 flows")
+    report.begin("send", 2)
+    report.add(Case("send", 1, (Fault("a.b@c", 1, Kind.LATE),)), Outcome("", {"lost": ["a mail"]}, hit=1))
+    report.skip(1)
+    said = capsys.readouterr().out
+    assert "1 of 2 cases of send; 1 of 3 cases of 2 flows" in said
+    assert report.close(whole=False) == 1
+    assert re.search(r"send +1 cases  lost 1", capsys.readouterr().out)
 
 
 def test_sites_of_the_source_are_known() -> None:
