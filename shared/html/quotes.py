@@ -2,7 +2,8 @@
 
 The marks are those that the programs write (field knowledge; none of them is specified): Outlook's `appendonsend`,
 `divRplyFwdMsg` and the line above its From, Gmail's and Yahoo's classes, Apple's and Thunderbird's
-`blockquote type=cite`; in text the line before a quotation in the languages that Outlook and Gmail write.
+`blockquote type=cite`, eM Client's `cite="mid:…"`; in text the line before a quotation in the languages that Outlook
+and Gmail write. A `<blockquote>` without a mark is a quotation behind such a line, or where the mail ends with it.
 """
 
 from __future__ import annotations
@@ -73,17 +74,30 @@ _TEXT_MARKS: Final = (
         re.MULTILINE,
     ),
     re.compile(
-        rf"^(?:_{{10,}}\n)?[ \t]*\*?(?:{_FROM}) ?:\*? [^\n]+\n[ \t]*\*?(?:{_SENT}) ?:\*? [^\n]+$",
+        rf"^(?:_{{10,}}[ \t]*\r?\n)?[ \t]*\*?(?:{_FROM}) ?:\*? [^\n]+\n[ \t]*\*?(?:{_SENT}) ?:\*? [^\n]+$",
         re.MULTILINE,
     ),
 )
 
 
+_LINE_BEFORE: Final = re.compile(rf"\b(?:{_WROTE})[^\n]{{0,100}}:$")
+_LINE_ENDS: Final = re.compile(r"<(?:br|p|div|table|[uo]l|li|h[1-6r]|blockquote|img|section)\b")
+_LONGEST_LINE: Final = 600
+_MOST_LOOKED_AT: Final = 20
+_WORD: Final = re.compile(r"<(?!img\b)[^>]*>|&nbsp;|\s+|(<img\b[^>]*>|[^<&\s]+|.)", re.DOTALL)
+
+
 def _begins(tag: str, attributes: dict[str, str]) -> bool:
     return (
-        not _CLASSES.isdisjoint(attributes.get("class", "").split())
+        not _CLASSES.isdisjoint(name.removeprefix("x_") for name in attributes.get("class", "").split())
         or attributes.get("id", "").lower().removeprefix("x_") in _IDS
-        or (tag == "blockquote" and attributes.get("type", "").lower() == "cite")
+        or (
+            tag == "blockquote"
+            and (
+                attributes.get("type", "").lower() == "cite"
+                or attributes.get("cite", "").lower().startswith("mid:")
+            )
+        )
         or (tag == "div" and _OUTLOOK_LINE.match(attributes.get("style", "")) is not None)
     )
 
@@ -127,13 +141,75 @@ def wrap_quotes(clean: str) -> str:
         if tag not in _VOID:
             opened.append((tag, found.start()))
     if start < 0:
-        return clean
+        return _wrap_unmarked(clean)
     without_marks = "".join([*pieces, clean[copied:]])
     return _wrap(without_marks, start, end if end >= 0 else len(without_marks))
 
 
 def _wrap(text: str, start: int, end: int) -> str:
     return f"{text[:start]}{OPENED}{text[start:end]}</div>{text[end:]}"
+
+
+def _wrap_unmarked(clean: str) -> str:
+    """The first `<blockquote>` that no program has marked, where it is a quotation by what stands around it."""
+    if OPENED in clean or "<blockquote" not in clean:
+        return clean
+    opened: list[tuple[str, int]] = []
+    before: dict[int, int] = {}  # by depth: where the element begins that ended right before
+    begin, end = _words_between(clean)
+    begins, looked_at = -1, 0
+    for found in _TAG.finditer(clean):
+        closing, tag, _ = found.groups()
+        if closing:
+            _, start = opened.pop() if opened else ("", -1)
+            before[len(opened)] = start
+            if 0 <= start == begins:
+                if begin < begins and end < found.end():
+                    return _wrap(clean, begins, found.end())
+                begins = -1
+            continue
+        if tag == "blockquote" and begins < 0 and all(name in _TAKES_BLOCKS for name, _ in opened):
+            begins, looked_at = found.start(), looked_at + 1
+            line = _line_before(clean, before.get(len(opened), -1), begins)
+            if line is not None and looked_at <= _MOST_LOOKED_AT:
+                return _wrap_to_the_end(clean, line, len(opened))
+        if tag not in _VOID:
+            opened.append((tag, found.start()))
+            before.pop(len(opened), None)
+    return clean
+
+
+def _line_before(clean: str, sibling: int, begins: int) -> int | None:
+    """Where a quotation begins that has the line before it: with the element that holds this line alone, if any."""
+    near = clean[max(0, begins - _LONGEST_LINE) : begins]
+    if _LINE_BEFORE.search(_words(near)) is None:
+        return None
+    holds_it_alone = (
+        begins - sibling <= _LONGEST_LINE and len(_LINE_ENDS.findall(clean, sibling, begins)) <= 1
+    )
+    return sibling if sibling >= 0 and holds_it_alone else begins
+
+
+def _wrap_to_the_end(clean: str, start: int, depth: int) -> str:
+    """From there to the end of the element that it stands in."""
+    deep = depth
+    for found in _TAG.finditer(clean, start):
+        closing, tag, _ = found.groups()
+        deep += 0 if tag in _VOID else -1 if closing else 1
+        if deep < depth:
+            return _wrap(clean, start, found.start())
+    return _wrap(clean, start, len(clean))
+
+
+def _words_between(clean: str) -> tuple[int, int]:
+    """Where the words of clean HTML begin and where the last of them stands, tags apart; a picture counts as one."""
+    words = [found.start() for found in _WORD.finditer(clean) if found[1]]
+    return (words[0], words[-1]) if words else (len(clean), -1)
+
+
+def _words(clean: str) -> str:
+    """What is left of clean HTML without its tags."""
+    return re.sub(r"<[^>]*>?", " ", clean).replace("&nbsp;", " ").strip()
 
 
 def quote_in_text(text: str) -> int | None:

@@ -120,6 +120,19 @@ async def test_a_received_text_tells_where_its_quotation_begins(begun: App) -> N
     assert (await begun.answered(text="Yes, in March"))["body"]["quoted_from"] is None
 
 
+async def test_the_quotation_of_a_text_is_folded_in_its_html_too(begun: App) -> None:
+    """The HTML that stands for a mail of plain text has its quoted part in the wrapper, and the same words."""
+    body = (await begun.answered(text="Yes & no\n\nOn Mon, Ann wrote:\n> old\n> <b>older</b>", html=None))[
+        "body"
+    ]
+    assert body["html"] == (
+        '<p>Yes &amp; no</p><div data-quoted="true">'
+        "<p>On Mon, Ann wrote:<br>&gt; old<br>&gt; &lt;b&gt;older&lt;/b&gt;</p></div>"
+    )
+    assert body["text"][body["quoted_from"] :].startswith("On Mon")
+    assert "data-quoted" not in (await begun.answered(text="Yes, in March", html=None))["body"]["html"]
+
+
 @pytest.mark.parametrize("drops", [True, False])
 async def test_a_tenant_chooses_whether_remote_pictures_are_shown(ready: App, drops: bool) -> None:
     """Where a tenant drops them, its events name no picture of another server; those of the mail stay, and sends do."""

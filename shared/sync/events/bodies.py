@@ -8,7 +8,7 @@ from shared.content import snippet, text_to_html, truncate_html, truncate_text
 from shared.domain.controls import without_controls
 from shared.domain.model import FetchedMessage
 from shared.html import SHOWN, SHOWN_WITHOUT_REMOTE, Policy, clean_html
-from shared.html.quotes import quote_in_text
+from shared.html.quotes import OPENED, quote_in_text
 from shared.html.words import words_of
 from shared.mailbox_context import MailboxContext
 from shared.sync.staging import Body
@@ -33,10 +33,20 @@ async def _policy(ctx: MailboxContext) -> Policy:
     return SHOWN_WITHOUT_REMOTE if tenant.drops_remote_pictures else SHOWN
 
 
+def _folded(text: str) -> str:
+    """Plain text as HTML, with its quoted part in the element that folds it."""
+    at = quote_in_text(text)
+    if at is None:
+        return text_to_html(text)
+    return f"{text_to_html(text[:at].rstrip())}{OPENED}{text_to_html(text[at:])}</div>"
+
+
 def _body_data(policy: Policy, html: str, text: str | None) -> dict[str, Any]:
     """Over 1 MiB a body is cut, and says so (H-4)."""
-    shown = clean_html(html, policy).html
     text = without_controls(text) if text is not None else None
+    if text and html == text_to_html(text):
+        html = _folded(text)
+    shown = clean_html(html, policy).html
     words, quoted_from = words_of(shown) if text is None else (text, quote_in_text(text))
     shown, html_cut = truncate_html(shown, policy)
     cut, text_cut = truncate_text(words)

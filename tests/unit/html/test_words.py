@@ -59,6 +59,43 @@ QUOTED = {
     "Thunderbird": (
         '<p>Yes</p><div class="moz-cite-prefix">On Mon, B wrote:</div><blockquote type="cite">q</blockquote>', "Yes"
     ),
+    "Outlook for desktops, whole": (
+        (
+            '<div class="WordSection1"><p class="MsoNormal">Yes<o:p></o:p></p><p class="MsoNormal"><o:p>&nbsp;</o:p>'
+            '</p><div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0in 0in 0in"><p class=MsoNormal>'
+            "<b>From:</b> B<br><b>Sent:</b> Monday<br><b>Subject:</b> Offer<o:p></o:p></p></div><p>q</p></div>"
+        ),
+        "Yes",
+    ),
+    "Outlook on the web, whole": (
+        (
+            '<div class="elementToProof">Yes</div><hr style="display:inline-block;width:98%" tabindex="-1">'
+            '<div id="divRplyFwdMsg" dir="ltr"><font><b>From:</b> B<br><b>Sent:</b> Monday</font><div>&nbsp;</div>'
+            '</div><div class="BodyFragment">q</div>'
+        ),
+        "Yes",
+    ),
+    "Gmail, of which Outlook has renamed the classes": (
+        '<div>Yes</div><div class="x_gmail_quote"><div class="x_gmail_attr">On Mon, B wrote:</div>q</div>', "Yes"
+    ),
+    "Apple, whole": (
+        (
+            '<html><body style="overflow-wrap: break-word;">Yes<div><br><blockquote type="cite"><div>On 1 Jan, B wrote:'
+            '</div><br class="Apple-interchange-newline"><div>q</div></blockquote></div><br></body></html>'
+        ),
+        "Yes",
+    ),
+    "eM Client": ('<div>Yes</div><blockquote cite="mid:1@x.example" class="cite2">q</blockquote><p>Me</p>', "Yes"),
+    "a quotation at the end, without a mark": ("<div>Yes</div><blockquote>q</blockquote><br>&nbsp;", "Yes"),
+    "the last of two, without a mark": (
+        "Yes<blockquote>a saying</blockquote>no<blockquote>q</blockquote>", "Yes\na saying\nno"
+    ),
+    "a line before it, without a mark": (
+        "<p>Yes</p><p>On Mon, B wrote:</p><blockquote>q</blockquote><p>-- <br>Me</p>", "Yes"
+    ),
+    "a line before it in the same block": (
+        "<div>Yes<br>Am Montag schrieb B:<br><blockquote>q</blockquote>Me</div>", "Yes\nAm Montag schrieb B:"
+    ),
     "within a paragraph": ("<p>Yes<br></p><blockquote type=cite>q</blockquote>", "Yes"),
     "all of it": ('<div class="gmail_quote">q</div>', ""),
 }  # fmt: skip
@@ -76,14 +113,44 @@ def test_the_quoted_part_is_wrapped_and_found_in_the_text(raw: str, own: str) ->
     assert "".join(text.split()) == "".join(html_to_text(raw).split())
 
 
-def test_what_quotes_nothing_has_no_mark() -> None:
-    """A mail without a quotation has no wrapper and no place where one begins."""
-    found = clean_html("<blockquote>a saying</blockquote><p>b</p>", SHOWN).html
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "<blockquote>a saying</blockquote><p>b</p>",
+        "<p>b</p><blockquote>a saying</blockquote><p>c</p>",
+        "<blockquote>nothing but a saying</blockquote>",
+        "<p>As Goethe said:</p><blockquote>a saying</blockquote><p>c</p>",
+        'b<blockquote>a saying</blockquote><img src="https://x.example/logo.png">',
+    ],
+)
+def test_what_quotes_nothing_has_no_mark(raw: str) -> None:
+    """A mail without a quotation, or with a saying between its own words, has no wrapper and no place of one."""
+    found = clean_html(raw, SHOWN).html
     assert "data-quoted" not in found
     assert words_of(found)[1] is None
 
 
+@pytest.mark.parametrize(
+    "raw", ["<blockquote>a</blockquote>", "<p>On Mon, B wrote:</p>x<blockquote>a</blockquote>y"]
+)
+def test_many_quotations_hold_no_worker(raw: str) -> None:
+    """Quotations without a mark are looked at in time that grows with the length of the mail alone."""
+    before = time.process_time()
+    clean_html(raw * 10_000, SHOWN)
+    assert time.process_time() - before < 4
+
+
 TEXT_QUOTES = {
+    "Outlook for desktops": (
+        "Yes\r\n\r\nFrom: B <b@x>\r\nSent: Monday, 1 January 2026 10:00\r\nTo: A\r\nSubject: Offer\r\n\r\nold",
+        "From: B",
+    ),
+    "Outlook on the web": (
+        "Yes\r\n________________________________\r\nFrom: B <b@x>\r\nSent: Monday\r\nTo: A\r\n\r\nold",
+        "________",
+    ),
+    "Apple": ("Yes\n\n> On 1 Jan 2026, at 10:00, B <b@x> wrote:\n> \n> old\n", "> On 1 Jan"),
+    "Thunderbird": ("Yes\n\nOn 01/01/2026 10:00, B wrote:\n> old\n>\n> older\n\n", "On 01/01"),
     "a line of Gmail's": ("Yes.\n\nOn Mon, 1 Jan 2026 at 10:00, Bea <b@x>\nwrote:\n> old", "On Mon"),
     "in German": ("Ja.\n\nAm Mo., 1. Jan. 2026 um 10:00 schrieb Bea:\n\n> alt", "Am Mo."),
     "Outlook's line": ("Yes\n\n-----Original Message-----\nFrom: B\nSent: Monday\n\nold", "-----Original"),
