@@ -10,14 +10,16 @@ import pytest
 
 from shared.domain.errors import CrmUnavailable
 from shared.domain.model import Event, MailboxRef
-from shared.endpoint_watch import SLOW_AFTER, SLOW_FOR, EndpointWatch
+from shared.endpoint_watch import LONGEST_WAIT, SLOW_AFTER, SLOW_FOR, EndpointWatch
 from shared.mailbox_context import MailboxContext
 from shared.state import keys
 from shared.state.ledger import new
+from shared.storage.api import QueueMessage
+from shared.storage.testing import Call
 from shared.sync.queueing.jobs import enqueue_all
 from tests.builders import NOW
 from tests.functions.app import BEA_ADDRESS, App
-from tests.functions.host import workers
+from tests.functions.host import QueueJob, workers
 from tests.functions.racing import work
 from tests.functions.test_send_ends import mailbox_of
 
@@ -127,10 +129,15 @@ async def two(begun: App) -> App:
     return begun
 
 
+async def foreign(app: App) -> MailboxRef:
+    """The other tenant's mailbox."""
+    (mailbox_id,) = await app.services.tenants.mailboxes(app.other.tenant_id)
+    return MailboxRef(app.other.tenant_id, mailbox_id)
+
+
 async def record_foreign(app: App, start: int, end: int) -> None:
     """Events of the other tenant, each with its message in the queue."""
-    (mailbox_id,) = await app.services.tenants.mailboxes(app.other.tenant_id)
-    ctx = MailboxContext(app.services, MailboxRef(app.other.tenant_id, mailbox_id))
+    ctx = MailboxContext(app.services, await foreign(app))
     body = (
         '{"type":"connection.connected","timestamp":"2026-03-02T09:30:00Z","data":{"user_id":"u_cem",'
         '"status":"connected","reason":null,"mailbox":{"id":"mbx_1","address":"cem@northwind.example"}}}'
@@ -185,6 +192,74 @@ async def test_the_first_calls_that_hang_keep_the_workers_for_one_call(two: App)
     await record_foreign(two, 0, 60)
     await work(two, 4)
     assert len(calls) < 8
+
+
+class Host:
+    """Timers and workers by the clock: a call that hangs is under way while other messages are worked on."""
+
+    def __init__(self, app: App) -> None:
+        self.app, self.put, self.running = app, 0, set[asyncio.Task[None]]()
+        app.queues.after = self._count
+
+        async def takes_its_time(url: str) -> None:
+            until = app.clock.now() + timedelta(seconds=HANGS_SECONDS)
+            for _ in range(10_000 if url == FOREIGN else 0):
+                if app.clock.now() >= until:
+                    raise CrmUnavailable
+                await asyncio.sleep(0)
+
+        app.crm.takes_its_time = takes_its_time
+
+    def _count(self, call: Call) -> None:
+        self.put += (call.operation, call.place[0]) == ("put", keys.DELIVERIES)
+
+    async def pass_time(self, minutes: int) -> int:
+        """Returns how many messages were put for deliveries meanwhile."""
+        before = self.put
+        for second in range(5, minutes * 60 + 1, 5):
+            self.app.clock.forward(seconds=5)
+            if second % 60 == 0:
+                await self.app.tick()
+            for message in await self.app.queues.receive(keys.DELIVERIES, 32, 600):
+                task = asyncio.create_task(self._work(message))
+                self.running.add(task)
+                task.add_done_callback(self.running.discard)
+            for _ in range(40):
+                await asyncio.sleep(0)
+        return self.put - before
+
+    async def _work(self, message: QueueMessage) -> None:
+        await workers()[keys.DELIVERIES](msg=QueueJob(message))
+        await self.app.queues.delete(keys.DELIVERIES, message)
+
+    async def end(self) -> None:
+        """What is under way ends."""
+        self.app.clock.forward(minutes=1)
+        await asyncio.gather(*self.running)
+
+
+async def test_what_waits_for_a_slow_endpoint_is_no_crowd_of_messages(two: App) -> None:
+    """A hundred events at an endpoint that hangs: one message for each call that it can take, four an hour for each."""
+    host = Host(two)
+    await record_foreign(two, 0, 100)
+    for _ in range(2):
+        assert await host.pass_time(60) <= 3600 // HANGS_SECONDS + 4 * 100
+    await host.end()
+    events = await two.services.ledger.events(await foreign(two), "", 200)
+    names = {f"evt_{number}" for number in range(100)}
+    assert all(event.value.due_at for event in events if event.value.event_id in names)
+
+
+async def test_what_waited_for_its_turn_goes_out_when_the_endpoint_is_quick_again(two: App) -> None:
+    """Whatever had not been tried yet is told within a quarter of an hour and the minute of its timer."""
+    host = Host(two)
+    await record_foreign(two, 0, 100)
+    await host.pass_time(20)
+    two.crm.takes_its_time = None
+    await host.end()
+    await host.pass_time(LONGEST_WAIT // timedelta(minutes=1) + 2)
+    events = await two.services.ledger.events(await foreign(two), "", 200)
+    assert [event.value.event_id for event in events if not event.value.attempts] == []
 
 
 def test_an_endpoint_is_slow_while_a_call_takes_long_and_for_minutes_after() -> None:

@@ -34,7 +34,6 @@ from shared.telemetry import log
 
 TOGETHER_SECONDS: Final = 20.0
 ONE_TRY_SECONDS: Final = 15.0  # what the adapter gives one try (`shared.crm.generic`)
-SLOW_PAUSE: Final = timedelta(minutes=2)
 
 
 def may_tell_at_once(ctx: MailboxContext) -> bool:
@@ -57,7 +56,7 @@ async def deliver(ctx: MailboxContext, stored: Stored[Event]) -> None:
     """One attempt for an event as it was read or has just been written; what comes of it is written on its row.
 
     Also after Disconnect: recorded events are still delivered (R5), so there is no fence here. An endpoint that is slow
-    gets one call at a time from each process; what else is due for it waits two to four minutes, and no attempt counts.
+    gets one call at a time from each process; what else is due for it waits for its turn, and no attempt counts.
     """
     event = stored.value
     if event.delivered_at is not None or event.undelivered:
@@ -71,8 +70,8 @@ async def deliver(ctx: MailboxContext, stored: Stored[Event]) -> None:
         await _hold(ctx, stored, event)
         return
     if not ctx.services.endpoints.may_call(ctx.ref.tenant_id, ctx.now()):
-        pause = SLOW_PAUSE * (1 + ctx.services.random.jitter())
-        await _save(ctx, stored, replace(event, due_at=ctx.now() + pause))
+        turn = ctx.services.endpoints.next_turn(ctx.ref.tenant_id, ctx.now())
+        await _save(ctx, stored, replace(event, due_at=turn))
         return
     status, retry_after = await _call_endpoint(ctx, tenant, event, body)
     refusals = event.equal_refusals + 1 if status == event.last_status else 1
