@@ -18,6 +18,7 @@ from shared.domain.errors import (
 )
 from shared.domain.model import MessageIndex, Seen
 from shared.services import Services
+from shared.sync.events.rendering import iso_time
 from tests.functions.app import ANN_ADDRESS, BEA_ADDRESS, App
 from tests.functions.test_making_subscriptions import mailbox
 
@@ -271,6 +272,49 @@ async def test_a_held_mail_that_was_deleted_is_given_up(begun: App) -> None:
     outlines = begun.mail.calls.count("outline")
     await begun.later(hours=30)
     assert begun.mail.calls.count("outline") == outlines
+
+
+async def test_a_held_mail_that_goes_before_it_is_read_is_told_once(begun: App) -> None:
+    """Deleted before the quick looks are over, it is told as not synced, once: it was of the thread."""
+    number = await unreadable(begun, ItemUnreadable())
+    received_at = begun.mail.mails[number].outline.received_at
+    del begun.mail.mails[number]
+    await begun.later(hours=2)
+    assert begun.crm.types()[2:] == ["message.not_synced"]
+    told = begun.crm.last
+    assert (told["reason"]["code"], told["evidence"]) == ("message_unreadable", "in_reply_to")
+    assert told["received_at"] == iso_time(received_at)
+    shown = (await begun.v1("GET", f"messages/{told['id']}")).json()
+    assert (shown["status"], shown["next_look_at"]) == ("not_synced", None)
+    outlines = begun.mail.calls.count("outline")
+    await begun.later(hours=30)
+    assert (begun.mail.calls.count("outline"), len(begun.crm.types())) == (outlines, 3)
+
+
+async def test_nothing_is_told_of_a_vanished_mail_of_which_nobody_knows_whose_it_was(begun: App) -> None:
+    """It was never seen to be of a thread: no event, no message, and nothing is kept of it."""
+    number = begun.mail.receive("sven@stranger.example")
+    begun.mail.unlisted.add(number)
+    begun.mail.next["outline"] = [ItemUnreadable() for _ in range(6)]
+    await begun.arrives(number)
+    await begun.later(minutes=50)
+    held = await begun.services.ledger.find(mailbox(begun), Seen, number)
+    assert held is not None
+    assert held.value.held is not None
+    begun.mail.next["outline"] = []
+    del begun.mail.mails[number]
+    await begun.later(hours=30)
+    assert begun.crm.types()[2:] == []
+    assert await begun.services.ledger.find(mailbox(begun), Seen, number) is None
+
+
+async def test_a_vanished_mail_of_a_stopped_thread_is_not_told(begun: App) -> None:
+    """Its thread takes no mail any more, so nothing more is said in it (R12)."""
+    number = await unreadable(begun, ItemUnreadable())
+    await begun.v1("POST", f"threads/{begun.crm.last['thread_id']}/stop")
+    del begun.mail.mails[number]
+    await begun.later(hours=2)
+    assert "message.not_synced" not in begun.crm.types()
 
 
 PLACEHOLDERS = {

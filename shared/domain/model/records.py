@@ -9,6 +9,7 @@ from shared.domain.model.sends import StagedFile
 from shared.domain.model.words import (
     BounceAction,
     Direction,
+    Evidence,
     MessageKind,
     MessageStatus,
     Origin,
@@ -104,7 +105,7 @@ class Held:
     `looks` are those that ended without a decision, `missing` those running that did not find it. `generation` is that
     of the mailbox it was met in. Without a Message-ID it is never looked for under another id. `planned_at`: when the
     next look is due by itself, where somebody asked for one before; a look that was asked for is not counted. `deaths`:
-    so many workers have died over it in a row.
+    so many workers have died over it in a row. `evidence`: what led it to its thread.
     """
 
     look_at: datetime
@@ -115,6 +116,7 @@ class Held:
     internet_message_id: str | None = None
     deaths: int = 0
     planned_at: datetime | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,18 @@ message does not sync; from then on it is looked at ever more rarely, as long as
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from shared.domain import admission, copies, own_addresses
-from shared.domain.errors import ItemGone
+from shared.domain.errors import ItemGone, MailboxClosed
 from shared.domain.held import waited, waits_out
 from shared.domain.inbound import Hold, Skip
 from shared.domain.model import (
     Address,
+    Evidence,
     FetchedMessage,
     Held,
     Mailbox,
@@ -31,6 +33,7 @@ from shared.domain.model import (
 from shared.domain.retries import Failed
 from shared.domain.threads import with_conversation
 from shared.mailbox_context import MailboxContext
+from shared.state.codec import Stored
 from shared.state.ledger import Change, new
 from shared.sync.events.announce import activity
 from shared.sync.inbound.held_rows import (
@@ -48,7 +51,7 @@ from shared.sync.inbound.look_back import note_look_back
 from shared.sync.inbound.record_import import record_import
 from shared.sync.mailbox.access import access_of
 from shared.sync.mailbox.failures import attempt_one_mail
-from shared.sync.mailbox.thread_rows import plan_conversation_rows, plan_index_row
+from shared.sync.mailbox.thread_rows import find_index, plan_conversation_rows, plan_index_row
 from shared.sync.mailbox.unit_of_work import change
 from shared.sync.queueing.given_up import add_dead_letter
 
@@ -80,20 +83,45 @@ async def hold_unreadable(
         ctx, lambda: ctx.services.mail.people(access_of(ctx), outline.graph_message_id)
     )
     message = _all_that_is_known(outline, None if isinstance(people, Failed) else people)
+    told = await _tell(ctx, mailbox, message, belongs, known)
+    if told is None:
+        return await hold_mail(ctx, mailbox, outline, belongs, known, reason)
+    return Hold(next_held(ctx, mailbox, outline, known.held).look_at) if told else Skip(Reason.COPY)
+
+
+async def _tell(
+    ctx: MailboxContext, mailbox: Mailbox, message: FetchedMessage, belongs: admission.Belongs, known: Known
+) -> bool | None:
+    """Tell that it does not sync. False: a copy of it came in; None: nobody can read a copy either, or one came now."""
     contacts = known.thread.value.participants if known.thread else ()
     by_user = own_addresses.is_by_user(message, mailbox, contacts)
     authors = copies.authors_of(message, mailbox, by_user=by_user)
-    found = await find_copies(ctx, outline, known, authors)
+    found = await find_copies(ctx, message.outline, known, authors)
     if found.settled:
-        return Skip(Reason.COPY)
+        return False
     if found.unread is not None:
-        return await hold_mail(ctx, mailbox, outline, belongs, known, reason)
+        return None
     known = replace(known, copies=found.same)
-    if not await record_import(
+    recorded = await record_import(
         ctx, mailbox.generation, message, Judged(unreadable=True), belongs, known, authors=authors
-    ):
-        return await hold_mail(ctx, mailbox, outline, belongs, known, reason)
-    return Hold(next_held(ctx, mailbox, outline, known.held).look_at)
+    )
+    return True if recorded else None
+
+
+async def tell_vanished(ctx: MailboxContext, stored: Stored[Seen]) -> None:
+    """A mail of a thread that went before anybody could read it is told as one that could not be read.
+
+    Not of one of which nobody knows whose it is, nor twice, nor where its thread takes no mail any more.
+    """
+    seen, held, mailbox = stored.value, stored.value.held, ctx.mailbox
+    if mailbox is None or held is None or not seen.thread_id or await was_told(ctx, stored):
+        return
+    own = await find_index(ctx, held.internet_message_id)
+    at = own.value.at if own is not None and own.value.message_id == seen.message_id else None
+    outline = Outline(seen.graph_message_id, held.internet_message_id, None, is_draft=False, received_at=at)
+    belongs = admission.Belongs(seen.thread_id, held.evidence or Evidence.CONVERSATION)
+    with suppress(MailboxClosed):
+        await _tell(ctx, mailbox, _all_that_is_known(outline, None), belongs, Known(own, None, stored))
 
 
 async def _others_are_readable(
@@ -137,7 +165,7 @@ async def hold_mail(
 
     Raises MailboxClosed, RaceLost.
     """
-    again = again or next_held(ctx, mailbox, outline, known.held)
+    again = replace(again or next_held(ctx, mailbox, outline, known.held), evidence=belongs.evidence)
     # Loses to other writes of the fence, of the thread, and to another import of this mail.
     async for tx in change(ctx, mailbox.generation, as_read=True):
         fresh = known if tx.first else await read_again(ctx, outline, known)

@@ -15,6 +15,7 @@ from shared.domain.retries import Failed, PutOff, is_outage, waits_for_somebody
 from shared.mailbox_context import MailboxContext
 from shared.state.codec import Stored
 from shared.state.ledger import Change, Erase
+from shared.sync.inbound.hold_mail import tell_vanished
 from shared.sync.inbound.import_message import Found, import_message
 from shared.sync.mailbox.unit_of_work import write
 
@@ -37,6 +38,9 @@ async def look_again(ctx: MailboxContext, stored: Stored[Seen]) -> None:
             later = put_off(held, ctx.now() + DAILY)
             await _save(ctx, stored.changed(replace(seen, held=later)))
         case inbound.Skip(reason):
+            if reason is Reason.VANISHED:
+                await tell_vanished(ctx, stored)
+                stored = await ctx.find(Seen, seen.graph_message_id) or stored
             await _end(ctx, stored, reason)
         case inbound.Import() | inbound.Hold():
             pass
