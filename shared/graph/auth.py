@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from shared.domain.errors import GrantDead, ProviderUnavailable, SignInFailed, UpstreamSurprise
 from shared.domain.model import Grant, Refreshed
 from shared.graph.msal_http import TIMEOUT_SECONDS, Answer, MsalHttp, json_object
-from shared.graph.refusals import failed, refresh_refused
+from shared.graph.refusals import Unanswered, failed, refresh_refused
 from shared.ports import Clock
 from shared.transport import Transport
 
@@ -62,6 +62,7 @@ class EntraSignIn:
         self._instance_discovery = instance_discovery
         self._clock = clock
         self._discovered: dict[str, Answer] = {}
+        self._unanswered = Unanswered(clock)
 
     async def begin(self, *, state: str, login_hint: str | None = None) -> tuple[str, dict[str, Any]]:
         """Where to send the browser, and the flow to keep."""
@@ -166,7 +167,10 @@ class EntraSignIn:
         return None
 
     async def refresh(self, cache: str, *, claims: str | None = None) -> Refreshed:
-        """A fresh access token. What MSAL cannot read, or refuses by itself, is an outage: it is no user's fault."""
+        """A fresh access token; where Entra did not answer, it is asked again after a while only.
+
+        What MSAL cannot read, or refuses by itself, is an outage: it is no user's fault.
+        """
         if not json_object(cache):
             raise GrantDead  # without a refresh token nobody but the user can help
         held = _fresh_cache(cache)
@@ -180,13 +184,14 @@ class EntraSignIn:
             )
             return result
 
-        try:
-            result = await self._run_with_app(renew, held) or {"error": "invalid_grant"}
-        except UpstreamSurprise as err:
-            raise ProviderUnavailable from err
-        if "access_token" in result:
-            return Refreshed(held.serialize(), str(result["access_token"]), self._until(result))
-        raise refresh_refused(result)
+        with self._unanswered.asking(hashlib.sha256(cache.encode()).hexdigest()):
+            try:
+                result = await self._run_with_app(renew, held) or {"error": "invalid_grant"}
+            except UpstreamSurprise as err:
+                raise ProviderUnavailable from err
+            if "access_token" not in result:
+                raise refresh_refused(result)
+        return Refreshed(held.serialize(), str(result["access_token"]), self._until(result))
 
     async def check(self) -> None:
         """Fetch an assertion, where the app has that instead of a secret. Raises ProviderUnavailable."""

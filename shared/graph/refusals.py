@@ -1,4 +1,4 @@
-"""What a refusal of Entra means: one table of its errors and AADSTS numbers, and what they become.
+"""What a refusal of Entra means: one table of its errors and AADSTS numbers, and what they become; and its silence.
 
 Source: Microsoft identity platform, "Microsoft Entra authentication and authorization error codes". The page asks to
 branch on `error` and warns that numbers change; they are looked at where `error` alone is known to mislead.
@@ -7,11 +7,16 @@ branch on `error` and warns that numbers change; they are looked at where `error
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.domain.errors import GrantDead, ProviderUnavailable, SignInFailed, Throttled
+from shared.domain.retries import OUTAGE_SECONDS
 from shared.graph.errors import DEFAULT_PAUSE_SECONDS
+from shared.ports import Clock
 
 # Only these say that the user must come back; an operator's mistake marks nobody (Entra, "Error codes").
 DEAD: Final = frozenset({"invalid_grant", "interaction_required", "consent_required", "login_required"})
@@ -33,6 +38,9 @@ PASSING: Final[dict[int, float]] = {
     90033: 0,  # MsodsServiceUnavailable
     90055: DEFAULT_PAUSE_SECONDS,  # TenantThrottlingError
 }
+# So many refreshes in a row, each of another mailbox, without an answer are an outage of all.
+SILENT_TO_ALL: Final = 3
+MOST_REMEMBERED: Final = 10_000
 _AADSTS: Final = re.compile(r"\bAADSTS(\d{4,8})\b")
 
 
@@ -79,3 +87,70 @@ def failed(result: Mapping[str, Any]) -> SignInFailed | ProviderUnavailable:
     if error in DEAD:
         return SignInFailed("interaction_required")
     return SignInFailed("failed")
+
+
+@dataclass(slots=True)
+class _Silence:
+    """So many refreshes of one mailbox failed, and the next may be asked for from then on."""
+
+    failures: int
+    until: datetime
+
+
+@dataclass(slots=True)
+class Unanswered:
+    """Which refreshes Entra does not answer, as this process has met it: each costs a thread, up to half a minute.
+
+    A mailbox asks again after 15 seconds, a minute, then every four minutes, however much of its work waits; where
+    nobody is answered, all of them together ask once in 15 seconds.
+    """
+
+    clock: Clock
+    _silences: dict[str, _Silence] = field(default_factory=dict)
+    _since_an_answer: set[str] = field(default_factory=set)
+    _all_until: datetime | None = None
+
+    @contextmanager
+    def asking(self, whose: str) -> Iterator[None]:
+        """A refresh under way. Raises ProviderUnavailable, with the time that is left, where it is too early for it."""
+        self._check(whose, self.clock.now())
+        try:
+            yield
+        except ProviderUnavailable:
+            self._note(whose, self.clock.now())
+            raise
+        except GrantDead:
+            self._forget(whose)
+            raise
+        self._forget(whose)
+
+    def _check(self, whose: str, now: datetime) -> None:
+        """Of many that come at once after a failure, one asks."""
+        known = self._silences.get(whose)
+        ends = [known.until] if known is not None else []
+        if len(self._since_an_answer) >= SILENT_TO_ALL and self._all_until is not None:
+            ends.append(self._all_until)
+        left = max(((end - now).total_seconds() for end in ends), default=0.0)
+        if left > 0:
+            raise ProviderUnavailable("Microsoft's sign-in does not answer.", left)
+        if known is not None:
+            known.until = now + _wait_after(known.failures)
+        self._all_until = now + _wait_after(1)
+
+    def _note(self, whose: str, now: datetime) -> None:
+        if len(self._silences) >= MOST_REMEMBERED:
+            self._silences.clear()
+        known = self._silences.setdefault(whose, _Silence(0, now))
+        known.failures += 1
+        known.until = now + _wait_after(known.failures)
+        self._since_an_answer.add(whose)
+        self._all_until = now + _wait_after(1)
+
+    def _forget(self, whose: str) -> None:
+        """It was answered: this mailbox may ask at any time, and the others when their own time is over."""
+        self._silences.pop(whose, None)
+        self._since_an_answer.clear()
+
+
+def _wait_after(failures: int) -> timedelta:
+    return timedelta(seconds=OUTAGE_SECONDS[min(failures, len(OUTAGE_SECONDS)) - 1])

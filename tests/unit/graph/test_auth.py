@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -209,6 +210,7 @@ async def test_a_gateways_page_is_not_remembered(
     for _ in range(2):
         with pytest.raises(errors.ProviderUnavailable):
             await sign_in.refresh(cache)
+        entra.clock.forward(minutes=1)
     entra.configuration = None
     assert (await sign_in.refresh(cache)).access_token == "access-1"
 
@@ -491,6 +493,60 @@ async def test_a_refusal_is_not_remembered(sign_in: EntraSignIn, entra: Entra) -
         await sign_in.refresh(cache)
     entra.raw = None
     assert (await sign_in.refresh(cache)).access_token == "access-1"
+
+
+async def failing(sign_in: EntraSignIn, *caches: str) -> list[float | None]:
+    """A refresh of each, at the same time, that Entra does not answer: how long each is asked to wait."""
+    refreshes = (sign_in.refresh(cache) for cache in caches)
+    found = await asyncio.gather(*refreshes, return_exceptions=True)
+    assert all(isinstance(error, errors.ProviderUnavailable) for error in found), found
+    return [getattr(error, "retry_after_seconds", None) for error in found]
+
+
+async def test_a_silent_entra_is_asked_again_after_a_while_only(sign_in: EntraSignIn, entra: Entra) -> None:
+    """After 15 seconds, a minute, then every four minutes one asks, however many need the token."""
+    cache = await kept_cache(sign_in, entra)
+    entra.raw = httpx.ConnectError("")
+    await failing(sign_in, cache)
+    for wait in (15, 60, 240, 240):
+        before = len(entra.requests)
+        entra.clock.forward(seconds=wait - 1)
+        assert await failing(sign_in, cache, cache) == [1.0, 1.0]
+        assert len(entra.requests) == before
+        entra.clock.forward(seconds=1)
+        await failing(sign_in, cache, cache, cache)
+        assert len(entra.requests) == before + 1
+    entra.clock.forward(seconds=240)
+    entra.raw = None
+    await sign_in.refresh(cache)
+    await sign_in.refresh(cache)
+
+
+async def test_the_silence_of_one_mailbox_is_not_that_of_all(sign_in: EntraSignIn, entra: Entra) -> None:
+    """Another mailbox is asked for as ever; where three in a row got no answer, all together ask once in 15 seconds."""
+    caches = [f"{await kept_cache(sign_in, entra)}{' ' * number}" for number in range(5)]
+    entra.raw = httpx.Response(503)
+    for cache in caches[:2]:
+        assert await failing(sign_in, cache) == [None]
+    assert await failing(sign_in, caches[2]) == [None]
+    before = len(entra.requests)
+    assert await failing(sign_in, *caches[3:]) == [15.0, 15.0]
+    assert len(entra.requests) == before
+    entra.clock.forward(seconds=15)
+    entra.raw = None
+    await sign_in.refresh(caches[3])
+    await sign_in.refresh(caches[4])
+
+
+async def test_who_is_answered_is_not_silent(sign_in: EntraSignIn, entra: Entra) -> None:
+    """A dead grant and a pause are answers: the next refresh asks."""
+    cache = await kept_cache(sign_in, entra)
+    for raw in (refusal("invalid_grant"), httpx.Response(429)) * 3:
+        entra.raw = raw
+        before = len(entra.requests)
+        with pytest.raises((errors.GrantDead, errors.Throttled)):
+            await sign_in.refresh(cache)
+        assert len(entra.requests) > before
 
 
 @pytest.mark.parametrize("odd", ["x", 5, [], {}, 1e30, True, ""], ids=repr)
