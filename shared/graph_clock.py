@@ -10,6 +10,8 @@ from shared.ports import Clock
 
 # `Date` has whole seconds, and an answer is on its way for a moment: less is no difference that could be known.
 LEFT_OF_SKEW: Final = timedelta(seconds=3)
+# No clock of Graph's is further off: what says so is a gateway's answer, or our own clock is of no use at all.
+LONGEST_SKEW: Final = timedelta(hours=12)
 
 
 class GraphClock:
@@ -23,10 +25,10 @@ class GraphClock:
         """An answer with this `Date` header has just come (RFC 9110, 6.6.1: when the message was made)."""
         try:
             at = parsedate_to_datetime(date) if date else None
-        except ValueError:
+        except (ValueError, OverflowError):
             return
-        if at is not None:
-            ahead = at.replace(tzinfo=at.tzinfo or UTC) - self._clock.now()
+        ahead = at.replace(tzinfo=at.tzinfo or UTC) - self._clock.now() if at is not None else None
+        if ahead is not None and abs(ahead) <= LONGEST_SKEW:
             self.ahead = ahead if abs(ahead) > LEFT_OF_SKEW else timedelta()
 
     def ahead_or(self, known: timedelta) -> timedelta:

@@ -21,6 +21,7 @@ SWEEP_IDLE_EVERY: Final = timedelta(hours=6)
 ACTIVE_FOR: Final = timedelta(days=7)
 ACTIVITY_EVERY: Final = timedelta(minutes=1)
 SWEEP_OVERLAP: Final = timedelta(minutes=10)
+CLOCK_TURNED_BACK: Final = timedelta(minutes=1)  # less than that the overlap makes up for
 LATE_AFTER: Final = timedelta(minutes=5)
 SWEEPS_IN_A_ROW: Final = 3
 OVER_WITH_A_SWEEP: Final = (Trouble.NO_ANSWER, Trouble.SWEEP_OVERDUE)
@@ -90,6 +91,18 @@ def with_sweep_again_from(mailbox: Mailbox, since: datetime | None, now: datetim
         mailbox,
         sweep_again_from=min(known, since) if known is not None else since,
         sweep_at=min(due_at, now + SWEEP_ACTIVE_EVERY) if due_at is not None else None,
+    )
+
+
+def with_graph_clock(mailbox: Mailbox, ahead_seconds: int, since: datetime, now: datetime) -> Mailbox:
+    """The mailbox after a sweep from `since` in which Graph's clock was so far ahead of ours.
+
+    Where that clock was set back, mail that came since then has times from before the cursor, and is looked for there.
+    """
+    turned_back = timedelta(seconds=mailbox.graph_ahead_seconds - ahead_seconds)
+    noted = replace(mailbox, graph_ahead_seconds=ahead_seconds)
+    return (
+        with_sweep_again_from(noted, since - turned_back, now) if turned_back > CLOCK_TURNED_BACK else noted
     )
 
 

@@ -253,7 +253,7 @@ def _error(  # noqa: PLR0911 - one line for each meaning
         case Meaning.DENIED | Meaning.FORBIDDEN:
             return _forbidden(operation, meaning, codes)
         case Meaning.GONE:
-            return _gone(operation)
+            return _gone(operation, codes)
         case Meaning.UNREADABLE:
             return errors.ItemUnreadable()
         case Meaning.WRONG_SIZE | Meaning.REFUSED | Meaning.WRONG:
@@ -278,8 +278,10 @@ def _forbidden(operation: str, meaning: Meaning, codes: tuple[str, ...]) -> Post
     return errors.ProviderUnavailable()
 
 
-def _gone(operation: str) -> PostbraidError:
-    """404. A fresh draft of ours that is not there may still be coming: another is made later (E-10)."""
+def _gone(operation: str, codes: tuple[str, ...]) -> PostbraidError:
+    """404, which one without a code does not say. A fresh draft that is not there may be coming: see E-10."""
+    if not codes and operation not in UNSAFE:
+        return errors.NotItsAnswer()
     if operation in SUBSCRIPTION:
         return errors.SubscriptionGone()
     if operation in {"attach", "fill_reply"}:

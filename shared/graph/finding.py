@@ -78,7 +78,8 @@ class Finding:
     async def locate(self, access: Access, message: wire.Message) -> Located:
         """Where a message stands: among drafts, deleted drafts, in the outbox, or sent.
 
-        Raises UpstreamSurprise where Graph does not say whether it is a draft: a send must not be told by a guess.
+        Raises UpstreamSurprise where Graph does not say whether it is a draft, or a deleted one: a send must not be
+        told, or sent, by a guess.
         """
         if message.is_draft is None:
             raise UpstreamSurprise
@@ -89,6 +90,8 @@ class Finding:
             else ("outbox", Whereabouts.OUTBOX, Whereabouts.SENT)
         )
         folder = await self._find_folder(access, other)
+        if folder is None and outline.is_draft:
+            raise UpstreamSurprise  # every mailbox has Deleted Items; a draft in it must not be sent
         there = folder is not None and message.parent_folder_id == folder
         return Located(outline, whereabouts if there else otherwise)
 

@@ -9,7 +9,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from shared.domain.errors import MessageRefused, PostbraidError, SubscriptionGone, UpstreamSurprise
+from shared.domain.errors import (
+    MessageRefused,
+    NotItsAnswer,
+    PostbraidError,
+    SubscriptionGone,
+    UpstreamSurprise,
+)
 from shared.domain.model import Subscription
 from shared.graph import mapping, wire
 from shared.graph.client import GraphClient, decoded, same_origin
@@ -32,7 +38,7 @@ async def subscribe(
     try:
         return await _create(client, access, wanted)
     except UpstreamSurprise as err:
-        if filtered and status_of(err) == BAD_REQUEST:
+        if filtered and status_of(err) == BAD_REQUEST and not isinstance(err, NotItsAnswer):
             raise MessageRefused("filter_refused") from err
         raise
     except PostbraidError as err:

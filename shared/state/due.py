@@ -49,6 +49,7 @@ class DueIndex:
         self._tables = tables
         self._clock = clock
         self._added: dict[tuple[str, str], None] = {}
+        self._latest = 0
         self._skipped: set[MailboxRef] = set()
         self._announced: dict[tuple[MailboxRef, str], datetime] = {}
 
@@ -57,8 +58,14 @@ class DueIndex:
         await self.add_at(mailbox, timer_of(task.kind), task.due_at)
 
     async def add_at(self, mailbox: MailboxRef, timer: str, at: datetime) -> None:
-        """Note the mailbox for a time. This process writes a note only once: present buckets are never erased."""
-        bucket = max(keys.bucket_of(at), keys.bucket_of(self._clock.now()))
+        """Note the mailbox for a time. This process writes a note only once: present buckets are never erased.
+
+        Unless our clock is set back: then present ones were over, and are taken away.
+        """
+        present = keys.bucket_of(self._clock.now())
+        if present < self._latest:
+            self._added.clear()
+        self._latest, bucket = present, max(keys.bucket_of(at), present)
         place = (keys.due_partition(timer, bucket, keys.shard_of(mailbox)), keys.mailbox_partition(mailbox))
         if place in self._added:
             return

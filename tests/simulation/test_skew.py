@@ -68,3 +68,19 @@ async def test_a_stop_and_a_resumption_stand_where_they_were(tmp_path: Path, ahe
         await carla_answers(stage, "After")
         await world.advance(2400)
         assert await told(stage, "Before", "Between", "After") == [1, 0, 1]
+
+
+@pytest.mark.parametrize("by", AHEAD, ids=str)
+async def test_a_clock_of_graphs_that_is_set_hides_no_mail(tmp_path: Path, by: timedelta) -> None:
+    """Graph's clock is put right, by twenty minutes either way: mail that no notification brings is told soon."""
+    async with one_process(tmp_path, ahead=by) as world:
+        stage = await connected(world)
+        await crm_sends(stage, "Begun")
+        await world.advance(2000)  # right after a sweep
+        world.clock.current += by
+        world.product_clock.ahead -= by
+        await stage.control("POST", "notifications", action="drop", count=50)
+        await world.advance(120)
+        await carla_answers(stage, "Unheard")
+        await world.advance(2800)
+        assert await told(stage, "Unheard") == [1]

@@ -45,6 +45,18 @@ Wrap = Callable[[Services], Services]
 
 
 @dataclass(slots=True)
+class SkewedClock:
+    """Another clock that goes wrong by so much; it may be set."""
+
+    true: VirtualClock
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        return self.true.now() + self.ahead
+
+
+@dataclass(slots=True)
 class OneProcess:
     """The running world, and ways to let time pass in it."""
 
@@ -54,6 +66,7 @@ class OneProcess:
     router: Router
     services: Services
     queues: ProductQueues
+    product_clock: SkewedClock
     stage: Stage = field(init=False)
 
     async def work(self) -> bool:
@@ -121,18 +134,6 @@ class OneProcess:
             await self.tick()
 
 
-@dataclass(frozen=True, slots=True)
-class SkewedClock:
-    """Another clock that goes wrong by so much."""
-
-    true: VirtualClock
-    ahead: timedelta
-
-    def now(self) -> datetime:
-        """Aware UTC."""
-        return self.true.now() + self.ahead
-
-
 def environment(folder: Path) -> dict[str, str]:
     """The product's settings in this world."""
     key = folder / "sealing.key"
@@ -171,7 +172,8 @@ async def one_process(
     clock, router = VirtualClock(), Router()
     settings = Settings.load(environment(folder))
     stores = Stores(MemoryTables(), MemoryBlobs(clock=clock), MemoryQueues(clock=clock))
-    services = _services(settings, stores, SkewedClock(clock, ahead), router, SeededRandom(seed), wrap)
+    product_clock = SkewedClock(clock, ahead)
+    services = _services(settings, stores, product_clock, router, SeededRandom(seed), wrap)
 
     async def pass_time(seconds: float) -> None:
         """A delayed request takes its time, in which other workers take up sends that are due."""
@@ -200,7 +202,7 @@ async def one_process(
                 httpx.AsyncClient(base_url=SIM, transport=router) as sim_client,
                 httpx.AsyncClient(base_url=CRM, transport=router) as crm_client,
             ):
-                world = OneProcess(clock, host, simulator, router, services, queues)
+                world = OneProcess(clock, host, simulator, router, services, queues, product_clock)
                 clients = (app_client, sim_client, crm_client)
                 world.stage = Stage(*clients, tenant.api_key, world.advance, world.settle, world.quiet)
                 yield world

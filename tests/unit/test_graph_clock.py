@@ -16,6 +16,10 @@ DATES: list[tuple[str | None, float | None]] = [
     ("Mon, 02 Mar 2026 09:30:02 GMT", 0),
     ("Mon, 02 Mar 2026 09:29:57 GMT", 0),
     ("yesterday", None),
+    ("Mon, 02 Mar 1970 09:30:00 GMT", None),
+    ("Fri, 31 Dec 9999 23:59:59 GMT", None),
+    ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+    ("Mon, 02 Mar 2026 09:50:00 -99999999999999999", None),
     ("", None),
     (None, None),
 ]

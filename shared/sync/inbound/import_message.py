@@ -106,9 +106,19 @@ async def import_message(ctx: MailboxContext, found: Found) -> Decision:
         moved = await _find_moved(ctx, found)
         if moved is not None:
             return await _look(ctx, mailbox, moved)
-        return inbound.decide_missing(found.looks, ctx.now())
+        return await _look_for_outage(ctx, inbound.decide_missing(found.looks, ctx.now()))
     except MailboxClosed:
         return inbound.Skip(Reason.DISCONNECTED)
+
+
+async def _look_for_outage(ctx: MailboxContext, decision: inbound.Wait | inbound.Skip) -> Decision:
+    """Before a mail counts as vanished something is asked for that is there: in an outage all may be answered so.
+
+    No sweep need come upon it again. Raises what the provider raises.
+    """
+    if isinstance(decision, inbound.Skip):
+        await ctx.services.mail.probe(access_of(ctx))
+    return decision
 
 
 def _is_shown_by_a_list(seen: Seen) -> bool:

@@ -167,7 +167,9 @@ async def _read_pages(ctx: MailboxContext, part: _Slice) -> None:
     listing, passed_over = part.listing, set(part.decided)
     for number in count(1):
         page = await read_page(ctx, listing, gives_way=part.gives_way(ctx.now()))
-        part.asked_at = ctx.by_graph(part.began_at)  # known for certain only now that Graph has answered
+        # Known for certain only now that Graph has answered; and our clock may have been set meanwhile.
+        began = min(ctx.by_graph(part.began_at), ctx.graph_now())
+        part.asked_at = began if number == 1 else min(part.asked_at, began)
         for outline in page.outlines:
             name = name_of_row(outline)
             if name not in passed_over and await _may_be_taken(ctx, outline, part):
@@ -298,7 +300,8 @@ async def _finish(ctx: MailboxContext, part: _Slice) -> Mailbox:
     changing = change(ctx, part.mailbox.generation)
     async for tx in changing:
         ahead = round((ctx.graph_now() - ctx.now()).total_seconds())
-        tx.mailbox = replace(_with_slice(tx.mailbox, part, now), graph_ahead_seconds=ahead)
+        swept = _with_slice(tx.mailbox, part, now)
+        tx.mailbox = renewals.with_graph_clock(swept, ahead, part.since, now)
         # The CRM hears it once when mail begins to come late, and once when it comes in time again.
         await tell_trouble(ctx, tx)
     mailbox = changing.mailbox

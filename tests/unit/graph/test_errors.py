@@ -166,7 +166,7 @@ def test_a_fresh_draft_that_is_not_there_is_made_anew() -> None:
 def test_a_new_mailbox_may_take_a_while() -> None:
     """A 404 of the mailbox as a whole is an outage, since a new one may take a while."""
     for operation in ("profile", "sweep", "find_by_key", "subscriptions", "subscribe", "create_draft"):
-        assert type(error(operation, 404)) is errors.ProviderUnavailable
+        assert type(error(operation, 404, "ErrorItemNotFound")) is errors.ProviderUnavailable
 
 
 @pytest.mark.parametrize(
@@ -230,13 +230,15 @@ def test_denied() -> None:
     assert _reason(error("send", 403, "ErrorAccessDenied")) == "send_denied"
 
 
-@pytest.mark.parametrize("status", [400, 403, 405, 422])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 410, 422])
 def test_a_gateways_refusal_refuses_nothing(status: int) -> None:
     """Graph's refusals have a code: a 4xx without one ends no send, kills no consent and may be tried again."""
     for operation in SENDING:
         found = error(operation, status)
-        assert isinstance(found, errors.Ambiguous | errors.NotItsAnswer | errors.ProviderUnavailable)
-    for operation in READS:
+        assert isinstance(
+            found, errors.Ambiguous | errors.ItemGone | errors.NotItsAnswer | errors.ProviderUnavailable
+        )
+    for operation in (*READS, "renew", "unsubscribe"):
         found = error(operation, status)
         assert isinstance(found, errors.NotItsAnswer | errors.ProviderUnavailable)
 

@@ -352,6 +352,14 @@ async def test_a_mailbox_without_an_outbox_has_nothing_in_it(
     assert (await mail.locate(ann, ID)).whereabouts is Whereabouts.SENT
 
 
+async def test_a_draft_is_not_located_without_deleted_items(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """A draft that may lie among the deleted items is not said to lie in Drafts, from where it would be sent."""
+    wire.then(200, {"id": ID, "isDraft": True, "parentFolderId": "x"})
+    wire.then(404, {"error": {"code": "ErrorItemNotFound"}})
+    with pytest.raises(errors.UpstreamSurprise):
+        await mail.locate(ann, ID)
+
+
 async def test_the_key_finds_every_copy(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
     """Messages with our key are found over all pages by the documented filter, and only those that really have it."""
     link = f"{BASE}/me/messages?$skip=10"

@@ -122,6 +122,13 @@ async def test_other_refusals_keep_the_filter(
         await subscribe(mail, ann)
 
 
+async def test_a_gateways_400_refuses_no_filter(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
+    """The filter is given up for a refusal of Graph's alone: without it every draft is notified, for good."""
+    wire.then(400, b"<html>")
+    with pytest.raises(errors.NotItsAnswer):
+        await subscribe(mail, ann)
+
+
 async def test_gone_is_removed(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
     """Removing a subscription that is not there is no error, and renewing it says that it is gone."""
     wire.then(404, {"error": {"code": "ResourceNotFound"}})

@@ -165,6 +165,19 @@ async def test_work_is_found_although_the_clock_was_put_back(
     assert await ticker.tick() == [MAILBOX]
 
 
+async def test_what_was_noted_before_a_clock_was_put_back_is_noted_again(
+    due: DueIndex, ticker: Ticker, clock: StillClock
+) -> None:
+    """A note that a tick took away while the clock ran ahead is written again, although this process wrote it once."""
+    await due.add(MAILBOX, task(clock.now()))
+    clock.forward(hours=1)
+    await due.add(OTHER, task(clock.now()))
+    await ticker.tick()
+    clock.forward(hours=-1)
+    await due.add(MAILBOX, task(clock.now()))
+    assert MAILBOX in await ticker.tick()
+
+
 async def test_timers_keep_apart(due: DueIndex, ticker: Ticker) -> None:
     """Each timer finds its own kinds of work: renewals one, everything else the other."""
     await due.add(MAILBOX, task(kind=TaskKind.RENEW))
