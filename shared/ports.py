@@ -114,7 +114,7 @@ class MailProvider(Protocol):
         ...
 
     async def file_content(
-        self, access: Access, graph_message_id: str, remote_id: str, limit_bytes: int
+        self, access: Access, graph_message_id: str, file: RemoteFile, limit_bytes: int
     ) -> bytes:
         """The bytes of one file; raises TooLarge past `limit_bytes`."""
         ...

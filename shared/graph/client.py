@@ -38,6 +38,7 @@ TIMEOUT_SECONDS: Final = 30.0
 MOST_BYTES: Final = 32 * 1024 * 1024
 MOST_PAGES: Final = 1_000
 MOST_CLAIMS_CHARACTERS: Final = 8_192
+PAGES: Final = frozenset({"text/html", "application/json"})  # what gateways answer with
 
 T = TypeVar("T")
 
@@ -91,11 +92,21 @@ class GraphClient:
             found += page.value
         return found
 
-    async def get_content(self, access: Access, operation: str, builder: Any, limit_bytes: int) -> bytes:
-        """GET the raw bytes behind what a builder names. Raises TooLarge as soon as there are more."""
+    async def get_content(
+        self, access: Access, operation: str, builder: Any, limit_bytes: int, media_type: str | None
+    ) -> bytes:
+        """GET the raw bytes behind what a builder names. Raises TooLarge as soon as there are more.
+
+        They come with the file's own `media_type` ("Get attachment"): in a page of another one a gateway speaks.
+        """
         from shared.graph import sdk
 
-        return await self.call(access, operation, sdk.content_request(builder), limit_bytes)
+        request = sdk.http_request(sdk.content_request(builder), self.base_url)
+        answer = await self._send_authorized(access, operation, request, limit_bytes)
+        came, wanted = map(_plain_type, (answer.headers.get("content-type"), media_type))
+        if wanted and came in PAGES and came != wanted:
+            raise NotItsAnswer
+        return answer.content
 
     async def call(
         self, access: Access, operation: str, info: RequestInformation, limit_bytes: int = MOST_BYTES
@@ -106,9 +117,8 @@ class GraphClient:
         """
         from shared.graph import sdk
 
-        return await self._send_authorized(
-            access, operation, sdk.http_request(info, self.base_url), limit_bytes
-        )
+        request = sdk.http_request(info, self.base_url)
+        return (await self._send_authorized(access, operation, request, limit_bytes)).content
 
     async def follow(self, access: Access, operation: str, link: str) -> bytes:
         """GET a next link, whole, and only on the configured Graph host (E-26). Raises UpstreamSurprise."""
@@ -118,7 +128,7 @@ class GraphClient:
             request = httpx.Request("GET", link, headers={"Accept": "application/json"})
         except httpx.InvalidURL as err:
             raise UpstreamSurprise from err
-        return await self._send_authorized(access, operation, request, MOST_BYTES)
+        return (await self._send_authorized(access, operation, request, MOST_BYTES)).content
 
     async def put(self, access: Access, url: str, content: bytes, content_range: str) -> None:
         """Send one piece to an upload address; never with our token, the address carries its own.
@@ -135,7 +145,7 @@ class GraphClient:
 
     async def _send_authorized(
         self, access: Access, operation: str, request: httpx.Request, limit_bytes: int
-    ) -> bytes:
+    ) -> httpx.Response:
         """Send with a token; after a 401 fetch another, as its challenge asks, and send once more."""
         request.headers["Prefer"] = IMMUTABLE_IDS
         token = await access.token()
@@ -146,7 +156,7 @@ class GraphClient:
             token = await access.token(rejected=token, claims=claims)
             request.headers["Authorization"] = f"Bearer {token}"
             answer = await self._send_once(access, operation, request, limit_bytes)
-        return _checked(operation, answer).content
+        return _checked(operation, answer)
 
     async def _send_once(
         self, access: Access, operation: str, request: httpx.Request, limit_bytes: int
@@ -179,6 +189,11 @@ def _checked(operation: str, answer: httpx.Response) -> httpx.Response:
         return answer
     codes, message = read_error(answer.content)
     raise graph_error(operation, answer.status_code, codes, message, answer.headers)
+
+
+def _plain_type(media_type: str | None) -> str:
+    """Without its parameters, in lower case; empty where there is none."""
+    return (media_type or "").partition(";")[0].strip().lower()
 
 
 def decoded(content: bytes, kind: type[T]) -> T:

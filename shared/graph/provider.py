@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import httpx
 
+from shared.domain.attachments import TYPES, extension_of
 from shared.domain.errors import ItemGone, KeyRefused, MailboxUnusable, MessageRefused, TooLarge
 from shared.domain.listing import Ask
 from shared.domain.model import (
@@ -112,11 +113,12 @@ class GraphMail:
         return await self._attachments.read(access, graph_message_id)
 
     async def file_content(
-        self, access: Access, graph_message_id: str, remote_id: str, limit_bytes: int
+        self, access: Access, graph_message_id: str, file: RemoteFile, limit_bytes: int
     ) -> bytes:
         """The bytes of one file; reading ends at the first byte too many."""
-        builder = self._client.message(graph_message_id).attachments.by_attachment_id(remote_id)
-        content = await self._client.get_content(access, "file_content", builder, limit_bytes)
+        builder = self._client.message(graph_message_id).attachments.by_attachment_id(file.remote_id)
+        media_type = file.content_type or TYPES.get(extension_of(file.name))
+        content = await self._client.get_content(access, "file_content", builder, limit_bytes, media_type)
         if len(content) > limit_bytes:
             raise TooLarge
         return content

@@ -188,12 +188,11 @@ class FakeMail(Failing):
         return tuple(file for file, _ in self.files_of.get(graph_message_id, ()))
 
     async def file_content(
-        self, access: Access, graph_message_id: str, remote_id: str, limit_bytes: int
+        self, access: Access, graph_message_id: str, file: RemoteFile, limit_bytes: int
     ) -> bytes:
         self.called("file_content")
-        return next(
-            content for file, content in self.files_of[graph_message_id] if file.remote_id == remote_id
-        )
+        kept = self.files_of[graph_message_id]
+        return next(content for each, content in kept if each.remote_id == file.remote_id)
 
     async def sweep(self, access: Access, ask: Ask) -> OutlinePage:
         await access.token()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from sandbox.graphsim.knobs import Value
 from sandbox.story.stage import CARLA, Stage
-from tests.simulation.moves import carla_answers, connected, crm_sends, shown
+from tests.simulation.moves import carla_answers, connected, crm_sends, in_crm, shown
 from tests.simulation.world import OneProcess, one_process
 
 HOUR = 3600.0
@@ -74,6 +75,26 @@ async def test_no_reply_leaves_without_its_words(tmp_path: Path, body: str) -> N
         assert await told(stage, message_id) == ["sent"]
         assert await came(stage, "Reply") == [1]
         assert len(await stage.outside(CARLA)) == 2
+
+
+@pytest.mark.parametrize("body", BODIES)
+async def test_no_page_is_told_as_a_file(tmp_path: Path, body: str) -> None:
+    """The CRM gets the text file that the contact has sent, and not what a gateway said in its place."""
+    async with one_process(tmp_path, knobs=KNOBS) as world:
+        stage = await connected(world)
+        await crm_sends(stage, "Begun")
+        await world.advance(300)
+        await in_place_of(stage, "attachment.value", body=body, count=1)
+        words = b"What was agreed."
+        notes = {
+            "name": "notes.txt",
+            "content_type": "text/plain",
+            "content_base64": b64encode(words).decode(),
+        }
+        await carla_answers(stage, "Answer", [notes])
+        await world.advance(HOUR)
+        (answer,) = await in_crm(stage, "Answer")
+        assert [file["size_bytes"] for file in answer["attachments"]] == [len(words)]
 
 
 @pytest.mark.parametrize("how", OUTAGES, ids=str)

@@ -141,7 +141,7 @@ async def _stage(
     s, name = ctx.services, received_name(file)
     try:
         content = await s.mail.file_content(
-            access_of(ctx), message.outline.graph_message_id, file.remote_id, MAX_FILE_BYTES
+            access_of(ctx), message.outline.graph_message_id, file, MAX_FILE_BYTES
         )
     except TooLarge:
         return BlockingFile(name, file.size_bytes, Reason.ATTACHMENT_TOO_LARGE)

@@ -83,7 +83,7 @@ async def _read(ctx: MailboxContext, message: FetchedMessage, file: RemoteFile |
         return None
     try:
         return await ctx.services.mail.file_content(
-            access_of(ctx), message.outline.graph_message_id, file.remote_id, 2 * bounces.MOST_PART_BYTES
+            access_of(ctx), message.outline.graph_message_id, file, 2 * bounces.MOST_PART_BYTES
         )
     except (AccessRefused, ItemGone, ItemUnreadable, TooLarge):
         return None

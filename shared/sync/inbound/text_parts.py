@@ -22,7 +22,7 @@ async def complete_text(
     for part in parts:
         try:
             content = await ctx.services.mail.file_content(
-                access_of(ctx), message.outline.graph_message_id, part.remote_id, MAX_TEXT_PART_BYTES
+                access_of(ctx), message.outline.graph_message_id, part, MAX_TEXT_PART_BYTES
             )
         except (ItemGone, ItemUnreadable, AccessRefused, TooLarge):
             unread.append(part)

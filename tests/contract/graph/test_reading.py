@@ -79,11 +79,11 @@ async def test_files(office: Office, mail: GraphMail, ann: SignedIn) -> None:
         ("Cloud", "reference", False, None),
     ]
     assert found[0].size_bytes >= len(content)
-    assert await mail.file_content(ann, graph_id, found[0].remote_id, len(content)) == content
+    assert await mail.file_content(ann, graph_id, found[0], len(content)) == content
     with pytest.raises(errors.TooLarge):
-        await mail.file_content(ann, graph_id, found[0].remote_id, len(content) - 1)
+        await mail.file_content(ann, graph_id, found[0], len(content) - 1)
     with pytest.raises(errors.UpstreamSurprise):
-        await mail.file_content(ann, graph_id, found[3].remote_id, 10)
+        await mail.file_content(ann, graph_id, found[3], 10)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from shared.domain import errors
 from shared.domain.listing import Ask
-from shared.domain.model import Address, DraftContent, OutgoingFile, Whereabouts
+from shared.domain.model import Address, DraftContent, OutgoingFile, RemoteFile, Whereabouts
 from shared.graph.provider import GraphMail
 from shared.graph.wire import CRM_KEY, IN_REPLY_TO, MESSAGE_CLASS, REFERENCES, SELECT_OUTLINE
 from tests.builders import KEY, NOW
@@ -33,6 +33,7 @@ FORBIDDEN = {
     "ccRecipients",
     "internetMessageHeaders",
 }
+FILE = RemoteFile("f", "notes.txt", "Text/Plain; charset=utf-8", 9, inline=False, kind="file")
 MESSAGE = {"id": ID, "isDraft": True, "parentFolderId": "drafts-id"}
 
 
@@ -75,7 +76,7 @@ async def test_every_call_asks_for_immutable_ids(wire: Wire, mail: GraphMail, an
     await mail.profile(ann)
     await mail.outline(ann, ID)
     await mail.files(ann, ID)
-    await mail.file_content(ann, ID, "f", 10_000)
+    await mail.file_content(ann, ID, replace(FILE, name="", content_type=None), 10_000)
     await mail.sweep(ann, Ask(NOW))
     await mail.listed_id(ann, Ask(NOW))
     await mail.conversation(ann, "c")
@@ -221,10 +222,39 @@ async def test_a_reply_is_filled_in_one_patch(wire: Wire, mail: GraphMail, ann: 
 async def test_files_are_read_to_their_bound(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
     """A file's raw bytes are read up to the limit, and one byte more is TooLarge."""
     wire.then(200, b"12345")
-    assert await mail.file_content(ann, ID, "f=", 5) == b"12345"
+    assert await mail.file_content(ann, ID, replace(FILE, remote_id="f="), 5) == b"12345"
     assert wire.calls() == [f"GET /me/messages/{ID}/attachments/f=/$value"]
     with pytest.raises(errors.TooLarge):
-        await mail.file_content(ann, ID, "f=", 4)
+        await mail.file_content(ann, ID, FILE, 4)
+
+
+@pytest.mark.parametrize(
+    ("declared", "came", "is_file"),
+    [
+        ("text/plain", "text/html; charset=utf-8", False),
+        ("text/plain", "application/json", False),
+        ("text/plain", "TEXT/PLAIN", True),
+        ("text/html; charset=x", "text/html", True),
+        ("image/jpg", "image/jpeg", True),
+        ("text/plain", "", True),
+        (None, "text/html", False),
+        ("", "application/json", False),
+    ],
+)
+async def test_a_gateways_page_is_no_file(
+    wire: Wire, mail: GraphMail, ann: Tokens, declared: str | None, came: str, *, is_file: bool
+) -> None:
+    """A page that comes with another type than the file's own is not told as what somebody has sent.
+
+    Where no type is known of a file, its name says it.
+    """
+    wire.then(200, b"<html>", content_type=came)
+    reading = mail.file_content(ann, ID, replace(FILE, content_type=declared), 100)
+    if is_file:
+        assert await reading == b"<html>"
+        return
+    with pytest.raises(errors.NotItsAnswer):
+        await reading
 
 
 async def test_an_endless_answer_is_a_surprise(wire: Wire, mail: GraphMail, ann: Tokens) -> None:
