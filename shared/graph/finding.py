@@ -48,10 +48,8 @@ class Finding:
             ids = await self._list(access, operation, wanted, ("id",))
             rows = []
             for row in ids:
-                with suppress(
-                    ItemGone
-                ):  # moved or deleted since it was listed; what was asked for may be another
-                    rows.append(decoded(await self._read(access, operation, row.id), wire.Message))
+                with suppress(ItemGone):  # since it was listed; what was asked for may be another
+                    rows.append(decoded(await self._read(access, row.id), wire.Message))
         return rows
 
     async def _list(
@@ -69,10 +67,11 @@ class Finding:
             **query,
         )
 
-    async def _read(self, access: Access, operation: str, graph_message_id: str) -> bytes:
+    async def _read(self, access: Access, graph_message_id: str) -> bytes:
+        """A call of its own name: what Graph says of one mail, that it is gone above all, it does not say of a list."""
         builder = self._client.message(graph_message_id)
         return await self._client.get(
-            access, operation, builder, select=list(_SHOWN), expand=[wire.EXPAND_TAGS]
+            access, "locate", builder, select=list(_SHOWN), expand=[wire.EXPAND_TAGS]
         )
 
     async def locate(self, access: Access, message: wire.Message) -> Located:

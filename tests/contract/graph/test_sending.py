@@ -250,14 +250,34 @@ async def test_what_a_message_id_leads_to(
     assert await mail.find_by_message_id(ann, "<nobody's@fabrikam.example>") == ()
 
 
+def message_id_that_no_list_shows() -> str:
+    """A Message-ID whose mail makes each page with it a 500."""
+    ids = (f"<{number}@fabrikam.example>" for number in itertools.count())
+    return next(each for each in ids if hashlib.sha256(each.encode()).digest()[0] % ONE_IN == 0)
+
+
 async def test_a_mail_that_no_list_shows_is_found(office: Office, mail: GraphMail, ann: SignedIn) -> None:
     """A mail that makes each page with it a 500 is found by its Message-ID all the same: asked for by its id."""
     await office.knobs(list_500="some")
-    ids = (f"<{number}@fabrikam.example>" for number in itertools.count())
-    told = next(each for each in ids if hashlib.sha256(each.encode()).digest()[0] % ONE_IN == 0)
+    told = message_id_that_no_list_shows()
     theirs = await office.arrives(message_id=told)
     (found,) = await mail.find_by_message_id(ann, told)
     assert (found.outline.graph_message_id, found.whereabouts) == (theirs, Whereabouts.SENT)
+
+
+async def test_a_mail_that_goes_while_it_is_searched_ends_no_search(
+    office: Office, mail: GraphMail, ann: SignedIn
+) -> None:
+    """Of two mails that no list shows together one goes before it is read by its id: the other one is found."""
+    await office.knobs(list_500="some")
+    told = message_id_that_no_list_shows()
+    for _ in range(2):
+        await office.arrives(message_id=told)
+    both = {hit.outline.graph_message_id for hit in await mail.find_by_message_id(ann, told)}
+    assert len(both) == 2
+    await office.fault("message.get", "status", status=404, count=1)
+    (found,) = await mail.find_by_message_id(ann, told)
+    assert found.outline.graph_message_id in both
 
 
 @pytest.mark.parametrize("gap", ["missing", "draft"])
