@@ -13,16 +13,22 @@ from shared.state import keys
 from shared.storage.api import Row, TableStore, Value
 
 PARTITION: Final = "chores"
+DIED: Final = "WorkersDied"
 
 
 @dataclass(frozen=True, slots=True)
 class FailingChore:
-    """A chore that has failed at every tick since a time; `error` is the class of its first error."""
+    """A chore that has failed at every tick since a time; `error` is the class of its first error.
+
+    `deaths`: over so many tries in a row the process died, the last of them at `tried_at`.
+    """
 
     name: str
     since: datetime
     error: str
     etag: str
+    deaths: int
+    tried_at: datetime
 
 
 class Chores:
@@ -47,6 +53,21 @@ class Chores:
             if chore.name not in errors:
                 await self._remove(chore)
 
+    async def begin(self, name: str, known: FailingChore | None) -> None:
+        """A chore over which the process may die is at hand; whoever survives it says so. Raises StoreUnavailable."""
+        now = self._clock.now()
+        since, deaths = (known.since, known.deaths) if known is not None else (now, 0)
+        row: dict[str, Value] = {"since": since, "error": DIED, "deaths": deaths + 1, "tried_at": now}
+        await self._tables.upsert(keys.DUE, PARTITION, name, {"schema": 1, **row})
+
+    async def survive(self, name: str, known: FailingChore | None, error: str | None) -> None:
+        """It ended, with an error or without. Raises StoreUnavailable."""
+        if error is None:
+            await self._tables.delete(keys.DUE, PARTITION, name)
+            return
+        since = known.since if known is not None else self._clock.now()
+        await self._tables.upsert(keys.DUE, PARTITION, name, {"schema": 1, "since": since, "error": error})
+
     async def _insert(self, name: str, error: str) -> None:
         values: dict[str, Value] = {"schema": 1, "since": self._clock.now(), "error": error}
         try:
@@ -63,4 +84,12 @@ class Chores:
     def _chore_in(self, row: Row) -> FailingChore:
         since = row.values.get("since")
         known = since if isinstance(since, datetime) else self._clock.now()
-        return FailingChore(row.row, known, str(row.values.get("error", "")), row.etag)
+        deaths, tried_at = row.values.get("deaths"), row.values.get("tried_at")
+        return FailingChore(
+            row.row,
+            known,
+            str(row.values.get("error", "")),
+            row.etag,
+            deaths if isinstance(deaths, int) else 0,
+            tried_at if isinstance(tried_at, datetime) else known,
+        )

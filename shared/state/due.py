@@ -21,6 +21,8 @@ from shared.storage.api import Row, TableStore
 WORK_TIMER: Final = "work"
 RENEWAL_TIMER: Final = "renewals"
 GRACE: Final = timedelta(minutes=2)
+# Ticks come each minute, and each leaves the watermark at most eight minutes behind.
+BEHIND: Final = timedelta(minutes=10)
 # For ten minutes the host hides a message whose worker it has lost (Azure WebJobs SDK, `QueueProcessor`); then the
 # message comes again, and only that tells of the death.
 ANNOUNCED_FOR: Final = timedelta(minutes=11)
@@ -52,6 +54,8 @@ class DueIndex:
         self._latest = 0
         self._skipped: set[MailboxRef] = set()
         self._announced: dict[tuple[MailboxRef, str], datetime] = {}
+        self._stands_at: dict[str, int] = {}
+        self._read: list[tuple[list[DueBucket], str, int, datetime]] = []
 
     async def add(self, mailbox: MailboxRef, task: Task) -> None:
         """Note the mailbox in the bucket of the task, or in the present one when that is later."""
@@ -124,6 +128,20 @@ class DueIndex:
         now = self._clock.now()
         self._announced.update(((mailbox, keys.row_of(task)), now) for task in tasks)
 
+    def is_behind(self, timer: str) -> bool:
+        """Whether the watermark, as this process has read it last, stands where ticks that end leave it behind."""
+        stands_at = self._stands_at.get(timer)
+        return stands_at is not None and self._clock.now() - keys.start_of(stands_at) > BEHIND
+
+    def finish_later(self, buckets: list[DueBucket], timer: str, shard: int, read_at: datetime) -> None:
+        """These were read; they are taken off the list by `finish_read`, at the end of the tick."""
+        self._read.append((buckets, timer, shard, read_at))
+
+    async def finish_read(self) -> None:
+        """Take off the list what was read in this tick. A tick that dies before leaves the watermark, which tells."""
+        while self._read:
+            await self.finish(*self._read.pop())
+
     async def finish(self, buckets: list[DueBucket], timer: str, shard: int, read_at: datetime) -> None:
         """Take away the buckets that were surely over when they were read, then move the watermark past them."""
         over_until = _over_until(read_at)
@@ -147,7 +165,8 @@ class DueIndex:
 
     async def _watermark(self, timer: str, shard: int) -> int:
         row = await self._tables.get(keys.DUE, "watermark", f"{timer}|{shard:02d}")
-        return _bucket_in(row) if row else 0
+        self._stands_at[timer] = _bucket_in(row) if row else 0
+        return self._stands_at[timer]
 
     async def _move_watermark(self, timer: str, shard: int, bucket: int) -> None:
         """Only forward; two ticks at once are harmless, the later value wins."""

@@ -7,13 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from shared.domain.errors import OutcomeUnknown, RowChanged, StoreUnavailable
+from shared.domain.held import MOST_DEATHS
 from shared.domain.model import MailboxRef
 from shared.state import keys
 from shared.state.dead_letters import NOBODY
+from shared.state.sessions import Sessions
 from shared.storage.api import Value
 from shared.storage.testing import Call
 from shared.storage.testing.calls import no_hook
 from tests.functions.app import BEA_ADDRESS, App
+from tests.functions.test_deadly_mail import Died
 from tests.functions.test_send_ends import mailbox_of
 
 OTHER = MailboxRef("ten_other", "mbx_other")
@@ -170,3 +173,68 @@ async def test_a_table_that_fails_stops_only_what_needs_it(begun: App, table: st
     await begun.later(minutes=2)
     assert received(begun) == 1
     assert await poison_kept(begun) == 1
+
+
+async def died_in(app: App, minutes: int, step: int = 1) -> int:
+    """How many ticks died in these minutes; of days not every one is played."""
+    deaths = 0
+    for _ in range(0, minutes, step):
+        app.clock.forward(minutes=step)
+        try:
+            await app.tick()
+        except Died:
+            deaths += 1
+        await app.pump()
+    return deaths
+
+
+async def test_a_chore_that_kills_rests_and_the_others_are_done(
+    begun: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chore over which ticks die is named by health and tried ever more seldom; what comes after it is done."""
+
+    async def die(*_: object) -> int:
+        raise Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sessions, "erase_ended", die)
+        assert 0 < await died_in(begun, 60) <= 10 + MOST_DEATHS + 1
+        answer = await begun.call("GET", "/health/ready")
+        assert [fault.partition(":")[0] for fault in answer.json()["faults"]] == ["erase_ended"]
+        await begun.queues.put("outbox-poison", "{}")
+        reply(begun)
+        assert await died_in(begun, 60) <= 1
+        assert (received(begun), await poison_kept(begun)) == (1, 1)
+        await died_in(begun, 24 * 60, 5)
+        assert await died_in(begun, 24 * 60, 5) <= 1
+    assert await died_in(begun, 24 * 60, 5) == 0
+    assert (await begun.call("GET", "/health/ready")).status == 200
+
+
+async def test_ticks_that_end_write_of_no_chore(begun: App) -> None:
+    """What tells of deaths costs nothing while nobody dies: ticks in time write nothing beside the watermark."""
+    written: list[tuple[str, ...]] = []
+
+    def note(call: Call) -> None:
+        if call.writes and call.place[0] == keys.DUE:
+            written.append(call.place[1:])
+
+    await begun.later(minutes=3)
+    begun.tables.before = note
+    await begun.later(minutes=30)
+    assert {place[0].partition("|")[0] for place in written} <= {"watermark", "work", "renewals"}
+
+
+async def test_a_tick_that_dies_by_chance_is_no_failing_chore(
+    begun: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few ticks that die, as in a deployment, leave nothing behind: the next ones do all of it."""
+
+    async def die(*_: object) -> int:
+        raise Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sessions, "erase_ended", die)
+        assert await died_in(begun, 3) == 3
+    assert await died_in(begun, 10) == 0
+    assert await begun.services.chores.failing() == []

@@ -34,10 +34,17 @@ async def enqueue_due_renewals(s: Services) -> dict[str, int]:
     return await _enqueue(s, RENEWAL_TIMER)
 
 
+async def take_off_list(s: Services) -> dict[str, int]:
+    """The last chore of a tick: what was read is taken off the list, and the watermark says that the tick has ended."""
+    await s.due.finish_read()
+    return {}
+
+
 async def _enqueue(s: Services, timer: str) -> dict[str, int]:
     """A bucket is taken off the list only after every mailbox in it was read and, if still due, listed anew.
 
-    A mailbox whose work cannot be read is listed anew as well, and holds up nobody.
+    That is done when the tick ends (`take_off_list`). A mailbox whose work cannot be read is listed anew as well, and
+    holds up nobody.
     """
     tasks = skipped = 0
     for shard in range(keys.DUE_SHARDS):
@@ -52,7 +59,7 @@ async def _enqueue(s: Services, timer: str) -> dict[str, int]:
             else:
                 s.due.read(ref)
                 tasks += done
-        await s.due.finish(buckets, timer, shard, read_at)
+        s.due.finish_later(buckets, timer, shard, read_at)
     return {"enqueued": tasks, "skipped": skipped}
 
 
