@@ -26,6 +26,8 @@ BEHIND: Final = timedelta(minutes=10)
 # For ten minutes the host hides a message whose worker it has lost (Azure WebJobs SDK, `QueueProcessor`); then the
 # message comes again, and only that tells of the death.
 ANNOUNCED_FOR: Final = timedelta(minutes=11)
+# People wait for these, and leases count most of their deaths.
+ANNOUNCED_ANEW: Final = {TaskKind.SEND: timedelta(minutes=5), TaskKind.SWEEP: timedelta(minutes=5)}
 _REMEMBERED: Final = 10_000
 
 
@@ -118,8 +120,12 @@ class DueIndex:
 
         Or what kills its worker would get a new one from each tick, before the message of the first one comes again.
         """
-        since = self._clock.now() - ANNOUNCED_FOR
-        return [task for task in due if self._announced.get((mailbox, keys.row_of(task)), since) <= since]
+        now, found = self._clock.now(), list[Task]()
+        for task in due:
+            last = self._announced.get((mailbox, keys.row_of(task)))
+            if last is None or now - last >= ANNOUNCED_ANEW.get(task.kind, ANNOUNCED_FOR):
+                found.append(task)
+        return found
 
     def announced(self, mailbox: MailboxRef, tasks: Sequence[Task]) -> None:
         """These were put on their queues. What is forgotten is announced once more often."""
