@@ -5,7 +5,9 @@ link proves nothing: a sorted list of 100 came with 19 items and no link (micros
 link followed while times move on, since a mail that is touched meanwhile moves to the end, and a link that counts rows
 would then pass over another one. Only where all of a page are of the same second rows are counted, by the link or by
 `$skip`: hundreds of mails that were moved at once are of one second, and more than a page. A link gives as many rows as
-the page it came with was asked for, so none is followed while less is asked for.
+the page it came with was asked for, so none is followed while less is asked for. Behind a full page the last row is
+asked for once more: where it does not come, rows that were counted have left the second, and others would be passed
+over that have moved up to their places.
 
 A page that is refused is asked for in halves, since a large page may be too much (504 for days, issues 5853 and 4988).
 If one row alone is refused, it is passed by: one corrupt item makes its page a 500 (issue 2913).
@@ -43,7 +45,7 @@ class Listing:
     """Where the reading stands: the page to ask for (None at the end), and the newest time that came.
 
     `passed`: rows that Graph refuses to list, whatever is asked with them. `_suspect`: among so many rows from here one
-    is that made a page be refused.
+    is that made a page be refused. `_overlaps`: the page that is asked for begins with a row that has come before.
     """
 
     ask: Ask | None
@@ -55,6 +57,7 @@ class Listing:
     _barren: int = 0
     _refused: list[Ask] = field(default_factory=list)
     _suspect: int = 0
+    _overlaps: bool = False
 
     @classmethod
     def at(cls, place: SweepPlace) -> Listing:
@@ -84,6 +87,7 @@ class Listing:
         if self.ask is not None and self._in_hand is None:
             first = self._refused[0].skip if self._refused else self.ask.skip
             self.ask, self._refused, self._suspect = Ask(self.ask.since, first), [], 0
+            self._overlaps = False
 
     def _next_place(self) -> SweepPlace | None:
         """Without the link: a link that is followed later may count rows of another list."""
@@ -101,11 +105,15 @@ class Listing:
         self._suspect = 0 if self._refused else max(0, self._suspect - len(page.outlines))
         self.passed, self._refused = [*self.passed, *self._refused], []
         ids = {outline.graph_message_id for outline in page.outlines}
+        if self._overlaps and not self._is_joined(asked, page):
+            self.ask = self._overlapping(asked.since, max(0, asked.skip - PAGE + 1))
+            return
         brings = not ids <= self._known
         self._known |= ids
         times = (outline.last_modified_at for outline in page.outlines)
         self.newest = max(filter(None, (self.newest, *times)), default=None)
         self._barren = 0 if brings else self._barren + 1
+        self._overlaps = False
         self.ask = None if self._barren >= MOST_BARREN else self._after(asked, page)
 
     def _after(self, asked: Ask, page: OutlinePage) -> Ask | None:
@@ -115,10 +123,22 @@ class Listing:
             return Ask(self.newest, top=self._top())
         # Whatever came may have been cut off, a single row as well: only an empty page is the end.
         behind = asked.skip + len(page.outlines)
+        if len(page.outlines) == asked.top == PAGE and not self._suspect:
+            return self._overlapping(asked.since, behind - 1)
         if page.next_link is not None and page.next_link not in self._followed and not self._suspect:
             self._followed.add(page.next_link)
             return Ask(asked.since, behind, self._top(), page.next_link)
         return Ask(asked.since, behind, self._top()) if page.outlines else None
+
+    def _is_joined(self, asked: Ask, page: OutlinePage) -> bool:
+        """Whether a row of the second that is counted through is known already."""
+        rows = (row for row in page.outlines if row.last_modified_at in {asked.since, None})
+        return any(row.graph_message_id in self._known for row in rows)
+
+    def _overlapping(self, since: datetime, skip: int) -> Ask:
+        """A page that begins with a row that is known, as long as all in front of it are still there."""
+        self._overlaps = skip > 0
+        return Ask(since, skip)
 
     def _top(self) -> int:
         return max(1, self._suspect // 2) if self._suspect else PAGE
@@ -136,7 +156,7 @@ class Listing:
             self.ask = replace(asked, top=asked.top // 2, link=None)
             return True
         self._refused.append(asked)
-        self.ask = Ask(asked.since, asked.skip + 1, top=1)
+        self.ask, self._overlaps = Ask(asked.since, asked.skip + 1, top=1), False
         return len(self._refused) % REFUSED_IN_A_ROW != 0
 
     @property

@@ -186,6 +186,26 @@ def test_everything_is_listed_or_passed_by(
     assert {outline.graph_message_id for outline in by_place} == there & server.corrupt
 
 
+@pytest.mark.parametrize("left", [1, 30, 49, 50, 51, 120, 149])
+@pytest.mark.parametrize("before_page", [2, 3, 4])
+def test_rows_that_leave_their_second_hide_no_other(left: int, before_page: int) -> None:
+    """Of a crowd of one second so many of the first rows are changed between two pages: each other one still comes."""
+    server, found = Server([3] * 230 + [7] * 3), set[str]()
+    listing = Listing(Ask(SINCE))
+    for number in count(1):
+        if listing.ask is None:
+            break
+        assert number < 60
+        if number == before_page:
+            moved = [row(at, 9) for at in range(left)]
+            server.rows = [*server.rows[left:], *moved]
+        answer = server.answer(listing.ask)
+        assert answer is not None
+        found |= {outline.graph_message_id for outline in answer.outlines}
+        listing.read(answer)
+    assert len(found) == 233
+
+
 def pages_until_the_end(links: Iterable[str], *rows: Outline) -> int:
     """How many pages are asked for of a server that always gives these rows, with these links."""
     listing = Listing(Ask(SINCE))
