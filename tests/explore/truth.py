@@ -92,6 +92,7 @@ class Truth:
 
     async def crm_asks_again(self, word: str) -> None:
         """The CRM asks for the same mail, after a break."""
+        self.attempted += 1
         answer = await self.stage.crm.post(f"/api/messages/{self.sends[word].identity}/retry")
         await self._asks_again(word, answer, PAUSES)
 
