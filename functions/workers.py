@@ -26,7 +26,7 @@ bp = func.Blueprint()
 @bp.queue_trigger(arg_name="msg", queue_name="changes", connection="DataStorage")
 async def work_changes(msg: func.QueueMessage) -> None:
     """Look at each message that Graph pointed at."""
-    from shared.sync.inbound.receive_change import receive_change
+    from shared.sync.inbound.receive_change import receive_changes
 
     with canonical_line("work_changes") as line:
         decided: dict[str, int] = {}
@@ -40,9 +40,7 @@ async def work_changes(msg: func.QueueMessage) -> None:
                 return
             mailbox = mailbox_of_key(hints[0].mailbox_key) if hints else None
             line["mailbox"] = mailbox and mailbox.mailbox_id
-            for hint in hints:
-                decision = await receive_change(services(), hint)
-                decided[decision] = decided.get(decision, 0) + 1
+            await receive_changes(services(), msg.get_body().decode(), hints, decided)
 
 
 @bp.queue_trigger(arg_name="msg", queue_name="outbox", connection="DataStorage")

@@ -1,5 +1,7 @@
 """The writers of one process take turns at a mailbox, instead of losing races for its fence to each other.
 
+How many messages it works on for a mailbox is counted too, so that one with a backlog leaves room for the others.
+
 A courtesy, never a guard: that is the fence row's ETag, for other processes know nothing of these turns. So nobody
 waits long, and who was left waiting goes without.
 """
@@ -7,7 +9,9 @@ waits long, and who was left waiting goes without.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
@@ -87,6 +91,7 @@ class Turns:
 
     def __init__(self) -> None:
         self._turns: WeakValueDictionary[MailboxRef, Turn] = WeakValueDictionary()
+        self._at_work: Counter[str] = Counter()
 
     def of(self, mailbox: MailboxRef) -> Turn:
         """The turn at that mailbox, the same for all jobs of this process."""
@@ -94,3 +99,15 @@ class Turns:
         if found is None:
             self._turns[mailbox] = found = Turn()
         return found
+
+    @contextmanager
+    def at_work(self, mailbox: str) -> Iterator[int]:
+        """One more message of that mailbox, whatever it is named by, is worked on; how many were already."""
+        others = self._at_work[mailbox]
+        self._at_work[mailbox] += 1
+        try:
+            yield others
+        finally:
+            self._at_work[mailbox] -= 1
+            if not self._at_work[mailbox]:
+                del self._at_work[mailbox]

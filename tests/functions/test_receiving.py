@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from shared.security.client_state import ClientStateSigner
 from shared.state import keys
 from shared.state.keys import mailbox_key
 from shared.storage.testing import Call
+from shared.sync.inbound.receive_change import COMES_AGAIN_SECONDS, MOST_MESSAGES_AT_ONCE, receive_changes
 from shared.sync.queueing.jobs import Changes, decode_job
 from tests.builders import MAILBOX
 from tests.functions.answers import problem
@@ -244,3 +246,46 @@ async def test_a_queue_that_is_down_is_the_hosts_5xx(app: App, state: str) -> No
     app.store_up()
     assert (await app.call("POST", GOOD, json={"value": [item(state)]})).status == 202
     assert await hints(app) == ["AAMk-1"]
+
+
+# ---- one mailbox's backlog
+
+
+async def test_a_mailbox_with_a_backlog_leaves_room_for_others(begun: App) -> None:
+    """With three messages of a mailbox at work here its hints come again after seconds, the POST's others at once.
+
+    Nothing is lost: what comes again is looked at then. What a newer version wrote beside it stays.
+    """
+    mail = begun.mail.receive("bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id)
+    assert (await begun.notify(mail)).status == 202
+    (text,) = await begun.queues.peek(keys.CHANGES, 2)
+    await begun.queues.delete(keys.CHANGES, (await begun.queues.receive(keys.CHANGES))[0])
+    message = json.loads(text)
+    own = {**message["job"]["hints"][0], "newer": 1}
+    other = {**own, "mailbox_key": mailbox_key(MAILBOX)}
+    both = json.dumps({**message, "job": {"hints": [own, other]}})
+    decided: dict[str, int] = {}
+    with ExitStack() as stack:
+        for _ in range(MOST_MESSAGES_AT_ONCE):
+            stack.enter_context(begun.services.turns.at_work(own["mailbox_key"]))
+        await receive_changes(begun.services, both, decode_job(Changes, both).hints, decided)
+    assert decided == {"later": 2}
+    (at_once,) = await begun.queues.peek(keys.CHANGES, 2)
+    assert json.loads(at_once)["job"]["hints"] == [other]
+    told = len(begun.crm.types())
+    await begun.pump()
+    assert begun.crm.types()[told:] == []
+    begun.clock.forward(seconds=2 * COMES_AGAIN_SECONDS)
+    await begun.pump()
+    assert begun.crm.types()[told:] == ["message.received"]
+
+
+async def test_three_messages_of_a_mailbox_are_worked_on(begun: App) -> None:
+    """Two beside it are no backlog, so that both of the calls that a mailbox has are under way."""
+    mail = begun.mail.receive("bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id)
+    assert (await begun.notify(mail)).status == 202
+    (text,) = await begun.queues.peek(keys.CHANGES, 2)
+    key = json.loads(text)["job"]["hints"][0]["mailbox_key"]
+    with begun.services.turns.at_work(key), begun.services.turns.at_work(key):
+        await begun.pump()
+    assert begun.crm.types()[-1] == "message.received"

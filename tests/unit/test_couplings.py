@@ -15,6 +15,7 @@ from shared.graph import client
 from shared.security import fetch
 from shared.state import due, keys, sessions
 from shared.sync.events import announce, deliver_event, endpoint, list_events, rendering
+from shared.sync.inbound import receive_change
 from shared.sync.mailbox import unit_of_work
 from shared.sync.tasks import enqueue_due_work, erase_unnamed
 
@@ -128,6 +129,12 @@ def test_an_invocation_waits_for_the_crm_no_longer_than_it_says() -> None:
 def test_an_events_own_task_comes_after_the_first_try() -> None:
     """Else the timer would deliver what is just being delivered."""
     assert timedelta(seconds=deliver_event.TOGETHER_SECONDS) < rendering.FIRST_ATTEMPT_WITHIN
+
+
+def test_a_mailbox_has_its_calls_under_way_and_not_all_of_the_host() -> None:
+    """One more message than calls keeps both calls busy; several mailboxes with a backlog still leave room."""
+    assert client.IN_FLIGHT_A_MAILBOX < receive_change.MOST_MESSAGES_AT_ONCE
+    assert 4 * receive_change.MOST_MESSAGES_AT_ONCE <= QUEUES["batchSize"]
 
 
 # ---- sweeps and clocks

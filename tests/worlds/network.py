@@ -36,6 +36,9 @@ class Network(httpx.AsyncBaseTransport):
     called: Callable[[], None] = lambda: None
     crms: Mapping[str, str] = field(default_factory=dict)
     is_calm: bool = False
+    slow: dict[str, float] = field(
+        default_factory=dict
+    )  # how long each call for a mailbox takes, by its address
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One request of a process of the product, or of the world around it."""
@@ -63,6 +66,8 @@ class Network(httpx.AsyncBaseTransport):
         name, path = request.url.netloc.decode(), request.url.path
         if name == GRAPH_HOST or path == "/__control/authorize":
             of_entra.set(not path.startswith(MAIL_PATHS))
+        if self.slow and name == GRAPH_HOST:
+            await asyncio.sleep(self.slow.get(self.owner(request) or "", 0.0))
         try:
             return await self.programs[name].handle_async_request(request)
         finally:

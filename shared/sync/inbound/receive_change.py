@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Final
+
+import msgspec
 
 from shared.domain import inbound
 from shared.domain.errors import MailboxClosed
@@ -11,6 +15,7 @@ from shared.domain.model import ChangeHint, FenceState, Mailbox, Reason
 from shared.domain.retries import Failed, PutOff
 from shared.mailbox_context import MailboxContext
 from shared.services import Services
+from shared.state import keys
 from shared.state.keys import mailbox_of_key
 from shared.sync.inbound.import_message import Found, import_later, import_message
 from shared.sync.inbound.sweep_mailbox import sweep_if_due
@@ -21,9 +26,46 @@ from shared.sync.mailbox.subscriptions import (
     renew_subscription,
     sweep_now,
 )
+from shared.sync.queueing.jobs import read_envelope
+from shared.sync.queueing.put_back import HINTS_LIVE_SECONDS
 
 MAINTENANCE: Final = "maintenance"
 NOTHING: Final = "nothing"
+LATER: Final = "later"
+MOST_MESSAGES_AT_ONCE: Final = 3  # of one mailbox in one process: both of its calls are always under way
+COMES_AGAIN_SECONDS: Final = 6
+
+
+async def receive_changes(
+    s: Services, text: str, hints: Sequence[ChangeHint], decided: dict[str, int]
+) -> None:
+    """The hints of one queue message, whose `text` it is; how often what was `decided` is counted there.
+
+    Where this process is at work on enough messages of the same mailbox, its hints come again after some seconds: a
+    mailbox has two calls to Graph at a time in any case, and the others' hints behind it would wait for all of its.
+    Raises what a store raises; then what `decided` counts is done.
+    """
+    mailboxes = dict.fromkeys(hint.mailbox_key for hint in hints)
+    with ExitStack() as stack:
+        others = {key: stack.enter_context(s.turns.at_work(key)) for key in mailboxes}
+        crowded = {key for key, count in others.items() if count >= MOST_MESSAGES_AT_ONCE}
+        if not crowded:
+            await _receive_each(s, hints, decided)
+            return
+    envelope = read_envelope(text)  # as it came: a newer version may have written more than this one reads
+    given = list(zip(hints, envelope["job"]["hints"], strict=True))
+    for key in mailboxes:
+        own = [raw for hint, raw in given if hint.mailbox_key == key]
+        again = msgspec.json.encode({**envelope, "job": {**envelope["job"], "hints": own}}).decode()
+        delay = round(COMES_AGAIN_SECONDS * (1 + s.random.jitter())) if key in crowded else 0
+        await s.queues.put(keys.CHANGES, again, delay_seconds=delay, ttl_seconds=HINTS_LIVE_SECONDS)
+    decided[LATER] = len(hints)
+
+
+async def _receive_each(s: Services, hints: Sequence[ChangeHint], decided: dict[str, int]) -> None:
+    for hint in hints:
+        decision = await receive_change(s, hint)
+        decided[decision] = decided.get(decision, 0) + 1
 
 
 async def receive_change(s: Services, hint: ChangeHint) -> str:
