@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.domain.errors import ItemGone, ItemUnreadable, ProviderUnavailable
+from shared.domain.errors import ItemGone, ItemUnreadable, ProviderUnavailable, Throttled
 from shared.domain.model import Seen
 from tests.functions.app import BEA_ADDRESS, App
 from tests.functions.test_making_subscriptions import mailbox
@@ -62,3 +62,17 @@ async def test_what_is_gone_in_truth_is_given_up(begun: App) -> None:
     await begun.later(hours=3)
     assert begun.mail.calls.count("outline") == looks
     assert begun.mail.calls.count("probe") == 2  # one of them at the sign-in
+
+
+async def test_a_send_of_which_nothing_can_have_left_is_not_told_as_unknown(begun: App) -> None:
+    """A plain no to its only try stays one while nobody can find its draft: it waits, and leaves afterwards."""
+    begun.mail.next["send"] = [Throttled(60)]
+    message_id = await begun.accepted("m-2")
+    await begun.pump()
+    nothing_is_there(begun)
+    await begun.later(hours=3)
+    assert await begun.standing(message_id) == ("waiting", None)
+    begun.mail.next.clear()
+    await begun.later(minutes=20)
+    assert await begun.standing(message_id) == ("sent", None)
+    assert "message.unconfirmed" not in begun.crm.types()

@@ -16,8 +16,9 @@ from shared.domain.errors import (
     UpstreamSurprise,
 )
 from shared.domain.message_ids import is_same_message_id
-from shared.domain.model import Located, Reason, Thread, Whereabouts
+from shared.domain.model import Located, OutboxItem, Reason, Thread, Whereabouts
 from shared.domain.threads import takes_no_send
+from shared.domain.waiting import is_plainly_refused
 from shared.sync.mailbox.grant import note_working_call
 from shared.sync.mailbox.unit_of_work import change
 from shared.sync.outbound.confirm_send import confirm_send
@@ -62,12 +63,12 @@ async def ask_mailbox(work: Sending) -> bool:
 async def _find_elsewhere(work: Sending) -> tuple[Located, ...]:
     """Whatever carries our key; without any, what has the draft's Message-ID (E-12)."""
     mail, access, item = work.ctx.services.mail, work.access, work.item
-    if not item.without_key and (found := await _if_listed(mail.find_by_key(access, item.key))):
+    if not item.without_key and (found := await _if_listed(item, mail.find_by_key(access, item.key))):
         return found
     internet_message_id = item.draft_internet_message_id
     if internet_message_id is None:
         return ()
-    same = await _if_listed(mail.find_by_message_id(access, internet_message_id))
+    same = await _if_listed(item, mail.find_by_message_id(access, internet_message_id))
     return tuple(
         located
         for located in same
@@ -75,15 +76,18 @@ async def _find_elsewhere(work: Sending) -> tuple[Located, ...]:
     )
 
 
-async def _if_listed(search: Awaitable[tuple[Located, ...]]) -> tuple[Located, ...]:
+async def _if_listed(item: OutboxItem, search: Awaitable[tuple[Located, ...]]) -> tuple[Located, ...]:
     """What a search finds; nothing where it is refused, for the mailbox has just answered by id.
 
     One corrupt item makes each list that would show it a 500, for ever (microsoft-graph-docs issue 2913), and a send
-    ends all the same. A search that failed by chance is repeated when the send is looked for again.
+    ends all the same. A search that failed by chance is repeated when the send is looked for again. One whose only
+    answer was a plain no has its own end, and is not made an unknown one by an outage.
     """
     try:
         return await search
     except (ProviderUnavailable, UpstreamSurprise):
+        if is_plainly_refused(item):
+            raise
         return ()
 
 
