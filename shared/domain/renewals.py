@@ -9,6 +9,7 @@ from typing import Final
 from shared.domain.connection import with_trouble, with_working_call, without_trouble
 from shared.domain.held import MOST_DEATHS
 from shared.domain.model import Mailbox, SubscriptionState, SweepPlace, Trouble
+from shared.domain.retries import MOST_FAILURES
 
 # Graph's maximum for basic Outlook subscriptions. It counts by its own clock and refuses more, and no send leaves
 # without a subscription, so the margin is wider than clocks are apart.
@@ -173,10 +174,20 @@ def is_subscribed(mailbox: Mailbox, now: datetime) -> bool:
     return mailbox.subscription is SubscriptionState.ACTIVE and expires is not None and expires > now
 
 
+def making_is_left(mailbox: Mailbox, now: datetime) -> bool:
+    """Whether somebody who was making the subscription failed at it, or died."""
+    return mailbox.subscription is SubscriptionState.PENDING and not is_being_subscribed(mailbox, now)
+
+
+def making_kills(mailbox: Mailbox) -> bool:
+    """Whether five workers in a row died over the subscription: failures of another kind count to one less."""
+    return mailbox.renew_failures > MOST_FAILURES
+
+
 def subscription_is_lost(mailbox: Mailbox, now: datetime) -> bool:
     """It has expired, or somebody who was making it died."""
     if mailbox.subscription is SubscriptionState.PENDING:
-        return not is_being_subscribed(mailbox, now)
+        return making_is_left(mailbox, now)
     expires = mailbox.subscription_expires_at
     return mailbox.subscription is SubscriptionState.ACTIVE and expires is not None and expires <= now
 

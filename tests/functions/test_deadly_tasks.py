@@ -6,15 +6,17 @@ So it is for every kind of task; mail, sends and events have tests of their own 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.domain.held import MOST_DEATHS
-from shared.domain.model import Task, TaskKind
+from shared.domain.model import SubscriptionState, Task, TaskKind
 from shared.domain.retries import AFTER_DEATHS
 from shared.mailbox_context import MailboxContext
 from shared.state.ledger import new
+from shared.sync.mailbox.unit_of_work import change
 from shared.sync.tasks import do_task
 from tests.functions.app import App
 from tests.functions.fake_mail import FakeMail
@@ -145,6 +147,34 @@ async def test_a_sweep_that_kills_at_no_mail_ends_where_a_person_sees_it(
     assert mailbox.sweep_deaths == 0
     assert mailbox.sweep_at is not None
     assert mailbox.sweep_at - begun.clock.now() > timedelta(minutes=1)
+
+
+async def test_a_making_that_kills_in_sweeps_ends_where_a_person_sees_it(
+    begun: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep makes a subscription that has expired anew; where that kills, mail comes by sweeps all the same."""
+    deadly = Deadly(begun, monkeypatch)
+
+    async def subscribe(*_: object, **__: object) -> object:
+        deadly.deaths += 1
+        raise Died
+
+    async for tx in change(MailboxContext(begun.services, mailbox_of(begun))):
+        tx.mailbox = replace(tx.mailbox, subscription_expires_at=begun.clock.now())
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeMail, "subscribe", subscribe)
+        await deadly.pass_time(6 * 60)
+        assert [kept[:2] for kept in await letters(begun)] == [("renew", "given_up:WorkersDied")]
+        assert await deadly.pass_time(12 * 60) <= DEATHS_A_COUNT
+        reply(begun)
+        await deadly.pass_time(20)
+        assert received(begun) == 1
+    ((_, _, letter_id),) = await letters(begun)
+    await begun.v1("POST", f"dead-letters/{letter_id}/replay")
+    await deadly.pass_time(16)
+    mailbox = await MailboxContext(begun.services, mailbox_of(begun)).read()
+    assert mailbox is not None
+    assert (mailbox.subscription, mailbox.renew_failures) == (SubscriptionState.ACTIVE, 0)
 
 
 async def test_ticks_announce_no_work_whose_message_still_hides(

@@ -28,7 +28,12 @@ from shared.sync.inbound.import_message import Found, import_later, import_messa
 from shared.sync.inbound.list_changes import read_page
 from shared.sync.mailbox.failures import attempt
 from shared.sync.mailbox.grant import note_grant_alive, tell_trouble
-from shared.sync.mailbox.subscriptions import recreate_subscription, renew_subscription, tell_if_lost
+from shared.sync.mailbox.subscriptions import (
+    plan_renewal,
+    recreate_subscription,
+    renew_subscription,
+    tell_if_lost,
+)
 from shared.sync.mailbox.unit_of_work import change
 
 PAGES_A_SLICE = 20
@@ -225,7 +230,15 @@ def _as_far_as_read(mailbox: Mailbox, part: _Slice) -> Mailbox:
 
 
 async def _look_after_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
-    """Renewal never rests on the timer alone. What fails here is tried again after the next sweep."""
+    """Renewal never rests on the timer alone. What fails here is tried again after the next sweep.
+
+    A subscription whose making came to no end is left to the task of its renewal as well: there deaths are counted.
+    After five of them sweeps make none.
+    """
+    if renewals.making_is_left(mailbox, ctx.now()):
+        if renewals.making_kills(mailbox):
+            return
+        await plan_renewal(ctx)
     if renewals.notifications_fail(mailbox) or renewals.subscription_is_lost(mailbox, ctx.now()):
         await recreate_subscription(ctx)
     elif renewals.renewal_is_due(mailbox, ctx.now()):

@@ -268,6 +268,16 @@ async def plan_maintenance(ctx: MailboxContext, wait: timedelta) -> None:
             tx.mailbox = replace(tx.mailbox, renew_at=min(renew_at, until), sweep_at=min(sweep_at, until))
 
 
+async def plan_renewal(ctx: MailboxContext) -> None:
+    """Have the subscription looked after now; one that failed or killed at it has its time already."""
+    # Loses to a sweep or renewal that ends.
+    async for tx in change(ctx):
+        if tx.mailbox.renew_failures or (tx.mailbox.renew_at or ctx.now()) < ctx.now():
+            tx.abandon()
+        else:
+            tx.mailbox = replace(tx.mailbox, renew_at=ctx.now())
+
+
 async def reschedule_maintenance(ctx: MailboxContext, task: Task, failed: Failed) -> None:
     """Move a failed sweep or renewal; one that was given up is tried each hour, for nothing else watches over it.
 
