@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,9 +11,13 @@ from typing import Any, Final
 from sandbox.story import acts
 from sandbox.story.acts import PDF, attached
 from sandbox.story.life import SECOND_ADDRESS
+from shared.domain.model import ChangeHint
+from shared.state import keys
+from shared.sync.queueing.jobs import Changes, encode_job
+from shared.sync.queueing.put_back import MOST_OF_A_HINT, PUT_BACK
 from tests.explore.faults import Fault, Kind
 from tests.explore.platform import DAY, HOUR, MINUTE
-from tests.explore.truth import Truth
+from tests.explore.truth import Truth, own_word
 
 PAPER: Final = attached("a.pdf", "application/pdf", PDF)
 CLAIMED: Final = (
@@ -138,6 +143,19 @@ async def _cut_off(truth: Truth, site: str, act: Coroutine[Any, Any, Any]) -> No
         msg = f"no call is made at {site}"
         raise LookupError(msg)
     crossings.forget()
+
+
+async def put_worn_hint(truth: Truth, word: str) -> None:
+    """The hint at the mail with that word as it comes again after a day in which a store failed for it."""
+    stores, stage = truth.world.stores, truth.stage
+    [mail] = [mail for mail in await stage.mailbox() if own_word(mail) == word]
+    [subscription] = (await stage.control("GET", "subscriptions"))["subscriptions"]
+    rows = stores.tables.query_partitions("Mailbox")
+    [ref] = {ref async for row in rows if (ref := keys.mailbox_in(row.partition)) is not None}
+    hint = ChangeHint(keys.mailbox_key(ref), 1, subscription["id"], mail["id"], "created")
+    envelope = json.loads(encode_job(Changes((hint,))))
+    await stores.queues.put(keys.CHANGES, json.dumps({**envelope, PUT_BACK: MOST_OF_A_HINT}))
+    truth.has_letters = True  # where it fails once more, operators are told
 
 
 async def _until_task(truth: Truth, kind: str) -> None:

@@ -250,6 +250,14 @@ async def unreadable(truth: Truth) -> None:
     await at_once(truth.world, truth.contact_answers("AnswerAx", "Send0x"), beginnings.put_unreadable(truth))
 
 
+async def put_back(truth: Truth) -> None:
+    """A hint that failed for a day, with the only notification of its mail, comes once more."""
+    await truth.stage.control("POST", "notifications", action="drop", count=1)
+    await truth.contact_answers("AnswerAx", "Send0x")
+    await asyncio.sleep(5.0)
+    await beginnings.put_worn_hint(truth, "AnswerAx")
+
+
 async def by_page(truth: Truth) -> None:
     """The user disconnects on the settings page while the contact answers, and connects again."""
     await at_once(
@@ -342,6 +350,7 @@ FLOWS: Final[dict[str, Flow]] = {
     "untagged": Flow(beginnings.begun, untagged, 5),
     "odd_files": Flow(beginnings.begun, odd_files, 5),
     "unreadable": Flow(beginnings.begun, unreadable, 1),
+    "put_back": Flow(beginnings.begun, put_back, 5),
     "by_page": Flow(beginnings.begun, by_page, 5),
     "give_up": Flow(beginnings.begun, give_up, 3),
     "look_now": Flow(beginnings.begun, look_now, 3),

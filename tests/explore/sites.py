@@ -21,6 +21,8 @@ APART: Final[dict[str, str]] = {
     "shared.state.tenants.Tenants.": "tenants, keys and secrets are made and changed by an operator's commands",
     "shared.sync.queueing.newer_messages": "two versions at once are played by tests of their own",
     "shared.state.dead_letters.DeadLetters.all": "an operator's list",
+    "shared.graph.provider.GraphMail.sweep": "follows the link of a page that is shorter than asked for, and the "
+    "simulator gives none; its other calls are made by _list_changed",
     "shared.storage": "the stores themselves",
     "shared.sync.operators.status": "an operator's first look; it only reads",
     "shared.sync.readiness": "asks and changes nothing",
