@@ -33,14 +33,15 @@ async def work_changes(msg: func.QueueMessage) -> None:
         line["decided"] = decided
         async with left_to_newer(keys.CHANGES, msg), put_back_where_a_store_fails(keys.CHANGES, msg, decided):
             hints = decode_job(Changes, msg.get_body()).hints
-            if len(hints) > 1 and (msg.dequeue_count or 1) > 1:
+            again = (msg.dequeue_count or 1) > 1
+            if len(hints) > 1 and again:
                 from shared.sync.queueing.put_back import split_hints
 
                 await split_hints(services(), msg.get_body().decode())  # a worker died over one of them
                 return
             mailbox = mailbox_of_key(hints[0].mailbox_key) if hints else None
             line["mailbox"] = mailbox and mailbox.mailbox_id
-            await receive_changes(services(), msg.get_body().decode(), hints, decided)
+            await receive_changes(services(), msg.get_body().decode(), hints, decided, again=again)
 
 
 @bp.queue_trigger(arg_name="msg", queue_name="outbox", connection="DataStorage")

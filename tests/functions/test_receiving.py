@@ -280,6 +280,30 @@ async def test_a_mailbox_with_a_backlog_leaves_room_for_others(begun: App) -> No
     assert begun.crm.types()[told:] == ["message.received"]
 
 
+async def test_what_comes_again_in_vain_comes_ever_later_and_keeps_its_deaths(begun: App) -> None:
+    """Half a minute at last, so that a backlog of thousands costs little; a message that the host repeats is worked on.
+
+    As a new message it would begin anew with the deaths that the host counts.
+    """
+    mail = begun.mail.receive("bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id)
+    assert (await begun.notify(mail)).status == 202
+    (text,) = await begun.queues.peek(keys.CHANGES, 2)
+    (hint,) = decode_job(Changes, text).hints
+    with ExitStack() as stack:
+        for _ in range(MOST_MESSAGES_AT_ONCE):
+            stack.enter_context(begun.services.turns.at_work(hint.mailbox_key))
+        for shortest in (6, 12, 24, 30, 30):
+            await begun.queues.delete(keys.CHANGES, (await begun.queues.receive(keys.CHANGES))[0])
+            await receive_changes(begun.services, text, [hint], {})
+            begun.clock.forward(seconds=shortest - 1)
+            assert await begun.queues.peek(keys.CHANGES, 2) == []
+            begun.clock.forward(seconds=shortest + 2)
+            (text,) = await begun.queues.peek(keys.CHANGES, 2)
+        decided: dict[str, int] = {}
+        await receive_changes(begun.services, text, [hint], decided, again=True)
+    assert decided == {"import": 1}
+
+
 async def test_three_messages_of_a_mailbox_are_worked_on(begun: App) -> None:
     """Two beside it are no backlog, so that both of the calls that a mailbox has are under way."""
     mail = begun.mail.receive("bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id)

@@ -34,32 +34,42 @@ NOTHING: Final = "nothing"
 LATER: Final = "later"
 MOST_MESSAGES_AT_ONCE: Final = 3  # of one mailbox in one process: both of its calls are always under way
 COMES_AGAIN_SECONDS: Final = 6
+LATEST_AGAIN_SECONDS: Final = 30  # a backlog of thousands would else cost as many messages every few seconds
 
 
 async def receive_changes(
-    s: Services, text: str, hints: Sequence[ChangeHint], decided: dict[str, int]
+    s: Services, text: str, hints: Sequence[ChangeHint], decided: dict[str, int], *, again: bool = False
 ) -> None:
     """The hints of one queue message, whose `text` it is; how often what was `decided` is counted there.
 
     Where this process is at work on enough messages of the same mailbox, its hints come again after some seconds: a
     mailbox has two calls to Graph at a time in any case, and the others' hints behind it would wait for all of its.
+    Not so where the host repeats the message (`again`): as a new one it would begin anew with its deaths (E-30).
     Raises what a store raises; then what `decided` counts is done.
     """
     mailboxes = dict.fromkeys(hint.mailbox_key for hint in hints)
     with ExitStack() as stack:
         others = {key: stack.enter_context(s.turns.at_work(key)) for key in mailboxes}
         crowded = {key for key, count in others.items() if count >= MOST_MESSAGES_AT_ONCE}
-        if not crowded:
+        if again or not crowded:
             await _receive_each(s, hints, decided)
             return
     envelope = read_envelope(text)  # as it came: a newer version may have written more than this one reads
     given = list(zip(hints, envelope["job"]["hints"], strict=True))
+    times = envelope.get(LATER)
+    times = times if type(times) is int else 0
     for key in mailboxes:
         own = [raw for hint, raw in given if hint.mailbox_key == key]
-        again = msgspec.json.encode({**envelope, "job": {**envelope["job"], "hints": own}}).decode()
-        delay = round(COMES_AGAIN_SECONDS * (1 + s.random.jitter())) if key in crowded else 0
-        await s.queues.put(keys.CHANGES, again, delay_seconds=delay, ttl_seconds=HINTS_LIVE_SECONDS)
+        message = {**envelope, "job": {**envelope["job"], "hints": own}, LATER: times + (key in crowded)}
+        delay = _pause(times, s.random.jitter()) if key in crowded else 0
+        text = msgspec.json.encode(message).decode()
+        await s.queues.put(keys.CHANGES, text, delay_seconds=delay, ttl_seconds=HINTS_LIVE_SECONDS)
     decided[LATER] = len(hints)
+
+
+def _pause(times: int, jitter: float) -> int:
+    """Seconds until what has come so often in vain comes again."""
+    return round(min(COMES_AGAIN_SECONDS << min(times, 10), LATEST_AGAIN_SECONDS) * (1 + jitter))
 
 
 async def _receive_each(s: Services, hints: Sequence[ChangeHint], decided: dict[str, int]) -> None:
