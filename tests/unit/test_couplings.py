@@ -17,7 +17,7 @@ from shared.state import due, keys, sessions
 from shared.sync.events import announce, deliver_event, endpoint, list_events, rendering
 from shared.sync.inbound import receive_change
 from shared.sync.mailbox import unit_of_work
-from shared.sync.tasks import enqueue_due_work, erase_unnamed
+from shared.sync.tasks import enqueue_due_work, erase_unnamed, sweep_after_outage
 
 ROOT = Path(__file__).parents[2]
 HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
@@ -116,6 +116,12 @@ def test_due_work_is_enqueued_again_only_after_it_had_its_time() -> None:
 
 
 # ---- deliveries
+
+
+def test_a_tick_announces_work_anew_when_the_host_has_told_of_a_death() -> None:
+    """The host hides a dead worker's message for ten minutes (Azure WebJobs SDK, `QueueProcessor`)."""
+    assert due.ANNOUNCED_FOR > timedelta(minutes=10)
+    assert sweep_after_outage.OUTAGE_LAG > due.BEHIND
 
 
 def test_an_invocation_waits_for_the_crm_no_longer_than_it_says() -> None:
