@@ -144,6 +144,18 @@ async def test_status_says_that_all_is_well(begun: App) -> None:
     assert (shown.splitlines()[-1], code) == ("all well", 0)
 
 
+async def test_a_new_installation_is_not_well_until_a_timer_runs(app: App) -> None:
+    """Status asks for what never ran; once the one timer ticks, the slower one is given its time."""
+    assert len((await verdict(app))["to_do"]) == 2
+    await app.tick()
+    done = await verdict(app)
+    assert {row["timer"]: row["state"] for row in done["rows"] if "timer" in row} == {
+        "enqueue_due_work": "runs",
+        "renew_subscriptions": "never ran",
+    }
+    assert done["to_do"] == []
+
+
 async def test_status_is_clean_again_when_the_work_is_done(begun: App) -> None:
     """Each thing to do has its command; what was mended, by whatever way, is counted no more."""
     tenant_id = begun.tenant.tenant_id
