@@ -14,7 +14,6 @@ import azure.functions as func
 
 from shared.bootstrap import services
 from shared.domain.errors import OutcomeUnknown, StoreUnavailable, UnknownForm
-from shared.domain.model import MailboxRef
 from shared.state import keys
 from shared.state.keys import mailbox_of_key
 from shared.sync.queueing.jobs import Changes, TaskMessage, decode_job
@@ -63,14 +62,14 @@ async def work_maintenance(msg: func.QueueMessage) -> None:
 
 
 async def _work(name: str, queue: str, msg: func.QueueMessage) -> None:
-    from shared.sync.tasks.do_task import do_task
+    from shared.sync.tasks.do_task import take_task
 
     with canonical_line(name) as line:
         async with left_to_newer(queue, msg), put_back_where_a_store_fails(queue, msg):
             job = decode_job(TaskMessage, msg.get_body())
             line["mailbox"], line["work"] = job.mailbox_id, job.task.kind.value
             again = (msg.dequeue_count or 1) > 1
-            await do_task(services(), MailboxRef(job.tenant_id, job.mailbox_id), job.task, again=again)
+            await take_task(services(), queue, msg.get_body().decode(), job, again=again)
 
 
 @asynccontextmanager

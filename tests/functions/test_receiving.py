@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import StoreUnavailable
+from shared.domain.errors import ProviderUnavailable, StoreUnavailable
 from shared.security.client_state import ClientStateSigner
 from shared.state import keys
 from shared.state.keys import mailbox_key
@@ -312,4 +312,24 @@ async def test_three_messages_of_a_mailbox_are_worked_on(begun: App) -> None:
     key = json.loads(text)["job"]["hints"][0]["mailbox_key"]
     with begun.services.turns.at_work(key), begun.services.turns.at_work(key):
         await begun.pump()
+    assert begun.crm.types()[-1] == "message.received"
+
+
+async def test_looks_of_a_mailbox_with_a_backlog_come_again(begun: App) -> None:
+    """After an outage each notified mail has a task of its own: three of a mailbox are done at once, none is lost."""
+    mail = begun.mail.receive("bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id)
+    begun.mail.next["outline"] = [ProviderUnavailable()]
+    assert (await begun.notify(mail)).status == 202
+    (text,) = await begun.queues.peek(keys.CHANGES, 2)
+    await begun.pump()
+    ref = keys.mailbox_of_key(json.loads(text)["job"]["hints"][0]["mailbox_key"])
+    whose = f"{keys.MAINTENANCE}|{ref.mailbox_id if ref else None}"
+    begun.clock.forward(seconds=20)
+    with ExitStack() as stack:
+        for _ in range(MOST_MESSAGES_AT_ONCE):
+            stack.enter_context(begun.services.turns.at_work(whose))
+        await begun.pump()
+    assert begun.crm.types()[-1] != "message.received"
+    begun.clock.forward(seconds=2 * COMES_AGAIN_SECONDS)
+    await begun.pump()
     assert begun.crm.types()[-1] == "message.received"

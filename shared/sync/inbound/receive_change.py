@@ -61,13 +61,13 @@ async def receive_changes(
     for key in mailboxes:
         own = [raw for hint, raw in given if hint.mailbox_key == key]
         message = {**envelope, "job": {**envelope["job"], "hints": own}, LATER: times + (key in crowded)}
-        delay = _pause(times, s.random.jitter()) if key in crowded else 0
+        delay = comes_again_after(times, s.random.jitter()) if key in crowded else 0
         text = msgspec.json.encode(message).decode()
         await s.queues.put(keys.CHANGES, text, delay_seconds=delay, ttl_seconds=HINTS_LIVE_SECONDS)
     decided[LATER] = len(hints)
 
 
-def _pause(times: int, jitter: float) -> int:
+def comes_again_after(times: int, jitter: float) -> int:
     """Seconds until what has come so often in vain comes again."""
     return round(min(COMES_AGAIN_SECONDS << min(times, 10), LATEST_AGAIN_SECONDS) * (1 + jitter))
 

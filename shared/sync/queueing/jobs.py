@@ -15,6 +15,12 @@ from shared.state import keys
 
 VERSION: Final = 1
 SOON_SECONDS: Final = 300.0
+MOST_MESSAGES_AT_ONCE: Final = (
+    3  # of one mailbox in one process: both of its calls to Graph are always under way
+)
+COMES_AGAIN_SECONDS: Final = 6
+# Of these a mailbox may have thousands after a burst or an outage, and each calls Graph.
+MANY_OF_A_MAILBOX: Final = frozenset({TaskKind.RETRY_IMPORT, TaskKind.LOOK_AGAIN})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
+
+import msgspec
 
 from shared.domain import inbound
 from shared.domain.connection import SWEPT_WITHIN, lies_in_outage
@@ -27,6 +30,7 @@ from shared.sync.inbound.audit_mailbox import audit_if_due, reschedule_audit
 from shared.sync.inbound.deadly_mail import begin_look, hold_deadly
 from shared.sync.inbound.import_message import Found, import_message
 from shared.sync.inbound.look_again import look_again, reschedule_look
+from shared.sync.inbound.receive_change import LATER, MOST_MESSAGES_AT_ONCE, comes_again_after
 from shared.sync.inbound.sweep_mailbox import sweep_if_due
 from shared.sync.mailbox.failures import attempt
 from shared.sync.mailbox.subscriptions import renew_if_due, reschedule_maintenance
@@ -37,9 +41,29 @@ from shared.sync.outbound.reschedule_send import reschedule_send
 from shared.sync.outbound.send_message import send_message
 from shared.sync.outbound.send_row import Sending
 from shared.sync.queueing.given_up import add_dead_letter, decide_verdict
+from shared.sync.queueing.jobs import MANY_OF_A_MAILBOX, TaskMessage, read_envelope
 from shared.sync.tasks.erase_content import erase_content
 from shared.sync.tasks.finish_closing import finish_closing
 from shared.telemetry import log
+
+
+async def take_task(s: Services, queue: str, text: str, job: TaskMessage, *, again: bool) -> None:
+    """The task of a message, whose `text` it is; where it is one of many of its mailbox at work here, it comes again.
+
+    So another mailbox's mail does not wait for a backlog. One over which a worker may have died is done now, for only
+    this message says so. Raises what `do_task` raises.
+    """
+    ref = MailboxRef(job.tenant_id, job.mailbox_id)
+    is_of_many = job.task.kind in MANY_OF_A_MAILBOX and not again
+    with s.turns.at_work(f"{queue}|{job.mailbox_id}") if is_of_many else nullcontext(0) as others:
+        if others < MOST_MESSAGES_AT_ONCE:
+            await do_task(s, ref, job.task, again=again)
+            return
+    envelope = read_envelope(text)
+    times = envelope.get(LATER)
+    times = times if type(times) is int else 0
+    later = msgspec.json.encode({**envelope, LATER: times + 1}).decode()
+    await s.queues.put(queue, later, delay_seconds=comes_again_after(times, s.random.jitter()))
 
 
 async def do_task(s: Services, ref: MailboxRef, task: Task, *, again: bool = False) -> None:
