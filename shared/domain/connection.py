@@ -23,6 +23,8 @@ SWEPT_WITHIN: Final = timedelta(minutes=15)
 NOTED_EVERY: Final = timedelta(minutes=1)
 FAILURES_APART: Final = timedelta(minutes=75)
 PROBED_EVERY: Final = timedelta(days=1)
+# What Graph denies to a good token may be an outage, which no person can repair; only Entra ends a consent.
+DENIED_PROBED_EVERY: Final = timedelta(hours=1)
 
 
 def is_open_for(mailbox: Mailbox | None, connection: Connection) -> bool:
@@ -184,7 +186,8 @@ def without_outage(mailbox: Mailbox) -> Mailbox:
 def probe_at(mailbox: Mailbox) -> datetime | None:
     """From when a dead consent may be tried again, by one for all; None where it lives."""
     tried_at = mailbox.grant_probed_at or mailbox.grant_dead_since
-    return tried_at + PROBED_EVERY if mailbox.grant_dead and tried_at is not None else None
+    every = DENIED_PROBED_EVERY if mailbox.denied_by_graph else PROBED_EVERY
+    return tried_at + every if mailbox.grant_dead and tried_at is not None else None
 
 
 def with_pause(mailbox: Mailbox, until: datetime, now: datetime) -> Mailbox:

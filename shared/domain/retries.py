@@ -28,6 +28,7 @@ CRM_JITTER: Final = 0.2
 LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0
 EQUAL_REFUSALS_TAKEN: Final = 3
 PROBE_GRANT_SECONDS: Final = 86_400.0
+PROBE_DENIED_SECONDS: Final = 3_600.0  # where Graph denies a right to a good token: it may be an outage
 UNUSABLE_SECONDS: Final = 3_600.0
 OUTAGE_SECONDS: Final = (15.0, 60.0, 240.0)
 ONE_ITEM_FOR_AT_MOST: Final = timedelta(hours=24)
@@ -121,7 +122,8 @@ def decide_after_failure(error: Exception, attempts: int, jitter: float) -> PutO
         case Throttled():
             return PutOff(error.retry_after_seconds, attempts)
         case GrantDead():
-            return PutOff(PROBE_GRANT_SECONDS, attempts)
+            by_graph = error.denied is not None
+            return PutOff(PROBE_DENIED_SECONDS if by_graph else PROBE_GRANT_SECONDS, attempts)
         case MailboxUnusable():
             return PutOff(UNUSABLE_SECONDS, attempts)
         case Unavailable() | Ambiguous() | RowChanged() | NotItsAnswer():

@@ -38,10 +38,10 @@ async def test_one_denied_right_is_told_once(begun: App, right: Right) -> None:
 
 @pytest.mark.parametrize("right", Right)
 async def test_the_right_that_works_again_takes_it_back(begun: App, right: Right) -> None:
-    """When a denied right works again, the daily try finds it without a new consent, and the waiting send leaves."""
+    """When a denied right works again, an hourly try finds it without a new consent, and the waiting send leaves."""
     await denied_for_hours(begun, right)
     begun.mail.next[STEPS[right]] = []
-    await begun.later(hours=25)
+    await begun.later(hours=2)
     assert await status(begun) == "connected"
     assert told(begun) == [*TOLD, "connection.connected"]
     assert len(begun.mail.sent) == 2
