@@ -17,7 +17,9 @@ from shared.domain.model import (
     Trouble,
 )
 
-ASKED_FOR: Final = timedelta(hours=1)
+ASKED_FOR: Final = timedelta(
+    minutes=70
+)  # some looks more than the hour in which a try may still let a send leave
 OUTAGE_AFTER: Final = timedelta(hours=1)
 SWEPT_WITHIN: Final = timedelta(minutes=15)
 NOTED_EVERY: Final = timedelta(minutes=1)

@@ -280,6 +280,12 @@ def unknown_since(item: OutboxItem) -> datetime | None:
     return item.awaited_since or item.send_started_at
 
 
+def may_leave_yet(item: OutboxItem, now: datetime) -> bool:
+    """Whether a try of unknown outcome may still let the send leave, although its draft lies in Drafts: for an hour."""
+    since = unknown_since(item)
+    return since is not None and now < max(since, item.send_tried_at or since) + UNKNOWN_AFTER
+
+
 def has_earlier_try(item: OutboxItem) -> bool:
     """Whether a try before the last one may have let the send leave, whatever is answered to the last one."""
     since, tried_at = item.awaited_since, item.send_tried_at

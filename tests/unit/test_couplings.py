@@ -10,14 +10,14 @@ from typing import Any, cast
 
 from shared import azure_http, endpoint_watch, turns
 from shared.crm import generic
-from shared.domain import inbound, leases, leftovers, renewals, retention
+from shared.domain import connection, inbound, leases, leftovers, outbound, renewals, retention
 from shared.graph import client
 from shared.security import fetch
 from shared.state import due, keys, sessions
 from shared.sync.events import announce, deliver_event, endpoint, list_events, rendering
 from shared.sync.inbound import receive_change
 from shared.sync.mailbox import unit_of_work
-from shared.sync.tasks import enqueue_due_work, erase_unnamed, sweep_after_outage
+from shared.sync.tasks import enqueue_due_work, erase_unnamed, finish_closing, sweep_after_outage
 
 ROOT = Path(__file__).parents[2]
 HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
@@ -135,6 +135,11 @@ def test_an_invocation_waits_for_the_crm_no_longer_than_it_says() -> None:
 def test_an_events_own_task_comes_after_the_first_try() -> None:
     """Else the timer would deliver what is just being delivered."""
     assert timedelta(seconds=deliver_event.TOGETHER_SECONDS) < rendering.FIRST_ATTEMPT_WITHIN
+
+
+def test_a_closed_mailbox_is_asked_until_no_try_can_let_a_send_leave() -> None:
+    """And some looks longer, so that one of them finds its draft where it was left."""
+    assert connection.ASKED_FOR >= outbound.UNKNOWN_AFTER + 3 * finish_closing.LOOK_AGAIN
 
 
 def test_a_mailbox_has_its_calls_under_way_and_not_all_of_the_host() -> None:

@@ -123,16 +123,22 @@ async def _write_next_try(work: Sending) -> bool:
             tx.add(work.stored.changed(item))
             tx.leave_to_timer()
     except MailboxClosed as err:
-        mailbox = work.ctx.mailbox
-        reason = mailbox.closed_because if mailbox is not None else None
-        await fail(
-            work, reason or Reason.DISCONNECTED, err.detail
-        )  # it lies in Drafts, and nobody may send it
+        await _end_closed(work, err)
         return False
     except ThreadStopped:
         await fail(work, Reason.LEFT_IN_DRAFTS)  # the try before may leave yet; its copy would still be told
         return False
     return changing.written is not None and await hold(work, item, changing.written)
+
+
+async def _end_closed(work: Sending, closed: MailboxClosed) -> None:
+    """It lies in Drafts, and nobody may send it: failed, once the try before takes effect no more (E-11)."""
+    now, mailbox = work.ctx.now(), work.ctx.mailbox
+    if outbound.may_leave_yet(work.item, now):
+        await postpone(work, now + outbound.ASK_AGAIN_AFTER)
+        return
+    reason = mailbox.closed_because if mailbox is not None else None
+    await fail(work, reason or Reason.DISCONNECTED, closed.detail)
 
 
 async def _refuse_if_stopped(work: Sending) -> None:
