@@ -9,9 +9,8 @@ import builtins
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.domain.listing import Ask
 from shared.domain.model import (
     Draft,
     DraftContent,
@@ -27,6 +26,9 @@ from shared.domain.model import (
     RemoteFile,
     Subscription,
 )
+
+if TYPE_CHECKING:
+    from shared.domain.listing import Ask  # not loaded until somebody lists: the app's start counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
 from shared.domain.attachments import TYPES, extension_of
 from shared.domain.errors import ItemGone, KeyRefused, MailboxUnusable, MessageRefused, TooLarge
-from shared.domain.listing import Ask
 from shared.domain.model import (
     Draft,
     DraftContent,
@@ -37,6 +36,9 @@ from shared.graph.finding import Finding
 from shared.graph.listing_files import AttachmentLists
 from shared.ports import Access
 from shared.transport import NeverSent, NoAnswer, TooMuch, Transport
+
+if TYPE_CHECKING:
+    from shared.domain.listing import Ask
 
 # Graph takes requests up to 4 MB.
 MAX_REQUEST_BYTES: Final = 3_900_000
