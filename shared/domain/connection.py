@@ -27,6 +27,8 @@ FAILURES_APART: Final = timedelta(minutes=75)
 PROBED_EVERY: Final = timedelta(days=1)
 # What Graph denies to a good token may be an outage, which no person can repair; only Entra ends a consent.
 DENIED_PROBED_EVERY: Final = timedelta(hours=1)
+SURE_AFTER: Final = timedelta(minutes=1)
+DOUBTED_FOR: Final = timedelta(hours=1)
 
 
 def is_open_for(mailbox: Mailbox | None, connection: Connection) -> bool:
@@ -56,6 +58,40 @@ def proves_alive(mailbox: Mailbox, used: Right | None) -> bool:
     if not mailbox.denied_by_graph:
         return mailbox.grant_dead and used is None
     return mailbox.grant_dead and used is (mailbox.denied_right or Right.READ)
+
+
+def is_surely_denied(mailbox: Mailbox, denied: Right | None, now: datetime) -> bool:
+    """Whether Graph denies this right for good, and not one call in an outage: it was denied a minute ago as well.
+
+    A call by this right that works takes the doubt back. Without a right it is not Graph that has denied.
+    """
+    since = mailbox.doubted_since
+    if denied is None or since is None or mailbox.doubted_right is not denied:
+        return denied is None
+    return SURE_AFTER <= now - since <= DOUBTED_FOR
+
+
+def with_doubt(mailbox: Mailbox, denied: Right | None, now: datetime) -> Mailbox:
+    """The mailbox of which Graph has denied a right for the first time, or in the same minute again."""
+    since = mailbox.doubted_since
+    if since is not None and mailbox.doubted_right is denied and now - since < SURE_AFTER:
+        return mailbox
+    return replace(mailbox, doubted_right=denied, doubted_since=now)
+
+
+def without_doubt(mailbox: Mailbox, used: Right | None) -> Mailbox:
+    """The mailbox after a call by this right that worked."""
+    doubted = mailbox.doubted_right
+    return (
+        mailbox
+        if doubted is None or doubted is not used
+        else replace(mailbox, doubted_right=None, doubted_since=None)
+    )
+
+
+def is_said_to_deny(mailbox: Mailbox, right: Right) -> bool:
+    """Whether a call by this right that works may have something to take back."""
+    return mailbox.grant_dead or mailbox.doubted_right is right
 
 
 def is_denied_anew(mailbox: Mailbox, asked_at: datetime) -> bool:
@@ -106,6 +142,8 @@ def with_living_grant(mailbox: Mailbox, now: datetime) -> Mailbox:
         grant_dead_since=None,
         denied_by_graph=False,
         denied_right=None,
+        doubted_right=None,
+        doubted_since=None,
         revived_at=now,
         grant_probed_at=None,
         failing_since=None,

@@ -78,9 +78,10 @@ async def test_the_former_one_goes_when_the_new_one_is_made_first(begun: App) ->
 
 async def test_a_right_that_graph_denies_does_not_keep_it(begun: App) -> None:
     """Drafts may not be written: the subscription can be removed all the same."""
-    begun.mail.next["create_draft"] = [GrantDead(denied=Right.WRITE)]
+    begun.mail.next["create_draft"] = [GrantDead(denied=Right.WRITE) for _ in range(100)]
     await begun.accepted("m-2")
-    await begun.pump()
+    await begun.later(minutes=3)
+    begun.mail.next["create_draft"] = []
     assert await status(begun) == "reconnect_required"
     await disconnected(begun)
     await begun.later(minutes=10)

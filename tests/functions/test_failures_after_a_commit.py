@@ -26,9 +26,10 @@ async def test_a_status_that_cannot_be_delivered_stays_inside_do_task(
 ) -> None:
     """The delivery of `reconnect_required` fails in a way of ours, while the failure of a send is being noted."""
     monkeypatch.setattr(Tenants, "signing_secrets", no_secrets)
-    begun.mail.next["create_draft"] = [GrantDead(denied=Right.WRITE)]
+    begun.mail.next["create_draft"] = [GrantDead(denied=Right.WRITE) for _ in range(100)]
     await begun.accepted("m-2")
-    await begun.pump()
+    await begun.later(minutes=3)
+    begun.mail.next["create_draft"] = []
     assert await status(begun) == "reconnect_required"
 
 
@@ -45,9 +46,10 @@ async def test_a_status_that_cannot_be_delivered_stays_inside_receive_change(
 
 async def test_a_send_that_waited_leaves_soon_though_its_build_was_interrupted(begun: App) -> None:
     """After a repair the waiting send is taken up, and the store fails while it is built."""
-    begun.mail.next["create_draft"] = [GrantDead(denied=Right.WRITE)]
+    begun.mail.next["create_draft"] = [GrantDead(denied=Right.WRITE) for _ in range(100)]
     await begun.accepted("m-2")
-    await begun.pump()
+    await begun.later(minutes=3)
+    begun.mail.next["create_draft"] = []
     assert await status(begun) == "reconnect_required"
     begun.clock.forward(minutes=5)
     await begun.connect()

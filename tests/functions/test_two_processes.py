@@ -61,7 +61,7 @@ async def test_a_token_remembered_from_before_a_repair_is_not_asked_with(
     monkeypatch.setattr(FakeMail, "create_draft", judge_token)
     await begun.accepted("m-2")
     with runs_in(worker):
-        await begun.pump()
+        await begun.later(minutes=3)
     assert await status(begun) == "reconnect_required"
     begun.clock.forward(seconds=30)
     await begun.connect()  # in the HTTP process: new consent, the stored access token goes

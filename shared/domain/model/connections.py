@@ -153,7 +153,8 @@ class Mailbox:
     (`shared.state.mailbox_rows`).
     `client_state_key`: which key the subscription's clientState was made with.
     `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good,
-    and `denied_right` which right it denied. `revived_at`: since when the consent, given anew or not, works again.
+    and `denied_right` which right it denied. `doubted_right`, `doubted_since`: what Graph has denied once, which may be
+    one call of an outage. `revived_at`: since when the consent, given anew or not, works again.
     `graph_ahead_seconds`: how far Graph's clock was ahead of ours at the last sweep.
     `sweep_place`: where in its listing a sweep that goes on stands; it counts only while the cursor is its `since`.
     `sweep_deaths`: so many workers in a row have died in the sweep that is due, the last one at the mail
@@ -213,6 +214,8 @@ class Mailbox:
     grant_probed_at: datetime | None = None
     denied_by_graph: bool = False
     denied_right: Right | None = None
+    doubted_right: Right | None = None
+    doubted_since: datetime | None = None
     revived_at: datetime | None = None
     client_state_key: str | None = None
     closed_because: Reason | None = None

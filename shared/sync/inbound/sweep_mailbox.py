@@ -9,7 +9,7 @@ from itertools import count
 
 from shared.domain import admission, inbound, renewals
 from shared.domain.audits import with_audit_planned
-from shared.domain.connection import respect_pause, with_working_call
+from shared.domain.connection import is_said_to_deny, respect_pause, with_working_call
 from shared.domain.errors import (
     Ambiguous,
     MailboxClosed,
@@ -318,7 +318,7 @@ async def _finish(ctx: MailboxContext, part: _Slice) -> Mailbox:
         # The CRM hears it once when mail begins to come late, and once when it comes in time again.
         await tell_trouble(ctx, tx)
     mailbox = changing.mailbox
-    if mailbox.grant_dead:
+    if is_said_to_deny(mailbox, Right.READ):
         with suppress(MailboxClosed):
             await note_grant_alive(ctx, mailbox.connection_id, Right.READ)
     return mailbox

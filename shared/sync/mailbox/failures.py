@@ -103,7 +103,7 @@ async def _note(ctx: MailboxContext, error: Exception, began: datetime) -> Excep
         and not error.noted
         and not await mark_grant_dead(ctx, error.denied, began)
     ):
-        return ProviderUnavailable("The consent was given anew meanwhile.")
+        return ProviderUnavailable("The consent was given anew meanwhile, or denied once only.")
     if isinstance(error, MailboxUnusable):
         await mark_unusable(ctx)
     if is_outage(error):

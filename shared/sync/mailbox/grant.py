@@ -9,13 +9,16 @@ from typing import Final
 
 from shared.domain.connection import (
     is_denied_anew,
+    is_surely_denied,
     probe_at,
     proves_alive,
     with_dead_grant,
+    with_doubt,
     with_failed_call,
     with_living_grant,
     with_trouble,
     with_working_call,
+    without_doubt,
     without_outage,
 )
 from shared.domain.errors import MailboxClosed, RaceLost
@@ -32,7 +35,8 @@ EVER: Final = timedelta(days=400)
 async def mark_grant_dead(ctx: MailboxContext, denied: Right | None, asked_at: datetime) -> bool:
     """Graph denies what the consent allows: the status says so, the CRM is told once, the mailbox's work waits.
 
-    False when the consent has come back to life since Graph was asked: then the denial says nothing.
+    False when the consent has come back to life since Graph was asked: then the denial says nothing. And when Graph
+    denies it for the first time, which may be one call of an outage: its work comes again within seconds.
     """
     holds = True
     try:
@@ -41,6 +45,12 @@ async def mark_grant_dead(ctx: MailboxContext, denied: Right | None, asked_at: d
             holds = is_denied_anew(tx.mailbox, asked_at)
             if tx.mailbox.grant_dead or not holds:
                 tx.abandon()
+                continue
+            holds = is_surely_denied(tx.mailbox, denied, ctx.now())
+            if not holds:
+                tx.mailbox = with_doubt(tx.mailbox, denied, ctx.now())
+                if tx.mailbox == tx.before:
+                    tx.abandon()
                 continue
             await _record_death(ctx, tx, with_dead_grant(tx.mailbox, denied, ctx.now(), by_graph=True))
     except MailboxClosed:
@@ -104,7 +114,9 @@ async def note_grant_alive(ctx: MailboxContext, connection_id: str, used: Right 
         # Loses to a repair, which says the same.
         async for tx in change(ctx, connection_id=connection_id):
             if not proves_alive(tx.mailbox, used):
-                tx.abandon()
+                tx.mailbox = without_doubt(tx.mailbox, used)
+                if tx.mailbox == tx.before:
+                    tx.abandon()
                 continue
             tx.mailbox = with_living_grant(tx.mailbox, ctx.now())
             tx.add(new(waiting_task(ctx)))
@@ -184,12 +196,13 @@ async def take_probe(ctx: MailboxContext) -> bool:
 
 async def note_working_call(ctx: MailboxContext) -> None:
     """Graph has just answered a call: where an outage was suspected, it is none. Costs nothing where none was."""
-    if ctx.mailbox is None or ctx.mailbox.failing_since is None:
+    known = ctx.mailbox
+    if known is None or (known.failing_since is None and known.doubted_right is not Right.READ):
         return
     with suppress(MailboxClosed, RaceLost):  # the next call that works says it again
         # Loses to a sweep that ends.
         async for tx in change(ctx):
-            tx.mailbox = with_working_call(tx.mailbox)
+            tx.mailbox = without_doubt(with_working_call(tx.mailbox), Right.READ)
             if tx.mailbox == tx.before:
                 tx.abandon()
 

@@ -7,7 +7,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.domain import renewals
-from shared.domain.connection import respect_pause, with_trouble, with_working_call, without_trouble
+from shared.domain.connection import (
+    is_said_to_deny,
+    respect_pause,
+    with_trouble,
+    with_working_call,
+    without_trouble,
+)
 from shared.domain.connection_status import find_trouble
 from shared.domain.errors import (
     Ambiguous,
@@ -223,7 +229,7 @@ async def renew_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
 
 async def _note_may_subscribe(ctx: MailboxContext) -> None:
     mailbox = ctx.mailbox
-    if mailbox is not None and mailbox.grant_dead:
+    if mailbox is not None and is_said_to_deny(mailbox, Right.SUBSCRIBE):
         await note_grant_alive(ctx, mailbox.connection_id, Right.SUBSCRIBE)
 
 

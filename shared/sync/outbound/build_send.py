@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.domain import outbound, renewals, waiting
+from shared.domain.connection import is_said_to_deny
 from shared.domain.errors import MailboxClosed, MailboxUnusable, MessageRefused, ThreadStopped
 from shared.domain.leases import LEASE
 from shared.domain.model import Draft, Mailbox, Phase, Reason, Right
@@ -60,7 +61,7 @@ async def build_send(work: Sending, mailbox: Mailbox, step: outbound.Build) -> N
     except MailboxUnusable:
         await fail(work, Reason.MAILBOX_UNUSABLE)
         return
-    if ctx.mailbox is not None and ctx.mailbox.grant_dead:
+    if ctx.mailbox is not None and is_said_to_deny(ctx.mailbox, Right.WRITE):
         await note_grant_alive(ctx, ctx.mailbox.connection_id, Right.WRITE)
     if await _write_sending(work, draft):
         await submit(work)
