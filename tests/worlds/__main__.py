@@ -15,7 +15,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 
 from tests.worlds.oracle import KINDS, summed
@@ -79,9 +79,9 @@ def _played(seeds: Sequence[int], moves: int, processes: int, *, always_told: bo
     results: list[Result] = []
     begun = time.monotonic()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, max_tasks_per_child=WORLDS_A_PROCESS) as pool:
-        for playing in as_completed([pool.submit(run_seed, seed, moves) for seed in seeds]):
-            result = playing.result()
+    # Not an executor: Python 3.11's waits for ever once its processes have had their tasks (cpython issue 115634).
+    with context.Pool(processes, maxtasksperchild=WORLDS_A_PROCESS) as pool:
+        for result in pool.imap_unordered(partial(run_seed, moves=moves), seeds):
             results.append(result)
             if faults := result.verdict.all():
                 _tell_fault(result, faults, moves)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.sabotage import SABOTAGES
+from tests.worlds import __main__ as program
 from tests.worlds import people
 from tests.worlds.run import LONG_MOVES, MOVES, TROUBLES, Director, run
 from tests.worlds.telling import WORDS, in_words
@@ -67,3 +68,9 @@ def test_every_move_is_told_in_words() -> None:
     names = {act.__name__ for act, _ in (*MOVES, *LONG_MOVES, *TROUBLES)}
     assert names <= set(WORDS)
     assert in_words({"crm_writes": 2}).startswith("2 threads begun by a CRM, 0 replies")
+
+
+def test_a_run_outlasts_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes end after some worlds, and others go on with the rest (cpython issue 115634: they did not)."""
+    monkeypatch.setattr(program, "WORLDS_A_PROCESS", 1)
+    assert program.main(["--seeds", "3", "--moves", "1", "--processes", "1"]) == 0
