@@ -20,6 +20,7 @@ from shared.domain.errors import (
     Ambiguous,
     NotItsAnswer,
     ProviderUnavailable,
+    Throttled,
     TooLarge,
     UploadFailed,
     UpstreamSurprise,
@@ -38,6 +39,11 @@ TIMEOUT_SECONDS: Final = 30.0
 MOST_BYTES: Final = 32 * 1024 * 1024
 MOST_PAGES: Final = 1_000
 MOST_CLAIMS_CHARACTERS: Final = 8_192
+MOST_PAUSES: Final = (
+    3  # in a row as Graph asks for them; then it is an outage, and each is as long as two before
+)
+LONGEST_OWN_PAUSE_SECONDS: Final = 240.0
+MOST_REMEMBERED: Final = 10_000
 PAGES: Final = frozenset({"text/html", "application/json"})  # what gateways answer with
 
 T = TypeVar("T")
@@ -57,6 +63,7 @@ class GraphClient:
         self._transport = transport
         self._told_time = told_time
         self._limits: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._pauses: dict[str, int] = {}
         self._builders: Any = None
 
     @property
@@ -156,7 +163,14 @@ class GraphClient:
             token = await access.token(rejected=token, claims=claims)
             request.headers["Authorization"] = f"Bearer {token}"
             answer = await self._send_once(access, operation, request, limit_bytes)
-        return _checked(operation, answer)
+        try:
+            return _checked(operation, answer)
+        except Throttled as err:
+            err.retry_after_seconds = self._lengthened(access.mailbox_id, err.retry_after_seconds)
+            raise
+        finally:
+            if answer.is_success:
+                self._pauses.pop(access.mailbox_id, None)
 
     async def _send_once(
         self, access: Access, operation: str, request: httpx.Request, limit_bytes: int
@@ -175,6 +189,14 @@ class GraphClient:
         if operation != UPLOAD:  # another host, with another clock
             self._told_time(answer.headers.get("date"))
         return answer
+
+    def _lengthened(self, mailbox_id: str, asked_seconds: float) -> float:
+        """How long a mailbox pauses that gets nothing but 429: Graph may ask for ten seconds each time, for days."""
+        if len(self._pauses) >= MOST_REMEMBERED:
+            self._pauses.clear()
+        count = self._pauses[mailbox_id] = self._pauses.get(mailbox_id, 0) + 1
+        doubled = asked_seconds * (1 << min(max(count - MOST_PAUSES, 0), 10))
+        return max(asked_seconds, min(doubled, LONGEST_OWN_PAUSE_SECONDS))
 
     def _limit(self, mailbox_id: str) -> asyncio.Semaphore:
         """The mailbox's semaphore; it is forgotten when nobody holds or awaits it."""

@@ -106,6 +106,22 @@ async def test_without_a_connection_nothing_was_sent(wire: Wire, mail: GraphMail
         await mail.send(ann, "AA=")
 
 
+async def test_a_mailbox_that_gets_nothing_but_429_pauses_ever_longer(
+    wire: Wire, mail: GraphMail, ann: Tokens
+) -> None:
+    """Three in a row are pauses as Graph asks for them, then each is twice as long; an answer ends that."""
+    waits: list[float] = []
+    for _ in range(10):
+        wire.then(429, None, Retry_After="10")
+    wire.then(200, {"id": "AA="}).then(429, None, Retry_After="10").then(429, None, Retry_After="900")
+    for _ in range(13):
+        try:
+            await mail.outline(ann, "AA=")
+        except errors.Throttled as err:
+            waits.append(err.retry_after_seconds)
+    assert waits == [10, 10, 10, 20, 40, 80, 160, 240, 240, 240, 10, 900]
+
+
 @pytest.mark.parametrize("status", [429, 500, 503, 504])
 async def test_nothing_is_retried(wire: Wire, mail: GraphMail, ann: Tokens, status: int) -> None:
     """A call that fails is sent once and never retried by the SDK."""
