@@ -18,7 +18,7 @@ from tests.worlds.outages import Outage
 from tests.worlds.world import Beginning, World, a_world
 
 MANY, FEW = 5_000, 3
-MANY_IN_AN_OUTAGE = 500  # each fails once before, which takes 20 ms; 5,000 would take minutes
+MANY_IN_AN_OUTAGE = 300  # each fails once before, which takes 20 ms; 5,000 would take minutes
 MINUTE = 60.0
 CALL_SECONDS = 5.0  # of the large mailbox, so that minutes of work are hours
 

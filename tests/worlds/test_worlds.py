@@ -10,7 +10,8 @@ import pytest
 from sandbox.sabotage import SABOTAGES
 from tests.worlds import __main__ as program
 from tests.worlds import people
-from tests.worlds.run import LONG_MOVES, MOVES, TROUBLES, Director, run
+from tests.worlds.oracle import Verdict
+from tests.worlds.run import LONG_MOVES, MOVES, TROUBLES, Director, Result, run
 from tests.worlds.telling import WORDS, in_words
 from tests.worlds.world import Beginning
 
@@ -70,7 +71,16 @@ def test_every_move_is_told_in_words() -> None:
     assert in_words({"crm_writes": 2}).startswith("2 threads begun by a CRM, 0 replies")
 
 
-def test_a_run_outlasts_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_happens(seed: int, moves: int) -> Result:
+    """In place of a world, in a process of its own."""
+    return Result(seed, Verdict(), [], days=float(moves))
+
+
+def test_a_run_outlasts_its_processes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Processes end after some worlds, and others go on with the rest (cpython issue 115634: they did not)."""
-    monkeypatch.setattr(program, "WORLDS_A_PROCESS", 1)
-    assert program.main(["--seeds", "3", "--moves", "1", "--processes", "1"]) == 0
+    monkeypatch.setattr(program, "WORLDS_A_PROCESS", 2)
+    monkeypatch.setattr(program, "run_seed", nothing_happens)
+    assert program.main(["--seeds", "5", "--moves", "1", "--processes", "1"]) == 0
+    assert "5 worlds of 5 days" in capsys.readouterr().out
