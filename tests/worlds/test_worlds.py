@@ -10,8 +10,8 @@ import pytest
 from sandbox.sabotage import SABOTAGES
 from tests.worlds import __main__ as program
 from tests.worlds import people
-from tests.worlds.oracle import Verdict
-from tests.worlds.run import LONG_MOVES, MOVES, TROUBLES, Director, Result, run
+from tests.worlds.idle import nothing_happens
+from tests.worlds.run import LONG_MOVES, MOVES, TROUBLES, Director, run
 from tests.worlds.telling import WORDS, in_words
 from tests.worlds.world import Beginning
 
@@ -69,11 +69,6 @@ def test_every_move_is_told_in_words() -> None:
     names = {act.__name__ for act, _ in (*MOVES, *LONG_MOVES, *TROUBLES)}
     assert names <= set(WORDS)
     assert in_words({"crm_writes": 2}).startswith("2 threads begun by a CRM, 0 replies")
-
-
-def nothing_happens(seed: int, moves: int) -> Result:
-    """In place of a world, in a process of its own."""
-    return Result(seed, Verdict(), [], days=float(moves))
 
 
 def test_a_run_outlasts_its_processes(
