@@ -215,7 +215,7 @@ async def test_a_row_that_a_sweep_passed_by_is_listed_again(begun: App) -> None:
     """The replay of a row that no list showed has everything listed since then, at once."""
     corrupt = begun.mail.receive("bea@fabrikam.example", in_reply_to=begun.mail.last_sent.internet_message_id)
     begun.mail.corrupt.add(corrupt)
-    begun.mail.next["listed_id"] = [ProviderUnavailable()]
+    begun.mail.next["listed_id"] = [ProviderUnavailable(), ProviderUnavailable()]
     await begun.later(minutes=20)
     (letter,) = await letters(begun, "--work", "listed_row")
     begun.mail.corrupt.clear()

@@ -267,12 +267,24 @@ async def test_a_mail_of_which_not_even_the_id_comes_is_a_dead_letter(begun: App
     begun.mail.corrupt.add(corrupt)
     begun.clock.forward(seconds=5)
     reply(begun)
-    begun.mail.next["listed_id"] = [ProviderUnavailable()]
+    begun.mail.next["listed_id"] = [ProviderUnavailable(), ProviderUnavailable()]
     await swept(begun)
     await begun.later(minutes=3)
     assert received(begun) == 1
     letters = [kept.letter async for kept in begun.services.dead_letters.all()]
     assert [letter.cause for letter in letters] == ["passed_by_a_sweep"]
+
+
+async def test_an_id_that_did_not_come_once_is_asked_for_again(begun: App) -> None:
+    """One call that fails by chance makes no dead letter: the id leads to the mail."""
+    begun.mail.corrupt.add(reply(begun))
+    begun.clock.forward(seconds=5)
+    reply(begun)
+    begun.mail.next["listed_id"] = [ProviderUnavailable()]
+    await swept(begun)
+    await begun.later(minutes=3)
+    assert received(begun) == 2
+    assert [kept async for kept in begun.services.dead_letters.all()] == []
 
 
 async def test_an_outage_of_lists_passes_nobody_by(begun: App) -> None:

@@ -55,7 +55,7 @@ async def _pass_by(ctx: MailboxContext, ask: Ask) -> None:
 
     Without even an id an operator has the second in which it changed; a later notification brings the id.
     """
-    graph_message_id = await _read_id(ctx, ask)
+    graph_message_id = await _read_id(ctx, ask) or await _read_id(ctx, ask)  # one call may fail by chance
     if graph_message_id is not None and await ctx.find(Seen, graph_message_id):
         return
     log.error("sweep.passed_by", mailbox=ctx.ref.mailbox_id, graph_message_id=graph_message_id)
