@@ -316,11 +316,15 @@ async def _lifecycle(truth: Truth, event: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One flow by its name. `minutes`: how long its calls are still crossed after its last act."""
+    """One flow by its name. `minutes`: how long its calls are still crossed after its last act.
+
+    `whole`: what a failure leads to is this flow's alone, so each of its calls fails here, also under ONCE.
+    """
 
     prepare: Play
     play: Play
     minutes: float = 30.0
+    whole: bool = False
 
 
 FLOWS: Final[dict[str, Flow]] = {
@@ -350,7 +354,7 @@ FLOWS: Final[dict[str, Flow]] = {
     "untagged": Flow(beginnings.begun, untagged, 5),
     "odd_files": Flow(beginnings.begun, odd_files, 5),
     "unreadable": Flow(beginnings.begun, unreadable, 1),
-    "put_back": Flow(beginnings.begun, put_back, 5),
+    "put_back": Flow(beginnings.begun, put_back, 5, whole=True),
     "by_page": Flow(beginnings.begun, by_page, 5),
     "give_up": Flow(beginnings.begun, give_up, 3),
     "look_now": Flow(beginnings.begun, look_now, 3),

@@ -44,7 +44,9 @@ class Run:
         cases: dict[str, list[Case]] = {}
         for flow, truth in self._prepared():
             first = self._shuffled(singles_of(self._calm(truth, flow), self.occurrences))
-            cases[flow] = [Case(flow, self.seed, (fault,)) for fault in first if self._is_new(fault)]
+            cases[flow] = [
+                Case(flow, self.seed, (fault,)) for fault in first if self._is_new(fault) or FLOWS[flow].whole
+            ]
         self.report.expect(_count(cases), f"of {len(cases)} flows")
         led_to: dict[str, list[Case]] = {}
         for number, (flow, truth) in enumerate(self._prepared(again=True)):
