@@ -96,7 +96,7 @@ def with_sweep_again_from(mailbox: Mailbox, since: datetime | None, now: datetim
 
 
 def with_graph_clock(mailbox: Mailbox, ahead_seconds: int, since: datetime, now: datetime) -> Mailbox:
-    """The mailbox after a sweep from `since` in which Graph's clock was so far ahead of ours.
+    """The mailbox after calls in which Graph's clock was so far ahead of ours; `since`: where the next sweep begins.
 
     Where that clock was set back, mail that came since then has times from before the cursor, and is looked for there.
     """

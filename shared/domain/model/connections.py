@@ -155,7 +155,7 @@ class Mailbox:
     `grant_dead`: the consent works no more; `denied_by_graph` when Graph itself said so, to a token that was good,
     and `denied_right` which right it denied. `doubted_right`, `doubted_since`: what Graph has denied once, which may be
     one call of an outage. `revived_at`: since when the consent, given anew or not, works again.
-    `graph_ahead_seconds`: how far Graph's clock was ahead of ours at the last sweep.
+    `graph_ahead_seconds`: how far Graph's clock was ahead of ours at the last sweep or send.
     `sweep_place`: where in its listing a sweep that goes on stands; it counts only while the cursor is its `since`.
     `sweep_deaths`: so many workers in a row have died in the sweep that is due, the last one at the mail
     `sweep_at_mail`.

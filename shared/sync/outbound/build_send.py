@@ -12,6 +12,7 @@ from shared.domain.leases import LEASE
 from shared.domain.model import Draft, Mailbox, Phase, Reason, Right
 from shared.domain.own_addresses import with_learned
 from shared.domain.threads import recipients_of
+from shared.mailbox_context import MailboxContext
 from shared.sync.mailbox.grant import note_grant_alive
 from shared.sync.mailbox.subscriptions import ensure_subscription
 from shared.sync.mailbox.thread_rows import plan_opening_rows
@@ -77,6 +78,13 @@ async def _wait_for_original(work: Sending, mailbox: Mailbox, until: datetime) -
         await postpone(work, until, waits)
 
 
+def _with_clock(ctx: MailboxContext, mailbox: Mailbox) -> Mailbox:
+    """With Graph's clock as its answers to the draft have told it: else only a sweep tells it to other processes."""
+    now, graph_now = ctx.now(), ctx.graph_now()
+    ahead = round((graph_now - now).total_seconds())
+    return renewals.with_graph_clock(mailbox, ahead, renewals.sweep_since(mailbox, graph_now), now)
+
+
 async def _write_sending(work: Sending, draft: Draft) -> bool:
     """The fenced step: the draft to send, the thread and its index rows in one transaction, before the mail leaves.
 
@@ -112,8 +120,8 @@ async def _write_sending(work: Sending, draft: Draft) -> bool:
             if is_over := ctx.now() >= waiting.send_by(item):
                 tx.abandon()
                 continue
-            active = renewals.with_activity(tx.mailbox, now, synced=False)
-            tx.mailbox = with_learned(active, draft.sender, recipients_of(item))
+            tx.mailbox = with_learned(_with_clock(ctx, tx.mailbox), draft.sender, recipients_of(item))
+            tx.mailbox = renewals.with_activity(tx.mailbox, now, synced=False)
             tx.add(work.stored.changed(item), *await plan_opening_rows(ctx, tx.mailbox, item, draft))
             tx.leave_to_timer()
     except MailboxClosed:
