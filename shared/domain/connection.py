@@ -123,7 +123,8 @@ def with_closed_fence(mailbox: Mailbox, reason: Reason, now: datetime) -> Mailbo
 def may_be_asked(mailbox: Mailbox, generation: int, now: datetime) -> bool:
     """Whether a closed mailbox may still be asked what became of a send that was leaving when it closed.
 
-    For an hour, and only while the consent lives: longer no token is kept (R5).
+    For ten minutes more than the hour in which a try may let it leave, and only while the consent lives: longer no
+    token is kept (R5).
     """
     closed_at = mailbox.closed_at
     if mailbox.generation != generation or closed_at is None or mailbox.grant_dead:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared.domain.connection import DENIED_PROBED_EVERY, PROBED_EVERY
 from shared.domain.errors import (
     Ambiguous,
     GrantDead,
@@ -27,8 +28,6 @@ CRM_SCHEDULE_SECONDS: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_
 CRM_JITTER: Final = 0.2
 LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0
 EQUAL_REFUSALS_TAKEN: Final = 3
-PROBE_GRANT_SECONDS: Final = 86_400.0
-PROBE_DENIED_SECONDS: Final = 3_600.0  # where Graph denies a right to a good token: it may be an outage
 UNUSABLE_SECONDS: Final = 3_600.0
 OUTAGE_SECONDS: Final = (15.0, 60.0, 240.0)
 ONE_ITEM_FOR_AT_MOST: Final = timedelta(hours=24)
@@ -122,8 +121,8 @@ def decide_after_failure(error: Exception, attempts: int, jitter: float) -> PutO
         case Throttled():
             return PutOff(error.retry_after_seconds, attempts)
         case GrantDead():
-            by_graph = error.denied is not None
-            return PutOff(PROBE_DENIED_SECONDS if by_graph else PROBE_GRANT_SECONDS, attempts)
+            every = DENIED_PROBED_EVERY if error.denied is not None else PROBED_EVERY
+            return PutOff(every.total_seconds(), attempts)
         case MailboxUnusable():
             return PutOff(UNUSABLE_SECONDS, attempts)
         case Unavailable() | Ambiguous() | RowChanged() | NotItsAnswer():

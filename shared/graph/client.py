@@ -39,9 +39,8 @@ TIMEOUT_SECONDS: Final = 30.0
 MOST_BYTES: Final = 32 * 1024 * 1024
 MOST_PAGES: Final = 1_000
 MOST_CLAIMS_CHARACTERS: Final = 8_192
-MOST_PAUSES: Final = (
-    3  # in a row as Graph asks for them; then it is an outage, and each is as long as two before
-)
+# So many in a row as Graph asks for them; from the next on each is twice as long as the one before.
+MOST_PAUSES: Final = 3
 LONGEST_OWN_PAUSE_SECONDS: Final = 240.0
 MOST_REMEMBERED: Final = 10_000
 PAGES: Final = frozenset({"text/html", "application/json"})  # what gateways answer with

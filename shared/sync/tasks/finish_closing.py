@@ -136,7 +136,7 @@ async def _end_sends(ctx: MailboxContext, generation: int) -> set[Phase]:
 
 
 async def _remove_subscription(ctx: MailboxContext, mailbox: Mailbox) -> None:
-    """At Graph for an hour, then only here: it ends by itself, and what it brings is dropped."""
+    """At Graph while it may be asked, then only here: it ends by itself, and what it brings is dropped."""
     closed_at = mailbox.closed_at
     if closed_at is not None and ctx.now() >= closed_at + ASKED_FOR:
         await forget_subscription(ctx, mailbox)
